@@ -1,0 +1,120 @@
+import type { EventBus } from '../events/event-bus.ts'
+import type { JobEvent } from '../events/event-map.ts'
+import type { EventStream } from '../events/stream.ts'
+import type { JobOptions, ResolvedDefaults } from '../job/job-options.ts'
+import type { State } from '../job/record.ts'
+import type { RateLimit } from '../queue/gate.ts'
+import type { LineOptions } from '../queue/line.ts'
+import type { LiveJob } from './live-job.ts'
+import type { Percentiles } from './meter.ts'
+
+/** A job that somebody wants, checked and copied. */
+export interface InsertRequest {
+  readonly name: string
+  readonly input: unknown
+  readonly options: JobOptions | undefined
+  readonly defaults: ResolvedDefaults
+  readonly transfer: Transferable[] | undefined
+}
+
+export type Disposition = 'created' | 'existing' | 'replaced'
+
+export interface Inserted {
+  readonly job: LiveJob
+  readonly disposition: Disposition
+}
+
+/** Which jobs are meant: those that fit all that is given. */
+export interface JobFilter {
+  readonly state?: State | readonly State[] | undefined
+  readonly name?: string | undefined
+  readonly queue?: string | undefined
+  readonly tag?: string | undefined
+}
+
+export interface FindOptions extends JobFilter {
+  /** Default 1,000. */
+  readonly limit?: number | undefined
+  /** Goes on behind this job. */
+  readonly after?: string | undefined
+}
+
+export type CloseMode = 'drain' | 'finish' | 'now'
+export type Counts = Readonly<Record<State, number>>
+
+/** What can be seen of a scheduler at one moment. Frozen; a new object only when something changed. */
+export interface SchedulerSnapshot {
+  readonly counts: Counts
+  readonly isPaused: boolean
+  /** Nothing is queued, running or waiting for another attempt. */
+  readonly isIdle: boolean
+  /** Threads that are ready. */
+  readonly workers: number
+}
+
+export interface Stats {
+  readonly workers: { readonly online: number; readonly busy: number; readonly starting: number }
+  /** Jobs that could run if there were room. */
+  readonly depth: number
+  /** A second, over the last ten. */
+  readonly rates: { readonly added: number; readonly completed: number; readonly failed: number }
+  /** Milliseconds from being due to being given to a thread, and on the thread. */
+  readonly latencies: { readonly wait: Percentiles; readonly run: Percentiles }
+}
+
+/** One queue, as far as it can be steered from outside. */
+export interface QueueControl {
+  readonly isPaused: boolean
+  /** Jobs that wait in it. */
+  readonly size: number
+  readonly running: number
+  pause(): void
+  resume(): void
+  setConcurrency(concurrency: number): void
+  setRateLimit(rateLimit: RateLimit | undefined): void
+}
+
+/**
+ * The verbs of a job's life over a store. The facade checks and copies what comes in and hands out handles; everything
+ * that decides is behind this interface.
+ */
+export interface Engine {
+  readonly bus: EventBus
+  /** Resolves when the store is open; `undefined` once it is, or when there was nothing to wait for. */
+  readonly opening: Promise<void> | undefined
+  /** `close` was called: nothing new is taken. */
+  readonly isClosed: boolean
+  /** `close` is done: nothing is left to ask. */
+  readonly isEnded: boolean
+  readonly isPaused: boolean
+  /** All or none. What it answers is safe, and may be told, once `whenSafe` resolves. */
+  insert(requests: readonly InsertRequest[]): Inserted[]
+  whenSafe(): Promise<void>
+  get(id: string): LiveJob | undefined
+  find(options: FindOptions): LiveJob[]
+  counts(): Counts
+  result(job: LiveJob): Promise<unknown>
+  values(job: LiveJob): EventStream<unknown>
+  /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
+  lastEvent(job: LiveJob): JobEvent | undefined
+  /** Each answers whether the job could be moved so. */
+  cancel(job: LiveJob, error: unknown): boolean
+  retry(job: LiveJob): boolean
+  remove(job: LiveJob): boolean
+  setPriority(job: LiveJob, priority: number): boolean
+  promote(job: LiveJob): boolean
+  queue(name: string): QueueControl
+  pause(): void
+  resume(): void
+  onIdle(): Promise<void>
+  snapshot(): SchedulerSnapshot
+  observe(observer: () => void): () => void
+  stats(): Stats
+  /** Called when everything ends, unless called off before. */
+  onClose(callback: () => void): () => void
+  close(mode: CloseMode, timeoutMs: number | undefined): Promise<void>
+}
+
+export interface EngineQueues {
+  readonly [name: string]: LineOptions
+}

@@ -1,0 +1,128 @@
+import type { Action } from '../job/transition.ts'
+import { hop } from '../platform/hop.ts'
+import type { Clock } from '../shared/clock.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
+import { OffstageError } from '../shared/errors.ts'
+import type { Change, Store } from '../store/store.ts'
+import type { LiveJob } from './live-job.ts'
+
+/** One move of one job, on its way to the store and then to whoever is to hear of it. */
+export interface Step extends Change {
+  readonly job: LiveJob
+  readonly type: Action['type'] | 'insert' | 'remove'
+  /** What else is to be done once it is safe. */
+  readonly then: (() => void) | undefined
+}
+
+export interface LedgerListener {
+  /** The last chance to write something into the batch that goes now. */
+  beforeCommit(): void
+  /** It is safe. */
+  tell(step: Step): void
+  /** All that was written is safe and told. */
+  afterTell(): void
+  /** The store refused a batch. Answers those of its steps that are to be tried again. */
+  onRefused(steps: readonly Step[], error: OffstageError): Step[]
+}
+
+/** A thread is not ours for longer than this at a time; checked every so many steps. */
+const sliceMs = 8
+const stepsPerCheck = 64
+const retryMs = 1_000
+
+/**
+ * Commit, then tell. Steps gather while a batch is on its way to the store and go with the next; when a batch is safe
+ * its steps are told, in order. A store that answers at once makes all of this happen within one microtask.
+ */
+export class Ledger {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #listener: LedgerListener
+  #gathering: Step[] = []
+  /** Whoever waits for what is gathering, and for what is on its way. */
+  #gatheringIsSafe: Deferred<void> | undefined
+  #batchIsSafe: Deferred<void> | undefined
+  #isScheduled = false
+  #isBusy = false
+
+  constructor(store: Store, clock: Clock, listener: LedgerListener) {
+    this.#store = store
+    this.#clock = clock
+    this.#listener = listener
+  }
+
+  write(step: Step): void {
+    this.#gathering.push(step)
+    this.schedule()
+  }
+
+  /** Makes sure that `beforeCommit` is called soon. */
+  schedule(): void {
+    if (this.#isScheduled || this.#isBusy) return
+    this.#isScheduled = true
+    queueMicrotask(() => this.#flush())
+  }
+
+  /** Resolves when all that was written so far is safe and told. */
+  whenSafe(): Promise<void> {
+    if (this.#gathering.length > 0 || this.#isScheduled) {
+      this.#gatheringIsSafe ??= defer()
+      return this.#gatheringIsSafe.promise
+    }
+    if (!this.#isBusy) return Promise.resolve()
+    this.#batchIsSafe ??= defer()
+    return this.#batchIsSafe.promise
+  }
+
+  #flush(): void {
+    this.#isScheduled = false
+    this.#isBusy = true
+    this.#listener.beforeCommit()
+    const steps = this.#gathering
+    this.#gathering = []
+    this.#batchIsSafe = this.#gatheringIsSafe
+    this.#gatheringIsSafe = undefined
+    if (steps.length === 0) return this.#finish()
+    try {
+      const committing = this.#store.commit(steps)
+      if (committing === undefined) return this.#tell(steps, 0)
+      committing.then(
+        () => this.#tell(steps, 0),
+        (cause) => this.#refused(steps, cause),
+      )
+    } catch (cause) {
+      this.#refused(steps, cause)
+    }
+  }
+
+  #tell(steps: readonly Step[], from: number): void {
+    const until = this.#clock.monotonic() + sliceMs
+    for (let index = from; index < steps.length; index++) {
+      this.#listener.tell(steps[index] as Step)
+      if (index % stepsPerCheck === stepsPerCheck - 1 && this.#clock.monotonic() > until) {
+        hop(() => this.#tell(steps, index + 1))
+        return
+      }
+    }
+    this.#finish()
+  }
+
+  #finish(): void {
+    this.#isBusy = false
+    this.#batchIsSafe?.resolve()
+    this.#batchIsSafe = undefined
+    if (this.#gathering.length > 0) this.schedule()
+    else this.#listener.afterTell()
+  }
+
+  #refused(steps: readonly Step[], cause: unknown): void {
+    const error = new OffstageError('STORE_WRITE_FAILED', `The store did not take ${steps.length} changes.`, { cause })
+    const again = this.#listener.onRefused(steps, error)
+    this.#batchIsSafe?.reject(error)
+    this.#batchIsSafe = undefined
+    if (again.length === 0) return this.#finish()
+    // The ledger stays busy: what comes in the meantime waits behind what must go first.
+    this.#gathering = [...again, ...this.#gathering]
+    this.#clock.startTimer(() => this.#flush(), retryMs, true)
+  }
+}

@@ -1,0 +1,27 @@
+export type {
+  CloseMode,
+  Counts,
+  Disposition,
+  FindOptions,
+  JobFilter,
+  SchedulerSnapshot,
+  Stats,
+} from './engine/engine.ts'
+export type { JobSnapshot } from './engine/live-job.ts'
+export type { AnyEvent, EventMap, EventType, JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
+export type { EventStream } from './events/stream.ts'
+export type { JobDefaults, JobOptions } from './job/job-options.ts'
+export type { Backoff, State } from './job/record.ts'
+export { Job } from './job-handle.ts'
+export type { WorkerOptions, WorkerSource } from './platform/spawn.ts'
+export type { RateLimit } from './queue/gate.ts'
+export type { LineOptions as QueueOptions } from './queue/line.ts'
+export type { CloseOptions, EventFilter, JobOf, JobRequest, Queue } from './scheduler.ts'
+export { createScheduler, inline, Scheduler } from './scheduler.ts'
+export type { KeepOptions, SchedulerOptions, WorkersOptions } from './scheduler-options.ts'
+export type { Clock } from './shared/clock.ts'
+export type { ErrorCode } from './shared/errors.ts'
+export { OffstageError } from './shared/errors.ts'
+export type { StandardSchema } from './shared/standard-schema.ts'
+export type { Change, Store } from './store/store.ts'
+export type { JobTable } from './thread/job-types.ts'

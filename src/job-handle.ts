@@ -1,0 +1,146 @@
+import type { Disposition, Engine } from './engine/engine.ts'
+import type { JobSnapshot, LiveJob } from './engine/live-job.ts'
+import { cancelled, closedError } from './engine/local-engine.ts'
+import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
+import { EventStream } from './events/stream.ts'
+import { finiteCheck } from './job/job-options.ts'
+import { checkArgument } from './shared/check.ts'
+import { copyValue } from './shared/clone.ts'
+
+/** Events that wait for a slow reader; beyond that the oldest are dropped and counted in `dropped`. */
+export const streamCapacity = 1_024
+
+/**
+ * A job that is safe in the store. Not a promise: `await job.result()` waits for its result.
+ *
+ * @example
+ * ```ts
+ * const job = await scheduler.add.countPrimes({ upTo: 5e6 }, { id: 'primes:5e6' })
+ * for await (const event of job.events()) render(event)
+ * const primes = await job.result()
+ * ```
+ */
+export class Job<Result = unknown, Progress = unknown, Value = unknown> {
+  readonly #engine: Engine
+  readonly #job: LiveJob
+  /** Whether this call made the job, found it under its id, or put it in the place of another. */
+  readonly disposition: Disposition
+
+  /** @internal Jobs come from `add`, `addMany`, `get` and `find`. */
+  constructor(engine: Engine, job: LiveJob, disposition: Disposition) {
+    this.#engine = engine
+    this.#job = job
+    this.disposition = disposition
+    // Bound, so that UI libraries can take them apart: `useSyncExternalStore(job.subscribe, job.snapshot)`.
+    this.subscribe = this.subscribe.bind(this)
+    this.snapshot = this.snapshot.bind(this)
+  }
+
+  get id(): string {
+    return this.#job.record.id
+  }
+
+  /** The job type. */
+  get name(): string {
+    return this.#job.record.name
+  }
+
+  /** A copy of what the job was added with; `undefined` when it was moved to its thread. */
+  get input(): unknown {
+    try {
+      return copyValue(this.#job.record.input, 'input')
+    } catch {
+      return undefined
+    }
+  }
+
+  /** What can be seen now. Frozen; a new object only when something changed. */
+  snapshot(): JobSnapshot<Progress> {
+    return this.#job.snapshot() as JobSnapshot<Progress>
+  }
+
+  /** Calls back when `snapshot()` answers something new. */
+  subscribe(listener: () => void): () => void {
+    return this.#job.observe(listener)
+  }
+
+  /**
+   * Resolves with the result, or rejects with what the last attempt threw, with `JOB_CANCELLED`, or when the scheduler
+   * is closed first with `SCHEDULER_CLOSED`.
+   */
+  result(): Promise<Result> {
+    return this.#engine.result(this.#job) as Promise<Result>
+  }
+
+  /**
+   * What the handler sends, one by one: while a reader is slow, `job.send` makes the handler wait. One reader at a
+   * time. Of what was sent before anybody read, the newest 256 are there.
+   */
+  values(): EventStream<Value> {
+    return this.#engine.values(this.#job) as EventStream<Value>
+  }
+
+  /** What happens to this job from now on, until it is completed, failed, cancelled or removed; that event is the last. */
+  events(): EventStream<JobEvent> {
+    const stops: (() => void)[] = []
+    const stream = new EventStream<JobEvent>({
+      capacity: streamCapacity,
+      onClose: () => {
+        for (const stop of stops) stop()
+      },
+    })
+    const push = (event: JobEvent) => {
+      stream.push(event)
+      if (isLast(event.type)) stream.end()
+    }
+    const last = this.#engine.lastEvent(this.#job)
+    if (last) push(last)
+    else if (this.#engine.isEnded) stream.end()
+    else
+      stops.push(
+        this.#job.watch(push),
+        this.#engine.onClose(() => stream.end()),
+      )
+    return stream
+  }
+
+  on<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
+    return this.#job.listen(type, listener as (event: JobEvent) => void)
+  }
+
+  once<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
+    const stop = this.on(type, (event) => {
+      stop()
+      listener(event)
+    })
+    return stop
+  }
+
+  off<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): void {
+    this.#job.unlisten(type, listener as (event: JobEvent) => void)
+  }
+
+  /** Ends the job, wherever it is in its life. Answers whether there was something to end. */
+  cancel(reason?: unknown): Promise<boolean> {
+    return this.#act(() => this.#engine.cancel(this.#job, cancelled(this.#job, reason)))
+  }
+
+  /** Runs a failed or cancelled job again, with all its attempts. */
+  retry(): Promise<boolean> {
+    return this.#act(() => this.#engine.retry(this.#job))
+  }
+
+  setPriority(priority: number): Promise<boolean> {
+    return this.#act(() => {
+      checkArgument('priority', finiteCheck, priority)
+      return this.#engine.setPriority(this.#job, priority)
+    })
+  }
+
+  async #act(act: () => boolean): Promise<boolean> {
+    if (this.#engine.isEnded) throw closedError()
+    const hasMoved = act()
+    await this.#engine.whenSafe()
+    return hasMoved
+  }
+}

@@ -1,0 +1,200 @@
+import * as check from '../shared/check.ts'
+import type { Backoff, JobRecord, Rules } from './record.ts'
+
+/** What happens to one job and is told by callback. They belong to this page or process and are not stored. */
+export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unknown> {
+  /** An attempt was given to a thread; told again for each attempt. */
+  readonly onStarted?: ((attempt: number) => void) | undefined
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  readonly onLog?: ((...args: readonly unknown[]) => void) | undefined
+  readonly onValue?: ((value: Value) => void) | undefined
+  readonly onCompleted?: ((result: Result) => void) | undefined
+  /** All attempts are used up. */
+  readonly onFailed?: ((error: unknown) => void) | undefined
+  /** Completed, failed or cancelled, once. `error` is `undefined` for a completed job, whose result is the second argument. */
+  readonly onSettled?: ((error: unknown, result: Result | undefined) => void) | undefined
+}
+
+/** The options that all jobs of a type may share: `createScheduler(…, { defaults: { countPrimes: { attempts: 3 } } })`. */
+export interface JobDefaults {
+  /** A line of its own, with its own concurrency, rate limit and pause. Default `'default'`. */
+  readonly queue?: string | undefined
+  /** Higher first; equals go first in, first out. Default 0. */
+  readonly priority?: number | undefined
+  /** Starts no sooner than this after it was added. */
+  readonly delayMs?: number | undefined
+  /** How often the job is tried before it counts as failed. Default 1. */
+  readonly attempts?: number | undefined
+  /** The wait between attempts. Default: none. */
+  readonly backoff?: Backoff | undefined
+  /** For one attempt, from its start. Default: no limit. Fails the attempt with `JOB_TIMEOUT`. */
+  readonly timeoutMs?: number | undefined
+  /** A job that has not started so long after it was added fails with `JOB_EXPIRED`. Default: never. */
+  readonly expiresInMs?: number | undefined
+  /** To find and act on several jobs together. */
+  readonly tags?: readonly string[] | undefined
+  /** How long the finished job can still be looked up. Default: the scheduler's `keep`. */
+  readonly keepMs?: number | undefined
+}
+
+export interface JobOptions<Result = unknown, Progress = unknown, Value = unknown>
+  extends JobDefaults,
+    JobCallbacks<Result, Progress, Value> {
+  /** Yours: adding the same id again answers the job that is there. Default: made up. */
+  readonly id?: string | undefined
+  /** What to do when the id is taken. `replace` puts the new job in the place of one that does not run. Default `'return'`. */
+  readonly ifExists?: 'return' | 'replace' | 'reject' | undefined
+  /** Starts no sooner than this moment. */
+  readonly runAt?: number | Date | undefined
+  /** Moved into the job instead of copied; afterwards the caller's are empty. */
+  readonly transfer?: readonly Transferable[] | undefined
+  /** Cancels the job. Its `reason` is what the promises reject with. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export const idLengthMax = 1_024
+export const nameLengthMax = 256
+const attemptsMax = 1_000_000
+const tagsMax = 64
+
+const backoffChecks: check.Checks = {
+  type: check.oneOf('fixed', 'linear', 'exponential'),
+  delayMs: check.durationMs,
+  maxMs: check.durationMs,
+  jitter: check.number(0, 1),
+}
+
+const backoff: check.Check = (value) => {
+  const expected = check.object(value)
+  if (expected) return expected
+  check.checkOptions(value, backoffChecks, 'backoff.')
+  const { type, delayMs } = value as Partial<Backoff>
+  return type === undefined || delayMs === undefined ? 'an object with `type` and `delayMs`' : undefined
+}
+
+/** The last moment that a Date can hold. */
+const lastMoment = check.number(0, 8.64e15)
+const moment: check.Check = (value) =>
+  lastMoment(value instanceof Date ? value.getTime() : value) && 'a time in milliseconds since 1970, or a valid Date'
+
+const tags: check.Check = (value) =>
+  Array.isArray(value) && value.length <= tagsMax
+    ? check.listOf(check.string(nameLengthMax), 'strings')(value)
+    : `an array of at most ${tagsMax} strings`
+
+const defaultsChecks: check.Checks = {
+  queue: check.string(nameLengthMax),
+  priority: check.finite,
+  delayMs: check.durationMs,
+  attempts: check.integer(1, attemptsMax),
+  backoff,
+  timeoutMs: check.positiveMs,
+  expiresInMs: check.durationMs,
+  tags,
+  keepMs: check.durationMsOrInfinity,
+}
+
+const optionChecks: check.Checks = {
+  ...defaultsChecks,
+  id: check.string(idLengthMax),
+  ifExists: check.oneOf('return', 'replace', 'reject'),
+  runAt: moment,
+  transfer: check.array,
+  // Not `instanceof`: test environments bring a class of their own.
+  signal: (value) =>
+    check.isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function'
+      ? undefined
+      : 'an AbortSignal',
+  onStarted: check.callable,
+  onProgress: check.callable,
+  onLog: check.callable,
+  onValue: check.callable,
+  onCompleted: check.callable,
+  onFailed: check.callable,
+  onSettled: check.callable,
+}
+
+export const checkJobOptions = (options: JobOptions | undefined): void => check.checkOptions(options, optionChecks)
+export const checkJobDefaults = (defaults: JobDefaults | undefined, prefix: string): void =>
+  check.checkOptions(defaults, defaultsChecks, prefix)
+
+export const finiteCheck = check.finite
+export const idCheck = check.string(idLengthMax)
+export const nameCheck: check.Check = (value) =>
+  typeof value === 'string' && value.length <= nameLengthMax
+    ? undefined
+    : `a string of at most ${nameLengthMax} characters`
+
+/** A type's defaults, resolved once: most jobs of a type share its rules. */
+export interface ResolvedDefaults {
+  readonly options: JobDefaults
+  readonly rules: Rules
+}
+
+export const resolveDefaults = (options: JobDefaults = {}): ResolvedDefaults => ({
+  options,
+  rules: rulesOf(options, {}),
+})
+
+const rulesOf = (own: JobDefaults, shared: JobDefaults): Rules => ({
+  attempts: own.attempts ?? shared.attempts ?? 1,
+  backoff: own.backoff ?? shared.backoff,
+  timeoutMs: own.timeoutMs ?? shared.timeoutMs,
+  keepMs: own.keepMs ?? shared.keepMs,
+  tags: own.tags ? [...own.tags] : (shared.tags ?? []),
+})
+
+const hasOwnRules = ({ attempts, backoff, timeoutMs, keepMs, tags }: JobDefaults): boolean =>
+  attempts !== undefined ||
+  backoff !== undefined ||
+  timeoutMs !== undefined ||
+  keepMs !== undefined ||
+  tags !== undefined
+
+const none: JobOptions = {}
+
+/**
+ * The first record of a job. Options were checked, and `input` is a copy of our own. `lineTime` is `now` but for clocks
+ * that were set back: it never falls, so that what is added later stands later.
+ */
+export function createRecord(
+  identity: {
+    readonly id: string
+    readonly name: string
+    readonly input: unknown
+    readonly seq: number
+    readonly lineTime: number
+  },
+  options: JobOptions = none,
+  defaults: ResolvedDefaults,
+  now: number,
+): JobRecord {
+  const shared = defaults.options
+  const delayMs = options.delayMs ?? shared.delayMs ?? 0
+  const runAt = options.runAt === undefined ? now + delayMs : Number(options.runAt)
+  const expiresInMs = options.expiresInMs ?? shared.expiresInMs
+  const isLater = runAt > now
+  return {
+    id: identity.id,
+    name: identity.name,
+    queue: options.queue ?? shared.queue ?? 'default',
+    rules: hasOwnRules(options) ? rulesOf(options, shared) : defaults.rules,
+    input: identity.input,
+    state: isLater ? 'scheduled' : 'queued',
+    priority: options.priority ?? shared.priority ?? 0,
+    dueAt: isLater ? runAt : identity.lineTime,
+    seq: identity.seq,
+    attempt: 0,
+    failures: 0,
+    interruptions: 0,
+    addedAt: now,
+    runAt: isLater ? runAt : undefined,
+    expiresAt: expiresInMs === undefined ? undefined : now + expiresInMs,
+    startedAt: undefined,
+    finishedAt: undefined,
+    result: undefined,
+    error: undefined,
+    checkpoint: undefined,
+    steps: undefined,
+  }
+}

@@ -1,0 +1,72 @@
+/** The states of a job, and no others. */
+export const states = ['scheduled', 'blocked', 'queued', 'running', 'completed', 'failed', 'cancelled'] as const
+
+export type State = (typeof states)[number]
+
+/** How long to wait before the next attempt. */
+export interface Backoff {
+  /** `fixed`: always `delayMs`; `linear`: twice, three times, …; `exponential`: doubled each time. */
+  readonly type: 'fixed' | 'linear' | 'exponential'
+  readonly delayMs: number
+  /** No wait is longer. Default: no limit. */
+  readonly maxMs?: number | undefined
+  /** The share of each wait that is left to chance, 0 to 1: 0.5 waits between half and all of it. Default 0. */
+  readonly jitter?: number | undefined
+}
+
+/** The part of a job's options that is kept with it; most jobs of a type share one of these objects. */
+export interface Rules {
+  readonly attempts: number
+  readonly backoff: Backoff | undefined
+  readonly timeoutMs: number | undefined
+  readonly keepMs: number | undefined
+  readonly tags: readonly string[]
+}
+
+/**
+ * A job as it is stored. Records are values: `transition` answers a new one and never changes the old.
+ *
+ * Every record has every field, in this order: engines are several times faster with objects of one shape.
+ */
+export interface JobRecord {
+  readonly id: string
+  readonly name: string
+  readonly queue: string
+  readonly rules: Rules
+  readonly input: unknown
+  readonly state: State
+  /** Higher first. */
+  readonly priority: number
+  /** The place among equals of one priority: when it was first due, then the order of adding. A retry keeps both. */
+  readonly dueAt: number
+  readonly seq: number
+  /** The number of the newest attempt, 0 before the first. It counts every start and so fences what is older. */
+  readonly attempt: number
+  /** Attempts that failed since the job was added or last retried by hand: these are held against `rules.attempts`. */
+  readonly failures: number
+  /** Deaths of a thread that were this job's own making. */
+  readonly interruptions: number
+  readonly addedAt: number
+  /** While `scheduled`: when it is due. */
+  readonly runAt: number | undefined
+  /** A job that has not started by then fails. */
+  readonly expiresAt: number | undefined
+  readonly startedAt: number | undefined
+  readonly finishedAt: number | undefined
+  /** Of a completed job. */
+  readonly result: unknown
+  /** Of a failed or cancelled job, and while a job waits for its next attempt: what the last one threw. */
+  readonly error: unknown
+  readonly checkpoint: unknown
+  /** Values recorded by `step`, by key. */
+  readonly steps: ReadonlyMap<string, unknown> | undefined
+}
+
+export const isTerminal = (state: State): boolean =>
+  state === 'completed' || state === 'failed' || state === 'cancelled'
+
+/** Waits for a thread, a time or another job. */
+export const isWaiting = (state: State): boolean => state === 'queued' || state === 'scheduled' || state === 'blocked'
+
+/** A job between two of its attempts: its wait counts as work, unlike that of a job planned for later. */
+export const isRetrying = (record: JobRecord): boolean => record.state === 'scheduled' && record.attempt > 0

@@ -1,0 +1,12 @@
+/** What a scheduler says to a fresh thread: serve on this port. */
+export interface Hello {
+  readonly offstage: typeof helloVersion
+  readonly port: MessagePort
+  /** A Web Lock for the thread to hold as long as it lives: `self.close()` tells nobody, but frees it. */
+  readonly lock: string
+}
+
+export const helloVersion = 1
+
+export const isHello = (data: unknown): data is Hello =>
+  typeof data === 'object' && data !== null && (data as Partial<Hello>).offstage === helloVersion

@@ -1,0 +1,39 @@
+import type { Clock } from '../shared/clock.ts'
+
+type Builtin = { getBuiltinModule?(name: string): unknown }
+
+/** A module of Node's, in Node, Bun and Deno; nothing elsewhere. Not an import: one build serves every runtime. */
+export function nodeModule<Module>(name: string): Module | undefined {
+  const { process } = globalThis as { process?: Builtin }
+  return process?.getBuiltinModule?.(`node:${name}`) as Module | undefined
+}
+
+type Timer = ReturnType<typeof setTimeout> & { unref?(): void }
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  startTimer(callback, delayMs, keepsProcessAlive) {
+    const timer = setTimeout(callback, delayMs) as Timer
+    if (!keepsProcessAlive) timer.unref?.()
+    return () => clearTimeout(timer)
+  },
+}
+
+export const systemRandom = (): number => Math.random()
+
+/** How many threads can work at once beside this one. WebKit says 4 or 8 whatever the machine. */
+export function spareCores(): number {
+  const os = nodeModule<typeof import('node:os')>('os')
+  const cores = os?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 2
+  return Math.max(1, cores - 1)
+}
+
+/** The last resort for what a listener threw: what the platform does with uncaught errors, without ending the process. */
+export function reportUncaught(error: unknown): void {
+  const { reportError, process } = globalThis as { reportError?: (error: unknown) => void; process?: unknown }
+  // Where there is a `process`, reportError would end it.
+  if (reportError && !process) reportError(error)
+  // biome-ignore lint/suspicious/noConsole: nobody listens, and an error must not disappear.
+  else console.error(error)
+}

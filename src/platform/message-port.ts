@@ -1,0 +1,26 @@
+import type { Port } from '../shared/port.ts'
+
+type RefMessagePort = MessagePort & { ref?(): void; unref?(): void }
+
+/** A `Port` over one end of a message channel. */
+export function portOf(messagePort: MessagePort): Port {
+  const port = messagePort as RefMessagePort
+  return {
+    post: (message, transfer) => (transfer ? port.postMessage(message, transfer) : port.postMessage(message)),
+    onMessage(listener) {
+      port.onmessage = ({ data }) => listener(data)
+    },
+    onClose(listener) {
+      // A message that cannot be read here (a shared buffer outside cross-origin isolation, say): what it said is lost
+      // and nobody knows which job it was about.
+      port.onmessageerror = () => listener(new Error('A message could not be deserialised.'))
+    },
+    async close() {
+      port.close()
+    },
+    hold(isHeld) {
+      if (isHeld) port.ref?.()
+      else port.unref?.()
+    },
+  }
+}

@@ -1,0 +1,212 @@
+import type { ServeInline } from '../shared/inline.ts'
+import type { Port } from '../shared/port.ts'
+import { type Hello, helloVersion } from './hello.ts'
+import { nodeModule } from './host.ts'
+import { portOf } from './message-port.ts'
+
+type Threads = typeof import('node:worker_threads')
+type NodeWorker = import('node:worker_threads').Worker
+
+/** Options that Node takes for each thread; other platforms have none of these. */
+export interface WorkerOptions {
+  readonly resourceLimits?: import('node:worker_threads').ResourceLimits
+  readonly execArgv?: string[]
+  readonly env?: Record<string, string | undefined>
+}
+
+/** What a factory answers: a Web Worker, or Node's. */
+export interface WorkerLike {
+  postMessage(message: unknown, transfer: never[]): void
+  terminate(): unknown
+}
+
+export type WorkerFactory = () => WorkerLike | Promise<WorkerLike>
+
+/** Serves jobs on this thread: what `inline(jobs)` answers. */
+export interface InlineSource {
+  readonly serveInline: ServeInline
+}
+
+export type WorkerSource = WorkerFactory | URL | string | InlineSource
+
+const workerLine = `createScheduler(() => new Worker(new URL('./jobs.ts', import.meta.url), { type: 'module' }))`
+
+/** Refuses at the door what can never start a thread here. */
+export function checkSource(source: unknown): asserts source is WorkerSource {
+  if (typeof source === 'function' || isInline(source)) return
+  const isAddress = typeof source === 'string' || source instanceof URL
+  if (isAddress && nodeModule('worker_threads')) return
+  throw new TypeError(
+    isAddress
+      ? `In a browser the application makes the worker, so that its bundler sees the file. Write:\n\n  ${workerLine}`
+      : `Expected the first argument to be a function that makes a worker, a URL or path (on servers), or inline(jobs). Write:\n\n  ${workerLine}`,
+  )
+}
+
+const isInline = (source: unknown): source is InlineSource =>
+  typeof (source as Partial<InlineSource> | undefined)?.serveInline === 'function'
+
+/** Starts one thread and says hello to it. Rejects when the platform refuses to start it at all. */
+export async function spawn(source: WorkerSource, options: WorkerOptions): Promise<Port> {
+  if (isInline(source)) return spawnInline(source)
+  // A microtask first: Parcel only defines the worker's URL after the module has run.
+  await undefined
+  const worker = typeof source === 'function' ? await callFactory(source, options) : fromAddress(source, options)
+  return 'on' in worker ? nodePort(worker as unknown as NodeWorker) : webPort(worker as unknown as Worker)
+}
+
+/**
+ * The same line starts a worker in browsers, Bun, Deno and Node. Node alone has no global `Worker`, so it gets one, for
+ * as long as the factory runs and no longer: other code looks for that global to tell where it is.
+ */
+function callFactory(factory: WorkerFactory, options: WorkerOptions): WorkerLike | Promise<WorkerLike> {
+  const scope = globalThis as { Worker?: unknown }
+  if (scope.Worker !== undefined) return factory()
+  scope.Worker = function NodeWorker(address: string | URL) {
+    return fromAddress(address, options)
+  }
+  try {
+    return factory()
+  } finally {
+    delete scope.Worker
+  }
+}
+
+function fromAddress(address: string | URL, options: WorkerOptions): WorkerLike {
+  const threads = nodeModule<Threads>('worker_threads')
+  if (!threads) throw new TypeError('This platform has no worker threads.')
+  const url = typeof address === 'string' && address.startsWith('file:') ? new URL(address) : address
+  return new threads.Worker(url, options) as unknown as WorkerLike
+}
+
+function sayHello(worker: WorkerLike, lock: string): MessagePort {
+  const { port1, port2 } = new MessageChannel()
+  const hello: Hello = { offstage: helloVersion, port: port2, lock }
+  worker.postMessage(hello, [port2 as never])
+  return port1
+}
+
+function nodePort(worker: NodeWorker): Port {
+  const port = portOf(sayHello(worker as unknown as WorkerLike, ''))
+  let cause: unknown
+  let isClosing = false
+  return {
+    post: port.post,
+    onMessage(listener) {
+      port.onMessage(listener)
+      port.hold(false) // The thread itself holds the process, and only while it works.
+    },
+    onClose(listener) {
+      port.onClose(listener)
+      worker.on('error', (error) => {
+        cause = error
+      })
+      worker.on('exit', (code) => {
+        if (!isClosing) listener(cause ?? new Error(`The thread ended with exit code ${code}.`))
+      })
+    },
+    async close() {
+      isClosing = true
+      await worker.terminate()
+      await port.close()
+    },
+    hold: (isHeld) => (isHeld ? worker.ref() : worker.unref()),
+  }
+}
+
+/** A module worker with top-level await loses what is posted before its handler is there, in all engines: say it again. */
+const helloAgainMs = 50
+
+function webPort(worker: Worker & { ref?(): void; unref?(): void }): Port {
+  const lock = `offstage-thread-${Math.random().toString(36).slice(2)}-${Date.now().toString(36)}`
+  const offers: MessagePort[] = []
+  const watch = new AbortController()
+  let chosen: MessagePort | undefined
+  let onMessage: (message: unknown[]) => void = () => {}
+  let onClose: (cause: unknown) => void = () => {}
+  let helloTimer: ReturnType<typeof setTimeout> | undefined
+
+  const offer = (againMs: number) => {
+    const port = sayHello(worker, lock)
+    offers.push(port)
+    port.onmessage = ({ data }) => {
+      if (!chosen) choose(port)
+      onMessage(data)
+    }
+    port.onmessageerror = () => ended(new Error('A message could not be deserialised.'))
+    helloTimer = setTimeout(() => offer(againMs * 2), againMs)
+  }
+  const choose = (port: MessagePort) => {
+    chosen = port
+    clearTimeout(helloTimer)
+    for (const other of offers) if (other !== port) other.close()
+    whenFree(lock, watch.signal, () => ended(new Error('The worker closed itself.')))
+  }
+  const ended = (cause: unknown) => {
+    if (watch.signal.aborted) return
+    stop()
+    onClose(cause)
+  }
+  const stop = () => {
+    watch.abort()
+    clearTimeout(helloTimer)
+    for (const port of offers) port.close()
+    worker.terminate()
+  }
+
+  worker.addEventListener('error', (event) => {
+    event.preventDefault?.()
+    const { message, filename, lineno } = event as Partial<ErrorEvent>
+    ended(
+      new Error(
+        message
+          ? `${message}${filename ? ` (${filename}:${lineno})` : ''}`
+          : 'The browser says no more than that it failed.',
+      ),
+    )
+  })
+  worker.addEventListener('messageerror', () => ended(new Error('A message could not be deserialised.')))
+  worker.addEventListener('close', () => ended(new Error('The worker closed itself.'))) // Bun.
+  offer(helloAgainMs)
+
+  return {
+    post: (message, transfer) => (chosen as MessagePort).postMessage(message, transfer ?? []),
+    onMessage(listener) {
+      onMessage = listener
+    },
+    onClose(listener) {
+      onClose = listener
+    },
+    async close() {
+      stop()
+    },
+    hold: (isHeld) => (isHeld ? worker.ref?.() : worker.unref?.()),
+  }
+}
+
+/** Calls back when the thread that holds `lock` has let go of it: it is dead, however it died. */
+function whenFree(lock: string, signal: AbortSignal, onFree: () => void): void {
+  const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
+  locks?.request(lock, { signal }, onFree).catch(() => {
+    // Aborted, because we ended the thread; or no locks in this place, and then there is no watch.
+  })
+}
+
+function spawnInline(source: InlineSource): Port {
+  const { port1, port2 } = new MessageChannel()
+  const far = portOf(port2)
+  const near = portOf(port1)
+  const stop = source.serveInline(far)
+  return {
+    ...near,
+    onMessage(listener) {
+      near.onMessage(listener)
+      far.hold(false)
+      near.hold(false)
+    },
+    async close() {
+      stop()
+      await near.close()
+    },
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * The threads of one scheduler.
+ *
+ *   a thread is   starting   asked for; jobs wait in line, not on it
+ *                 ready      said so over its port; takes attempts
+ *                 closing    no longer given work, being ended
+ *
+ * When a thread ends under its attempts, the blame is exact or not at all: the attempt that was the only candidate ended
+ * it by its own making; of several candidates none is blamed, but each runs alone next time, so that the next death is
+ * exact. What merely waited on the thread goes back to its place in line as if nothing had happened.
+ */
+import type { JobRecord } from '../job/record.ts'
+import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import { Costs } from '../shared/cost.ts'
+import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
+import { OffstageError } from '../shared/errors.ts'
+import type { Port } from '../shared/port.ts'
+import { Run, Slot, type SlotListener } from './slot.ts'
+
+export interface PoolOptions {
+  readonly min: number
+  readonly max: number
+  /** How long a thread above `min` stays without work. */
+  readonly idleMs: number
+  /** Async jobs at a time on one thread. */
+  readonly concurrency: number
+  readonly graceMs: number
+  readonly startTimeoutMs: number
+  readonly errors: readonly ErrorClass[]
+  readonly spawn: () => Promise<Port>
+}
+
+/** What happened to an attempt whose thread ended. */
+export type Loss = 'blamed' | 'suspected' | 'interrupted' | 'released'
+
+/** The engine, as the pool sees it. */
+export interface PoolListener<Owner> {
+  onBegun(run: Run<Owner>): void
+  onDone(run: Run<Owner>, runMs: number, result: unknown): void
+  onFailed(run: Run<Owner>, runMs: number, error: unknown, isFinal: boolean): void
+  onProgress(run: Run<Owner>, progress: unknown): void
+  onValue(run: Run<Owner>, value: unknown): void
+  onLog(run: Run<Owner>, args: unknown[]): void
+  onKeep(run: Run<Owner>, call: number, key: string, value: unknown): void
+  onLost(run: Run<Owner>, loss: Loss, error: OffstageError): void
+  /** There may be room now. */
+  onRoom(): void
+  onOnline(workerId: number): void
+  onExit(workerId: number, error: OffstageError | undefined): void
+  /** No thread can be started; whoever waits for one must be told. */
+  onLoadFailed(error: OffstageError): void
+}
+
+const startsMax = 3
+const backoffMsMin = 100
+const backoffMsMax = 5_000
+
+export class Pool<Owner> {
+  readonly #options: PoolOptions
+  readonly #timetable: Timetable
+  readonly #listener: PoolListener<Owner>
+  readonly #slots: Slot[] = []
+  readonly #idleAlarms = new Map<Slot, Alarm>()
+  readonly #costs = new Costs()
+  readonly #closings = new Set<Promise<void>>()
+  #lastTicket = 0
+  #lastWorkerId = 0
+  #starting = 0
+  /** Starts in a row that failed, and deaths in a row before anything was completed. */
+  #loadFailures = 0
+  #crashes = 0
+  #backoff: Alarm | undefined
+  #isClosed = false
+
+  constructor(options: PoolOptions, timetable: Timetable, listener: PoolListener<Owner>) {
+    this.#options = options
+    this.#timetable = timetable
+    this.#listener = listener
+  }
+
+  get online(): number {
+    return this.#slots.length
+  }
+
+  get starting(): number {
+    return this.#starting
+  }
+
+  get busy(): number {
+    return this.#slots.filter((slot) => !slot.isIdle).length
+  }
+
+  /** The thread that should take a job of this type now: an idle one before one with room ahead. */
+  roomFor(name: string, isAlone: boolean): Slot | undefined {
+    const costMs = this.#costs.estimateMs(name)
+    let found: Slot | undefined
+    for (const slot of this.#slots) {
+      if (!slot.hasRoom(costMs, isAlone)) continue
+      if (slot.isIdle) return slot
+      if (!found || slot.runs.size < found.runs.size) found = slot
+    }
+    return found
+  }
+
+  /** Reserves a place; `send` follows when the start is committed. */
+  reserve(
+    slot: Slot,
+    owner: Owner,
+    record: JobRecord,
+    transfer: Transferable[] | undefined,
+    isAlone: boolean,
+  ): Run<Owner> {
+    const run = new Run(++this.#lastTicket, owner, slot, record, transfer, this.#costs.estimateMs(record.name), isAlone)
+    this.#timetable.cancel(this.#idleAlarms.get(slot))
+    slot.reserve(run)
+    return run
+  }
+
+  send(run: Run<Owner>): void {
+    if (run.slot.runs.has(run.ticket)) run.slot.send(run)
+  }
+
+  /** Starts threads for so many jobs that wait for one. */
+  grow(waiting: number): void {
+    if (this.#isClosed || this.#backoff) return
+    while (this.#starting < waiting && this.#slots.length + this.#starting < this.#options.max) this.#start()
+  }
+
+  /**
+   * Stops an attempt that no longer counts: first its signal, then, `graceMs` later, its thread. The place on the thread
+   * is taken until it has really stopped.
+   */
+  abort(run: Run<Owner>, reason: unknown): void {
+    run.isStale = true
+    if (!run.isSent) return this.#drop(run)
+    run.slot.abort(run, reason)
+    this.#timetable.after(this.#options.graceMs, () => this.#endGrace(run))
+  }
+
+  #endGrace(run: Run<Owner>): void {
+    const { slot } = run
+    if (!slot.runs.has(run.ticket) || slot.isClosing) return
+    const others = [...slot.runs.values()].filter((other) => other !== run)
+    // It waits behind an attempt that is known to run. The thread drops it as soon as it listens again.
+    if (!run.isBegun && others.some((other) => other.isBegun)) {
+      this.#timetable.after(this.#options.graceMs, () => this.#endGrace(run))
+      return
+    }
+    const error = new OffstageError(
+      'WORKER_CRASHED',
+      `The thread was ended: it did not stop '${run.record.id}' within ${this.#options.graceMs} ms.`,
+    )
+    this.#end(slot, error, run)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#timetable.cancel(this.#backoff)
+    for (const alarm of this.#idleAlarms.values()) this.#timetable.cancel(alarm)
+    for (const slot of [...this.#slots]) this.#end(slot, undefined)
+    while (this.#closings.size > 0) await Promise.all(this.#closings)
+  }
+
+  /** The thread never heard of it. */
+  #drop(run: Run<Owner>): void {
+    this.#settle(run, (settled) => this.#listener.onLost(settled, 'released', ended))
+    this.#listener.onRoom()
+  }
+
+  /** A thread above `min` that gets no work for `idleMs` is ended. */
+  #restWhenIdle(slot: Slot): void {
+    const { min, idleMs } = this.#options
+    if (this.#slots.length <= min || idleMs === Number.POSITIVE_INFINITY || slot.isClosing) return
+    const alarm = this.#timetable.after(idleMs, () => {
+      if (slot.isIdle && this.#slots.length > min) this.#end(slot, undefined)
+    })
+    this.#idleAlarms.set(slot, alarm)
+  }
+
+  // Starting.
+
+  #start(): void {
+    this.#starting++
+    const attempt = this.#load()
+      .then((slot) => this.#started(slot))
+      .catch((error: OffstageError) => this.#startFailed(error))
+    this.#track(attempt)
+  }
+
+  /** Resolves with a thread that has said it is ready; rejects with `WORKER_LOAD_FAILED`. */
+  async #load(): Promise<Slot> {
+    let port: Port
+    try {
+      port = await this.#options.spawn()
+    } catch (cause) {
+      throw loadError('the platform refused to start it', cause)
+    }
+    const slot = new Slot(++this.#lastWorkerId, port, this.#options.concurrency, this.#slotListener)
+    port.hold(true)
+    try {
+      await this.#untilReady(slot)
+    } catch (error) {
+      await port.close()
+      throw error
+    }
+    return slot
+  }
+
+  readonly #whenReady = new Map<Slot, () => void>()
+
+  #untilReady(slot: Slot): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { startTimeoutMs } = this.#options
+      const alarm = this.#timetable.after(startTimeoutMs, () => {
+        this.#loadFailures = startsMax // To wait as long again would tell nothing new.
+        reject(loadError(`it was not ready within ${startTimeoutMs} ms; does it call defineJobs()?`, undefined))
+      })
+      this.#whenReady.set(slot, () => {
+        this.#timetable.cancel(alarm)
+        resolve()
+      })
+      slot.port.onClose((cause) => {
+        this.#timetable.cancel(alarm)
+        if (this.#whenReady.delete(slot)) reject(loadError('it failed while it was loading', cause))
+        else this.#died(slot, cause)
+      })
+    })
+  }
+
+  #started(slot: Slot): void {
+    this.#starting--
+    if (this.#isClosed) return this.#track(slot.port.close())
+    this.#loadFailures = 0
+    slot.isReady = true
+    slot.port.hold(false)
+    this.#slots.push(slot)
+    this.#listener.onOnline(slot.id)
+    this.#restWhenIdle(slot)
+    this.#listener.onRoom()
+  }
+
+  #startFailed(error: OffstageError): void {
+    this.#starting--
+    this.#loadFailures++
+    if (this.#isClosed) return
+    if (this.#loadFailures >= startsMax && this.#slots.length === 0) this.#listener.onLoadFailed(error)
+    this.#backOff(this.#loadFailures)
+  }
+
+  /** Waits before the next start, longer each time, so that a thread that cannot live does not eat a core. */
+  #backOff(failures: number): void {
+    this.#timetable.cancel(this.#backoff)
+    const delayMs = Math.min(backoffMsMin * 2 ** (failures - 1), backoffMsMax)
+    const end = () => {
+      this.#backoff = undefined
+      this.#listener.onRoom()
+    }
+    this.#backoff = this.#timetable.after(delayMs, end, true)
+  }
+
+  // Ending.
+
+  /** Ends a thread of ours. `culprit` is the attempt for whose sake it happens. */
+  #end(slot: Slot, error: OffstageError | undefined, culprit?: Run): void {
+    slot.isClosing = true
+    this.#remove(slot)
+    this.#track(slot.port.close())
+    this.#lose(slot, error ?? ended, (run) => (run === culprit || !run.isBegun ? 'released' : 'interrupted'))
+    this.#listener.onExit(slot.id, error)
+    this.#listener.onRoom()
+  }
+
+  #died(slot: Slot, cause: unknown): void {
+    if (slot.isClosing) return
+    slot.isClosing = true
+    this.#remove(slot)
+    this.#track(slot.port.close())
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const error = new OffstageError('WORKER_CRASHED', `The thread ended: ${reason}`, { cause })
+    this.#blame(slot, error)
+    this.#listener.onExit(slot.id, error)
+    this.#crashes = slot.completed > 0 ? 0 : this.#crashes + 1
+    if (this.#crashes > 1) this.#backOff(this.#crashes - 1)
+    this.#listener.onRoom()
+  }
+
+  #blame(slot: Slot, error: OffstageError): void {
+    const runs = [...slot.runs.values()].filter((run) => run.isSent)
+    const begun = runs.filter((run) => run.isBegun)
+    const candidates = begun.length > 0 ? begun : runs
+    const loss = candidates.length === 1 ? 'blamed' : 'suspected'
+    this.#lose(slot, error, (run) => (candidates.includes(run) ? loss : 'released'))
+  }
+
+  #lose(slot: Slot, error: OffstageError, lossOf: (run: Run) => Loss): void {
+    // First the judgement, then its effects: they may start other things.
+    const losses = [...slot.runs.values()].map((run) => [run as Run<Owner>, lossOf(run)] as const)
+    for (const [run] of losses) slot.free(run)
+    for (const [run, loss] of losses) this.#listener.onLost(run, loss, error)
+  }
+
+  #remove(slot: Slot): void {
+    this.#timetable.cancel(this.#idleAlarms.get(slot))
+    this.#idleAlarms.delete(slot)
+    const index = this.#slots.indexOf(slot)
+    if (index !== -1) this.#slots.splice(index, 1)
+  }
+
+  /** `close` waits for it. */
+  #track(closing: Promise<void>): void {
+    this.#closings.add(closing)
+    const forget = () => this.#closings.delete(closing)
+    closing.then(forget, forget)
+  }
+
+  // What the threads say.
+
+  readonly #slotListener: SlotListener = {
+    onReady: (slot) => {
+      const resolve = this.#whenReady.get(slot)
+      this.#whenReady.delete(slot)
+      resolve?.()
+    },
+    onBegun: (run) => {
+      run.isBegun = true
+      if (!run.isStale) this.#listener.onBegun(run as Run<Owner>)
+    },
+    onDone: (run, runMs, result) => {
+      this.#costs.add(run.record.name, runMs)
+      this.#crashes = 0
+      this.#settle(run as Run<Owner>, (settled) => this.#listener.onDone(settled, runMs, result))
+    },
+    onFailed: (run, runMs, thrown, isFinal) => {
+      const error = thrownFromWire(thrown, this.#options.errors)
+      this.#settle(run as Run<Owner>, (settled) => this.#listener.onFailed(settled, runMs, error, isFinal))
+    },
+    onProgress: (run, progress) => run.isStale || this.#listener.onProgress(run as Run<Owner>, progress),
+    onValue: (run, value) => run.isStale || this.#listener.onValue(run as Run<Owner>, value),
+    onLog: (run, args) => run.isStale || this.#listener.onLog(run as Run<Owner>, args),
+    onKeep: (run, call, key, value) => run.isStale || this.#listener.onKeep(run as Run<Owner>, call, key, value),
+    onFatal: (slot, thrown: WireThrown) => this.#died(slot, thrownFromWire(thrown, this.#options.errors)),
+    onHeard: () => this.#listener.onRoom(),
+  }
+
+  #settle(run: Run<Owner>, tell: (run: Run<Owner>) => void): void {
+    run.slot.free(run)
+    if (run.slot.isIdle) this.#restWhenIdle(run.slot)
+    tell(run)
+  }
+}
+
+const ended = new OffstageError('WORKER_CRASHED', 'The thread was ended.')
+
+const loadError = (what: string, cause: unknown): OffstageError => {
+  const reason = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`
+  const message =
+    `The worker module could not be loaded: ${what}${reason}. ` +
+    'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'
+  return new OffstageError('WORKER_LOAD_FAILED', message, { cause })
+}

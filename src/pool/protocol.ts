@@ -1,0 +1,55 @@
+/**
+ * What a scheduler and its threads say to each other.
+ *
+ * One message is a flat array of many notes, each an operation followed by its fields: `[done, 7, 0.1, 42, done, 8, …]`.
+ * Flat and numeric because structured clone costs by the object: a small array for each note halves the throughput.
+ */
+
+/** From the scheduler to a thread. */
+export const tell = {
+  /** ticket, name, id, attempt, isWatched, resume, input */
+  run: 0,
+  /** ticket, reason: stop, and say when you have. */
+  abort: 1,
+  /** ticket, count: so many values were read. */
+  taken: 2,
+  /** ticket, call: what was to be kept is safe. */
+  kept: 3,
+  /** count: run no more async handlers than this at a time. */
+  concurrency: 4,
+} as const
+
+/** From a thread to the scheduler. */
+export const say = {
+  /** (nothing): the module is loaded. */
+  ready: 0,
+  /** ticket: it runs now. Said for attempts that are watched or may be long. */
+  begun: 1,
+  /** ticket, runMs, result */
+  done: 2,
+  /** ticket, runMs, thrown, isFinal: another attempt would fail the same way. */
+  failed: 3,
+  /** ticket, progress */
+  progress: 4,
+  /** ticket, value */
+  value: 5,
+  /** ticket, args */
+  log: 6,
+  /** ticket, call, key (of a step; '' for the checkpoint), value */
+  keep: 7,
+  /** thrown: something that nobody caught; this thread cannot be trusted any more. */
+  fatal: 8,
+} as const
+
+/** How many fields follow each operation. */
+export const tellFields: readonly number[] = [7, 2, 2, 2, 1]
+export const sayFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
+
+/** What an attempt after the first starts from. */
+export interface Resume {
+  readonly checkpoint: unknown
+  readonly steps: ReadonlyMap<string, unknown> | undefined
+}
+
+/** Values that a handler may send ahead of a slow reader before `send` makes it wait. */
+export const valuesAhead = 16

@@ -1,0 +1,197 @@
+import type { JobRecord } from '../job/record.ts'
+import { cloneError } from '../shared/clone.ts'
+import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import type { Port } from '../shared/port.ts'
+import { Outbox } from './outbox.ts'
+import { type Resume, say, sayFields, tell, tellFields } from './protocol.ts'
+
+/** What a thread says, told to the pool. */
+export interface SlotListener {
+  onReady(slot: Slot): void
+  onBegun(run: Run): void
+  onDone(run: Run, runMs: number, result: unknown): void
+  onFailed(run: Run, runMs: number, thrown: WireThrown, isFinal: boolean): void
+  onProgress(run: Run, progress: unknown): void
+  onValue(run: Run, value: unknown): void
+  onLog(run: Run, args: unknown[]): void
+  onKeep(run: Run, call: number, key: string, value: unknown): void
+  onFatal(slot: Slot, thrown: WireThrown): void
+  /** All that one message said has been told. */
+  onHeard(slot: Slot): void
+}
+
+/** How many attempts may be on their way to one thread, however short they are. */
+const runsMax = 256
+/** How much work may wait on a thread behind what runs there. */
+const workAheadMs = 1
+
+/** One thread as the pool sees it: a port, and the attempts that are on it. */
+export class Slot {
+  readonly id: number
+  readonly port: Port
+  /** In the order in which they were sent, which is the order in which the thread takes them up. */
+  readonly runs = new Map<number, Run>()
+  readonly #concurrency: number
+  readonly #listener: SlotListener
+  readonly #outbox: Outbox
+  #workMs = 0
+  isReady = false
+  isClosing = false
+  /** Completed since it started: it is no crash loop. */
+  completed = 0
+
+  constructor(id: number, port: Port, concurrency: number, listener: SlotListener) {
+    this.id = id
+    this.port = port
+    this.#concurrency = concurrency
+    this.#listener = listener
+    this.#outbox = new Outbox(
+      (batch, transfer) => port.post(batch, transfer),
+      tellFields,
+      (note, cause) => this.#refuse(note, cause),
+    )
+    port.onMessage((batch) => this.#hear(batch))
+  }
+
+  get isIdle(): boolean {
+    return this.runs.size === 0
+  }
+
+  /** Whether one more attempt may be sent: at once to an idle thread, ahead of time when all of it is short work. */
+  hasRoom(costMs: number, isAlone: boolean): boolean {
+    if (!this.isReady || this.isClosing) return false
+    const { size } = this.runs
+    if (size === 0) return true
+    if (isAlone || this.#isTakenAlone) return false
+    if (size < this.#concurrency) return true
+    return size < runsMax && this.#workMs + costMs <= workAheadMs
+  }
+
+  get #isTakenAlone(): boolean {
+    const [first] = this.runs.values()
+    return first?.isAlone === true
+  }
+
+  reserve(run: Run): void {
+    if (this.runs.size === 0) this.port.hold(true)
+    this.runs.set(run.ticket, run)
+    this.#workMs += run.costMs
+  }
+
+  free(run: Run): void {
+    if (!this.runs.delete(run.ticket)) return
+    // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
+    this.#workMs = this.runs.size === 0 ? 0 : this.#workMs - run.costMs
+    if (this.runs.size === 0) this.port.hold(false)
+  }
+
+  send(run: Run): void {
+    run.isSent = true
+    const { record, transfer } = run
+    const { checkpoint, steps } = record
+    const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }
+    const isWatched = record.rules.timeoutMs === undefined ? 0 : 1
+    this.#outbox.add(tell.run, run.ticket, record.name, record.id, record.attempt, isWatched, resume, record.input)
+    if (transfer) this.#outbox.flush(transfer)
+  }
+
+  abort(run: Run, reason: unknown): void {
+    if (run.isSent) this.#outbox.add(tell.abort, run.ticket, thrownToWire(reason))
+  }
+
+  /** Lets the handler send more values. */
+  taken(run: Run, count: number): void {
+    if (this.runs.has(run.ticket)) this.#outbox.add(tell.taken, run.ticket, count)
+  }
+
+  /** A checkpoint or step is safe. */
+  kept(run: Run, call: number): void {
+    if (this.runs.has(run.ticket)) this.#outbox.add(tell.kept, run.ticket, call)
+  }
+
+  #refuse(note: unknown[], cause: unknown): void {
+    const run = this.runs.get(note[1] as number)
+    if (run && note[0] === tell.run) {
+      this.#listener.onFailed(run, 0, thrownToWire(cloneError(run.record.input, 'input', cause)), true)
+    }
+  }
+
+  #hear(batch: unknown[]): void {
+    for (let at = 0; at < batch.length; at += 1 + (sayFields[batch[at] as number] ?? batch.length)) {
+      this.#hearNote(batch, at)
+    }
+    this.#listener.onHeard(this)
+  }
+
+  #hearNote(batch: unknown[], at: number): void {
+    const operation = batch[at]
+    if (operation === say.ready) {
+      if (this.#concurrency > 1) this.#outbox.add(tell.concurrency, this.#concurrency)
+      return this.#listener.onReady(this)
+    }
+    if (operation === say.fatal) return this.#listener.onFatal(this, batch[at + 1] as WireThrown)
+    const run = this.runs.get(batch[at + 1] as number)
+    if (!run) return
+    switch (operation) {
+      case say.begun:
+        return this.#listener.onBegun(run)
+      case say.done:
+        this.completed++
+        return this.#listener.onDone(run, batch[at + 2] as number, batch[at + 3])
+      case say.failed:
+        return this.#listener.onFailed(
+          run,
+          batch[at + 2] as number,
+          batch[at + 3] as WireThrown,
+          batch[at + 4] as boolean,
+        )
+      case say.progress:
+        return this.#listener.onProgress(run, batch[at + 2])
+      case say.value:
+        return this.#listener.onValue(run, batch[at + 2])
+      case say.log:
+        return this.#listener.onLog(run, batch[at + 2] as unknown[])
+      case say.keep:
+        return this.#listener.onKeep(run, batch[at + 2] as number, batch[at + 3] as string, batch[at + 4])
+    }
+  }
+}
+
+/** One attempt on one thread, from the moment a place is reserved for it until the thread has let go of it. */
+export class Run<Owner = unknown> {
+  readonly ticket: number
+  readonly owner: Owner
+  readonly slot: Slot
+  /** As it was started. */
+  readonly record: JobRecord
+  /** Moved to the thread with the input, which is then gone here. */
+  readonly transfer: Transferable[] | undefined
+  /** How long the thread is expected to be busy with it. */
+  readonly costMs: number
+  /** It has the thread to itself. */
+  readonly isAlone: boolean
+  /** The thread has been told of it. */
+  isSent = false
+  /** The thread has said that it runs; a run that is not known to have begun may have, if it is short. */
+  isBegun = false
+  /** It has lost the right to settle its job: cancelled, timed out. Whatever it says is ignored. */
+  isStale = false
+
+  constructor(
+    ticket: number,
+    owner: Owner,
+    slot: Slot,
+    record: JobRecord,
+    transfer: Transferable[] | undefined,
+    costMs: number,
+    isAlone: boolean,
+  ) {
+    this.ticket = ticket
+    this.owner = owner
+    this.slot = slot
+    this.record = record
+    this.transfer = transfer
+    this.costMs = costMs
+    this.isAlone = isAlone
+  }
+}

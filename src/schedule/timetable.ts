@@ -1,0 +1,122 @@
+import type { Clock } from '../shared/clock.ts'
+import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
+
+/** A laptop that wakes up, or a clock that is set, is noticed within this time. */
+const wallSleepMsMax = 30_000
+/** Longer timers fire at once. */
+const sleepMsMax = 2 ** 31 - 1
+
+/** One thing to do at one time. */
+export class Alarm implements HeapItem {
+  heapIndex = -1
+  readonly heap: IndexedHeap<Alarm>
+  readonly at: number
+  readonly callback: () => void
+  readonly keepsProcessAlive: boolean
+
+  constructor(heap: IndexedHeap<Alarm>, at: number, callback: () => void, keepsProcessAlive: boolean) {
+    this.heap = heap
+    this.at = at
+    this.callback = callback
+    this.keepsProcessAlive = keepsProcessAlive
+  }
+}
+
+/**
+ * Everything that waits for a time, behind one timer: the one for the earliest moment.
+ *
+ * `at` counts in wall time, for moments that are stored; `after` counts in monotonic time, for spans of this process.
+ */
+export class Timetable {
+  readonly #clock: Clock
+  readonly #wall = new IndexedHeap<Alarm>()
+  readonly #monotonic = new IndexedHeap<Alarm>()
+  #sequence = 0
+  /** Alarms that hold the process: the timer does so while there are any. */
+  #holding = 0
+  #stopTimer: (() => void) | undefined
+  /** In monotonic time; the timer may be early (its alarm was called off), never late. */
+  #timerAt = Number.POSITIVE_INFINITY
+  #isTimerHolding = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Calls back at a wall time, at once (but not within this call) when it has passed. */
+  at(wallMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
+    return this.#add(new Alarm(this.#wall, wallMs, callback, keepsProcessAlive))
+  }
+
+  after(delayMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
+    return this.#add(new Alarm(this.#monotonic, this.#clock.monotonic() + delayMs, callback, keepsProcessAlive))
+  }
+
+  cancel(alarm: Alarm | undefined): void {
+    if (!alarm || alarm.heapIndex === -1) return
+    alarm.heap.remove(alarm)
+    this.#dropped(alarm)
+    if (this.#holding === 0 && this.#isTimerHolding) this.#arm()
+  }
+
+  close(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
+    while (this.#wall.pop() || this.#monotonic.pop());
+  }
+
+  #add(alarm: Alarm): Alarm {
+    alarm.heap.add(alarm, alarm.at, this.#sequence++, 0)
+    if (alarm.keepsProcessAlive) this.#holding++
+    const isHeld = this.#isTimerHolding || !alarm.keepsProcessAlive
+    if (!isHeld || this.#clock.monotonic() + this.#sleepMs() < this.#timerAt) this.#arm()
+    return alarm
+  }
+
+  #dropped(alarm: Alarm): void {
+    if (alarm.keepsProcessAlive) this.#holding--
+  }
+
+  #sleepMs(): number {
+    const wall = this.#wall.peek()
+    const monotonic = this.#monotonic.peek()
+    const wallMs = wall ? Math.min(wall.at - this.#clock.now(), wallSleepMsMax) : Number.POSITIVE_INFINITY
+    const monotonicMs = monotonic
+      ? Math.min(monotonic.at - this.#clock.monotonic(), sleepMsMax)
+      : Number.POSITIVE_INFINITY
+    return Math.max(0, Math.min(wallMs, monotonicMs))
+  }
+
+  #arm(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
+    const sleepMs = this.#sleepMs()
+    this.#timerAt = this.#clock.monotonic() + sleepMs
+    this.#isTimerHolding = this.#holding > 0
+    if (sleepMs === Number.POSITIVE_INFINITY) return
+    // Rounded up: a timer that fires a fraction early would find nothing due and go round again.
+    this.#stopTimer = this.#clock.startTimer(() => this.#ring(), Math.ceil(sleepMs), this.#isTimerHolding)
+  }
+
+  #ring(): void {
+    this.#stopTimer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+    // Collected first: alarms that are set while these ring wait for the next round, and cannot keep us here.
+    const due = [
+      ...this.#takeUntil(this.#wall, this.#clock.now()),
+      ...this.#takeUntil(this.#monotonic, this.#clock.monotonic()),
+    ]
+    for (const alarm of due) alarm.callback()
+    this.#arm()
+  }
+
+  #takeUntil(heap: IndexedHeap<Alarm>, now: number): Alarm[] {
+    const due: Alarm[] = []
+    for (let alarm = heap.peek(); alarm && alarm.at <= now; alarm = heap.peek()) {
+      heap.remove(alarm)
+      this.#dropped(alarm)
+      due.push(alarm)
+    }
+    return due
+  }
+}

@@ -1,0 +1,196 @@
+import { type Keep, type KeepByState, keepDefault } from './engine/retention.ts'
+import { checkJobDefaults, type JobDefaults } from './job/job-options.ts'
+import { spareCores, systemClock, systemRandom } from './platform/host.ts'
+import type { WorkerOptions } from './platform/spawn.ts'
+import type { RateLimit } from './queue/gate.ts'
+import type { LineOptions } from './queue/line.ts'
+import * as check from './shared/check.ts'
+import type { Clock } from './shared/clock.ts'
+import type { ErrorClass } from './shared/error-wire.ts'
+import type { StandardSchema } from './shared/standard-schema.ts'
+import { memoryStore } from './store/memory-store.ts'
+import type { Store } from './store/store.ts'
+
+export interface WorkersOptions {
+  /** Threads that stay once they were started. Default 1. */
+  readonly min?: number | undefined
+  /** Default: the cores of the machine less one, at least 1. */
+  readonly max?: number | undefined
+  /** How long a thread above `min` stays without work. Default 30,000. */
+  readonly idleMs?: number | undefined
+}
+
+export type KeepOptions = { readonly [Terminal in keyof KeepByState]?: Partial<Keep> | undefined }
+
+export interface SchedulerOptions<Name extends PropertyKey = string> {
+  /** Where jobs outlive the page or the process. Default: in memory, where they do not. */
+  readonly store?: Store | undefined
+  /** How many threads, started when needed. A number keeps all of them once started. Default `{ min: 1, max: cores − 1, idleMs: 30_000 }`. */
+  readonly workers?: number | WorkersOptions | undefined
+  /** Jobs with async handlers that one thread runs at a time. Default 1. */
+  readonly concurrency?: number | undefined
+  /** Queues by name, with their limits. Others come into being when a job names them, without limits. */
+  readonly queues?: { readonly [queue: string]: LineOptions } | undefined
+  /** Options that all jobs of a type share. */
+  readonly defaults?: { readonly [Type in Name]?: JobDefaults } | undefined
+  /** Standard Schemas by job type, to refuse bad input already at `add` (in the worker module, `schema` checks each attempt). */
+  readonly schemas?: { readonly [Type in Name]?: StandardSchema } | undefined
+  /** From the abort signal to the end of the thread, for a job that was cancelled or timed out. Default 1,000. */
+  readonly graceMs?: number | undefined
+  /** A thread that is not ready by then failed to load. Default 30,000. */
+  readonly startTimeoutMs?: number | undefined
+  /** Jobs that may wait; `add` of one more rejects with `QUEUE_FULL`. Default 2,000,000. */
+  readonly maxQueued?: number | undefined
+  /** How many finished jobs can be looked up, and for how long. Default: completed 1,000 or an hour, failed and cancelled 10,000 or 30 days. */
+  readonly keep?: KeepOptions | undefined
+  /** Your own error classes: what a handler throws of them arrives as an instance. */
+  readonly errors?: readonly ErrorClass[] | undefined
+  /** Passed on to each thread, on Node. */
+  readonly workerOptions?: WorkerOptions | undefined
+  /** For tests. */
+  readonly clock?: Clock | undefined
+  /** For tests: answers a number from 0 up to 1. */
+  readonly random?: (() => number) | undefined
+}
+
+const workersMax = 1_024
+const timerMsMax = 2 ** 31 - 1
+const workersIdleMs = 30_000
+
+const nested = (checks: check.Checks, name: string): check.Check => {
+  return (value) => {
+    const expected = check.object(value)
+    if (!expected) check.checkOptions(value, checks, `${name}.`)
+    return expected
+  }
+}
+
+const rateLimitChecks: check.Checks = { limit: check.integer(1), intervalMs: check.number(1, timerMsMax) }
+
+const rateLimit: check.Check = (value) => {
+  const expected = nested(rateLimitChecks, 'rateLimit')(value)
+  if (expected) return expected
+  const { limit, intervalMs } = value as Partial<RateLimit>
+  return limit === undefined || intervalMs === undefined ? 'an object with `limit` and `intervalMs`' : undefined
+}
+
+export const checkRateLimit = (value: unknown): void =>
+  check.checkArgument('rateLimit', (given) => (given == null ? undefined : rateLimit(given)), value)
+export const checkConcurrency = (value: unknown): void =>
+  check.checkArgument('concurrency', check.integerOrInfinity(1), value)
+
+const queues: check.Check = (value) => {
+  const expected = check.object(value)
+  if (expected) return expected
+  for (const [name, options] of Object.entries(value as object)) {
+    check.checkOptions(options, { concurrency: check.integerOrInfinity(1), rateLimit }, `queues.${name}.`)
+  }
+  return undefined
+}
+
+const defaults: check.Check = (value) => {
+  const expected = check.object(value)
+  if (expected) return expected
+  for (const [name, options] of Object.entries(value as object)) checkJobDefaults(options, `defaults.${name}.`)
+  return undefined
+}
+
+const schemas: check.Check = (value) => {
+  const isSchema = (item: unknown) => (check.isObject(item) || typeof item === 'function') && '~standard' in item
+  return check.isObject(value) && Object.values(value).every(isSchema)
+    ? undefined
+    : 'an object of Standard Schemas by job type'
+}
+
+const store: check.Check = (value) => {
+  const { open, commit, close } = (value ?? {}) as Partial<Store>
+  return [open, commit, close].every((method) => typeof method === 'function')
+    ? undefined
+    : 'a store: an object with open, commit and close'
+}
+
+const clock: check.Check = (value) => {
+  const { now, monotonic, startTimer } = (value ?? {}) as Partial<Clock>
+  return [now, monotonic, startTimer].every((method) => typeof method === 'function')
+    ? undefined
+    : 'a clock: an object with now, monotonic and startTimer'
+}
+
+const workerChecks: check.Checks = {
+  min: check.integer(0, workersMax),
+  max: check.integer(1, workersMax),
+  idleMs: check.durationMsOrInfinity,
+}
+
+const workers: check.Check = (value) => {
+  if (typeof value === 'number') return check.integer(1, workersMax)(value)
+  const expected = nested(workerChecks, 'workers')(value)
+  if (expected) return `${check.integer(1, workersMax)(Number.NaN)}, or an object with min, max and idleMs`
+  const { min = 0, max = workersMax } = value as WorkersOptions
+  return min > max ? 'an object with min no larger than max' : undefined
+}
+
+const keepChecks: check.Checks = { count: check.integerOrInfinity(0), ageMs: check.durationMsOrInfinity }
+const keep = nested(
+  {
+    completed: nested(keepChecks, 'keep.completed'),
+    failed: nested(keepChecks, 'keep.failed'),
+    cancelled: nested(keepChecks, 'keep.cancelled'),
+  },
+  'keep',
+)
+
+const optionChecks: check.Checks = {
+  store,
+  workers,
+  concurrency: check.integer(1, 10_000),
+  queues,
+  defaults,
+  schemas,
+  graceMs: check.durationMs,
+  startTimeoutMs: check.positiveMs,
+  maxQueued: check.integerOrInfinity(1),
+  keep,
+  errors: (value) => check.listOf(check.callable, 'error classes')(value),
+  workerOptions: check.object,
+  clock,
+  random: check.callable,
+}
+
+/** Refuses what is out of range and fills in what is not given. */
+export function resolveOptions(options: SchedulerOptions<never> = {}) {
+  check.checkOptions(options, optionChecks)
+  return {
+    store: options.store ?? memoryStore(),
+    workers: resolveWorkers(options.workers),
+    concurrency: options.concurrency ?? 1,
+    queues: options.queues ?? {},
+    defaults: (options.defaults ?? {}) as Readonly<Record<string, JobDefaults>>,
+    schemas: (options.schemas ?? {}) as Readonly<Record<string, StandardSchema>>,
+    graceMs: options.graceMs ?? 1_000,
+    startTimeoutMs: options.startTimeoutMs ?? 30_000,
+    maxQueued: options.maxQueued ?? 2_000_000,
+    keep: resolveKeep(options.keep),
+    errors: options.errors ?? [],
+    workerOptions: options.workerOptions ?? {},
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+  }
+}
+
+function resolveWorkers(given: number | WorkersOptions = {}): Required<{ min: number; max: number; idleMs: number }> {
+  if (typeof given === 'number') return { min: given, max: given, idleMs: Number.POSITIVE_INFINITY }
+  const max = given.max ?? Math.max(spareCores(), given.min ?? 1)
+  return { min: given.min ?? Math.min(1, max), max, idleMs: given.idleMs ?? workersIdleMs }
+}
+
+const resolveKeep = (given: KeepOptions = {}): KeepByState => ({
+  completed: resolveKeepOf(given.completed, keepDefault.completed),
+  failed: resolveKeepOf(given.failed, keepDefault.failed),
+  cancelled: resolveKeepOf(given.cancelled, keepDefault.cancelled),
+})
+
+const resolveKeepOf = (given: Partial<Keep> | undefined, otherwise: Keep): Keep => ({
+  count: given?.count ?? otherwise.count,
+  ageMs: given?.ageMs ?? otherwise.ageMs,
+})

@@ -1,0 +1,566 @@
+import type {
+  CloseMode,
+  Counts,
+  Engine,
+  FindOptions,
+  Inserted,
+  InsertRequest,
+  JobFilter,
+  QueueControl,
+  SchedulerSnapshot,
+  Stats,
+} from './engine/engine.ts'
+import type { LiveJob } from './engine/live-job.ts'
+import { cancelled, closedError, LocalEngine } from './engine/local-engine.ts'
+import { type AnyEvent, type EventMap, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
+import { EventStream } from './events/stream.ts'
+import {
+  checkJobOptions,
+  finiteCheck,
+  idCheck,
+  type JobCallbacks,
+  type JobOptions,
+  nameCheck,
+  type ResolvedDefaults,
+  resolveDefaults,
+} from './job/job-options.ts'
+import { isTerminal, states } from './job/record.ts'
+import { Job, streamCapacity } from './job-handle.ts'
+import { solo } from './peer/peer.ts'
+import { hop } from './platform/hop.ts'
+import { reportUncaught } from './platform/host.ts'
+import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
+import type { RateLimit } from './queue/gate.ts'
+import { checkConcurrency, checkRateLimit, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
+import * as check from './shared/check.ts'
+import { copyValue, moveValue } from './shared/clone.ts'
+import { OffstageError } from './shared/errors.ts'
+import { serveInline } from './shared/inline.ts'
+import { type StandardSchema, validate } from './shared/standard-schema.ts'
+import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
+
+type OptionsOf<Handler> = JobOptions<ResultOf<Handler>, ProgressOf<Handler>, ValueOf<Handler>>
+type ArgumentsOf<Handler> =
+  undefined extends InputOf<Handler>
+    ? [input?: InputOf<Handler>, options?: OptionsOf<Handler>]
+    : [input: InputOf<Handler>, options?: OptionsOf<Handler>]
+
+/** The handle of a job of this type: `JobOf<typeof jobs, 'countPrimes'>`. */
+export type JobOf<Table, Name extends keyof Table> = Job<
+  ResultOf<Table[Name]>,
+  ProgressOf<Table[Name]>,
+  ValueOf<Table[Name]>
+>
+type AnyJobOf<Table> = { [Name in keyof Table]: JobOf<Table, Name> }[keyof Table]
+
+/** One job for `addMany`. */
+export type JobRequest<Table> = {
+  [Name in keyof Table]: {
+    readonly name: Name
+    readonly options?: OptionsOf<Table[Name]> | undefined
+  } & (undefined extends InputOf<Table[Name]>
+    ? { readonly input?: InputOf<Table[Name]> }
+    : { readonly input: InputOf<Table[Name]> })
+}[keyof Table]
+
+export interface EventFilter {
+  readonly type?: EventType | readonly EventType[] | undefined
+  readonly jobId?: string | undefined
+  readonly name?: string | undefined
+  readonly queue?: string | undefined
+}
+
+export interface CloseOptions {
+  /** `drain`: everything queued; `finish`: what runs; `now`: interrupts, which stored jobs survive. Default `finish`. */
+  readonly mode?: CloseMode | undefined
+  /** After so long the rest is interrupted, as with `now`. Default: no limit. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** A named line with its own concurrency, rate limit and pause. */
+export interface Queue extends QueueControl {
+  readonly name: string
+  /** At most so many jobs of this queue run at a time; `Infinity` for no limit but the threads. */
+  setConcurrency(concurrency: number): void
+  /** At most `limit` starts in any span of `intervalMs`; `undefined` for no limit. */
+  setRateLimit(rateLimit: RateLimit | null | undefined): void
+}
+
+interface Request {
+  readonly name: string
+  readonly input?: unknown
+  readonly options?: JobOptions | undefined
+}
+
+/** WebKitGTK has no such symbol yet; compilers fall back on this one for `await using`. */
+const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
+
+/** Copying many inputs is cut into slices of this length, so that a page stays smooth. */
+const sliceMs = 8
+
+/**
+ * Makes a scheduler. The first argument starts one thread; write it like this, in your own code, so that your bundler
+ * sees the worker file. On servers a URL or path will do, and `inline(jobs)` runs the jobs on this thread.
+ *
+ * @example
+ * ```ts
+ * const scheduler = createScheduler<typeof jobs>(
+ *   () => new Worker(new URL('./jobs.ts', import.meta.url), { type: 'module' }),
+ * )
+ * const primes = await scheduler.run.countPrimes({ upTo: 5e6 }, { priority: 10 })
+ * ```
+ */
+export function createScheduler<Table extends JobTable = JobTable>(
+  source: WorkerSource,
+  options?: SchedulerOptions<keyof Table & string>,
+): Scheduler<Table> {
+  return new Scheduler<Table>(source, options)
+}
+
+/** Runs jobs on the thread that it is called on, through the same encoding: for component tests, and places without workers. */
+export function inline(jobs: JobTable): InlineSource {
+  const serve = (jobs as { [serveInline]?: InlineSource['serveInline'] })[serveInline]
+  if (!serve) throw new OffstageError('INVALID_OPTION', 'Expected `jobs` to be what defineJobs() answered.')
+  return { serveInline: serve }
+}
+
+export class Scheduler<Table extends JobTable = JobTable> {
+  readonly #engine: Engine
+  readonly #defaults = new Map<string, ResolvedDefaults>()
+  readonly #defaultsByName: Readonly<Record<string, object>>
+  readonly #schemas: Readonly<Record<string, StandardSchema>>
+
+  /** Adds a job and waits for its result: `scheduler.run.countPrimes({ upTo: 5e6 })`. */
+  readonly run: {
+    readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<ResultOf<Table[Name]>>
+  }
+
+  /** Adds a job; resolves when it is safe in the store: `scheduler.add.countPrimes({ upTo: 5e6 })`. */
+  readonly add: { readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<JobOf<Table, Name>> }
+
+  /** @internal Use `createScheduler`. */
+  constructor(source: WorkerSource, given?: SchedulerOptions<never>) {
+    checkSource(source)
+    const options = resolveOptions(given)
+    this.#defaultsByName = options.defaults
+    this.#schemas = options.schemas
+    const {
+      store,
+      clock,
+      random,
+      queues,
+      maxQueued,
+      keep,
+      workers,
+      concurrency,
+      graceMs,
+      startTimeoutMs,
+      errors,
+      workerOptions,
+    } = options
+    const pool = { ...workers, concurrency, graceMs, startTimeoutMs, errors, spawn: () => spawn(source, workerOptions) }
+    this.#engine = new LocalEngine({
+      store,
+      clock,
+      random,
+      queues,
+      maxQueued,
+      keep,
+      pool,
+      peer: solo,
+      reportUnheard: reportUncaught,
+    })
+    this.run = byName((name, input, jobOptions) => this.#run({ name, input, options: jobOptions })) as never
+    this.add = byName((name, input, jobOptions) => this.#add({ name, input, options: jobOptions })) as never
+    // Bound, so that UI libraries can take them apart: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
+    this.subscribe = this.subscribe.bind(this)
+    this.snapshot = this.snapshot.bind(this)
+  }
+
+  // Adding.
+
+  /** Adds many jobs in one commit: all or none. */
+  async addMany(jobs: readonly JobRequest<Table>[]): Promise<AnyJobOf<Table>[]> {
+    check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
+    const inserted = await this.#insert(await this.#prepareMany(jobs as readonly Request[]))
+    await this.#engine.whenSafe()
+    return inserted.map((each) => this.#handle(each)) as AnyJobOf<Table>[]
+  }
+
+  async #add(request: Request): Promise<Job> {
+    const prepared = this.#prepare(request)
+    const inserting = this.#insert([prepared instanceof Promise ? await prepared : prepared])
+    const [inserted] = inserting instanceof Promise ? await inserting : inserting
+    await this.#engine.whenSafe()
+    return this.#handle(inserted as Inserted)
+  }
+
+  async #run(request: Request): Promise<unknown> {
+    const prepared = this.#prepare(request)
+    const inserting = this.#insert([prepared instanceof Promise ? await prepared : prepared])
+    const [inserted] = inserting instanceof Promise ? await inserting : inserting
+    return this.#engine.result((inserted as Inserted).job)
+  }
+
+  #handle({ job, disposition }: Inserted): Job {
+    return new Job(this.#engine, job, disposition)
+  }
+
+  /** Checks a request and copies its input, within the call: what the caller changes later is no longer the job's. */
+  #prepare({ name, input, options }: Request): InsertRequest | Promise<InsertRequest> {
+    if (this.#engine.isClosed) throw closedError()
+    check.checkArgument('name', nameCheck, name)
+    checkJobOptions(options)
+    const { signal } = options ?? {}
+    if (signal?.aborted) throw signal.reason
+    const transferred = options?.transfer && moveValue(input, [...options.transfer], 'input')
+    const copy = transferred ? transferred.value : copyValue(input, 'input')
+    const prepared: InsertRequest = {
+      name,
+      input: copy,
+      options,
+      defaults: this.#defaultsOf(name),
+      transfer: transferred?.transfer,
+    }
+    const schema = Object.hasOwn(this.#schemas, name) ? this.#schemas[name] : undefined
+    if (!schema) return prepared
+    // Only checked here: what the schema makes of it, it makes again in the thread.
+    const checked = validate(schema, name, copy)
+    return checked instanceof Promise ? checked.then(() => prepared) : prepared
+  }
+
+  async #prepareMany(requests: readonly Request[]): Promise<InsertRequest[]> {
+    const prepared: InsertRequest[] = []
+    let until = performance.now() + sliceMs
+    for (const request of requests) {
+      const one = this.#prepare(request)
+      prepared.push(one instanceof Promise ? await one : one)
+      if (performance.now() < until) continue
+      await new Promise<void>((resolve) => hop(resolve))
+      until = performance.now() + sliceMs
+    }
+    return prepared
+  }
+
+  #defaultsOf(name: string): ResolvedDefaults {
+    let defaults = this.#defaults.get(name)
+    if (!defaults) {
+      defaults = resolveDefaults(Object.hasOwn(this.#defaultsByName, name) ? this.#defaultsByName[name] : undefined)
+      this.#defaults.set(name, defaults)
+    }
+    return defaults
+  }
+
+  #insert(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
+    const { opening } = this.#engine
+    if (opening) return opening.then(() => this.#insert(requests))
+    const inserted = this.#engine.insert(requests)
+    requests.forEach(({ options }, index) => {
+      if (options) this.#attach((inserted[index] as Inserted).job, options)
+    })
+    return inserted
+  }
+
+  /** Callbacks and signals belong to this page or process: they hang on the job in memory. */
+  #attach(job: LiveJob, options: JobOptions): void {
+    const stops: (() => void)[] = []
+    const { signal } = options
+    if (signal) {
+      const abort = () => this.#engine.isEnded || this.#engine.cancel(job, signal.reason)
+      signal.addEventListener('abort', abort)
+      stops.push(() => signal.removeEventListener('abort', abort))
+      stops.push(this.#engine.onClose(() => signal.removeEventListener('abort', abort)))
+    }
+    const hear = hearing(options, stops)
+    if (!hear) return
+    // A job that was there already may have ended.
+    if (job.told && isTerminal(job.told.state))
+      queueMicrotask(() => this.#engine.bus.call(hear, this.#engine.lastEvent(job) as JobEvent))
+    else stops.push(job.watch(hear))
+  }
+
+  // Looking things up.
+
+  async get<Name extends keyof Table = keyof Table>(id: string): Promise<JobOf<Table, Name> | undefined> {
+    await this.#open()
+    check.checkArgument('id', idCheck, id)
+    await this.#engine.whenSafe()
+    const job = this.#engine.get(id)
+    return job && (this.#handle({ job, disposition: 'existing' }) as JobOf<Table, Name>)
+  }
+
+  /** Jobs that fit all that is given, in the order in which they were added. */
+  async find(options: FindOptions = {}): Promise<AnyJobOf<Table>[]> {
+    await this.#open()
+    check.checkOptions(options, findChecks)
+    await this.#engine.whenSafe()
+    return this.#engine.find(options).map((job) => this.#handle({ job, disposition: 'existing' })) as AnyJobOf<Table>[]
+  }
+
+  async counts(): Promise<Counts> {
+    await this.#open()
+    await this.#engine.whenSafe()
+    return this.#engine.counts()
+  }
+
+  // Acting. Each resolves when it is safe in the store, with how many jobs it moved.
+
+  /** Ends jobs, wherever they are in their life. Their promises reject with `JOB_CANCELLED`, whose `cause` is `reason`. */
+  cancel(idOrFilter: string | JobFilter, reason?: unknown): Promise<number> {
+    return this.#act(idOrFilter, (job) => this.#engine.cancel(job, cancelled(job, reason)))
+  }
+
+  /** Runs failed and cancelled jobs again, with all their attempts. */
+  retry(idOrFilter: string | JobFilter): Promise<number> {
+    return this.#act(idOrFilter, (job) => this.#engine.retry(job))
+  }
+
+  /** Takes the records away; a job that has not ended is cancelled first. */
+  remove(idOrFilter: string | JobFilter): Promise<number> {
+    return this.#act(idOrFilter, (job) => this.#engine.remove(job))
+  }
+
+  /** Moves a job in its line. Answers whether there was such a job to move. */
+  async setPriority(id: string, priority: number): Promise<boolean> {
+    check.checkArgument('priority', finiteCheck, priority)
+    return (await this.#act(id, (job) => this.#engine.setPriority(job, priority))) > 0
+  }
+
+  /** Lets a scheduled job start now. Answers whether there was such a job. */
+  async promote(id: string): Promise<boolean> {
+    return (await this.#act(id, (job) => this.#engine.promote(job))) > 0
+  }
+
+  async #act(idOrFilter: string | JobFilter, act: (job: LiveJob) => boolean): Promise<number> {
+    await this.#open()
+    const moved = this.#meant(idOrFilter).filter(act).length
+    await this.#engine.whenSafe()
+    return moved
+  }
+
+  #meant(idOrFilter: string | JobFilter): LiveJob[] {
+    if (typeof idOrFilter !== 'string') {
+      check.checkOptions(idOrFilter ?? null, filterChecks)
+      return this.#engine.find({ ...idOrFilter, limit: Number.POSITIVE_INFINITY })
+    }
+    check.checkArgument('id', idCheck, idOrFilter)
+    const job = this.#engine.get(idOrFilter)
+    return job ? [job] : []
+  }
+
+  async #open(): Promise<void> {
+    if (this.#engine.isEnded) throw closedError()
+    await this.#engine.opening
+  }
+
+  // Queues and pauses.
+
+  /** The queue of that name. */
+  queue(name: string): Queue {
+    check.checkArgument('name', queueName, name)
+    if (this.#engine.isEnded) throw closedError()
+    const control = this.#engine.queue(name)
+    return {
+      name,
+      get isPaused() {
+        return control.isPaused
+      },
+      get size() {
+        return control.size
+      },
+      get running() {
+        return control.running
+      },
+      pause: () => control.pause(),
+      resume: () => control.resume(),
+      setConcurrency(concurrency) {
+        checkConcurrency(concurrency)
+        control.setConcurrency(concurrency)
+      },
+      setRateLimit(rateLimit) {
+        checkRateLimit(rateLimit)
+        control.setRateLimit(rateLimit ?? undefined)
+      },
+    }
+  }
+
+  get isPaused(): boolean {
+    return this.#engine.isPaused
+  }
+
+  /** Starts nothing more; what runs goes on. */
+  pause(): void {
+    this.#engine.pause()
+  }
+
+  resume(): void {
+    this.#engine.resume()
+  }
+
+  /** Resolves when nothing is queued, running or waiting for another attempt. Jobs planned for later do not count. */
+  async onIdle(): Promise<void> {
+    await this.#open()
+    return this.#engine.onIdle()
+  }
+
+  // Hearing.
+
+  on<Type extends EventType>(type: Type, listener: (event: EventMap[Type]) => void): () => void {
+    checkListener(type, listener)
+    return this.#engine.bus.on(type, listener)
+  }
+
+  once<Type extends EventType>(type: Type, listener: (event: EventMap[Type]) => void): () => void {
+    checkListener(type, listener)
+    return this.#engine.bus.once(type, listener)
+  }
+
+  off<Type extends EventType>(type: Type, listener: (event: EventMap[Type]) => void): void {
+    checkListener(type, listener)
+    this.#engine.bus.off(type, listener)
+  }
+
+  /**
+   * All events from now on, or those that fit. 1,024 of them wait for a slow reader; beyond that the oldest are dropped
+   * and counted in `dropped`. Ends when the scheduler is closed.
+   */
+  events(filter: EventFilter = {}): EventStream<AnyEvent> {
+    check.checkOptions(filter, eventFilterChecks)
+    const stops: (() => void)[] = []
+    const stream = new EventStream<AnyEvent>({
+      capacity: streamCapacity,
+      onClose: () => {
+        for (const stop of stops) stop()
+      },
+    })
+    const push = (event: AnyEvent) => {
+      if (fitsEvent(event, filter)) stream.push(event)
+    }
+    if (this.#engine.isEnded) stream.end()
+    else
+      stops.push(
+        this.#engine.bus.tap(push),
+        this.#engine.onClose(() => stream.end()),
+      )
+    return stream
+  }
+
+  /** Calls back when `snapshot()` answers something new. */
+  subscribe(listener: () => void): () => void {
+    check.checkArgument('listener', check.callable, listener)
+    return this.#engine.observe(listener)
+  }
+
+  /** What can be seen now. Frozen; a new object only when something changed. */
+  snapshot(): SchedulerSnapshot {
+    return this.#engine.snapshot()
+  }
+
+  stats(): Stats {
+    return this.#engine.stats()
+  }
+
+  /**
+   * Ends the scheduler and its threads. Calling it again answers the same promise; with `now` it hurries a close that is
+   * under way. Promises of jobs that have not ended reject with `SCHEDULER_CLOSED`.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    check.checkOptions(options, closeChecks)
+    return this.#engine.close(options.mode ?? 'finish', options.timeoutMs)
+  }
+
+  async [asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+type ByName = (name: string, input: unknown, options: JobOptions | undefined) => Promise<unknown>
+
+/** `scheduler.run.<type>`: any string is a job type, `constructor` and `__proto__` too, and the worker module decides. */
+function byName(call: ByName): object {
+  const functions = new Map<string, (input: unknown, options?: JobOptions) => Promise<unknown>>()
+  return new Proxy(Object.create(null), {
+    get(_target, name) {
+      // Without `then` an `await scheduler.run` is no call of a job.
+      if (typeof name === 'symbol' || name === 'then') return undefined
+      let callNamed = functions.get(name)
+      if (!callNamed) {
+        callNamed = (input, options) => call(name, input, options)
+        functions.set(name, callNamed)
+      }
+      return callNamed
+    },
+  })
+}
+
+/** What tells a job's callbacks of its events; nothing when it has none. `stops` are run when the job has ended. */
+function hearing(options: JobOptions, stops: readonly (() => void)[]): ((event: JobEvent) => void) | undefined {
+  const callbacks: JobCallbacks = options
+  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled, signal } = callbacks as JobOptions
+  if (!(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)) return undefined
+  const settled = (error: unknown, result: unknown) => {
+    for (const stop of stops) stop()
+    onSettled?.(error, result)
+  }
+  return (event) => {
+    switch (event.type) {
+      case 'started':
+        return onStarted?.(event.attempt)
+      case 'progress':
+        return onProgress?.(event.progress)
+      case 'log':
+        return onLog?.(...event.args)
+      case 'value':
+        return onValue?.(event.value)
+      case 'completed':
+        return both(
+          () => onCompleted?.(event.result),
+          () => settled(undefined, event.result),
+        )
+      case 'failed':
+        return both(
+          () => onFailed?.(event.error),
+          () => settled(event.error, undefined),
+        )
+      case 'cancelled':
+        return settled(event.error, undefined)
+    }
+  }
+}
+
+/** The second is called even when the first throws. */
+function both(first: () => void, second: () => void): void {
+  try {
+    first()
+  } finally {
+    second()
+  }
+}
+
+function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFilter): boolean {
+  const { jobId: eventJobId, name: eventName, queue: eventQueue } = event as Partial<JobEvent>
+  if (jobId !== undefined && jobId !== eventJobId) return false
+  if (name !== undefined && name !== eventName) return false
+  if (queue !== undefined && queue !== eventQueue) return false
+  if (type === undefined) return true
+  return typeof type === 'string' ? type === event.type : type.includes(event.type)
+}
+
+function checkListener(type: string, listener: unknown): void {
+  check.checkArgument('type', check.oneOf(...eventTypes), type)
+  check.checkArgument('listener', check.callable, listener)
+}
+
+const queueName = check.string(256)
+const state: check.Check = (value) => {
+  const expected = check.oneOf(...states)
+  return Array.isArray(value) ? check.listOf(expected, 'states')(value) : expected(value)
+}
+const filterChecks: check.Checks = { state, name: check.anything, queue: check.anything, tag: check.anything }
+const findChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1), after: idCheck }
+const eventType: check.Check = (value) => {
+  const expected = check.oneOf(...eventTypes)
+  return Array.isArray(value) ? check.listOf(expected, 'event types')(value) : expected(value)
+}
+const eventFilterChecks: check.Checks = { type: eventType, jobId: idCheck, name: check.anything, queue: check.anything }
+const closeChecks: check.Checks = { mode: check.oneOf('drain', 'finish', 'now'), timeoutMs: check.durationMs }

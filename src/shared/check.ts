@@ -1,0 +1,100 @@
+import { OffstageError } from './errors.ts'
+
+/** Answers what was expected when `value` is out of range, nothing when it is fine. */
+export type Check = (value: unknown) => string | undefined
+
+const unless = (isFine: (value: unknown) => boolean, expected: string): Check => {
+  return (value) => (isFine(value) ? undefined : expected)
+}
+
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null
+
+export const integer = (min: number, max = Number.MAX_SAFE_INTEGER): Check =>
+  unless(
+    (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+    `an integer from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}`,
+  )
+
+export const integerOrInfinity = (min: number): Check => {
+  const isInteger = integer(min)
+  return (value) =>
+    value === Number.POSITIVE_INFINITY ? undefined : isInteger(value) && `${isInteger(value)}, or Infinity`
+}
+
+export const number = (min: number, max = Number.MAX_VALUE): Check => {
+  const range =
+    min === -Number.MAX_VALUE
+      ? 'a finite number'
+      : `a number from ${min}${max === Number.MAX_VALUE ? '' : ` to ${max}`}`
+  return unless((value) => Number.isFinite(value) && (value as number) >= min && (value as number) <= max, range)
+}
+
+export const finite = number(-Number.MAX_VALUE)
+
+/** A span of time. A hundred years is beyond every real use and within what dates can carry. */
+export const durationMs = number(0, 100 * 366 * 24 * 60 * 60 * 1000)
+export const positiveMs = number(1, 100 * 366 * 24 * 60 * 60 * 1000)
+export const durationMsOrInfinity: Check = (value) =>
+  value === Number.POSITIVE_INFINITY ? undefined : durationMs(value) && `${durationMs(value)}, or Infinity`
+
+export const string = (maxLength: number): Check =>
+  unless(
+    (value) => typeof value === 'string' && value.length >= 1 && value.length <= maxLength,
+    `a string of 1 to ${maxLength} characters`,
+  )
+
+export const callable = unless((value) => typeof value === 'function', 'a function')
+export const array = unless(Array.isArray, 'an array')
+export const object = unless((value) => isObject(value) && !Array.isArray(value), 'an object')
+export const anything: Check = () => undefined
+
+export const oneOf = (...values: readonly string[]): Check =>
+  unless((value) => values.includes(value as string), `one of ${values.map((value) => `'${value}'`).join(', ')}`)
+
+export const listOf = (check: Check, what: string): Check =>
+  unless((value) => Array.isArray(value) && value.every((item) => check(item) === undefined), `an array of ${what}`)
+
+export type Checks = Readonly<Record<string, Check>>
+
+/** Refuses the first option that is unknown or out of range, by name. `undefined` counts as not given. */
+export function checkOptions(options: unknown, checks: Checks, prefix = ''): void {
+  if (options === undefined) return
+  if (!isObject(options)) throw invalid(prefix || 'options', 'an object', options)
+  for (const name of Object.keys(options)) {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined
+    if (!check)
+      throw new OffstageError(
+        'INVALID_OPTION',
+        `There is no option \`${prefix}${name}\`; there are: ${Object.keys(checks).join(', ')}.`,
+      )
+    const value = options[name]
+    if (value === undefined) continue
+    const expected = check(value)
+    if (expected !== undefined) throw invalid(prefix + name, expected, value)
+  }
+}
+
+/** Refuses one value by the name of the argument that it came in. */
+export function checkArgument(name: string, check: Check, value: unknown): void {
+  const expected = check(value)
+  if (expected !== undefined) throw invalid(name, expected, value)
+}
+
+function invalid(name: string, expected: string, value: unknown): OffstageError {
+  return new OffstageError('INVALID_OPTION', `Expected \`${name}\` to be ${expected}, got ${show(value)}.`)
+}
+
+/** A short form of any value for a message; never throws, whatever the value does when looked at. */
+export function show(value: unknown): string {
+  try {
+    if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`
+    if (Object.is(value, -0)) return '-0'
+    if (typeof value === 'bigint') return `${value}n`
+    if (typeof value === 'function') return 'a function'
+    if (Array.isArray(value)) return `an array of ${value.length}`
+    return isObject(value) ? `an object (${Object.prototype.toString.call(value).slice(8, -1)})` : String(value)
+  } catch {
+    return 'something unreadable'
+  }
+}

@@ -1,0 +1,52 @@
+/** Below this a job is tiny: worth sending many at a time. */
+const tinyMs = 0.5
+
+const samplesMin = 8
+/** Runs this long are no matter of clock resolution (browsers round to 1 ms), and are remembered longer than others. */
+const outlierMs = 4
+
+/**
+ * How long the jobs of one type take, with pessimism: one long run among many short ones keeps the estimate high for
+ * hundreds of runs, because what waits behind it on the same thread would wait that long.
+ */
+class Cost {
+  #samples = 0
+  #meanMs = 0
+  #outlierMs = 0
+
+  add(runMs: number): void {
+    this.#samples++
+    // The first few samples weigh the same; then the mean follows slowly.
+    this.#meanMs += (runMs - this.#meanMs) / Math.min(this.#samples, 32)
+    this.#outlierMs = runMs >= outlierMs ? Math.max(runMs, this.#outlierMs) : this.#outlierMs * 0.995
+  }
+
+  /** Milliseconds; infinite while too little is known. */
+  get estimateMs(): number {
+    if (this.#samples < samplesMin) return Number.POSITIVE_INFINITY
+    return Math.max(this.#meanMs, this.#outlierMs > tinyMs ? this.#outlierMs : 0)
+  }
+}
+
+/** The costs of all job types, by name. */
+export class Costs {
+  readonly #byName = new Map<string, Cost>()
+
+  add(name: string, runMs: number): void {
+    let cost = this.#byName.get(name)
+    if (!cost) {
+      cost = new Cost()
+      this.#byName.set(name, cost)
+    }
+    cost.add(runMs)
+  }
+
+  /** Milliseconds; infinite while too little is known. */
+  estimateMs(name: string): number {
+    return this.#byName.get(name)?.estimateMs ?? Number.POSITIVE_INFINITY
+  }
+
+  isTiny(name: string): boolean {
+    return this.estimateMs(name) < tinyMs
+  }
+}

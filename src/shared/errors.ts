@@ -1,0 +1,53 @@
+/** Every code an `OffstageError` can carry. The code is API; the sentence beside it may improve. */
+export type ErrorCode =
+  | 'INVALID_OPTION'
+  | 'INVALID_INPUT'
+  | 'UNKNOWN_JOB'
+  | 'DATA_CLONE'
+  | 'DUPLICATE_ID'
+  | 'QUEUE_FULL'
+  | 'JOB_CANCELLED'
+  | 'JOB_TIMEOUT'
+  | 'JOB_EXPIRED'
+  | 'JOB_POISONED'
+  | 'WORKER_CRASHED'
+  | 'WORKER_LOAD_FAILED'
+  | 'STORE_LOCKED'
+  | 'STORE_CORRUPT'
+  | 'STORE_WRITE_FAILED'
+  | 'SCHEDULER_CLOSED'
+
+export interface ErrorDetails {
+  readonly cause?: unknown
+  readonly jobId?: string | undefined
+  readonly attempt?: number | undefined
+}
+
+/**
+ * What offstage itself rejects with. What a handler throws arrives as it was thrown and is never wrapped.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await scheduler.run.resize(image, { timeoutMs: 5_000 })
+ * } catch (error) {
+ *   if (error instanceof OffstageError && error.code === 'JOB_TIMEOUT') offerSmallerImage()
+ *   else throw error
+ * }
+ * ```
+ */
+export class OffstageError extends Error {
+  readonly code: ErrorCode
+  readonly jobId: string | undefined
+  readonly attempt: number | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+    this.code = code
+    this.jobId = details.jobId
+    this.attempt = details.attempt
+  }
+}
+
+// On the prototype, as with built-in errors: one string for all, and not an own field that travels with each error.
+Object.defineProperty(OffstageError.prototype, 'name', { value: 'OffstageError', configurable: true, writable: true })

@@ -1,0 +1,12 @@
+/** A line to one thread, whatever kind of thread it is. Messages arrive in order, whole, and never within `post`. */
+export interface Port {
+  /** Throws when a value cannot be cloned; then nothing was sent. */
+  post(message: unknown[], transfer?: Transferable[]): void
+  onMessage(listener: (message: unknown[]) => void): void
+  /** Told once, when the other side is gone and we did not ask for it. */
+  onClose(listener: (cause: unknown) => void): void
+  /** Ends the other side, whatever it does; resolves when it has ended as far as the platform tells. */
+  close(): Promise<void>
+  /** Whether this thread keeps the process alive (Node, Bun, Deno). */
+  hold(isHeld: boolean): void
+}

@@ -1,0 +1,35 @@
+import { OffstageError } from './errors.ts'
+
+/** The part of Standard Schema that offstage uses: https://standardschema.dev. zod, valibot and arktype have it. */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined
+  }
+}
+
+type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] }
+
+interface SchemaIssue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/** What the schema makes of `input`; throws, or rejects with, `INVALID_INPUT`, which lists what does not fit. */
+export function validate(schema: StandardSchema, name: string, input: unknown): unknown {
+  const result = schema['~standard'].validate(input)
+  return result instanceof Promise ? result.then((settled) => accept(settled, name)) : accept(result, name)
+}
+
+function accept(result: SchemaResult<unknown>, name: string): unknown {
+  if (!result.issues) return result.value
+  const issues = result.issues.map(({ message, path = [] }) => `${['input', ...path.map(keyOf)].join('.')}: ${message}`)
+  throw new OffstageError('INVALID_INPUT', `The input of '${name}' does not fit its schema. ${issues.join('; ')}`)
+}
+
+const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
+  String(typeof segment === 'object' ? segment.key : segment)

@@ -1,0 +1,140 @@
+import { OffstageError } from '../shared/errors.ts'
+import type { Task } from './task.ts'
+
+/** What an attempt needs of the thread that runs it. */
+export interface Host {
+  progress(task: Task, progress: unknown): void
+  value(task: Task, value: unknown): Promise<void> | undefined
+  log(task: Task, args: unknown[]): void
+  keep(task: Task, key: string, value: unknown): Promise<void>
+  listen(): Promise<void>
+}
+
+/** A value that goes back with its transferables. */
+export class Transfer {
+  readonly value: unknown
+  readonly transferables: Transferable[]
+
+  constructor(value: unknown, transferables: Transferable[]) {
+    this.value = value
+    this.transferables = transferables
+  }
+}
+
+/** What a handler gets beside its input. */
+export interface JobContext<Progress = unknown, Value = unknown> {
+  readonly id: string
+  /** The job type. */
+  readonly name: string
+  /** The number of this attempt, from 1. */
+  readonly attempt: number
+  /** Aborted when the job is cancelled or out of time. What the handler does then is ignored; `graceMs` later its thread is ended. */
+  readonly signal: AbortSignal
+  /** Reports how far the job is. The latest wins: of many in quick succession some are left out, the last never is. */
+  progress(value: Progress): void
+  /**
+   * Sends a value to whoever reads `job.values()`. Every one is delivered. Await it: with 16 values unread it waits for
+   * the reader. Rejects with the signal's reason when the job is to stop, with `DATA_CLONE` when the value cannot travel.
+   */
+  send(value: Value): Promise<void>
+  /** Shows up as a `log` event; nothing is printed. */
+  log(...args: unknown[]): void
+  /** Keeps `state` for the next attempt, after a failure or an interruption. Resolves when it is safe. */
+  checkpoint(state: unknown): Promise<void>
+  /** What the last `checkpoint` of an earlier attempt kept; `undefined` without one. */
+  readonly checkpointed: unknown
+  /**
+   * Runs `fn` once per job, over all attempts: later ones get the recorded value.
+   *
+   * @example
+   * ```ts
+   * const order = await job.step('order', () => placeOrder(cart)) // not placed twice when the next line fails
+   * await job.step('mail', () => sendMail(order))
+   * ```
+   */
+  step<Result>(key: string, fn: () => Result | Promise<Result>): Promise<Result>
+  /** For async handlers what `yield` is for generators: lets messages in, and rejects when the job is to stop. */
+  safePoint(): Promise<void>
+  /** Moves `transferables` to the other side with the value, instead of copying: `return job.transfer(pixels, [pixels.buffer])`. */
+  transfer<Result>(value: Result, transferables: Transferable[]): Result
+}
+
+/** The context of one attempt. Little is made until it is used: most jobs use none of it. */
+export class TaskContext implements JobContext<unknown, unknown> {
+  readonly #task: Task
+  readonly #host: Host
+  #steps: Map<string, Promise<unknown>> | undefined
+
+  constructor(task: Task, host: Host) {
+    this.#task = task
+    this.#host = host
+  }
+
+  get id(): string {
+    return this.#task.id
+  }
+
+  get name(): string {
+    return this.#task.name
+  }
+
+  get attempt(): number {
+    return this.#task.attempt
+  }
+
+  get signal(): AbortSignal {
+    return this.#task.signal
+  }
+
+  get checkpointed(): unknown {
+    return this.#task.resume?.checkpoint
+  }
+
+  progress(value: unknown): void {
+    this.#host.progress(this.#task, value)
+  }
+
+  async send(value: unknown): Promise<void> {
+    this.#task.throwIfAborted()
+    return this.#host.value(this.#task, value)
+  }
+
+  log(...args: unknown[]): void {
+    this.#host.log(this.#task, args)
+  }
+
+  async checkpoint(state: unknown): Promise<void> {
+    this.#task.throwIfAborted()
+    return this.#host.keep(this.#task, '', state)
+  }
+
+  step<Result>(key: string, fn: () => Result | Promise<Result>): Promise<Result> {
+    if (typeof key !== 'string' || key === '') {
+      return Promise.reject(
+        new OffstageError('INVALID_OPTION', 'Expected the key of a step to be a string of at least one character.'),
+      )
+    }
+    this.#steps ??= new Map()
+    const running = this.#steps.get(key) ?? this.#runStep(key, fn)
+    this.#steps.set(key, running)
+    return running as Promise<Result>
+  }
+
+  async #runStep(key: string, fn: () => unknown): Promise<unknown> {
+    const recorded = this.#task.resume?.steps
+    if (recorded?.has(key)) return recorded.get(key)
+    this.#task.throwIfAborted()
+    const value = await fn()
+    await this.#host.keep(this.#task, key, value)
+    return value
+  }
+
+  async safePoint(): Promise<void> {
+    await this.#host.listen()
+    this.#task.throwIfAborted()
+  }
+
+  transfer<Result>(value: Result, transferables: Transferable[]): Result {
+    return new Transfer(value, transferables) as Result
+  }
+}

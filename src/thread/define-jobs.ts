@@ -1,0 +1,55 @@
+import { onHello, onUncaught } from '../platform/thread-scope.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { type ServeInline, serveInline } from '../shared/inline.ts'
+import type { StandardSchema } from '../shared/standard-schema.ts'
+import type { JobContext } from './context.ts'
+import { attachSchema, type Handler, type HandlerTable } from './handlers.ts'
+import type { CheckedHandlers, JobTable } from './job-types.ts'
+import { Server } from './serve.ts'
+
+/**
+ * Defines the jobs of a worker module: its whole worker side. In a thread it starts to serve when a scheduler says
+ * hello; anywhere else it does nothing, so the same module can be imported for its types, for unit tests of its
+ * handlers, or for `inline(jobs)`.
+ *
+ * @example
+ * ```ts
+ * export const jobs = defineJobs({
+ *   *countPrimes({ upTo }: { upTo: number }) {
+ *     let count = 0
+ *     for (let n = 2; n <= upTo; n++) {
+ *       if (isPrime(n)) count++
+ *       if (n % 10_000 === 0) yield n / upTo // progress, and a place to stop
+ *     }
+ *     return count
+ *   },
+ * })
+ * ```
+ */
+export function defineJobs<const Handlers extends JobTable>(handlers: Handlers & CheckedHandlers<Handlers>): Handlers {
+  for (const [name, handler] of Object.entries(handlers)) {
+    if (typeof handler !== 'function')
+      throw new OffstageError('INVALID_OPTION', `Expected the job \`${name}\` to be a function.`)
+  }
+  const table = handlers as unknown as HandlerTable
+  onHello((port) => {
+    const server = new Server(port, table)
+    onUncaught((error) => server.fail(error))
+  })
+  const serve: ServeInline = (port) => {
+    const server = new Server(port, table)
+    return () => server.stop()
+  }
+  return { ...handlers, [serveInline]: serve }
+}
+
+/**
+ * A handler whose input is checked against a Standard Schema (zod, valibot, arktype) at the start of each attempt. The
+ * handler gets what the schema makes of the input. A misfit fails the job at once with `INVALID_INPUT`.
+ */
+export function schema<Input, Output, Handled extends (input: Output, job: JobContext<never, never>) => unknown>(
+  standardSchema: StandardSchema<Input, Output>,
+  handler: Handled,
+): (input: Input, job: Parameters<Handled>[1]) => ReturnType<Handled> {
+  return attachSchema(standardSchema as StandardSchema, handler as Handler) as never
+}

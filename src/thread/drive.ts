@@ -1,0 +1,58 @@
+import { hop } from '../platform/hop.ts'
+import { systemClock } from '../platform/host.ts'
+import type { Task } from './task.ts'
+
+/** A busy thread goes through its messages at least this often, wherever its work lets it. */
+const sliceMs = 8
+
+/** When this thread last did. All that runs on it shares the thread, so it shares this. */
+let listenedAt = 0
+
+export const hasListened = (): void => {
+  listenedAt = systemClock.monotonic()
+}
+
+export const mustListen = (): boolean => systemClock.monotonic() - listenedAt >= sliceMs
+
+/** Lets the messages that have arrived be handled, then goes on. */
+export function listen(): Promise<void> {
+  return new Promise((resolve) => {
+    hop(() => {
+      hasListened()
+      resolve()
+    })
+  })
+}
+
+type Iteration = Iterator<unknown> | AsyncIterator<unknown>
+type Step = IteratorResult<unknown> | Promise<IteratorResult<unknown>>
+
+/** Runs a generator to its end: each value it yields is progress, each `yield` a place to stop. */
+export async function drive(task: Task, generator: Iteration, onYield: (value: unknown) => void): Promise<unknown> {
+  let hasBeenTold = false
+  for (;;) {
+    // Told once: a generator that catches the abort may clean up, and is ended with its thread if it goes on for long.
+    const mustStop = task.abortedBy !== undefined && !hasBeenTold
+    if (mustStop) hasBeenTold = true
+    const step: Step = mustStop ? throwInto(generator, task.abortedBy?.reason) : generator.next()
+    const { done, value } = step instanceof Promise ? await step : step
+    if (done) return value
+    if (value !== undefined) onYield(value)
+    if (mustListen()) await listen()
+  }
+}
+
+function throwInto(generator: Iteration, reason: unknown): Step {
+  if (!generator.throw) throw reason
+  return generator.throw(reason)
+}
+
+export const isGenerator = (value: unknown): value is Iteration => {
+  if (typeof value !== 'object' || value === null) return false
+  const {
+    next,
+    [Symbol.iterator]: iterate,
+    [Symbol.asyncIterator]: iterateAsync,
+  } = value as Partial<Generator & AsyncGenerator>
+  return typeof next === 'function' && (typeof iterate === 'function' || typeof iterateAsync === 'function')
+}

@@ -1,0 +1,18 @@
+import { type StandardSchema, validate } from '../shared/standard-schema.ts'
+
+/** What runs a job: a function, an async function, a generator or an async generator. */
+export type Handler = (input: never, job: never) => unknown
+export type HandlerTable = Readonly<Record<string, Handler>>
+
+const schemaOf: unique symbol = Symbol('offstage.schema')
+type Checked = { readonly [schemaOf]?: StandardSchema }
+
+export function attachSchema(schema: StandardSchema, handler: Handler): Handler {
+  return Object.assign((input: never, job: never) => handler(input, job), { [schemaOf]: schema })
+}
+
+/** The input as the handler is to see it: what its schema makes of it, which may take a promise. */
+export function checkInput(handler: Handler, name: string, input: unknown): unknown {
+  const schema = (handler as Checked)[schemaOf]
+  return schema ? validate(schema, name, input) : input
+}

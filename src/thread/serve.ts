@@ -1,0 +1,312 @@
+/**
+ * A thread at work: takes attempts from its port, runs them in order, says how they went.
+ *
+ * What is said is collected and sent together, but nothing that is known waits behind work that may be long: before an
+ * attempt of a type that is not known to be tiny, and every millisecond between tiny ones, all of it is sent.
+ */
+import { hop } from '../platform/hop.ts'
+import { systemClock } from '../platform/host.ts'
+import { Outbox } from '../pool/outbox.ts'
+import { say, sayFields, tell, tellFields } from '../pool/protocol.ts'
+import { show } from '../shared/check.ts'
+import { cloneError, copyPlain, copyValue, notPlain } from '../shared/clone.ts'
+import { Costs } from '../shared/cost.ts'
+import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import { OffstageError } from '../shared/errors.ts'
+import type { Port } from '../shared/port.ts'
+import { type Host, TaskContext, Transfer } from './context.ts'
+import { drive, hasListened, isGenerator, listen, mustListen } from './drive.ts'
+import { checkInput, type Handler, type HandlerTable } from './handlers.ts'
+import { Task } from './task.ts'
+
+/** Results of tiny jobs are held back no longer than this, and no more of them: meanwhile the scheduler can refill. */
+const heldBackMsMax = 1
+const heldBackMax = 64
+/** Progress is sent at most this often per job; a screen shows no more. */
+const progressMs = 16
+
+export class Server implements Host {
+  readonly #port: Port
+  readonly #handlers: HandlerTable
+  readonly #outbox: Outbox
+  #inbox: Task[] = []
+  /** In their handlers. */
+  readonly #running = new Map<number, Task>()
+  #concurrency = 1
+  readonly #costs = new Costs()
+  #isWorking = false
+  #isHopping = false
+  #heldBack = 0
+  #sentAt = 0
+  /** Have progress that was not sent yet. */
+  readonly #late = new Set<Task>()
+  #isLateTimed = false
+  #lastCall = 0
+
+  constructor(port: Port, handlers: HandlerTable) {
+    this.#port = port
+    this.#handlers = handlers
+    // Only plain data is sent in batches; what may fail is sent on its own, where its failure can be told.
+    this.#outbox = new Outbox(
+      (batch) => port.post(batch),
+      sayFields,
+      (_note, cause) => this.fail(cause),
+    )
+    port.onClose((error) => this.fail(error))
+    port.onMessage((batch) => this.#hear(batch))
+    this.#outbox.add(say.ready)
+  }
+
+  /** Something went wrong that belongs to no job: the scheduler will end this thread. */
+  fail(error: unknown): void {
+    this.#outbox.add(say.fatal, thrownToWire(error))
+    this.#outbox.flush()
+  }
+
+  /** For threads that cannot be ended from outside: starts nothing more and aborts what runs. */
+  stop(): void {
+    this.#inbox = []
+    const reason = new OffstageError('WORKER_CRASHED', 'The scheduler has ended this worker.')
+    for (const task of this.#running.values()) task.abort(reason)
+    this.#port.close()
+  }
+
+  // What the scheduler says.
+
+  #hear(batch: unknown[]): void {
+    hasListened()
+    for (let at = 0; at < batch.length; at += 1 + (tellFields[batch[at] as number] ?? batch.length))
+      this.#hearNote(batch, at)
+    this.#work()
+  }
+
+  #hearNote(batch: unknown[], at: number): void {
+    const ticket = batch[at + 1] as number
+    switch (batch[at]) {
+      case tell.run:
+        this.#inbox.push(new Task(batch, at))
+        break
+      case tell.abort:
+        this.#abort(ticket, thrownFromWire(batch[at + 2] as WireThrown, []))
+        break
+      case tell.taken:
+        this.#running.get(ticket)?.valuesTaken(batch[at + 2] as number)
+        break
+      case tell.kept:
+        this.#running.get(ticket)?.kept(batch[at + 2] as number)
+        break
+      case tell.concurrency:
+        this.#concurrency = batch[at + 1] as number
+    }
+  }
+
+  #abort(ticket: number, reason: unknown): void {
+    this.#running.get(ticket)?.abort(reason)
+    const waiting = this.#inbox.find((task) => task.ticket === ticket)
+    if (!waiting) return
+    this.#inbox = this.#inbox.filter((task) => task !== waiting)
+    this.#outbox.add(say.failed, ticket, 0, thrownToWire(reason), false)
+  }
+
+  // Running.
+
+  /** Runs what waits, in order, as far as there is room and time. */
+  #work(): void {
+    if (this.#isWorking) return
+    this.#isWorking = true
+    let next = 0
+    while (next < this.#inbox.length && this.#hasRoom && !mustListen()) this.#begin(this.#inbox[next++] as Task)
+    this.#inbox = next === this.#inbox.length ? [] : this.#inbox.slice(next)
+    this.#isWorking = false
+    this.#flush()
+    if (this.#inbox.length > 0 && this.#hasRoom) this.#workLater()
+  }
+
+  get #hasRoom(): boolean {
+    return this.#running.size < this.#concurrency
+  }
+
+  #workLater(): void {
+    if (this.#isHopping) return
+    this.#isHopping = true
+    hop(() => {
+      this.#isHopping = false
+      hasListened()
+      this.#work()
+    })
+  }
+
+  #begin(task: Task): void {
+    this.#running.set(task.ticket, task)
+    if (task.isWatched || !this.#costs.isTiny(task.name)) {
+      this.#outbox.add(say.begun, task.ticket)
+      this.#flush()
+    }
+    task.beganAt = systemClock.monotonic()
+    try {
+      const outcome = this.#call(task)
+      if (!isThenable(outcome)) return this.#complete(task, outcome)
+      outcome.then(
+        (result) => this.#complete(task, result),
+        (thrown) => this.#fail(task, thrown),
+      )
+    } catch (thrown) {
+      this.#fail(task, thrown)
+    }
+  }
+
+  #call(task: Task): unknown {
+    const handler = this.#handlerOf(task)
+    const enter = (checked: unknown) => this.#enter(task, handler, checked)
+    const input = checkInput(handler, task.name, task.input)
+    return input instanceof Promise ? input.then(enter) : enter(input)
+  }
+
+  #handlerOf({ name, id, attempt }: Task): Handler {
+    // Own properties alone: `constructor` and `toString` are no jobs.
+    const handler = Object.hasOwn(this.#handlers, name) ? this.#handlers[name] : undefined
+    if (handler) return handler
+    const known = Object.keys(this.#handlers).join(', ')
+    throw new OffstageError('UNKNOWN_JOB', `The worker module defines no job '${name}'; it defines: ${known}.`, {
+      jobId: id,
+      attempt,
+    })
+  }
+
+  #enter(task: Task, handler: Handler, input: unknown): unknown {
+    const outcome = handler(input as never, new TaskContext(task, this) as never)
+    return isGenerator(outcome) ? drive(task, outcome, (value) => this.progress(task, value)) : outcome
+  }
+
+  // Ending.
+
+  #complete(task: Task, result: unknown): void {
+    const runMs = this.#end(task)
+    const [value, transfer] = result instanceof Transfer ? [result.value, result.transferables] : [result]
+    try {
+      this.#send([say.done, task.ticket, runMs, value], transfer)
+    } catch (cause) {
+      this.#sendFailure(task, runMs, cloneError(value, 'result', cause))
+    }
+    this.#goOn()
+  }
+
+  #fail(task: Task, thrown: unknown): void {
+    this.#sendFailure(task, this.#end(task), thrown)
+    this.#goOn()
+  }
+
+  #sendFailure(task: Task, runMs: number, thrown: unknown): void {
+    const isFinal =
+      thrown instanceof OffstageError && (thrown.code === 'UNKNOWN_JOB' || thrown.code === 'INVALID_INPUT')
+    this.#outbox.add(say.failed, task.ticket, runMs, thrownToWire(thrown), isFinal)
+  }
+
+  #end(task: Task): number {
+    const runMs = systemClock.monotonic() - task.beganAt
+    this.#costs.add(task.name, runMs)
+    this.#sendProgress(task)
+    task.isEnded = true
+    this.#running.delete(task.ticket)
+    return runMs
+  }
+
+  #goOn(): void {
+    this.#heldBack++
+    if (this.#heldBack >= heldBackMax || systemClock.monotonic() - this.#sentAt >= heldBackMsMax) this.#flush()
+    if (!this.#isWorking && this.#inbox.length > 0) this.#work()
+  }
+
+  #flush(): void {
+    this.#heldBack = 0
+    this.#sentAt = systemClock.monotonic()
+    this.#outbox.flush()
+  }
+
+  /**
+   * Sends a note whose last field comes from a handler. Plain data is copied and travels with others: the handler may
+   * change its own before the batch goes. Anything else goes at once; throws when it cannot be cloned.
+   */
+  #send(note: unknown[], transfer?: Transferable[]): void {
+    const last = note.length - 1
+    const copy = transfer ? notPlain : copyPlain(note[last])
+    if (copy === notPlain) return this.#outbox.send(note, transfer)
+    note[last] = copy
+    this.#outbox.add(...note)
+  }
+
+  // What handlers ask of their context. After the end of its attempt a handler that goes on is not heard.
+
+  progress(task: Task, value: unknown): void {
+    if (task.isEnded) return
+    task.progress = { value }
+    if (systemClock.monotonic() - task.progressSentAt >= progressMs) {
+      this.#sendProgress(task)
+      this.#flush()
+      return
+    }
+    this.#late.add(task)
+    if (this.#isLateTimed) return
+    this.#isLateTimed = true
+    systemClock.startTimer(() => this.#sendLate(), progressMs, true)
+  }
+
+  #sendLate(): void {
+    this.#isLateTimed = false
+    for (const task of this.#late) this.#sendProgress(task)
+    this.#flush()
+  }
+
+  #sendProgress(task: Task): void {
+    const { progress } = task
+    if (!progress) return
+    task.progress = undefined
+    task.progressSentAt = systemClock.monotonic()
+    this.#late.delete(task)
+    try {
+      this.#send([say.progress, task.ticket, progress.value])
+    } catch {
+      // Progress is not worth a failed job, but it must not be a mystery either.
+      this.log(task, ['Progress that cannot be copied to another thread was left out:', show(progress.value)])
+    }
+  }
+
+  value(task: Task, value: unknown): Promise<void> | undefined {
+    if (task.isEnded) return undefined
+    try {
+      this.#send([say.value, task.ticket, value])
+    } catch (cause) {
+      throw cloneError(value, 'value', cause)
+    }
+    return task.whenRoomForValues()
+  }
+
+  log(task: Task, args: unknown[]): void {
+    if (!task.isEnded) this.#outbox.add(say.log, task.ticket, args.map(readable))
+  }
+
+  keep(task: Task, key: string, value: unknown): Promise<void> {
+    const call = ++this.#lastCall
+    try {
+      this.#send([say.keep, task.ticket, call, key, value])
+    } catch (cause) {
+      throw cloneError(value, key === '' ? 'checkpoint' : `value of step '${key}'`, cause)
+    }
+    return task.whenKept(call)
+  }
+
+  listen(): Promise<void> {
+    return mustListen() ? listen() : Promise.resolve()
+  }
+}
+
+function readable(value: unknown): unknown {
+  try {
+    return copyValue(value, 'argument')
+  } catch {
+    return show(value)
+  }
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as Partial<PromiseLike<unknown>>).then === 'function'

@@ -1,0 +1,83 @@
+import { type Resume, valuesAhead } from '../pool/protocol.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
+
+/** One attempt in this thread. */
+export class Task {
+  readonly ticket: number
+  readonly name: string
+  readonly id: string
+  readonly attempt: number
+  /** The scheduler wants to know when it begins. */
+  readonly isWatched: boolean
+  readonly resume: Resume | undefined
+  readonly input: unknown
+  beganAt = 0
+  isEnded = false
+  /** Set once it is to stop. */
+  abortedBy: { readonly reason: unknown } | undefined
+  /** Made when the handler looks at its signal. */
+  #controller: AbortController | undefined
+  /** The newest progress that was not sent, and when the one before was. */
+  progress: { readonly value: unknown } | undefined
+  progressSentAt = Number.NEGATIVE_INFINITY
+  #valuesUnread = 0
+  readonly #senders: Deferred<void>[] = []
+  readonly #keepers = new Map<number, Deferred<void>>()
+
+  /** Reads the note that starts at `at`: run, ticket, name, id, attempt, isWatched, resume, input. */
+  constructor(batch: readonly unknown[], at: number) {
+    this.ticket = batch[at + 1] as number
+    this.name = batch[at + 2] as string
+    this.id = batch[at + 3] as string
+    this.attempt = batch[at + 4] as number
+    this.isWatched = batch[at + 5] === 1
+    this.resume = batch[at + 6] === 0 ? undefined : (batch[at + 6] as Resume)
+    this.input = batch[at + 7]
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.abortedBy) this.#controller.abort(this.abortedBy.reason)
+    }
+    return this.#controller.signal
+  }
+
+  throwIfAborted(): void {
+    if (this.abortedBy) throw this.abortedBy.reason
+  }
+
+  abort(reason: unknown): void {
+    if (this.abortedBy) return
+    this.abortedBy = { reason }
+    this.#controller?.abort(reason)
+    for (const sender of this.#senders.splice(0)) sender.reject(reason)
+    for (const keeper of this.#keepers.values()) keeper.reject(reason)
+    this.#keepers.clear()
+  }
+
+  /** A value was sent: resolves when the next may be. */
+  whenRoomForValues(): Promise<void> | undefined {
+    if (++this.#valuesUnread < valuesAhead) return undefined
+    const sender = defer<void>()
+    this.#senders.push(sender)
+    return sender.promise
+  }
+
+  valuesTaken(count: number): void {
+    this.#valuesUnread -= count
+    while (this.#senders.length > 0 && this.#valuesUnread < valuesAhead) this.#senders.shift()?.resolve()
+  }
+
+  /** Resolves when the scheduler says that what was sent with `call` is safe. */
+  whenKept(call: number): Promise<void> {
+    const keeper = defer<void>()
+    this.#keepers.set(call, keeper)
+    return keeper.promise
+  }
+
+  kept(call: number): void {
+    this.#keepers.get(call)?.resolve()
+    this.#keepers.delete(call)
+  }
+}

@@ -1,0 +1,5 @@
+export { OffstageError } from './shared/errors.ts'
+export type { StandardSchema } from './shared/standard-schema.ts'
+export type { JobContext } from './thread/context.ts'
+export { defineJobs, schema } from './thread/define-jobs.ts'
+export type { InputOf, JobHandler, JobTable, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'

@@ -1,0 +1,56 @@
+// The browsers the suite runs in: where Debian puts them, and how to get those that are missing.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+
+/** @typedef {'chromium' | 'firefox' | 'webkitgtk'} BrowserName */
+
+const xvfb = '/usr/bin/Xvfb'
+
+/** The name of each browser, the files it needs (its program first), and the packages they come from. */
+const browsers = /** @type {const} */ ({
+  chromium: { files: ['/usr/bin/chromium'], packages: ['chromium'] },
+  firefox: { files: ['/usr/bin/firefox-esr'], packages: ['firefox-esr'] },
+  // The only WebKit to be had on Linux: GTK's own browser, on a virtual display.
+  webkitgtk: { files: [miniBrowser(), xvfb], packages: ['webkit2gtk-driver', 'xvfb', 'xauth'] },
+})
+
+export const browserNames = /** @type {BrowserName[]} */ (Object.keys(browsers))
+
+/** @param {BrowserName} name */
+export function browserPath(name) {
+  return browsers[name].files[0]
+}
+
+/** @param {BrowserName} name */
+export function isInstalled(name) {
+  return browsers[name].files.every((file) => existsSync(file))
+}
+
+/** Installs what is missing if this user may, and says loudly which browsers the tests will have to do without. */
+export function ensureBrowsers() {
+  const missing = browserNames.filter((name) => !isInstalled(name))
+  if (missing.length === 0) return
+  const packages = missing.flatMap((name) => [...browsers[name].packages])
+  if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+    console.log(`Installing ${packages.join(', ')} (about a minute and a half)`)
+    if (apt('update')) apt('install', '-y', '--no-install-recommends', ...packages)
+  }
+  for (const name of missing.filter((name) => !isInstalled(name))) {
+    const command = `apt-get install -y --no-install-recommends ${browsers[name].packages.join(' ')}`
+    console.warn(`\n!!! SKIPPED: ${name} is not installed, so nothing is tested in it. As root: ${command}\n`)
+  }
+}
+
+/** @param {string[]} args */
+function apt(...args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const { status } = spawnSync('apt-get', ['-q', ...args], { stdio: ['ignore', 'inherit', 'inherit'], env })
+  return status === 0
+}
+
+/** MiniBrowser lies in a folder named after the architecture and the version. */
+function miniBrowser() {
+  const folders = existsSync('/usr/lib') ? readdirSync('/usr/lib') : []
+  const paths = folders.map((arch) => `/usr/lib/${arch}/webkit2gtk-4.1/MiniBrowser`)
+  return paths.find((path) => existsSync(path)) ?? '/usr/lib/webkit2gtk-4.1/MiniBrowser'
+}

@@ -1,0 +1,25 @@
+// Running commands from the test scripts.
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * Runs a command to its end, showing what it prints; answers whether it succeeded.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {NodeJS.ProcessEnv} [env] in addition to ours
+ */
+export function run(command, args, env = {}) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  })
+  if (error) console.error(`${command}: ${error.message}`)
+  return status === 0
+}
+
+/** Vitest's program, for any runtime to run. */
+export const vitest = 'node_modules/vitest/vitest.mjs'

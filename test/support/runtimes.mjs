@@ -1,0 +1,51 @@
+// `npm run test:runtimes [name…]`: the tests without a browser, under every other runtime we support.
+
+import { spawnSync } from 'node:child_process'
+import { root, run, vitest } from './process.mjs'
+
+/** @typedef {{ from: string, program: string, args: string[], projects: string[] }} Runtime */
+
+/** The package npx gets each runtime from, how it is started, and the test projects it runs: `node` is for Node alone. */
+const node = (/** @type {number} */ version) => ({
+  from: `node@${version}`,
+  program: 'node',
+  args: [],
+  projects: ['unit', 'suite', 'node'],
+})
+/** @type {Record<string, Runtime>} */
+const runtimes = {
+  node22: node(22),
+  node24: node(24),
+  node26: node(26),
+  bun: { from: 'bun@1', program: 'bun', args: [], projects: ['unit', 'suite'] },
+  deno: { from: 'deno@2', program: 'deno', args: ['run', '--allow-all'], projects: ['unit', 'suite'] },
+}
+
+const asked = process.argv.slice(2)
+const unknown = asked.filter((name) => !(name in runtimes))
+if (unknown.length > 0) {
+  console.error(`Expected runtimes among ${Object.keys(runtimes).join(', ')}, got ${unknown.join(', ')}.`)
+  process.exit(2)
+}
+
+const names = asked.length > 0 ? asked : Object.keys(runtimes)
+const summary = names.map((name) => testOn(name, /** @type {Runtime} */ (runtimes[name])))
+console.log(`\n${summary.join('\n')}`)
+
+/**
+ * @param {string} name
+ * @param {Runtime} runtime
+ */
+function testOn(name, { from, program, args, projects }) {
+  console.log(`\n=== ${name}`)
+  const npx = ['--yes', '--package', from, program]
+  const { status, stdout } = spawnSync('npx', [...npx, '--version'], { cwd: root, encoding: 'utf8' })
+  if (status !== 0) return `!!! SKIPPED: ${name} could not be fetched, so nothing is tested on it`
+  const version = stdout.match(/\d+\.\d+\.\d+/)?.[0]
+  const reports = process.env.OFFSTAGE_TEST_REPORTS
+  const env = reports ? { OFFSTAGE_TEST_REPORT: `${reports}/${name}.json` } : {}
+  const vitestArgs = ['run', ...projects.flatMap((project) => ['--project', project])]
+  const isGreen = run('npx', [...npx, ...args, vitest, ...vitestArgs], env)
+  if (!isGreen) process.exitCode = 1
+  return `${isGreen ? '✓' : '✗'} ${name} (${version})`
+}

@@ -1,0 +1,28 @@
+// Checks test/types against the built declarations with each version of TypeScript we support.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, run } from './process.mjs'
+
+const compilers = { 'TypeScript 5.9': 'typescript-5.9', 'TypeScript 6': 'typescript', 'TypeScript 7': 'typescript-7' }
+const dist = join(root, 'dist')
+
+if (!existsSync(join(dist, 'index.d.ts'))) {
+  console.error('There is no dist/index.d.ts: `npm run build` first.')
+  process.exit(1)
+}
+
+/** What users do not have must not be in our declarations; here it is installed, so no compiler would notice. */
+const foreign = readdirSync(dist)
+  .filter((file) => file.endsWith('.d.ts'))
+  .flatMap((file) => {
+    const imports = readFileSync(join(dist, file), 'utf8').matchAll(/(?:from|import)\s*\(?'([^.'][^']*)'/g)
+    return Array.from(imports, ([, name]) => `dist/${file} needs the types of '${name}', which users do not have.`)
+  })
+for (const line of foreign) console.error(line)
+if (foreign.length > 0) process.exitCode = 1
+
+for (const [name, folder] of Object.entries(compilers)) {
+  const isRight = run('node', [`node_modules/${folder}/bin/tsc`, '--noEmit', '-p', 'test/types/tsconfig.json'])
+  console.log(`${isRight ? '✓' : '✗'} types hold on ${name}`)
+  if (!isRight) process.exitCode = 1
+}

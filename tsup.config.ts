@@ -1,0 +1,68 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { build } from 'esbuild'
+import { defineConfig } from 'tsup'
+
+type Target = { types: string; default: string }
+type Exports = Record<string, string | { import: Target; require: Target }>
+
+/** package.json's `exports` is the one list of entries; `./worker` is built from `src/worker.ts`. */
+const exports = JSON.parse(await readFile('package.json', 'utf8')).exports as Exports
+const subpaths = Object.keys(exports).filter((path) => typeof exports[path] === 'object')
+
+export default defineConfig({
+  entry: subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`),
+  format: ['esm', 'cjs'],
+  target: 'es2022',
+  platform: 'neutral',
+  dts: true,
+  sourcemap: true,
+  clean: true,
+  // tsup would write `fs` for `node:fs`, which Deno does not resolve.
+  removeNodeProtocol: false,
+  external: [/^node:/],
+  // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
+  noExternal: ['p-queue', 'p-timeout', 'eventemitter3'],
+  async onSuccess() {
+    await writeCommonJs()
+    await writeSubpathFolders()
+  },
+})
+
+/**
+ * Replaces tsup's CommonJS code (its `.d.cts` files stay) by the ESM build, translated file by file, so that the entries
+ * share one copy of every class there too and `instanceof` holds across them. tsup itself either repeats the shared code
+ * in each entry or, with `splitting`, sends it through sucrase, which makes every `?.` and `??` a slow function call.
+ */
+async function writeCommonJs(): Promise<void> {
+  await build({
+    entryPoints: (await readdir('dist')).filter((file) => file.endsWith('.js')).map((file) => `dist/${file}`),
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    target: 'es2022',
+    platform: 'node',
+    sourcemap: true,
+    bundle: true,
+    plugins: [
+      {
+        name: 'keep-chunks',
+        setup({ onResolve }) {
+          onResolve({ filter: /^\.\// }, ({ path, kind }) =>
+            kind === 'entry-point' ? undefined : { path: path.replace(/\.js$/, '.cjs'), external: true },
+          )
+        },
+      },
+    ],
+  })
+}
+
+/** Parcel and older resolvers ignore `exports`: for them each subpath is also a folder with a package.json. */
+async function writeSubpathFolders(): Promise<void> {
+  for (const path of subpaths.filter((path) => path !== '.')) {
+    const { import: esm, require: cjs } = exports[path] as Exclude<Exports[string], string>
+    const up = (file: string): string => file.replace('./', '../')
+    await mkdir(path, { recursive: true })
+    const stub = { main: up(cjs.default), module: up(esm.default), types: up(esm.types), sideEffects: false }
+    await writeFile(`${path}/package.json`, `${JSON.stringify(stub, null, 2)}\n`)
+  }
+}

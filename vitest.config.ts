@@ -1,0 +1,64 @@
+import { playwright } from '@vitest/browser-playwright'
+import { defineConfig } from 'vitest/config'
+import { browserNames, browserPath, isInstalled } from './test/support/browsers.mjs'
+import { webkitgtk } from './test/support/webkitgtk-provider.ts'
+
+// No browser of the system phones home or needs a GPU in a test.
+const chromiumArgs = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+const providers = {
+  // Debian's Chromium refuses its sandbox to root, and containers mostly have no other user.
+  chromium: playwright({
+    launchOptions: { executablePath: browserPath('chromium'), chromiumSandbox: false, args: chromiumArgs },
+  }),
+  // Debian's Firefox is not patched for Playwright; this channel drives it over WebDriver BiDi.
+  firefox: playwright({ launchOptions: { channel: 'moz-firefox', executablePath: browserPath('firefox') } }),
+  webkitgtk: webkitgtk(),
+}
+
+const reportFile = process.env.OFFSTAGE_TEST_REPORT
+
+export default defineConfig({
+  // `offstage` and its subpaths are the sources; one table says so to the editor, tsc, Vitest and the fixture build.
+  resolve: { tsconfigPaths: true },
+  // Node 20 and WebKit do not know `await using`.
+  oxc: { target: 'es2022' },
+  // Cross-origin isolation gives the pages SharedArrayBuffer and exact clocks.
+  server: {
+    headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
+  },
+  // Otherwise Vite finds them when the first test asks, and reloads the page in mid-run.
+  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'fast-check'] },
+  test: {
+    // Real threads and three browsers share two cores in CI; a wait that is wrong never ends anyway.
+    testTimeout: 20_000,
+    globalSetup: './test/support/build-workers.ts',
+    reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
+    projects: [
+      ...['unit', 'suite', 'node'].map((name) => ({
+        extends: true as const,
+        test: { name, include: [`test/${name}/**/*.test.ts`] },
+      })),
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['test/suite/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            instances: browserNames.filter(isInstalled).map((name) => ({ browser: name, provider: providers[name] })),
+          },
+        },
+      },
+    ],
+  },
+})
