@@ -1,3 +1,4 @@
+export type { JobSnapshot } from './engine/audience.ts'
 export type {
   CloseMode,
   Counts,
@@ -7,7 +8,6 @@ export type {
   SchedulerSnapshot,
   Stats,
 } from './engine/engine.ts'
-export type { JobSnapshot } from './engine/live-job.ts'
 export type { AnyEvent, EventMap, EventType, JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
 export type { EventStream } from './events/stream.ts'
 export type { JobDefaults, JobOptions } from './job/job-options.ts'

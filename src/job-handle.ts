@@ -1,5 +1,6 @@
+import type { JobSnapshot } from './engine/audience.ts'
 import type { Disposition, Engine } from './engine/engine.ts'
-import type { JobSnapshot, LiveJob } from './engine/live-job.ts'
+import type { LiveJob } from './engine/live-job.ts'
 import { cancelled, closedError } from './engine/local-engine.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
@@ -61,7 +62,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
 
   /** Calls back when `snapshot()` answers something new. */
   subscribe(listener: () => void): () => void {
-    return this.#job.observe(listener)
+    return this.#job.attend().observe(listener)
   }
 
   /**
@@ -98,14 +99,14 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     else if (this.#engine.isEnded) stream.end()
     else
       stops.push(
-        this.#job.watch(push),
+        this.#job.attend().watch(push),
         this.#engine.onClose(() => stream.end()),
       )
     return stream
   }
 
   on<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#job.listen(type, listener as (event: JobEvent) => void)
+    return this.#job.attend().listen(type, listener as (event: JobEvent) => void)
   }
 
   once<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
@@ -117,7 +118,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   }
 
   off<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): void {
-    this.#job.unlisten(type, listener as (event: JobEvent) => void)
+    this.#job.attend().unlisten(type, listener as (event: JobEvent) => void)
   }
 
   /** Ends the job, wherever it is in its life. Answers whether there was something to end. */

@@ -182,24 +182,44 @@ export class Scheduler<Table extends JobTable = JobTable> {
   /** Adds many jobs in one commit: all or none. */
   async addMany(jobs: readonly JobRequest<Table>[]): Promise<AnyJobOf<Table>[]> {
     check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
-    const inserted = await this.#insert(await this.#prepareMany(jobs as readonly Request[]))
+    const requests = await this.#prepareMany(jobs as readonly Request[])
+    await this.#engine.opening
+    const inserted = this.#engine.insertMany(requests)
+    for (const [index, { job }] of inserted.entries()) this.#attach(job, requests[index]?.options)
     await this.#engine.whenSafe()
     return inserted.map((each) => this.#handle(each)) as AnyJobOf<Table>[]
   }
 
   async #add(request: Request): Promise<Job> {
-    const prepared = this.#prepare(request)
-    const inserting = this.#insert([prepared instanceof Promise ? await prepared : prepared])
-    const [inserted] = inserting instanceof Promise ? await inserting : inserting
+    const inserting = this.#insert(request)
+    const inserted = inserting instanceof Promise ? await inserting : inserting
     await this.#engine.whenSafe()
-    return this.#handle(inserted as Inserted)
+    return this.#handle(inserted)
   }
 
-  async #run(request: Request): Promise<unknown> {
+  /** Not async: the promise of the result is the only one that a job costs. */
+  #run(request: Request): Promise<unknown> {
+    try {
+      const inserting = this.#insert(request)
+      if (inserting instanceof Promise) return inserting.then(({ job }) => this.#engine.result(job))
+      return this.#engine.result(inserting.job)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Within the call, unless the store is still opening or a schema takes its time. */
+  #insert(request: Request): Inserted | Promise<Inserted> {
     const prepared = this.#prepare(request)
-    const inserting = this.#insert([prepared instanceof Promise ? await prepared : prepared])
-    const [inserted] = inserting instanceof Promise ? await inserting : inserting
-    return this.#engine.result((inserted as Inserted).job)
+    const { opening } = this.#engine
+    if (!(prepared instanceof Promise) && !opening) return this.#insertPrepared(prepared)
+    return Promise.all([prepared, opening]).then(([ready]) => this.#insertPrepared(ready))
+  }
+
+  #insertPrepared(request: InsertRequest): Inserted {
+    const inserted = this.#engine.insert(request)
+    this.#attach(inserted.job, request.options)
+    return inserted
   }
 
   #handle({ job, disposition }: Inserted): Job {
@@ -251,18 +271,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return defaults
   }
 
-  #insert(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
-    const { opening } = this.#engine
-    if (opening) return opening.then(() => this.#insert(requests))
-    const inserted = this.#engine.insert(requests)
-    requests.forEach(({ options }, index) => {
-      if (options) this.#attach((inserted[index] as Inserted).job, options)
-    })
-    return inserted
-  }
-
   /** Callbacks and signals belong to this page or process: they hang on the job in memory. */
-  #attach(job: LiveJob, options: JobOptions): void {
+  #attach(job: LiveJob, options: JobOptions | undefined): void {
+    if (!options) return
     const stops: (() => void)[] = []
     const { signal } = options
     if (signal) {
@@ -276,7 +287,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     // A job that was there already may have ended.
     if (job.told && isTerminal(job.told.state))
       queueMicrotask(() => this.#engine.bus.call(hear, this.#engine.lastEvent(job) as JobEvent))
-    else stops.push(job.watch(hear))
+    else stops.push(job.attend().watch(hear))
   }
 
   // Looking things up.

@@ -87,8 +87,10 @@ export interface Engine {
   /** `close` is done: nothing is left to ask. */
   readonly isEnded: boolean
   readonly isPaused: boolean
-  /** All or none. What it answers is safe, and may be told, once `whenSafe` resolves. */
-  insert(requests: readonly InsertRequest[]): Inserted[]
+  /** What it answers is safe, and may be told, once `whenSafe` resolves. */
+  insert(request: InsertRequest): Inserted
+  /** In one commit: all or none. */
+  insertMany(requests: readonly InsertRequest[]): Inserted[]
   whenSafe(): Promise<void>
   get(id: string): LiveJob | undefined
   find(options: FindOptions): LiveJob[]

@@ -49,11 +49,19 @@ export interface LocalEngineOptions {
   readonly reportUnheard: (error: unknown) => void
 }
 
-/** How many characters of chance make ids of two scheduler lives different. */
-const idPrefixLength = 8
+/** So many characters of chance keep the ids that we make up apart from the user's and from those of other lives. */
+const idPrefixLength = 10
 const findLimitDefault = 1_000
 
 type Removal = JobEventMap['removed']['reason']
+
+/** What an insert will do, decided before anything is changed. */
+interface Plan {
+  readonly request: InsertRequest
+  readonly id: string
+  readonly existing: LiveJob | undefined
+  readonly replaced: LiveJob | undefined
+}
 
 export class LocalEngine implements Engine {
   readonly bus: EventBus
@@ -130,8 +138,8 @@ export class LocalEngine implements Engine {
 
   #restore(records: readonly JobRecord[]): void {
     for (const record of [...records].sort((a, b) => a.seq - b.seq)) {
-      const job = new LiveJob(record)
-      job.tell(record)
+      const job = new LiveJob(record, this.#line(record.queue))
+      job.told = record
       this.#jobs.set(record.id, job)
       this.#seq = Math.max(this.#seq, record.seq)
       this.#lineTime = Math.max(this.#lineTime, record.dueAt)
@@ -145,57 +153,59 @@ export class LocalEngine implements Engine {
 
   // The life of a job.
 
-  insert(requests: readonly InsertRequest[]): Inserted[] {
-    this.#assertOpen()
-    const now = this.#clock.now()
-    this.#lineTime = Math.max(this.#lineTime, now)
+  insert(request: InsertRequest): Inserted {
+    const plan = this.#plan(request)
+    this.#assertRoom(plan.existing ? 0 : 1)
+    return this.#carryOut(plan)
+  }
+
+  insertMany(requests: readonly InsertRequest[]): Inserted[] {
     // First all that may refuse, then all that changes: all or none.
     const plans = requests.map((request) => this.#plan(request))
-    const added = plans.filter(({ existing }) => !existing).length
-    this.#assertRoom(added)
-    const inBatch = new Map<string, Inserted>()
-    return plans.map(({ request, id, existing, replaced }) => {
-      const twin = inBatch.get(id)
-      if (existing || twin) return { job: (existing ?? twin?.job) as LiveJob, disposition: 'existing' }
-      if (replaced) this.#replace(replaced)
-      const inserted: Inserted = {
-        job: this.#insertOne(request, id, now),
-        disposition: replaced ? 'replaced' : 'created',
-      }
-      inBatch.set(id, inserted)
+    this.#assertRoom(plans.filter(({ existing }) => !existing).length)
+    const byId = new Map<string, Inserted>()
+    return plans.map((plan) => {
+      const twin = byId.get(plan.id)
+      if (twin) return { job: twin.job, disposition: 'existing' }
+      const inserted = this.#carryOut(plan)
+      byId.set(plan.id, inserted)
       return inserted
     })
   }
 
-  #plan(request: InsertRequest): {
-    request: InsertRequest
-    id: string
-    existing?: LiveJob | undefined
-    replaced?: LiveJob | undefined
-  } {
+  #plan(request: InsertRequest): Plan {
+    this.#assertOpen()
     const ownId = request.options?.id
-    if (ownId === undefined) return { request, id: this.#nextId() }
+    if (ownId === undefined) return { request, id: this.#nextId(), existing: undefined, replaced: undefined }
     const there = this.#jobs.get(ownId)
-    if (!there) return { request, id: ownId }
-    const ifExists = request.options?.ifExists ?? 'return'
-    const { name, state } = there.record
     const refuse = (why: string) =>
       new OffstageError('DUPLICATE_ID', `There is a job '${ownId}' already${why}.`, { jobId: ownId })
+    const plan = { request, id: ownId, existing: undefined, replaced: undefined }
+    if (!there) return plan
+    const { name, state } = there.record
+    const ifExists = request.options?.ifExists ?? 'return'
     if (ifExists === 'reject') throw refuse('')
-    if (ifExists === 'replace') {
-      if (state === 'running') throw refuse(', and it is running')
-      return { request, id: ownId, replaced: there }
-    }
+    if (ifExists === 'replace' && state === 'running') throw refuse(', and it is running')
+    if (ifExists === 'replace') return { ...plan, replaced: there }
     if (name !== request.name) throw refuse(` of another type: '${name}', not '${request.name}'`)
-    return { request, id: ownId, existing: there }
+    return { ...plan, existing: there }
   }
 
-  #insertOne({ name, input, options, defaults, transfer }: InsertRequest, id: string, now: number): LiveJob {
-    const record = createRecord({ id, name, input, seq: ++this.#seq, lineTime: this.#lineTime }, options, defaults, now)
-    const job = new LiveJob(record)
+  #carryOut({ request, id, existing, replaced }: Plan): Inserted {
+    if (existing) return { job: existing, disposition: 'existing' }
+    if (replaced) this.#replace(replaced)
+    return { job: this.#insert(request, id), disposition: replaced ? 'replaced' : 'created' }
+  }
+
+  #insert({ name, input, options, defaults, transfer }: InsertRequest, id: string): LiveJob {
+    const now = this.#clock.now()
+    this.#lineTime = Math.max(this.#lineTime, now)
+    const identity = { id, name, input, seq: ++this.#seq, lineTime: this.#lineTime }
+    const record = createRecord(identity, options, defaults, now)
+    const job = new LiveJob(record, this.#line(record.queue))
     job.transfer = transfer
     this.#jobs.set(id, job)
-    this.#added.add(this.#clock.monotonic())
+    this.#added.add(now)
     this.#count(undefined, record)
     this.#place(job)
     this.#write(job, 'insert', undefined, record)
@@ -262,7 +272,6 @@ export class LocalEngine implements Engine {
     const before = job.record
     this.#jobs.delete(before.id)
     this.#retention.drop(job)
-    this.#timetable.cancel(job.alarm)
     this.#count(before, undefined)
     this.#write(job, 'remove', before, undefined, () => this.#announce(job, 'removed', { reason }))
   }
@@ -291,8 +300,7 @@ export class LocalEngine implements Engine {
 
   /** Puts a job where its record says it is: in its line, in the timetable, in neither. */
   #place(job: LiveJob): void {
-    const { record } = job
-    const line = this.#line(record.queue)
+    const { record, line } = job
     if (job.heapIndex !== -1) line.quit(job)
     this.#timetable.cancel(job.alarm)
     job.alarm = undefined
@@ -364,8 +372,8 @@ export class LocalEngine implements Engine {
     const job = run.owner
     this.#runs--
     if (job.run === run) job.run = undefined
-    this.#timetable.cancel(job.timeout)
-    const line = this.#line(run.record.queue)
+    this.#timetable.cancel(run.timeout)
+    const { line } = job
     // An attempt that no longer counted may have kept the next one waiting.
     if (run.isStale && job.record.state === 'queued' && job.heapIndex === -1 && this.#jobs.get(job.record.id) === job)
       line.join(job)
@@ -374,7 +382,7 @@ export class LocalEngine implements Engine {
   }
 
   #abort(run: Run<LiveJob>, reason: unknown): void {
-    this.#timetable.cancel(run.owner.timeout)
+    this.#timetable.cancel(run.timeout)
     this.#pool.abort(run, reason)
   }
 
@@ -396,19 +404,19 @@ export class LocalEngine implements Engine {
   readonly #poolListener: PoolListener<LiveJob> = {
     onBegun: (run) => {
       const { timeoutMs } = run.record.rules
-      if (timeoutMs !== undefined) run.owner.timeout = this.#timetable.after(timeoutMs, () => this.#timeOut(run))
+      if (timeoutMs !== undefined) run.timeout = this.#timetable.after(timeoutMs, () => this.#timeOut(run))
     },
     onDone: (run, runMs, result) => {
       this.#end(run)
       if (run.isStale) return
       this.#runMs.add(runMs)
-      this.#completed.add(this.#clock.monotonic())
       this.#move(run.owner, { type: 'complete', result })
+      this.#completed.add(run.owner.record.finishedAt as number)
     },
     onFailed: (run, _runMs, error, isFinal) => {
       this.#end(run)
       if (run.isStale) return
-      this.#failed.add(this.#clock.monotonic())
+      this.#failed.add(this.#clock.now())
       this.#moveFailed(run.owner, error, isFinal)
     },
     onProgress: (run, progress) => {
@@ -418,8 +426,7 @@ export class LocalEngine implements Engine {
       this.#notify(job)
     },
     onValue: (run, value) => {
-      const isTaken = run.owner.receive(value)
-      if (isTaken) run.slot.taken(run, 1)
+      if (run.owner.attend().receive(value)) run.slot.taken(run, 1)
       this.#announce(run.owner, 'value', { value })
     },
     onLog: (run, args) => this.#announce(run.owner, 'log', { args }),
@@ -441,7 +448,7 @@ export class LocalEngine implements Engine {
       this.bus.tell('worker:exit', { workerId, error })
     },
     onLoadFailed: (error) => {
-      for (const job of [...this.#jobs.values()]) if (job.heapIndex !== -1) this.#moveFailed(job, error, false)
+      for (const job of [...this.#jobs.values()]) if (job.record.state === 'queued') this.#moveFailed(job, error, false)
     },
   }
 
@@ -465,7 +472,7 @@ export class LocalEngine implements Engine {
   }
 
   #tell({ job, type, before, after, then }: Step): void {
-    if (after) job.tell(after)
+    if (after) job.told = after
     if (after && type !== 'checkpoint' && type !== 'step') this.#tellMove(job, type, after)
     then?.()
     if (before) this.#notify(job)
@@ -492,21 +499,22 @@ export class LocalEngine implements Engine {
 
   #tellEnd<Type extends 'completed' | 'failed' | 'cancelled'>(job: LiveJob, type: Type, details: Details<Type>): void {
     this.#announce(job, type, details)
-    job.settle()
+    job.settle(job.safe)
     // Removed or moved on while this was on its way.
     if (job.record === job.told && this.#jobs.get(job.record.id) === job) this.#retention.add(job)
   }
 
   #announce<Type extends JobEventType>(job: LiveJob, type: Type, details: Details<Type>): void {
-    if (!job.isWatched && !this.bus.isHeard(type)) return
+    const watchers = job.audience?.watchers
+    if (!watchers?.size && !this.bus.isHeard(type)) return
     const { id: jobId, name, queue, attempt } = job.safe
     const event = this.bus.make(type, { jobId, name, queue, attempt, ...details } as never)
     this.bus.emit(event as never)
-    for (const watcher of job.watchers) this.bus.call(watcher, event as never)
+    for (const watcher of [...(watchers ?? [])]) this.bus.call(watcher, event as never)
   }
 
   #notify(job: LiveJob): void {
-    for (const observer of job.observers) this.bus.call(observer)
+    if (job.audience) for (const observer of [...job.audience.observers]) this.bus.call(observer)
   }
 
   #afterTell(): void {
@@ -528,7 +536,7 @@ export class LocalEngine implements Engine {
   #forget(job: LiveJob, error: unknown): void {
     const { record, run } = job
     if (run) this.#pool.abort(run, error)
-    if (job.heapIndex !== -1) this.#line(record.queue).quit(job)
+    if (job.heapIndex !== -1) job.line.quit(job)
     this.#timetable.cancel(job.alarm)
     this.#count(record, undefined)
     this.#jobs.delete(record.id)
@@ -602,7 +610,7 @@ export class LocalEngine implements Engine {
   }
 
   stats(): Stats {
-    const now = this.#clock.monotonic()
+    const now = this.#clock.now()
     const { online, busy, starting } = this.#pool
     return {
       workers: { online, busy, starting },
@@ -720,11 +728,7 @@ export class LocalEngine implements Engine {
   }
 
   #nextId(): string {
-    // Ids of the user's own may look like ours.
-    for (;;) {
-      const id = `${this.#idPrefix}${(++this.#lastId).toString(36)}`
-      if (!this.#jobs.has(id)) return id
-    }
+    return `${this.#idPrefix}${(++this.#lastId).toString(36)}`
   }
 
   onClose(callback: () => void): () => void {

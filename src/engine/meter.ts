@@ -52,8 +52,8 @@ export class Rate {
   readonly #counts = new Float64Array(windowSeconds)
   readonly #seconds = new Float64Array(windowSeconds).fill(-windowSeconds)
 
-  add(monotonicMs: number): void {
-    const second = Math.floor(monotonicMs / 1_000)
+  add(nowMs: number): void {
+    const second = Math.floor(nowMs / 1_000)
     const index = second % windowSeconds
     if (this.#seconds[index] !== second) {
       this.#seconds[index] = second
@@ -62,8 +62,8 @@ export class Rate {
     this.#counts[index] = (this.#counts[index] as number) + 1
   }
 
-  perSecond(monotonicMs: number): number {
-    const oldest = Math.floor(monotonicMs / 1_000) - windowSeconds
+  perSecond(nowMs: number): number {
+    const oldest = Math.floor(nowMs / 1_000) - windowSeconds
     const total = this.#counts.reduce(
       (sum, count, index) => ((this.#seconds[index] as number) > oldest ? sum + count : sum),
       0,

@@ -1,5 +1,6 @@
 import type { State } from '../job/record.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import { IndexedHeap } from '../shared/indexed-heap.ts'
 import type { LiveJob } from './live-job.ts'
 
 export interface Keep {
@@ -19,63 +20,63 @@ export const keepDefault: KeepByState = {
   cancelled: { count: 10_000, ageMs: 30 * 24 * hourMs },
 }
 
+/** The finished jobs of one state, by when they finished. A job that has finished waits in no line, so its place is free. */
+interface Finished {
+  readonly keep: Keep
+  readonly jobs: IndexedHeap<LiveJob>
+  /** For the oldest; the others are due later. */
+  alarm: Alarm | undefined
+}
+
 /** Lets go of finished jobs: by count and age for each state, by its own `keepMs` for a job that has one. */
 export class Retention {
-  readonly #keep: KeepByState
   readonly #timetable: Timetable
   readonly #remove: (job: LiveJob) => void
-  /** In the order in which they finished. */
-  readonly #finished: Readonly<Record<Terminal, Set<LiveJob>>> = {
-    completed: new Set(),
-    failed: new Set(),
-    cancelled: new Set(),
-  }
-  readonly #alarms = new Map<Terminal, Alarm>()
+  readonly #finished: Readonly<Record<Terminal, Finished>>
 
   constructor(keep: KeepByState, timetable: Timetable, remove: (job: LiveJob) => void) {
-    this.#keep = keep
     this.#timetable = timetable
     this.#remove = remove
+    const finished = (state: Terminal): Finished => ({ keep: keep[state], jobs: new IndexedHeap(), alarm: undefined })
+    this.#finished = { completed: finished('completed'), failed: finished('failed'), cancelled: finished('cancelled') }
   }
 
+  /** The job has just finished. */
   add(job: LiveJob): void {
-    const { state, rules, finishedAt } = job.record
+    const { rules, finishedAt, seq } = job.record
     const { keepMs } = rules
-    if (keepMs === undefined) return this.#line(state as Terminal, job)
     if (keepMs === 0) return this.#remove(job)
-    if (keepMs !== Number.POSITIVE_INFINITY)
+    if (keepMs === Number.POSITIVE_INFINITY) return
+    if (keepMs !== undefined) {
       job.alarm = this.#timetable.at((finishedAt as number) + keepMs, () => this.#remove(job))
-  }
-
-  /** The job is finished no longer, or gone. */
-  drop(job: LiveJob): void {
-    for (const finished of Object.values(this.#finished)) finished.delete(job)
-  }
-
-  #line(state: Terminal, job: LiveJob): void {
-    const finished = this.#finished[state]
-    finished.add(job)
-    if (finished.size > this.#keep[state].count) {
-      const [oldest] = finished
-      if (oldest) this.#remove(oldest)
+      return
     }
-    this.#watchAge(state)
+    const finished = this.#of(job)
+    finished.jobs.add(job, finishedAt as number, seq, 0)
+    if (finished.jobs.size > finished.keep.count) this.#remove(finished.jobs.peek() as LiveJob)
+    if (!finished.alarm) this.#watchAge(finished)
   }
 
-  /** One alarm for each state, for its oldest: the others are due later. */
-  #watchAge(state: Terminal): void {
-    const { ageMs } = this.#keep[state]
-    const [oldest] = this.#finished[state]
-    if (!oldest || ageMs === Number.POSITIVE_INFINITY || this.#alarms.has(state)) return
-    const alarm = this.#timetable.at((oldest.record.finishedAt as number) + ageMs, () => {
-      this.#alarms.delete(state)
-      const now = (oldest.record.finishedAt as number) + ageMs
-      for (const job of this.#finished[state]) {
-        if ((job.record.finishedAt as number) + ageMs > now) break
-        this.#remove(job)
-      }
-      this.#watchAge(state)
+  /** A finished job is about to be so no longer, or to be gone. */
+  drop(job: LiveJob): void {
+    this.#timetable.cancel(job.alarm)
+    this.#of(job).jobs.remove(job)
+  }
+
+  #of(job: LiveJob): Finished {
+    return this.#finished[job.record.state as Terminal]
+  }
+
+  #watchAge(finished: Finished): void {
+    const { jobs, keep } = finished
+    const endOf = (job: LiveJob) => (job.record.finishedAt as number) + keep.ageMs
+    const oldest = jobs.peek()
+    if (!oldest || keep.ageMs === Number.POSITIVE_INFINITY) return
+    const dueAt = endOf(oldest)
+    finished.alarm = this.#timetable.at(dueAt, () => {
+      finished.alarm = undefined
+      for (let job = jobs.peek(); job && endOf(job) <= dueAt; job = jobs.peek()) this.#remove(job)
+      this.#watchAge(finished)
     })
-    this.#alarms.set(state, alarm)
   }
 }

@@ -57,8 +57,7 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
 
   /** Leaves the stream; `break` in a `for await` does this. */
   async return(): Promise<IteratorResult<T, undefined>> {
-    this.#buffer = []
-    this.#head = 0
+    while (this.#head < this.#buffer.length) this.#options.onTake?.(this.#take())
     this.end()
     return { done: true, value: undefined }
   }

@@ -1,4 +1,5 @@
 import type { JobRecord } from '../job/record.ts'
+import type { Alarm } from '../schedule/timetable.ts'
 import { cloneError } from '../shared/clone.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { Port } from '../shared/port.ts'
@@ -174,6 +175,8 @@ export class Run<Owner = unknown> {
   isSent = false
   /** The thread has said that it runs; a run that is not known to have begun may have, if it is short. */
   isBegun = false
+  /** For its time limit, once it has begun. */
+  timeout: Alarm | undefined
   /** It has lost the right to settle its job: cancelled, timed out. Whatever it says is ignored. */
   isStale = false
 

@@ -1,0 +1,112 @@
+import type { JobEvent } from '../events/event-map.ts'
+import { EventStream } from '../events/stream.ts'
+import type { JobRecord, State } from '../job/record.ts'
+import { OffstageError } from '../shared/errors.ts'
+
+/** What can be seen of a job at one moment. Frozen; a new object only when something changed. */
+export interface JobSnapshot<Progress = unknown> {
+  readonly id: string
+  readonly name: string
+  readonly queue: string
+  readonly tags: readonly string[]
+  readonly state: State
+  readonly priority: number
+  /** The number of the newest attempt, 0 before the first. */
+  readonly attempt: number
+  /** The newest progress of the newest attempt. */
+  readonly progress: Progress | undefined
+  readonly addedAt: number
+  /** While scheduled: when it is due. */
+  readonly runAt: number | undefined
+  readonly startedAt: number | undefined
+  readonly finishedAt: number | undefined
+  /** Of a failed or cancelled job; of one that waits for its next attempt, what the last one threw. */
+  readonly error: unknown
+}
+
+/** Values that were sent while nobody read: the newest of them wait for a reader that comes later. */
+const unreadMax = 256
+
+type Watcher = (event: JobEvent) => void
+
+/** Who looks on at one job: watchers of its events, observers of its snapshot, the reader of its values. */
+export class Audience {
+  /** Hear every event. */
+  readonly watchers = new Set<Watcher>()
+  /** Hear that the snapshot is another. */
+  readonly observers = new Set<() => void>()
+  /** Heard by type: what to take off again when they leave. */
+  readonly #listeners: { type: string; listener: Watcher; stop: () => void }[] = []
+  #snapshot: JobSnapshot | undefined
+  #seen: JobRecord | undefined
+  #unread: unknown[] = []
+  #reader: EventStream<unknown> | undefined
+
+  watch(watcher: Watcher): () => void {
+    this.watchers.add(watcher)
+    return () => this.watchers.delete(watcher)
+  }
+
+  observe(observer: () => void): () => void {
+    this.observers.add(observer)
+    return () => this.observers.delete(observer)
+  }
+
+  listen(type: string, listener: Watcher): () => void {
+    const stop = this.watch((event) => {
+      if (event.type === type) listener(event)
+    })
+    this.#listeners.push({ type, listener, stop })
+    return stop
+  }
+
+  unlisten(type: string, listener: Watcher): void {
+    const index = this.#listeners.findIndex((entry) => entry.type === type && entry.listener === listener)
+    const [found] = index === -1 ? [] : this.#listeners.splice(index, 1)
+    found?.stop()
+  }
+
+  /** The same object as long as nothing changed. */
+  see(record: JobRecord, progress: unknown): JobSnapshot {
+    if (!this.#snapshot || this.#seen !== record || this.#snapshot.progress !== progress) {
+      const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startedAt, finishedAt, error } = record
+      const { tags } = rules
+      const times = { addedAt, runAt, startedAt, finishedAt }
+      this.#seen = record
+      this.#snapshot = Object.freeze({ id, name, queue, tags, state, priority, attempt, progress, ...times, error })
+    }
+    return this.#snapshot
+  }
+
+  /** A value has come. Answers whether the next may: a reader takes its time. */
+  receive(value: unknown): boolean {
+    if (this.#reader) {
+      this.#reader.push(value)
+      return false
+    }
+    this.#unread.push(value)
+    if (this.#unread.length > unreadMax) this.#unread.shift()
+    return true
+  }
+
+  /** `onTake` is told of each value that the reader took and that was not let through when it came. */
+  read(onTake: () => void): EventStream<unknown> {
+    if (this.#reader)
+      throw new OffstageError('INVALID_OPTION', 'The values of a job have one reader at a time; there is one.')
+    let letThrough = this.#unread.length
+    const reader = new EventStream<unknown>({
+      capacity: Number.POSITIVE_INFINITY,
+      onTake: () => (letThrough > 0 ? letThrough-- : onTake()),
+      onClose: () => {
+        this.#reader = undefined
+      },
+    })
+    for (const value of this.#unread.splice(0)) reader.push(value)
+    this.#reader = reader
+    return reader
+  }
+
+  endValues(): void {
+    this.#reader?.end()
+  }
+}
