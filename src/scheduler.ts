@@ -28,7 +28,7 @@ import { isTerminal, states } from './job/record.ts'
 import { Job, streamCapacity } from './job-handle.ts'
 import { solo } from './peer/peer.ts'
 import { hop } from './platform/hop.ts'
-import { reportUncaught } from './platform/host.ts'
+import { reportUncaught, systemClock } from './platform/host.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
 import type { RateLimit } from './queue/gate.ts'
 import { checkConcurrency, checkRateLimit, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
@@ -112,7 +112,7 @@ const sliceMs = 8
  */
 export function createScheduler<Table extends JobTable = JobTable>(
   source: WorkerSource,
-  options?: SchedulerOptions<keyof Table & string>,
+  options?: SchedulerOptions<NoInfer<keyof Table & string>>,
 ): Scheduler<Table> {
   return new Scheduler<Table>(source, options)
 }
@@ -251,13 +251,13 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   async #prepareMany(requests: readonly Request[]): Promise<InsertRequest[]> {
     const prepared: InsertRequest[] = []
-    let until = performance.now() + sliceMs
+    let until = systemClock.monotonic() + sliceMs
     for (const request of requests) {
       const one = this.#prepare(request)
       prepared.push(one instanceof Promise ? await one : one)
-      if (performance.now() < until) continue
+      if (systemClock.monotonic() < until) continue
       await new Promise<void>((resolve) => hop(resolve))
-      until = performance.now() + sliceMs
+      until = systemClock.monotonic() + sliceMs
     }
     return prepared
   }

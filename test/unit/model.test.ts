@@ -1,0 +1,368 @@
+// The scheduler against a model of a hundred lines: whatever happens, in whatever order, each job is where the promises
+// of the design say it is, every promise settles once, and nothing is left behind.
+import fc from 'fast-check'
+import { createScheduler, inline, type Job, OffstageError, type State } from 'offstage'
+import { type ManualClock, manualClock, seededRandom } from 'offstage/testing'
+import { defineJobs } from 'offstage/worker'
+import { expect, test } from 'vitest'
+import { say } from '../../src/pool/protocol.ts'
+import { thrownToWire } from '../../src/shared/error-wire.ts'
+import type { Port } from '../../src/shared/port.ts'
+
+const runs = Number(process.env.OFFSTAGE_MODEL_RUNS ?? 1_000)
+const commandsMax = 60
+const backoffMs = 1_000
+const interruptionsMax = 3
+/** No pause after crashes is longer. */
+const crashPauseMs = 5_000
+
+/** Jobs that end when the test says so. Each has a type of its own: types that prove short are sent ahead of time. */
+const stage = new Map<string, { finish(): void; fail(): void }>()
+const handlers = Object.fromEntries(
+  Array.from({ length: commandsMax * 2 }, (_, index) => [
+    `job${index}`,
+    (_input: undefined, job: { id: string; signal: AbortSignal }) =>
+      new Promise<string>((resolve, reject) => {
+        job.signal.addEventListener('abort', () => reject(job.signal.reason))
+        stage.set(job.id, { finish: () => resolve(job.id), fail: () => reject(new Error('failed')) })
+      }),
+  ]),
+)
+
+interface Expected {
+  state: State
+  priority: number
+  readonly dueAt: number
+  readonly seq: number
+  readonly attempts: number
+  failures: number
+  interruptions: number
+  runAt: number
+  settled: 'no' | 'resolved' | 'rejected'
+  /** The signal it was added with counts until the job has ended once. */
+  hasEnded: boolean
+}
+
+/** What the design promises, in the plainest code. */
+class Model {
+  readonly jobs: Expected[] = []
+  isPaused = false
+  now = 0
+
+  add(priority: number, attempts: number, delayMs: number): void {
+    const dueAt = this.now + delayMs
+    const state = delayMs > 0 ? 'scheduled' : 'queued'
+    this.jobs.push({
+      state,
+      priority,
+      dueAt,
+      seq: this.jobs.length,
+      attempts,
+      failures: 0,
+      interruptions: 0,
+      runAt: dueAt,
+      settled: 'no',
+      hasEnded: false,
+    })
+  }
+
+  get running(): Expected | undefined {
+    return this.jobs.find(({ state }) => state === 'running')
+  }
+
+  get canStart(): boolean {
+    return !this.isPaused && !this.running && this.jobs.some(({ state }) => state === 'queued')
+  }
+
+  /** One thread: the first in line starts when nothing runs. */
+  start(): void {
+    if (!this.canStart) return
+    const order = (a: Expected, b: Expected) => b.priority - a.priority || a.dueAt - b.dueAt || a.seq - b.seq
+    const [next] = this.jobs.filter(({ state }) => state === 'queued').sort(order)
+    if (next) next.state = 'running'
+  }
+
+  end(job: Expected, state: 'completed' | 'failed' | 'cancelled'): void {
+    job.state = state
+    job.hasEnded = true
+    job.settled = state === 'completed' ? 'resolved' : 'rejected'
+  }
+
+  fail(job: Expected): void {
+    job.failures++
+    if (job.failures >= job.attempts) return this.end(job, 'failed')
+    job.state = 'scheduled'
+    job.runAt = this.now + backoffMs
+  }
+
+  crash(): void {
+    const job = this.running
+    if (!job) return
+    job.interruptions++
+    if (job.interruptions === interruptionsMax) this.end(job, 'failed')
+    else job.state = 'queued'
+  }
+
+  advance(ms: number): void {
+    this.now += ms
+    for (const job of this.jobs) if (job.state === 'scheduled' && job.runAt <= this.now) job.state = 'queued'
+  }
+}
+
+/** The real thing, with hands on its threads and its clock. */
+class Real {
+  readonly clock: ManualClock = manualClock()
+  readonly jobs: Job[] = []
+  readonly controllers: AbortController[] = []
+  readonly settlements: string[][] = []
+  readonly started: string[] = []
+  readonly ports: Port[] = []
+  readonly scheduler
+  readonly #startedAt = this.clock.now()
+
+  constructor() {
+    const source = inline(defineJobs(handlers))
+    const serveInline = (port: Port) => {
+      this.ports.push(port)
+      return source.serveInline(port)
+    }
+    const keepAll = { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY }
+    this.scheduler = createScheduler(
+      { serveInline },
+      {
+        workers: 1,
+        clock: this.clock,
+        random: seededRandom(1),
+        keep: { completed: keepAll, failed: keepAll, cancelled: keepAll },
+      },
+    )
+    this.scheduler.on('started', ({ jobId }) => this.started.push(jobId))
+  }
+
+  get elapsed(): number {
+    return this.clock.now() - this.#startedAt
+  }
+
+  async add(priority: number, attempts: number, delayMs: number): Promise<void> {
+    const name = `job${this.jobs.length}`
+    const controller = new AbortController()
+    const { signal } = controller
+    this.controllers.push(controller)
+    const options = { signal, priority, attempts, delayMs, backoff: { type: 'fixed', delayMs: backoffMs } } as const
+    const job = (await this.scheduler.add[name]?.(undefined, options)) as Job
+    this.jobs.push(job)
+    this.watch(job)
+  }
+
+  watch(job: Job): void {
+    const settlements: string[] = []
+    this.settlements[this.jobs.indexOf(job)] = settlements
+    job.result().then(
+      () => settlements.push('resolved'),
+      () => settlements.push('rejected'),
+    )
+  }
+
+  /** The thread dies under whatever it runs. */
+  crash(): void {
+    this.ports.at(-1)?.post([say.fatal, thrownToWire(new Error('crash'))])
+  }
+
+  /** Lets every message, microtask and thread start that is on its way arrive. */
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 12; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+type Command = { readonly name: string; readonly run: (model: Model, real: Real) => Promise<void> }
+
+const pick = <T>(items: readonly T[], at: number): number => at % items.length
+const runningJob = (model: Model, real: Real) => {
+  const { running } = model
+  return running && { expected: running, id: (real.jobs[running.seq] as Job).id }
+}
+
+/** Acts on one job of both; nothing when there is none yet. */
+const onJob =
+  (act: (expected: Expected, job: Job, model: Model, real: Real) => Promise<void>) =>
+  (at: number) =>
+  async (model: Model, real: Real) => {
+    if (model.jobs.length === 0) return
+    const index = pick(model.jobs, at)
+    await act(model.jobs[index] as Expected, real.jobs[index] as Job, model, real)
+  }
+
+const isLive = ({ state }: Expected): boolean => ['scheduled', 'queued', 'running'].includes(state)
+
+const cancel = onJob(async (expected, job, model) => {
+  expect(await job.cancel('test')).toBe(isLive(expected))
+  if (isLive(expected)) model.end(expected, 'cancelled')
+})
+const abort = onJob(async (expected, _job, model, real) => {
+  real.controllers[expected.seq]?.abort(new Error('test'))
+  if (!expected.hasEnded) model.end(expected, 'cancelled')
+})
+const retry = onJob(async (expected, job, _model, real) => {
+  const canRetry = expected.state === 'failed' || expected.state === 'cancelled'
+  expect(await job.retry()).toBe(canRetry)
+  if (!canRetry) return
+  Object.assign(expected, { state: 'queued', failures: 0, interruptions: 0, settled: 'no' })
+  real.watch(job)
+})
+const promote = onJob(async (expected, job, _model, real) => {
+  expect(await real.scheduler.promote(job.id)).toBe(expected.state === 'scheduled')
+  if (expected.state === 'scheduled') expected.state = 'queued'
+})
+const setPriority = (at: number, priority: number) =>
+  onJob(async (expected, job) => {
+    expect(await job.setPriority(priority)).toBe(isLive(expected))
+    if (isLive(expected)) expected.priority = priority
+  })(at)
+
+const number = fc.nat({ max: 1_000 })
+const priority = fc.integer({ min: -2, max: 2 })
+const command: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc
+      .tuple(priority, fc.integer({ min: 1, max: 3 }), fc.constantFrom(0, 0, 0, 500, 2 ** 31))
+      .map(([p, attempts, delayMs]) => ({
+        name: `add(${p}, ${attempts}, ${delayMs})`,
+        run: async (model: Model, real: Real) => {
+          model.add(p, attempts, delayMs)
+          await real.add(p, attempts, delayMs)
+        },
+      })),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.constant({
+      name: 'finish',
+      run: async (model: Model, real: Real) => {
+        const job = runningJob(model, real)
+        if (!job) return
+        model.end(job.expected, 'completed')
+        stage.get(job.id)?.finish()
+      },
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.constant({
+      name: 'fail',
+      run: async (model: Model, real: Real) => {
+        const job = runningJob(model, real)
+        if (!job) return
+        model.fail(job.expected)
+        stage.get(job.id)?.fail()
+      },
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.constant({
+      name: 'crash',
+      run: async (model: Model, real: Real) => {
+        if (!model.running) return
+        model.crash()
+        real.crash()
+        await real.settle()
+        real.clock.advance(0)
+      },
+    }),
+  },
+  number.map((at) => ({ name: `cancel(${at})`, run: cancel(at) })),
+  number.map((at) => ({ name: `abort(${at})`, run: abort(at) })),
+  number.map((at) => ({ name: `retry(${at})`, run: retry(at) })),
+  number.map((at) => ({ name: `promote(${at})`, run: promote(at) })),
+  fc.tuple(number, priority).map(([at, p]) => ({ name: `setPriority(${at}, ${p})`, run: setPriority(at, p) })),
+  fc.constant({
+    name: 'pause',
+    run: async (model: Model, real: Real) => {
+      model.isPaused = true
+      real.scheduler.pause()
+    },
+  }),
+  fc.constant({
+    name: 'resume',
+    run: async (model: Model, real: Real) => {
+      model.isPaused = false
+      real.scheduler.resume()
+    },
+  }),
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(1, 499, 1_000, 2 ** 31).map((ms) => ({
+      name: `advance(${ms})`,
+      run: async (model: Model, real: Real) => {
+        model.advance(ms)
+        real.clock.advance(ms)
+      },
+    })),
+  },
+)
+
+/** Both go on until nothing changes by itself any more. */
+async function settle(model: Model, real: Real): Promise<void> {
+  await real.settle()
+  const isWaiting = model.canStart && real.scheduler.snapshot().counts.running === 0
+  if (isWaiting) {
+    // A thread that died twice in a row is only replaced after a pause; what falls due in it takes part.
+    model.advance(crashPauseMs)
+    real.clock.advance(crashPauseMs)
+    await real.settle()
+  }
+  model.start()
+}
+
+function compare(model: Model, real: Real, trace: string): void {
+  const states = model.jobs.map(({ state }) => state)
+  expect(
+    real.jobs.map((job) => job.snapshot().state),
+    trace,
+  ).toEqual(states)
+  expect(
+    real.jobs.map((job) => job.snapshot().priority),
+    trace,
+  ).toEqual(model.jobs.map((job) => job.priority))
+  expect(
+    real.settlements.map((list) => list[0] ?? 'no'),
+    trace,
+  ).toEqual(model.jobs.map(({ settled }) => settled))
+  for (const [state, count] of Object.entries(real.scheduler.snapshot().counts)) {
+    expect(count, `${trace}: count of ${state}`).toBe(states.filter((each) => each === state).length)
+  }
+}
+
+test('any course of events leaves every job where the model has it', { timeout: 10 * 60_000 }, async () => {
+  const courses = fc.asyncProperty(
+    fc.array(command, { maxLength: commandsMax }),
+    fc.constantFrom('finish', 'now'),
+    async (commands, mode) => {
+      const model = new Model()
+      const real = new Real()
+      const trace: string[] = []
+      for (const { name, run } of commands) {
+        trace.push(name)
+        await run(model, real)
+        await settle(model, real)
+        compare(model, real, trace.join(' '))
+      }
+      const closing = real.scheduler.close({ mode: mode as 'finish' | 'now', timeoutMs: 60_000 })
+      const last = runningJob(model, real)
+      if (last && mode === 'finish') {
+        stage.get(last.id)?.finish()
+        model.end(last.expected, 'completed')
+      }
+      await closing
+      await real.settle()
+      // Whoever still waited is told that there is nothing to wait for; nobody is told twice.
+      for (const [index, { settled }] of model.jobs.entries()) {
+        expect(real.settlements[index], trace.join(' ')).toEqual([settled === 'no' ? 'rejected' : settled])
+      }
+      expect(real.clock.timers).toBe(0)
+      await expect(real.scheduler.counts()).rejects.toThrow(OffstageError)
+    },
+  )
+  await fc.assert(courses, { numRuns: runs, endOnFailure: false })
+})
