@@ -1,0 +1,64 @@
+// Events for one reader: nothing is missed from the moment the stream is made, and a slow reader costs bounded memory.
+import { expect, test } from 'vitest'
+import { EventStream } from '../../src/events/stream.ts'
+
+const read = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
+  const values: T[] = []
+  for await (const value of stream) values.push(value)
+  return values
+}
+
+test('what came before the reader did is there', async () => {
+  const stream = new EventStream<number>({ capacity: 10 })
+  stream.push(1)
+  const reading = read(stream)
+  stream.push(2)
+  stream.end()
+  expect(await reading).toEqual([1, 2])
+})
+
+test('beyond its capacity the oldest is dropped, and counted', async () => {
+  const stream = new EventStream<number>({ capacity: 3 })
+  for (let n = 1; n <= 5; n++) stream.push(n)
+  stream.end()
+  expect(await read(stream)).toEqual([3, 4, 5])
+  expect(stream.dropped).toBe(2)
+})
+
+test('thousands of values stay in order', async () => {
+  const stream = new EventStream<number>({ capacity: Number.POSITIVE_INFINITY })
+  const values = Array.from({ length: 5_000 }, (_, n) => n)
+  for (const value of values) stream.push(value)
+  stream.end()
+  expect(await read(stream)).toEqual(values)
+})
+
+test('leaving it closes it once, and counts what was not read as taken', async () => {
+  const taken: number[] = []
+  let closed = 0
+  const stream = new EventStream<number>({ capacity: 10, onTake: (n) => taken.push(n), onClose: () => closed++ })
+  for (const n of [1, 2, 3]) stream.push(n)
+  for await (const value of stream) if (value === 1) break
+  stream.push(4)
+  stream.end()
+  expect([taken, closed]).toEqual([[1, 2, 3], 1])
+  expect(await stream.next()).toEqual({ done: true, value: undefined })
+})
+
+test('several reads may wait at a time', async () => {
+  const stream = new EventStream<number>({ capacity: 10 })
+  const reads = [stream.next(), stream.next(), stream.next()]
+  stream.push(1)
+  stream.push(2)
+  stream.end()
+  expect((await Promise.all(reads)).map(({ value }) => value)).toEqual([1, 2, undefined])
+})
+
+test('it is a web stream on request', async () => {
+  const stream = new EventStream<number>({ capacity: 10 })
+  const reader = stream.toReadableStream().getReader()
+  stream.push(1)
+  expect(await reader.read()).toEqual({ done: false, value: 1 })
+  await reader.cancel()
+  expect(await stream.next()).toEqual({ done: true, value: undefined })
+})

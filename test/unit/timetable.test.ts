@@ -1,0 +1,95 @@
+// Everything that waits for a time waits here, behind one timer.
+import { expect, test } from 'vitest'
+import { Timetable } from '../../src/schedule/timetable.ts'
+import { manualClock } from '../../src/shared/manual-clock.ts'
+
+const setUp = () => {
+  const clock = manualClock(0)
+  const timetable = new Timetable(clock)
+  const rung: string[] = []
+  const ring = (name: string) => () => rung.push(`${name}@${clock.monotonic()}`)
+  return { clock, timetable, rung, ring }
+}
+
+test('alarms ring in the order in which they are due, each at its own time', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  timetable.after(300, ring('c'))
+  timetable.after(100, ring('a'))
+  timetable.at(200, ring('b'))
+  clock.advance(1_000)
+  expect(rung).toEqual(['a@100', 'b@200', 'c@300'])
+})
+
+test('there is one timer however many alarms there are, and none without', () => {
+  const { clock, timetable, ring } = setUp()
+  const alarms = Array.from({ length: 100 }, (_, n) => timetable.after(n + 1, ring('x'), true))
+  expect(clock.timers).toBe(1)
+  for (const alarm of alarms) timetable.cancel(alarm)
+  expect(clock.timers).toBe(0)
+})
+
+test('delays longer than a timer can be are kept', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  const years = 3 * 365 * 24 * 60 * 60 * 1_000
+  timetable.after(years, ring('monotonic'))
+  timetable.at(years, ring('wall'))
+  clock.advance(years - 1)
+  expect(rung).toEqual([])
+  clock.advance(1)
+  expect(rung).toHaveLength(2)
+})
+
+test('a wall clock that is set forward is noticed within 30 seconds', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  timetable.at(3_600_000, ring('due'))
+  clock.setWall(3_600_000)
+  clock.advance(30_000)
+  expect(rung).toHaveLength(1)
+})
+
+test('a wall clock that is set back makes stored moments later and spans no longer', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  clock.setWall(3_600_000)
+  timetable.at(3_601_000, ring('moment'))
+  timetable.after(1_000, ring('span'))
+  clock.setWall(0)
+  clock.advance(1_000)
+  expect(rung).toEqual(['span@1000'])
+  clock.advance(3_600_000)
+  expect(rung).toHaveLength(2)
+})
+
+test('an alarm set while others ring waits for the next round', () => {
+  const { clock, timetable, rung } = setUp()
+  const again = () => {
+    rung.push('again')
+    if (rung.length < 3) timetable.after(0, again)
+  }
+  timetable.after(0, again)
+  clock.advance(0)
+  expect(rung).toHaveLength(3)
+})
+
+test('what was called off does not ring, even when it is due in the same moment', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  const second = timetable.after(20, ring('second'))
+  timetable.after(10, () => timetable.cancel(second))
+  clock.advance(50)
+  expect(rung).toEqual([])
+})
+
+test('the timer holds the process only while an alarm does', () => {
+  const held: boolean[] = []
+  const clock = manualClock(0)
+  const timetable = new Timetable({
+    ...clock,
+    startTimer: (callback, delayMs, keepsAlive) => {
+      held.push(keepsAlive)
+      return clock.startTimer(callback, delayMs, keepsAlive)
+    },
+  })
+  timetable.after(100, () => {})
+  const holding = timetable.after(200, () => {}, true)
+  timetable.cancel(holding)
+  expect(held).toEqual([false, true, false])
+})

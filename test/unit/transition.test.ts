@@ -1,0 +1,108 @@
+// The state machine: what leads where, and what is refused.
+import { describe, expect, test } from 'vitest'
+import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
+import { type JobRecord, type State, states } from '../../src/job/record.ts'
+import { backoffDelayMs } from '../../src/job/retry.ts'
+import { type Action, interruptionsMax, isLegal, transition } from '../../src/job/transition.ts'
+
+const now = 1_000
+const base = createRecord(
+  { id: 'a', name: 'job', input: 1, seq: 1, lineTime: now },
+  {},
+  resolveDefaults({ attempts: 2 }),
+  now,
+)
+const inState = (state: State, more: Partial<JobRecord> = {}): JobRecord => ({ ...base, state, ...more })
+const error = new Error('x')
+
+const actions: Record<Action['type'], Action> = {
+  start: { type: 'start' },
+  release: { type: 'release' },
+  interrupt: { type: 'interrupt', error, isOwnMaking: true },
+  checkpoint: { type: 'checkpoint', checkpoint: 7 },
+  step: { type: 'step', key: 'k', value: 1 },
+  complete: { type: 'complete', result: 1 },
+  fail: { type: 'fail', error, isFinal: false, random: 0 },
+  expire: { type: 'expire' },
+  due: { type: 'due' },
+  prioritize: { type: 'prioritize', priority: 5 },
+  cancel: { type: 'cancel', error },
+  retry: { type: 'retry' },
+}
+
+describe('every action from every state', () => {
+  const cases = states.flatMap((state) => Object.values(actions).map((action) => [state, action.type, action] as const))
+  test.each(cases)('%s, %s', (state, type, action) => {
+    const record = Object.freeze(inState(state))
+    if (!isLegal(state, type)) return expect(() => transition(record, action, now)).toThrow('offstage bug')
+    const after = transition(record, action, now)
+    expect(states).toContain(after.state)
+    expect(Object.keys(after)).toEqual(Object.keys(record)) // One shape, always.
+    expect('finishedAt' in after && after.finishedAt !== undefined).toBe(
+      ['completed', 'failed', 'cancelled'].includes(after.state),
+    )
+  })
+
+  test('nothing but retry leaves an end', () => {
+    for (const state of ['completed', 'failed', 'cancelled'] as const) {
+      expect(
+        Object.values(actions)
+          .filter(({ type }) => isLegal(state, type))
+          .map(({ type }) => type),
+      ).toEqual(state === 'completed' ? [] : ['retry'])
+    }
+  })
+})
+
+test('attempts count every start, and an interruption uses none up', () => {
+  const running = transition(inState('queued'), actions.start, now)
+  const again = transition(transition(running, actions.interrupt, now), actions.start, now)
+  expect([again.attempt, again.failures, again.interruptions]).toEqual([2, 0, 1])
+})
+
+test('a release is as if it had never started', () => {
+  const queued = inState('queued')
+  expect(transition(transition(queued, actions.start, now), actions.release, now)).toEqual(queued)
+})
+
+test('the third death of its own making is the last', () => {
+  const after = transition(inState('running', { interruptions: interruptionsMax - 1 }), actions.interrupt, now)
+  expect(after).toMatchObject({ state: 'failed', error: { code: 'JOB_POISONED', cause: error } })
+  const innocent = transition(
+    inState('running', { interruptions: 2 }),
+    { type: 'interrupt', error, isOwnMaking: false },
+    now,
+  )
+  expect(innocent.state).toBe('queued')
+})
+
+test('a failed attempt waits for its back-off, and the last one fails the job', () => {
+  const rules = { ...base.rules, backoff: { type: 'fixed', delayMs: 500 } } as const
+  const first = transition(inState('running', { rules }), actions.fail, now)
+  expect(first).toMatchObject({ state: 'scheduled', runAt: 1_500, failures: 1, dueAt: base.dueAt, seq: base.seq })
+  expect(transition({ ...first, state: 'running' }, actions.fail, now).state).toBe('failed')
+  expect(transition(inState('running', { rules }), { ...actions.fail, isFinal: true } as Action, now).state).toBe(
+    'failed',
+  )
+})
+
+describe('back-off', () => {
+  const waits = (backoff: Parameters<typeof backoffDelayMs>[0], random = 0) =>
+    [1, 2, 3, 4].map((failures) => backoffDelayMs(backoff, failures, random))
+  test.each([
+    ['none', undefined, [0, 0, 0, 0]],
+    ['fixed', { type: 'fixed', delayMs: 100 }, [100, 100, 100, 100]],
+    ['linear', { type: 'linear', delayMs: 100 }, [100, 200, 300, 400]],
+    ['exponential', { type: 'exponential', delayMs: 100 }, [100, 200, 400, 800]],
+    ['exponential up to a limit', { type: 'exponential', delayMs: 100, maxMs: 300 }, [100, 200, 300, 300]],
+  ] as const)('%s', (_name, backoff, expected) => expect(waits(backoff)).toEqual(expected))
+
+  test('jitter takes away up to its share', () => {
+    expect(waits({ type: 'fixed', delayMs: 100, jitter: 0.5 }, 0.5)).toEqual([75, 75, 75, 75])
+  })
+
+  test('no number of failures leads beyond what a date can hold', () => {
+    const delayMs = backoffDelayMs({ type: 'exponential', delayMs: 1 }, 5_000, 0)
+    expect(new Date(delayMs).getTime()).toBe(delayMs)
+  })
+})
