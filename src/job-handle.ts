@@ -106,15 +106,11 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   }
 
   on<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#job.attend().listen(type, listener as (event: JobEvent) => void)
+    return this.#job.attend().listen(type, listener as (event: JobEvent) => void, false)
   }
 
   once<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    const stop = this.on(type, (event) => {
-      stop()
-      listener(event)
-    })
-    return stop
+    return this.#job.attend().listen(type, listener as (event: JobEvent) => void, true)
   }
 
   off<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): void {

@@ -7,6 +7,7 @@ import type { LineOptions } from './queue/line.ts'
 import * as check from './shared/check.ts'
 import type { Clock } from './shared/clock.ts'
 import type { ErrorClass } from './shared/error-wire.ts'
+import { isObject } from './shared/show.ts'
 import type { StandardSchema } from './shared/standard-schema.ts'
 import { memoryStore } from './store/memory-store.ts'
 import type { Store } from './store/store.ts'
@@ -96,8 +97,8 @@ const defaults: check.Check = (value) => {
 }
 
 const schemas: check.Check = (value) => {
-  const isSchema = (item: unknown) => (check.isObject(item) || typeof item === 'function') && '~standard' in item
-  return check.isObject(value) && Object.values(value).every(isSchema)
+  const isSchema = (item: unknown) => (isObject(item) || typeof item === 'function') && '~standard' in item
+  return isObject(value) && Object.values(value).every(isSchema)
     ? undefined
     : 'an object of Standard Schemas by job type'
 }

@@ -12,6 +12,7 @@ import type {
 } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
 import { cancelled, closedError, LocalEngine } from './engine/local-engine.ts'
+import type { EventBus } from './events/event-bus.ts'
 import { type AnyEvent, type EventMap, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import {
@@ -276,13 +277,15 @@ export class Scheduler<Table extends JobTable = JobTable> {
     if (!options) return
     const stops: (() => void)[] = []
     const { signal } = options
-    if (signal) {
+    // While a schema took its time, or the store was opening.
+    if (signal?.aborted) this.#engine.cancel(job, signal.reason)
+    else if (signal) {
       const abort = () => this.#engine.isEnded || this.#engine.cancel(job, signal.reason)
       signal.addEventListener('abort', abort)
       stops.push(() => signal.removeEventListener('abort', abort))
       stops.push(this.#engine.onClose(() => signal.removeEventListener('abort', abort)))
     }
-    const hear = hearing(options, stops)
+    const hear = hearing(options, stops, this.#engine.bus)
     if (!hear) return
     // A job that was there already may have ended.
     if (job.told && isTerminal(job.told.state))
@@ -505,13 +508,17 @@ function byName(call: ByName): object {
 }
 
 /** What tells a job's callbacks of its events; nothing when it has none. `stops` are run when the job has ended. */
-function hearing(options: JobOptions, stops: readonly (() => void)[]): ((event: JobEvent) => void) | undefined {
+function hearing(
+  options: JobOptions,
+  stops: readonly (() => void)[],
+  bus: EventBus,
+): ((event: JobEvent) => void) | undefined {
   const callbacks: JobCallbacks = options
   const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled, signal } = callbacks as JobOptions
   if (!(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)) return undefined
   const settled = (error: unknown, result: unknown) => {
     for (const stop of stops) stop()
-    onSettled?.(error, result)
+    if (onSettled) bus.call(onSettled, error, result)
   }
   return (event) => {
     switch (event.type) {
@@ -524,27 +531,14 @@ function hearing(options: JobOptions, stops: readonly (() => void)[]): ((event: 
       case 'value':
         return onValue?.(event.value)
       case 'completed':
-        return both(
-          () => onCompleted?.(event.result),
-          () => settled(undefined, event.result),
-        )
+        if (onCompleted) bus.call(onCompleted, event.result)
+        return settled(undefined, event.result)
       case 'failed':
-        return both(
-          () => onFailed?.(event.error),
-          () => settled(event.error, undefined),
-        )
+        if (onFailed) bus.call(onFailed, event.error)
+        return settled(event.error, undefined)
       case 'cancelled':
         return settled(event.error, undefined)
     }
-  }
-}
-
-/** The second is called even when the first throws. */
-function both(first: () => void, second: () => void): void {
-  try {
-    first()
-  } finally {
-    second()
   }
 }
 

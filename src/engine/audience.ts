@@ -36,7 +36,7 @@ export class Audience {
   /** Hear that the snapshot is another. */
   readonly observers = new Set<() => void>()
   /** Heard by type: what to take off again when they leave. */
-  readonly #listeners: { type: string; listener: Watcher; stop: () => void }[] = []
+  readonly #listeners = new Set<{ type: string; listener: Watcher; stop: () => void }>()
   #snapshot: JobSnapshot | undefined
   #seen: JobRecord | undefined
   #unread: unknown[] = []
@@ -52,18 +52,24 @@ export class Audience {
     return () => this.observers.delete(observer)
   }
 
-  listen(type: string, listener: Watcher): () => void {
-    const stop = this.watch((event) => {
-      if (event.type === type) listener(event)
-    })
-    this.#listeners.push({ type, listener, stop })
+  listen(type: string, listener: Watcher, isOnce: boolean): () => void {
+    const watcher: Watcher = (event) => {
+      if (event.type !== type) return
+      if (isOnce) stop()
+      return listener(event)
+    }
+    const stop = () => {
+      this.watchers.delete(watcher)
+      this.#listeners.delete(entry)
+    }
+    const entry = { type, listener, stop }
+    this.watchers.add(watcher)
+    this.#listeners.add(entry)
     return stop
   }
 
   unlisten(type: string, listener: Watcher): void {
-    const index = this.#listeners.findIndex((entry) => entry.type === type && entry.listener === listener)
-    const [found] = index === -1 ? [] : this.#listeners.splice(index, 1)
-    found?.stop()
+    for (const entry of this.#listeners) if (entry.type === type && entry.listener === listener) return entry.stop()
   }
 
   /** The same object as long as nothing changed. */

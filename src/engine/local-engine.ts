@@ -8,7 +8,7 @@ import { EventBus } from '../events/event-bus.ts'
 import type { JobEvent, JobEventMap, JobEventType } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
-import { isRetrying, isTerminal, isWaiting, type JobRecord, type State } from '../job/record.ts'
+import { isRetrying, isTerminal, isWaiting, type JobRecord, type State, states } from '../job/record.ts'
 import { type Action, canExpire, isLegal, transition } from '../job/transition.ts'
 import type { Peer } from '../peer/peer.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
@@ -101,6 +101,9 @@ export class LocalEngine implements Engine {
   #waits: { readonly isOver: () => boolean; readonly resolve: () => void }[] = []
   readonly #observers = new Set<() => void>()
   #snapshot: SchedulerSnapshot | undefined
+  #mayHaveChanged = false
+  /** What the observers were told of last. */
+  #observed: SchedulerSnapshot | undefined
   readonly #added = new Rate()
   readonly #completed = new Rate()
   readonly #failed = new Rate()
@@ -160,6 +163,7 @@ export class LocalEngine implements Engine {
   }
 
   insertMany(requests: readonly InsertRequest[]): Inserted[] {
+    this.#assertOpen()
     // First all that may refuse, then all that changes: all or none.
     const plans = requests.map((request) => this.#plan(request))
     this.#assertRoom(plans.filter(({ existing }) => !existing).length)
@@ -295,7 +299,7 @@ export class LocalEngine implements Engine {
       this.#counts[after.state]++
       if (isRetrying(after)) this.#retrying++
     }
-    this.#snapshot = undefined
+    this.#mayHaveChanged = true
   }
 
   /** Puts a job where its record says it is: in its line, in the timetable, in neither. */
@@ -314,9 +318,11 @@ export class LocalEngine implements Engine {
   }
 
   #ring(job: LiveJob): void {
-    const { record } = job
-    const hasExpired = dueToExpire(record) <= this.#clock.now()
-    this.#move(job, { type: hasExpired ? 'expire' : 'due' })
+    this.#move(job, { type: this.#hasExpired(job) ? 'expire' : 'due' })
+  }
+
+  #hasExpired({ record }: LiveJob): boolean {
+    return record.expiresAt !== undefined && dueToExpire(record) <= this.#clock.now()
   }
 
   // Starting and ending attempts.
@@ -330,6 +336,10 @@ export class LocalEngine implements Engine {
       const line = this.#nextLine(refused)
       const job = line?.head
       if (!line || !job) return this.#pool.grow(ahead)
+      if (this.#hasExpired(job)) {
+        this.#move(job, { type: 'expire' }) // Its alarm is late: timers are, when the thread was busy or asleep.
+        continue
+      }
       const slot = this.#pool.roomFor(job.record.name, job.mustRunAlone)
       if (!slot) return this.#pool.grow(ahead + this.#startable())
       if (!line.gate.enter()) {
@@ -590,22 +600,32 @@ export class LocalEngine implements Engine {
   }
 
   snapshot(): SchedulerSnapshot {
-    this.#snapshot ??= Object.freeze({
-      counts: Object.freeze(this.counts()),
-      isPaused: this.#isPaused,
-      isIdle: this.#isIdle(),
-      workers: this.#pool.online,
-    })
-    return this.#snapshot
+    const before = this.#snapshot
+    if (!before || this.#mayHaveChanged) {
+      const isPaused = this.#isPaused
+      const isIdle = this.#isIdle()
+      const workers = this.#pool.online
+      const isSame =
+        before?.isPaused === isPaused &&
+        before.isIdle === isIdle &&
+        before.workers === workers &&
+        states.every((state) => before.counts[state] === this.#counts[state])
+      if (!isSame) this.#snapshot = Object.freeze({ counts: Object.freeze(this.counts()), isPaused, isIdle, workers })
+      this.#mayHaveChanged = false
+    }
+    return this.#snapshot as SchedulerSnapshot
   }
 
   observe(observer: () => void): () => void {
+    if (this.#observers.size === 0) this.#observed = this.snapshot()
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
   }
 
   #changed(): void {
-    this.#snapshot = undefined
+    this.#mayHaveChanged = true
+    if (this.#observers.size === 0 || this.snapshot() === this.#observed) return
+    this.#observed = this.#snapshot
     for (const observer of [...this.#observers]) this.bus.call(observer)
   }
 
@@ -741,6 +761,8 @@ export class LocalEngine implements Engine {
    * what still ran back in line; the store has the last word; whoever still waits is told.
    */
   close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    // The close that is under way may not wait for anything yet, so it is told as well.
+    if (mode === 'now' && this.#closing) this.#closing = mode
     if (mode === 'now') this.#escalate?.()
     this.#closed ??= this.#close(mode, timeoutMs)
     return this.#closed
@@ -756,7 +778,7 @@ export class LocalEngine implements Engine {
     this.#mayStart = mode === 'drain'
     if (mode === 'drain') this.#resumeAll()
     const hasEnded = mode === 'drain' ? () => this.#isIdle() && this.#runs === 0 : () => this.#runs === 0
-    if (mode !== 'now') await this.#inTime(this.#when(hasEnded), timeoutMs)
+    if (this.#closing !== 'now') await this.#inTime(this.#when(hasEnded), timeoutMs)
     this.#mayStart = false
     await this.#pool.close()
     await this.#ledger.whenSafe().catch(() => {})
@@ -764,6 +786,7 @@ export class LocalEngine implements Engine {
     await this.#options.peer.leave()
     this.isEnded = true
     this.#timetable.close()
+    for (const { gate } of this.#lines.values()) gate.drain()
     for (const job of this.#jobs.values()) if (!isTerminal(job.safe.state)) job.abandon(closedError())
     for (const { resolve } of this.#waits.splice(0)) resolve()
     for (const callback of [...this.#closers]) callback()

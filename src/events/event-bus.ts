@@ -23,11 +23,8 @@ export class EventBus {
   }
 
   once<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
-    const stop = this.on(type, (event) => {
-      stop()
-      listener(event)
-    })
-    return stop
+    this.#emitter.once(type, listener as AnyListener)
+    return () => this.off(type, listener)
   }
 
   off<Type extends EventType>(type: Type, listener: Listener<Type>): void {
@@ -57,7 +54,10 @@ export class EventBus {
 
   emit(event: AnyEvent): void {
     // Not `emitter.emit`: there one listener that throws silences those after it.
-    for (const listener of this.#emitter.listeners(event.type)) this.call(listener as AnyListener, event)
+    for (const listener of this.#emitter.listeners(event.type)) {
+      this.#emitter.off(event.type, listener, undefined, true) // If it was to hear one event, this is it.
+      this.call(listener as AnyListener, event)
+    }
     for (const tap of [...this.#taps]) this.call(tap, event)
   }
 

@@ -1,4 +1,5 @@
 import * as check from '../shared/check.ts'
+import { isObject } from '../shared/show.ts'
 import type { Backoff, JobRecord, Rules } from './record.ts'
 
 /** What happens to one job and is told by callback. They belong to this page or process and are not stored. */
@@ -102,7 +103,7 @@ const optionChecks: check.Checks = {
   transfer: check.array,
   // Not `instanceof`: test environments bring a class of their own.
   signal: (value) =>
-    check.isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function'
+    isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function'
       ? undefined
       : 'an AbortSignal',
   onStarted: check.callable,

@@ -14,7 +14,7 @@ export function backoffDelayMs(backoff: Backoff | undefined, failures: number, r
   const factor = { fixed: 1, linear: failures, exponential: 2 ** (failures - 1) }[backoff.type]
   // Infinity × 0 is no number; 2 ** 1023 attempts are never reached, but a long delay doubled soon leaves what dates can hold.
   const fullMs = Math.min(delayMs * factor || 0, maxMs, delayMsMax)
-  return Math.round(fullMs * (1 - jitter * random))
+  return Math.round(fullMs * (1 - jitter * random)) || 0
 }
 
 const delayMsMax = 100 * 366 * 24 * 60 * 60 * 1000

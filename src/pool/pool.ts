@@ -12,6 +12,7 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { Costs } from '../shared/cost.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
@@ -63,6 +64,7 @@ export class Pool<Owner> {
   readonly #idleAlarms = new Map<Slot, Alarm>()
   readonly #costs = new Costs()
   readonly #closings = new Set<Promise<void>>()
+  readonly #whenReady = new Map<Slot, Deferred<void>>()
   #lastTicket = 0
   #lastWorkerId = 0
   #starting = 0
@@ -189,42 +191,35 @@ export class Pool<Owner> {
 
   /** Resolves with a thread that has said it is ready; rejects with `WORKER_LOAD_FAILED`. */
   async #load(): Promise<Slot> {
-    let port: Port
+    const { startTimeoutMs, spawn, concurrency } = this.#options
+    const late = defer<never>()
+    const alarm = this.#timetable.after(startTimeoutMs, () => {
+      this.#loadFailures = startsMax // To wait as long again would tell nothing new.
+      late.reject(loadError(`it was not ready within ${startTimeoutMs} ms; does it call defineJobs()?`, undefined))
+    })
+    let port: Port | undefined
     try {
-      port = await this.#options.spawn()
-    } catch (cause) {
-      throw loadError('the platform refused to start it', cause)
-    }
-    const slot = new Slot(++this.#lastWorkerId, port, this.#options.concurrency, this.#slotListener)
-    port.hold(true)
-    try {
-      await this.#untilReady(slot)
+      port = await Promise.race([spawn().catch(refused), late.promise])
+      port.hold(true)
+      const slot = new Slot(++this.#lastWorkerId, port, concurrency, this.#slotListener)
+      await Promise.race([this.#untilReady(slot), late.promise])
+      return slot
     } catch (error) {
-      await port.close()
+      await port?.close()
       throw error
+    } finally {
+      this.#timetable.cancel(alarm)
     }
-    return slot
   }
 
-  readonly #whenReady = new Map<Slot, () => void>()
-
   #untilReady(slot: Slot): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { startTimeoutMs } = this.#options
-      const alarm = this.#timetable.after(startTimeoutMs, () => {
-        this.#loadFailures = startsMax // To wait as long again would tell nothing new.
-        reject(loadError(`it was not ready within ${startTimeoutMs} ms; does it call defineJobs()?`, undefined))
-      })
-      this.#whenReady.set(slot, () => {
-        this.#timetable.cancel(alarm)
-        resolve()
-      })
-      slot.port.onClose((cause) => {
-        this.#timetable.cancel(alarm)
-        if (this.#whenReady.delete(slot)) reject(loadError('it failed while it was loading', cause))
-        else this.#died(slot, cause)
-      })
+    const ready = defer<void>()
+    this.#whenReady.set(slot, ready)
+    slot.port.onClose((cause) => {
+      if (this.#whenReady.delete(slot)) ready.reject(loadError('it failed while it was loading', cause))
+      else this.#died(slot, cause)
     })
+    return ready.promise
   }
 
   #started(slot: Slot): void {
@@ -317,9 +312,8 @@ export class Pool<Owner> {
 
   readonly #slotListener: SlotListener = {
     onReady: (slot) => {
-      const resolve = this.#whenReady.get(slot)
+      this.#whenReady.get(slot)?.resolve()
       this.#whenReady.delete(slot)
-      resolve?.()
     },
     onBegun: (run) => {
       run.isBegun = true
@@ -350,6 +344,10 @@ export class Pool<Owner> {
 }
 
 const ended = new OffstageError('WORKER_CRASHED', 'The thread was ended.')
+
+const refused = (cause: unknown): never => {
+  throw loadError('the platform refused to start it', cause)
+}
 
 const loadError = (what: string, cause: unknown): OffstageError => {
   const reason = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`

@@ -1,7 +1,8 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm } from '../schedule/timetable.ts'
-import { cloneError } from '../shared/clone.ts'
+import { cloneError, readable } from '../shared/clone.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import { Outbox } from './outbox.ts'
 import { type Resume, say, sayFields, tell, tellFields } from './protocol.ts'
@@ -97,7 +98,10 @@ export class Slot {
   }
 
   abort(run: Run, reason: unknown): void {
-    if (run.isSent) this.#outbox.add(tell.abort, run.ticket, thrownToWire(reason))
+    if (!run.isSent) return
+    const [code, message, value] =
+      reason instanceof OffstageError ? [reason.code, reason.message, reason.cause] : ['', '', reason]
+    this.#outbox.add(tell.abort, run.ticket, code, message, readable(value))
   }
 
   /** Lets the handler send more values. */

@@ -1,4 +1,5 @@
 import { OffstageError } from './errors.ts'
+import { isObject, show } from './show.ts'
 
 /** Answers what was expected when `value` is out of range, nothing when it is fine. */
 export type Check = (value: unknown) => string | undefined
@@ -6,9 +7,6 @@ export type Check = (value: unknown) => string | undefined
 const unless = (isFine: (value: unknown) => boolean, expected: string): Check => {
   return (value) => (isFine(value) ? undefined : expected)
 }
-
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null
 
 export const integer = (min: number, max = Number.MAX_SAFE_INTEGER): Check =>
   unless(
@@ -83,18 +81,4 @@ export function checkArgument(name: string, check: Check, value: unknown): void 
 
 function invalid(name: string, expected: string, value: unknown): OffstageError {
   return new OffstageError('INVALID_OPTION', `Expected \`${name}\` to be ${expected}, got ${show(value)}.`)
-}
-
-/** A short form of any value for a message; never throws, whatever the value does when looked at. */
-export function show(value: unknown): string {
-  try {
-    if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`
-    if (Object.is(value, -0)) return '-0'
-    if (typeof value === 'bigint') return `${value}n`
-    if (typeof value === 'function') return 'a function'
-    if (Array.isArray(value)) return `an array of ${value.length}`
-    return isObject(value) ? `an object (${Object.prototype.toString.call(value).slice(8, -1)})` : String(value)
-  } catch {
-    return 'something unreadable'
-  }
 }

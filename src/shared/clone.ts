@@ -1,5 +1,5 @@
-import { show } from './check.ts'
 import { OffstageError } from './errors.ts'
+import { show } from './show.ts'
 
 /** What `copyPlain` answers for a value that it leaves to structured clone. */
 export const notPlain: unique symbol = Symbol('not plain')
@@ -59,6 +59,15 @@ export function copyValue(value: unknown, what: string): unknown {
     return copy === notPlain ? structuredClone(value) : copy
   } catch (cause) {
     throw cloneError(value, what, cause)
+  }
+}
+
+/** A copy where there can be one, and otherwise a few words: for what must not fail. */
+export function readable(value: unknown): unknown {
+  try {
+    return copyValue(value, 'value')
+  } catch {
+    return show(value)
   }
 }
 

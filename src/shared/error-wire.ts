@@ -2,9 +2,10 @@
  * Errors across threads. Structured clone is not enough: it drops own fields and subclasses everywhere, `errors` of an
  * AggregateError in Chromium and WebKit, and on Node 20 it cannot copy a cyclic cause at all.
  */
-import { isObject, show } from './check.ts'
-import { copyValue } from './clone.ts'
+
+import { copyValue, readable } from './clone.ts'
 import { OffstageError } from './errors.ts'
+import { isObject, show } from './show.ts'
 
 /** A thrown value in a form that structured clone leaves alone. */
 export type WireThrown =
@@ -84,15 +85,8 @@ const ownByNature = new Set(['name', 'message', 'stack', 'cause', 'errors', '__p
 
 function fieldsOf(error: Error): [string, unknown][] {
   const keys = Object.keys(error).filter((key) => !ownByNature.has(key))
-  return keys.map((key) => [key, fieldToWire((error as unknown as Record<string, unknown>)[key])])
-}
-
-function fieldToWire(value: unknown): unknown {
-  try {
-    return copyValue(value, 'field')
-  } catch {
-    return show(value) // A field that cannot travel must not take the error with it.
-  }
+  // A field that cannot travel must not take the error with it.
+  return keys.map((key) => [key, readable((error as unknown as Record<string, unknown>)[key])])
 }
 
 const builtIns: Readonly<Record<string, new (message: string) => Error>> = {

@@ -27,6 +27,14 @@ type ReportedBy<Handler> = Handler extends (input: any, job: infer Context) => u
     : never
   : never
 
+/** The second parameter of a handler, also of one that does without. */
+export type ContextOf<Handler> = Handler extends (
+  input: any,
+  job: infer Context extends JobContext<any, any>,
+) => unknown
+  ? Context
+  : JobContext
+
 /** What a job reports: what its generator yields and what it gives to `job.progress`. */
 export type ProgressOf<Handler> = [YieldOf<Handler> | ReportedBy<Handler>] extends [never]
   ? unknown

@@ -8,12 +8,12 @@ import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
 import { say, sayFields, tell, tellFields } from '../pool/protocol.ts'
-import { show } from '../shared/check.ts'
-import { cloneError, copyPlain, copyValue, notPlain } from '../shared/clone.ts'
+import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
 import { Costs } from '../shared/cost.ts'
-import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
-import { OffstageError } from '../shared/errors.ts'
+import { thrownToWire } from '../shared/error-wire.ts'
+import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
+import { show } from '../shared/show.ts'
 import { type Host, TaskContext, Transfer } from './context.ts'
 import { drive, hasListened, isGenerator, listen, mustListen } from './drive.ts'
 import { checkInput, type Handler, type HandlerTable } from './handlers.ts'
@@ -87,7 +87,7 @@ export class Server implements Host {
         this.#inbox.push(new Task(batch, at))
         break
       case tell.abort:
-        this.#abort(ticket, thrownFromWire(batch[at + 2] as WireThrown, []))
+        this.#abort(ticket, reasonFrom(batch[at + 2] as ErrorCode | '', batch[at + 3] as string, batch[at + 4]))
         break
       case tell.taken:
         this.#running.get(ticket)?.valuesTaken(batch[at + 2] as number)
@@ -300,13 +300,8 @@ export class Server implements Host {
   }
 }
 
-function readable(value: unknown): unknown {
-  try {
-    return copyValue(value, 'argument')
-  } catch {
-    return show(value)
-  }
-}
+const reasonFrom = (code: ErrorCode | '', message: string, value: unknown): unknown =>
+  code === '' ? value : new OffstageError(code, message, { cause: value })
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as Partial<PromiseLike<unknown>>).then === 'function'
