@@ -1,7 +1,7 @@
 import type { JobSnapshot } from './engine/audience.ts'
 import type { Disposition, Engine } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
-import { cancelled, closedError } from './engine/local-engine.ts'
+import { cancelled, closedError } from './engine/reasons.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
@@ -119,7 +119,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
 
   /** Ends the job, wherever it is in its life. Answers whether there was something to end. */
   cancel(reason?: unknown): Promise<boolean> {
-    return this.#act(() => this.#engine.cancel(this.#job, cancelled(this.#job, reason)))
+    return this.#act(() => this.#engine.cancel(this.#job, cancelled(this.#job.record, reason)))
   }
 
   /** Runs a failed or cancelled job again, with all its attempts. */

@@ -11,7 +11,8 @@ import type {
   Stats,
 } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
-import { cancelled, closedError, LocalEngine } from './engine/local-engine.ts'
+import { LocalEngine } from './engine/local-engine.ts'
+import { cancelled, closedError } from './engine/reasons.ts'
 import type { EventBus } from './events/event-bus.ts'
 import { type AnyEvent, type EventMap, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
@@ -321,7 +322,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   /** Ends jobs, wherever they are in their life. Their promises reject with `JOB_CANCELLED`, whose `cause` is `reason`. */
   cancel(idOrFilter: string | JobFilter, reason?: unknown): Promise<number> {
-    return this.#act(idOrFilter, (job) => this.#engine.cancel(job, cancelled(job, reason)))
+    return this.#act(idOrFilter, (job) => this.#engine.cancel(job, cancelled(job.record, reason)))
   }
 
   /** Runs failed and cancelled jobs again, with all their attempts. */

@@ -5,20 +5,21 @@
  * written. Everything that anybody hears goes through `#tell`, once the step is safe.
  */
 import { EventBus } from '../events/event-bus.ts'
-import type { JobEvent, JobEventMap, JobEventType } from '../events/event-map.ts'
+import type { JobEvent, JobEventMap } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
-import { isRetrying, isTerminal, isWaiting, type JobRecord, type State, states } from '../job/record.ts'
+import { isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
 import { type Action, canExpire, isLegal, transition } from '../job/transition.ts'
 import type { Peer } from '../peer/peer.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
-import { isBefore, Line, type LineOptions } from '../queue/line.ts'
+import type { Line } from '../queue/line.ts'
 import { Timetable } from '../schedule/timetable.ts'
 import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
-import { OffstageError } from '../shared/errors.ts'
+import type { OffstageError } from '../shared/errors.ts'
 import type { Store } from '../store/store.ts'
+import { Dashboard } from './dashboard.ts'
 import type {
   CloseMode,
   Counts,
@@ -27,15 +28,17 @@ import type {
   FindOptions,
   Inserted,
   InsertRequest,
-  JobFilter,
   QueueControl,
   SchedulerSnapshot,
   Stats,
 } from './engine.ts'
+import { Herald } from './herald.ts'
 import { Ledger, type LedgerListener, type Step } from './ledger.ts'
+import { Lines } from './lines.ts'
 import { LiveJob } from './live-job.ts'
-import { Histogram, Rate } from './meter.ts'
+import { cancelled, closedError, duplicate, inputGone, queueFull, timedOut } from './reasons.ts'
 import { type KeepByState, Retention } from './retention.ts'
+import { Roster } from './roster.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
@@ -51,7 +54,6 @@ export interface LocalEngineOptions {
 
 /** So many characters of chance keep the ids that we make up apart from the user's and from those of other lives. */
 const idPrefixLength = 10
-const findLimitDefault = 1_000
 
 type Removal = JobEventMap['removed']['reason']
 
@@ -71,26 +73,16 @@ export class LocalEngine implements Engine {
   readonly #ledger: Ledger
   readonly #pool: Pool<LiveJob>
   readonly #retention: Retention
-  readonly #jobs = new Map<string, LiveJob>()
-  readonly #lines = new Map<string, Line<LiveJob>>()
+  readonly #roster = new Roster()
+  readonly #lines: Lines
+  readonly #herald: Herald
+  readonly #dashboard: Dashboard
   readonly #idPrefix: string
   #seq = 0
   #lastId = 0
   #lineTime = 0
-  readonly #counts: Record<State, number> = {
-    scheduled: 0,
-    blocked: 0,
-    queued: 0,
-    running: 0,
-    completed: 0,
-    failed: 0,
-    cancelled: 0,
-  }
-  /** Of the scheduled: those between two attempts. */
-  #retrying = 0
   /** Attempts that are on a thread or on their way to one, those included that no longer count. */
   #runs = 0
-  #isPaused = false
   #wasIdle = true
   #mayStart = true
   #closing: CloseMode | undefined
@@ -99,16 +91,6 @@ export class LocalEngine implements Engine {
   isEnded = false
   readonly #closers = new Set<() => void>()
   #waits: { readonly isOver: () => boolean; readonly resolve: () => void }[] = []
-  readonly #observers = new Set<() => void>()
-  #snapshot: SchedulerSnapshot | undefined
-  #mayHaveChanged = false
-  /** What the observers were told of last. */
-  #observed: SchedulerSnapshot | undefined
-  readonly #added = new Rate()
-  readonly #completed = new Rate()
-  readonly #failed = new Rate()
-  readonly #waitMs = new Histogram()
-  readonly #runMs = new Histogram()
   opening: Promise<void> | undefined
 
   constructor(options: LocalEngineOptions) {
@@ -121,7 +103,9 @@ export class LocalEngine implements Engine {
     this.#ledger = new Ledger(store, clock, this.#ledgerListener)
     this.#retention = new Retention(keep, this.#timetable, (job) => this.#remove(job, 'retention'))
     this.#pool = new Pool<LiveJob>(pool, this.#timetable, this.#poolListener)
-    for (const [name, line] of Object.entries(queues)) this.#addLine(name, line)
+    this.#lines = new Lines(queues, () => this.#pump())
+    this.#herald = new Herald(this.bus)
+    this.#dashboard = new Dashboard(this.#roster, this.#pool, this.bus)
     this.#open()
   }
 
@@ -141,12 +125,11 @@ export class LocalEngine implements Engine {
 
   #restore(records: readonly JobRecord[]): void {
     for (const record of [...records].sort((a, b) => a.seq - b.seq)) {
-      const job = new LiveJob(record, this.#line(record.queue))
+      const job = new LiveJob(record, this.#lines.get(record.queue))
       job.told = record
-      this.#jobs.set(record.id, job)
+      this.#roster.add(job)
       this.#seq = Math.max(this.#seq, record.seq)
       this.#lineTime = Math.max(this.#lineTime, record.dueAt)
-      this.#count(undefined, record)
       if (record.state === 'running') this.#move(job, { type: 'interrupt', error: undefined, isOwnMaking: false })
       else this.#place(job)
       if (isTerminal(record.state)) this.#retention.add(job)
@@ -181,17 +164,15 @@ export class LocalEngine implements Engine {
     this.#assertOpen()
     const ownId = request.options?.id
     if (ownId === undefined) return { request, id: this.#nextId(), existing: undefined, replaced: undefined }
-    const there = this.#jobs.get(ownId)
-    const refuse = (why: string) =>
-      new OffstageError('DUPLICATE_ID', `There is a job '${ownId}' already${why}.`, { jobId: ownId })
+    const there = this.#roster.get(ownId)
     const plan = { request, id: ownId, existing: undefined, replaced: undefined }
     if (!there) return plan
     const { name, state } = there.record
     const ifExists = request.options?.ifExists ?? 'return'
-    if (ifExists === 'reject') throw refuse('')
-    if (ifExists === 'replace' && state === 'running') throw refuse(', and it is running')
+    if (ifExists === 'reject') throw duplicate(ownId, '')
+    if (ifExists === 'replace' && state === 'running') throw duplicate(ownId, ', and it is running')
     if (ifExists === 'replace') return { ...plan, replaced: there }
-    if (name !== request.name) throw refuse(` of another type: '${name}', not '${request.name}'`)
+    if (name !== request.name) throw duplicate(ownId, ` of another type: '${name}', not '${request.name}'`)
     return { ...plan, existing: there }
   }
 
@@ -206,11 +187,10 @@ export class LocalEngine implements Engine {
     this.#lineTime = Math.max(this.#lineTime, now)
     const identity = { id, name, input, seq: ++this.#seq, lineTime: this.#lineTime }
     const record = createRecord(identity, options, defaults, now)
-    const job = new LiveJob(record, this.#line(record.queue))
+    const job = new LiveJob(record, this.#lines.get(record.queue))
     job.transfer = transfer
-    this.#jobs.set(id, job)
-    this.#added.add(now)
-    this.#count(undefined, record)
+    this.#roster.add(job)
+    this.#dashboard.added.add(now)
     this.#place(job)
     this.#write(job, 'insert', undefined, record)
     return job
@@ -218,7 +198,7 @@ export class LocalEngine implements Engine {
 
   #replace(job: LiveJob): void {
     if (!isTerminal(job.record.state))
-      this.#move(job, { type: 'cancel', error: cancelled(job, 'another job was put in its place') })
+      this.#move(job, { type: 'cancel', error: cancelled(job.record, 'another job was put in its place') })
     this.#remove(job, 'replaced')
   }
 
@@ -240,7 +220,7 @@ export class LocalEngine implements Engine {
 
   remove(job: LiveJob): boolean {
     if (!this.#has(job)) return false
-    this.cancel(job, cancelled(job, 'it was removed'))
+    this.cancel(job, cancelled(job.record, 'it was removed'))
     this.#remove(job, 'removed')
     return true
   }
@@ -259,7 +239,7 @@ export class LocalEngine implements Engine {
 
   #has(job: LiveJob): boolean {
     if (this.isEnded) throw closedError()
-    return this.#jobs.get(job.record.id) === job
+    return this.#roster.has(job)
   }
 
   /** The one way in which a job changes. */
@@ -267,17 +247,15 @@ export class LocalEngine implements Engine {
     const before = job.record
     const after = transition(before, action, this.#clock.now())
     job.record = after
-    this.#count(before, after)
+    this.#roster.recount(before, after)
     this.#place(job)
     this.#write(job, action.type, before, after, then)
   }
 
   #remove(job: LiveJob, reason: Removal): void {
-    const before = job.record
-    this.#jobs.delete(before.id)
+    this.#roster.remove(job)
     this.#retention.drop(job)
-    this.#count(before, undefined)
-    this.#write(job, 'remove', before, undefined, () => this.#announce(job, 'removed', { reason }))
+    this.#write(job, 'remove', job.record, undefined, () => this.#herald.announce(job, 'removed', { reason }))
   }
 
   #write(
@@ -288,18 +266,6 @@ export class LocalEngine implements Engine {
     then?: () => void,
   ): void {
     this.#ledger.write({ job, type, before, after, then })
-  }
-
-  #count(before: JobRecord | undefined, after: JobRecord | undefined): void {
-    if (before) {
-      this.#counts[before.state]--
-      if (isRetrying(before)) this.#retrying--
-    }
-    if (after) {
-      this.#counts[after.state]++
-      if (isRetrying(after)) this.#retrying++
-    }
-    this.#mayHaveChanged = true
   }
 
   /** Puts a job where its record says it is: in its line, in the timetable, in neither. */
@@ -329,11 +295,11 @@ export class LocalEngine implements Engine {
 
   /** Starts what may start, in the order of all lines. */
   #pump(): void {
-    if (!this.#mayStart || this.#isPaused || this.opening) return
+    if (!this.#mayStart || this.isPaused || this.opening) return
     const refused = new Set<Line<LiveJob>>()
     let ahead = 0
     for (;;) {
-      const line = this.#nextLine(refused)
+      const line = this.#lines.next(refused)
       const job = line?.head
       if (!line || !job) return this.#pool.grow(ahead)
       if (this.#hasExpired(job)) {
@@ -341,7 +307,7 @@ export class LocalEngine implements Engine {
         continue
       }
       const slot = this.#pool.roomFor(job.record.name, job.mustRunAlone)
-      if (!slot) return this.#pool.grow(ahead + this.#startable())
+      if (!slot) return this.#pool.grow(ahead + this.#lines.startable)
       if (!line.gate.enter()) {
         refused.add(line)
         continue
@@ -351,27 +317,9 @@ export class LocalEngine implements Engine {
     }
   }
 
-  #nextLine(refused: ReadonlySet<Line<LiveJob>>): Line<LiveJob> | undefined {
-    let next: Line<LiveJob> | undefined
-    for (const line of this.#lines.values()) {
-      if (line.size === 0 || refused.has(line) || !line.gate.hasRoom()) continue
-      if (!next || isBefore((line.head as LiveJob).record, (next.head as LiveJob).record)) next = line
-    }
-    return next
-  }
-
-  /** How many more threads would have something to do. */
-  #startable(): number {
-    let startable = 0
-    for (const { size, gate } of this.#lines.values()) {
-      if (size > 0 && gate.hasRoom()) startable += Math.min(size, gate.concurrency - gate.running)
-    }
-    return startable
-  }
-
   #start(job: LiveJob, slot: Slot): void {
     this.#runs++
-    this.#waitMs.add(this.#clock.now() - job.record.dueAt)
+    this.#dashboard.waitMs.add(this.#clock.now() - job.record.dueAt)
     this.#move(job, { type: 'start' })
     job.progress = undefined
     job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
@@ -385,8 +333,7 @@ export class LocalEngine implements Engine {
     this.#timetable.cancel(run.timeout)
     const { line } = job
     // An attempt that no longer counted may have kept the next one waiting.
-    if (run.isStale && job.record.state === 'queued' && job.heapIndex === -1 && this.#jobs.get(job.record.id) === job)
-      line.join(job)
+    if (run.isStale && job.record.state === 'queued' && job.heapIndex === -1 && this.#roster.has(job)) line.join(job)
     line.gate.leave(line.size > 0)
     if (run.isStale) this.#ledger.schedule()
   }
@@ -397,12 +344,7 @@ export class LocalEngine implements Engine {
   }
 
   #timeOut(run: Run<LiveJob>): void {
-    const { id, attempt, rules } = run.record
-    const error = new OffstageError(
-      'JOB_TIMEOUT',
-      `Attempt ${attempt} of job '${id}' ran for longer than ${rules.timeoutMs} ms.`,
-      { jobId: id, attempt },
-    )
+    const error = timedOut(run.record)
     this.#abort(run, error)
     this.#moveFailed(run.owner, error, false)
   }
@@ -419,46 +361,46 @@ export class LocalEngine implements Engine {
     onDone: (run, runMs, result) => {
       this.#end(run)
       if (run.isStale) return
-      this.#runMs.add(runMs)
+      this.#dashboard.runMs.add(runMs)
       this.#move(run.owner, { type: 'complete', result })
-      this.#completed.add(run.owner.record.finishedAt as number)
+      this.#dashboard.completed.add(run.owner.record.finishedAt as number)
     },
     onFailed: (run, _runMs, error, isFinal) => {
       this.#end(run)
       if (run.isStale) return
-      this.#failed.add(this.#clock.now())
+      this.#dashboard.failed.add(this.#clock.now())
       this.#moveFailed(run.owner, error, isFinal)
     },
     onProgress: (run, progress) => {
       const job = run.owner
       job.progress = progress
-      this.#announce(job, 'progress', { progress })
-      this.#notify(job)
+      this.#herald.announce(job, 'progress', { progress })
+      this.#herald.notify(job)
     },
     onValue: (run, value) => {
       if (run.owner.attend().receive(value)) run.slot.taken(run, 1)
-      this.#announce(run.owner, 'value', { value })
+      this.#herald.announce(run.owner, 'value', { value })
     },
-    onLog: (run, args) => this.#announce(run.owner, 'log', { args }),
+    onLog: (run, args) => this.#herald.announce(run.owner, 'log', { args }),
     onKeep: (run, call, key, value) => {
       const action: Action = key === '' ? { type: 'checkpoint', checkpoint: value } : { type: 'step', key, value }
       this.#move(run.owner, action, () => run.slot.kept(run, call))
     },
     onLost: (run, loss, error) => this.#lost(run, loss, error),
     onRoom: () => {
-      if (this.#counts.queued > 0) this.#ledger.schedule()
+      if (this.#roster.counts.queued > 0) this.#ledger.schedule()
       else this.#settleWaits()
     },
     onOnline: (workerId) => {
-      this.#changed()
+      this.#dashboard.changed()
       this.bus.tell('worker:online', { workerId })
     },
     onExit: (workerId, error) => {
-      this.#changed()
+      this.#dashboard.changed()
       this.bus.tell('worker:exit', { workerId, error })
     },
     onLoadFailed: (error) => {
-      for (const job of [...this.#jobs.values()]) if (job.record.state === 'queued') this.#moveFailed(job, error, false)
+      for (const job of [...this.#roster.jobs]) if (job.record.state === 'queued') this.#moveFailed(job, error, false)
     },
   }
 
@@ -468,7 +410,7 @@ export class LocalEngine implements Engine {
     if (run.isStale) return
     if (loss === 'blamed' || loss === 'suspected') job.mustRunAlone = true
     if (loss === 'released' || (loss === 'suspected' && !run.isBegun)) return this.#move(job, { type: 'release' })
-    if (run.transfer) return this.#moveFailed(job, inputGone(job, error), true)
+    if (run.transfer) return this.#moveFailed(job, inputGone(run.record, error), true)
     this.#move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
   }
 
@@ -485,18 +427,13 @@ export class LocalEngine implements Engine {
     if (after) job.told = after
     if (after && type !== 'checkpoint' && type !== 'step') this.#tellMove(job, type, after)
     then?.()
-    if (before) this.#notify(job)
+    if (before) this.#herald.notify(job)
   }
 
   #tellMove(job: LiveJob, type: Step['type'], record: JobRecord): void {
-    const { state, error } = record
-    if (type === 'insert') return this.#announce(job, 'added', { state, priority: record.priority })
     if (type === 'start') return this.#tellStart(job, record)
-    if (state === 'completed') this.#tellEnd(job, 'completed', { result: record.result })
-    else if (state === 'failed') this.#tellEnd(job, 'failed', { error })
-    else if (state === 'cancelled') this.#tellEnd(job, 'cancelled', { error })
-    else if (type === 'interrupt') this.#announce(job, 'interrupted', { error })
-    else if (type === 'fail') this.#announce(job, 'retrying', { error, runAt: record.runAt ?? this.#clock.now() })
+    this.#herald.announceStep(job, type, record, this.#clock.now())
+    if (isTerminal(record.state)) this.#tellEnd(job, record)
   }
 
   #tellStart(job: LiveJob, record: JobRecord): void {
@@ -504,33 +441,19 @@ export class LocalEngine implements Engine {
     // It may have been cancelled, or its thread may have died, while the start was on its way to the store.
     if (run?.record !== record || run.isStale) return
     this.#pool.send(run)
-    this.#announce(job, 'started', {})
+    this.#herald.announce(job, 'started', {})
   }
 
-  #tellEnd<Type extends 'completed' | 'failed' | 'cancelled'>(job: LiveJob, type: Type, details: Details<Type>): void {
-    this.#announce(job, type, details)
-    job.settle(job.safe)
-    // Removed or moved on while this was on its way.
-    if (job.record === job.told && this.#jobs.get(job.record.id) === job) this.#retention.add(job)
-  }
-
-  #announce<Type extends JobEventType>(job: LiveJob, type: Type, details: Details<Type>): void {
-    const watchers = job.audience?.watchers
-    if (!watchers?.size && !this.bus.isHeard(type)) return
-    const { id: jobId, name, queue, attempt } = job.safe
-    const event = this.bus.make(type, { jobId, name, queue, attempt, ...details } as never)
-    this.bus.emit(event as never)
-    for (const watcher of [...(watchers ?? [])]) this.bus.call(watcher, event as never)
-  }
-
-  #notify(job: LiveJob): void {
-    if (job.audience) for (const observer of [...job.audience.observers]) this.bus.call(observer)
+  #tellEnd(job: LiveJob, record: JobRecord): void {
+    job.settle(record)
+    // Unless it was removed, or moved on, while this was on its way.
+    if (job.record === record && this.#roster.has(job)) this.#retention.add(job)
   }
 
   #afterTell(): void {
     this.#settleWaits()
-    this.#changed()
-    const isIdle = this.#isIdle()
+    this.#dashboard.changed()
+    const { isIdle } = this.#roster
     if (isIdle && !this.#wasIdle) this.bus.tell('idle', {})
     this.#wasIdle = isIdle
   }
@@ -544,12 +467,10 @@ export class LocalEngine implements Engine {
 
   /** A job that never was: the store did not take it. */
   #forget(job: LiveJob, error: unknown): void {
-    const { record, run } = job
-    if (run) this.#pool.abort(run, error)
+    if (job.run) this.#pool.abort(job.run, error)
     if (job.heapIndex !== -1) job.line.quit(job)
     this.#timetable.cancel(job.alarm)
-    this.#count(record, undefined)
-    this.#jobs.delete(record.id)
+    this.#roster.remove(job)
     job.abandon(error)
   }
 
@@ -560,26 +481,19 @@ export class LocalEngine implements Engine {
   // Looking.
 
   get(id: string): LiveJob | undefined {
-    return this.#jobs.get(id)
+    return this.#roster.get(id)
   }
 
-  find({ limit = findLimitDefault, after, ...filter }: FindOptions): LiveJob[] {
-    const found: LiveJob[] = []
-    let isBehind = after === undefined
-    for (const job of this.#jobs.values()) {
-      if (found.length === limit) break
-      if (isBehind && fits(job.record, filter)) found.push(job)
-      if (job.record.id === after) isBehind = true
-    }
-    return found
+  find(options: FindOptions): LiveJob[] {
+    return this.#roster.find(options)
   }
 
   counts(): Counts {
-    return { ...this.#counts }
+    return { ...this.#roster.counts }
   }
 
   result(job: LiveJob): Promise<unknown> {
-    if (this.isEnded && !isTerminal(job.safe.state)) return Promise.reject(closedError())
+    if (this.isEnded && !job.hasEnded) return Promise.reject(closedError())
     return job.result()
   }
 
@@ -593,127 +507,50 @@ export class LocalEngine implements Engine {
   }
 
   lastEvent(job: LiveJob): JobEvent | undefined {
-    const { id: jobId, name, queue, attempt, state, result, error } = job.safe
-    if (!isTerminal(state)) return undefined
-    const details = state === 'completed' ? { result } : { error }
-    return this.bus.make(state as 'completed', { jobId, name, queue, attempt, ...details } as never)
+    return this.#herald.lastEvent(job)
   }
 
   snapshot(): SchedulerSnapshot {
-    const before = this.#snapshot
-    if (!before || this.#mayHaveChanged) {
-      const isPaused = this.#isPaused
-      const isIdle = this.#isIdle()
-      const workers = this.#pool.online
-      const isSame =
-        before?.isPaused === isPaused &&
-        before.isIdle === isIdle &&
-        before.workers === workers &&
-        states.every((state) => before.counts[state] === this.#counts[state])
-      if (!isSame) this.#snapshot = Object.freeze({ counts: Object.freeze(this.counts()), isPaused, isIdle, workers })
-      this.#mayHaveChanged = false
-    }
-    return this.#snapshot as SchedulerSnapshot
+    return this.#dashboard.snapshot()
   }
 
   observe(observer: () => void): () => void {
-    if (this.#observers.size === 0) this.#observed = this.snapshot()
-    this.#observers.add(observer)
-    return () => this.#observers.delete(observer)
-  }
-
-  #changed(): void {
-    this.#mayHaveChanged = true
-    if (this.#observers.size === 0 || this.snapshot() === this.#observed) return
-    this.#observed = this.#snapshot
-    for (const observer of [...this.#observers]) this.bus.call(observer)
+    return this.#dashboard.observe(observer)
   }
 
   stats(): Stats {
-    const now = this.#clock.now()
-    const { online, busy, starting } = this.#pool
-    return {
-      workers: { online, busy, starting },
-      depth: this.#counts.queued,
-      rates: {
-        added: this.#added.perSecond(now),
-        completed: this.#completed.perSecond(now),
-        failed: this.#failed.perSecond(now),
-      },
-      latencies: { wait: this.#waitMs.percentiles(), run: this.#runMs.percentiles() },
-    }
+    return this.#dashboard.stats(this.#clock.now())
   }
 
-  // Lines and pauses.
+  // Queues and pauses.
 
   queue(name: string): QueueControl {
-    const line = this.#line(name)
-    const { gate } = line
-    const engine = this
-    return {
-      get isPaused() {
-        return gate.isPaused
-      },
-      get size() {
-        return line.size
-      },
-      get running() {
-        return gate.running
-      },
-      pause() {
-        if (gate.isPaused) return
-        gate.pause()
-        engine.bus.tell('paused', { queue: name })
-      },
-      resume() {
-        if (!gate.isPaused) return
-        engine.bus.tell('resumed', { queue: name })
-        gate.resume()
-      },
-      setConcurrency: (concurrency) => gate.setConcurrency(concurrency),
-      setRateLimit: (rateLimit) => gate.setRateLimit(rateLimit),
-    }
-  }
-
-  #line(name: string): Line<LiveJob> {
-    return this.#lines.get(name) ?? this.#addLine(name, {})
-  }
-
-  #addLine(name: string, options: LineOptions): Line<LiveJob> {
-    const line = new Line<LiveJob>(name, options, () => this.#pump())
-    this.#lines.set(name, line)
-    return line
+    return this.#lines.control(name, this.bus)
   }
 
   get isPaused(): boolean {
-    return this.#isPaused
+    return this.#dashboard.isPaused
   }
 
   pause(): void {
     this.#assertOpen()
-    if (this.#isPaused) return
-    this.#isPaused = true
+    if (this.isPaused) return
+    this.#dashboard.isPaused = true
     this.bus.tell('paused', { queue: undefined })
-    this.#changed()
   }
 
   resume(): void {
     this.#assertOpen()
-    if (!this.#isPaused) return
-    this.#isPaused = false
+    if (!this.isPaused) return
+    this.#dashboard.isPaused = false
     this.bus.tell('resumed', { queue: undefined })
-    this.#changed()
     this.#ledger.schedule()
   }
 
   // Idling and closing.
 
-  #isIdle(): boolean {
-    return this.#counts.queued + this.#counts.running + this.#retrying === 0
-  }
-
   onIdle(): Promise<void> {
-    return this.#when(() => this.#isIdle())
+    return this.#when(() => this.#roster.isIdle)
   }
 
   /** Resolves once it is true of what is safe and told. */
@@ -741,10 +578,8 @@ export class LocalEngine implements Engine {
   }
 
   #assertRoom(added: number): void {
-    const waiting = this.#counts.queued + this.#counts.scheduled + this.#counts.blocked
-    const { maxQueued } = this.#options
-    if (waiting + added > maxQueued)
-      throw new OffstageError('QUEUE_FULL', `${waiting} jobs wait already; \`maxQueued\` is ${maxQueued}.`)
+    const { waiting } = this.#roster
+    if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
   }
 
   #nextId(): string {
@@ -777,7 +612,7 @@ export class LocalEngine implements Engine {
     }
     this.#mayStart = mode === 'drain'
     if (mode === 'drain') this.#resumeAll()
-    const hasEnded = mode === 'drain' ? () => this.#isIdle() && this.#runs === 0 : () => this.#runs === 0
+    const hasEnded = mode === 'drain' ? () => this.#roster.isIdle && this.#runs === 0 : () => this.#runs === 0
     if (this.#closing !== 'now') await this.#inTime(this.#when(hasEnded), timeoutMs)
     this.#mayStart = false
     await this.#pool.close()
@@ -786,17 +621,17 @@ export class LocalEngine implements Engine {
     await this.#options.peer.leave()
     this.isEnded = true
     this.#timetable.close()
-    for (const { gate } of this.#lines.values()) gate.drain()
-    for (const job of this.#jobs.values()) if (!isTerminal(job.safe.state)) job.abandon(closedError())
+    this.#lines.close()
+    for (const job of this.#roster.jobs) if (!job.hasEnded) job.abandon(closedError())
     for (const { resolve } of this.#waits.splice(0)) resolve()
     for (const callback of [...this.#closers]) callback()
-    this.#changed()
+    this.#dashboard.changed()
   }
 
   /** A pause must not keep a drain waiting for ever. */
   #resumeAll(): void {
-    this.#isPaused = false
-    for (const { gate } of this.#lines.values()) if (gate.isPaused) gate.resume()
+    this.#dashboard.isPaused = false
+    this.#lines.resumeAll()
     this.#ledger.schedule()
   }
 
@@ -813,34 +648,6 @@ export class LocalEngine implements Engine {
   }
 }
 
-type Details<Type extends JobEventType> = Omit<
-  JobEventMap[Type],
-  'type' | 'seq' | 'at' | 'jobId' | 'name' | 'queue' | 'attempt'
->
-
-export const closedError = (): OffstageError => new OffstageError('SCHEDULER_CLOSED', 'The scheduler is closed.')
-
-/** What a job rejects with that is cancelled for `reason`. */
-export const cancelled = ({ record }: LiveJob, reason: unknown): OffstageError => {
-  const why = typeof reason === 'string' ? `: ${reason}` : reason instanceof Error ? `: ${reason.message}` : ''
-  return new OffstageError('JOB_CANCELLED', `The job '${record.id}' was cancelled${why}.`, {
-    ...(reason !== undefined && { cause: reason }),
-    jobId: record.id,
-    attempt: record.attempt,
-  })
-}
-
-const inputGone = ({ record }: LiveJob, cause: OffstageError): OffstageError =>
-  new OffstageError(
-    'WORKER_CRASHED',
-    `The thread of job '${record.id}' ended, and its input, which was moved there, with it.`,
-    {
-      cause,
-      jobId: record.id,
-      attempt: record.attempt,
-    },
-  )
-
 const dueToExpire = (record: JobRecord): number =>
   canExpire(record) ? (record.expiresAt as number) : Number.POSITIVE_INFINITY
 
@@ -852,12 +659,4 @@ function transferOf({ transfer, record }: LiveJob): Transferable[] | undefined {
   if (!transfer) return undefined
   const isLastAttempt = record.failures + 1 >= record.rules.attempts
   return isLastAttempt || transfer.some((item) => !(item instanceof ArrayBuffer)) ? transfer : undefined
-}
-
-function fits({ name, queue, state, rules }: JobRecord, filter: JobFilter): boolean {
-  if (filter.name !== undefined && filter.name !== name) return false
-  if (filter.queue !== undefined && filter.queue !== queue) return false
-  if (filter.tag !== undefined && !rules.tags.includes(filter.tag)) return false
-  if (filter.state === undefined) return true
-  return typeof filter.state === 'string' ? filter.state === state : filter.state.includes(state)
 }

@@ -201,8 +201,7 @@ function spawnInline(source: InlineSource): Port {
     ...near,
     onMessage(listener) {
       near.onMessage(listener)
-      far.hold(false)
-      near.hold(false)
+      far.hold(false) // The near end holds the process, and only while there is work.
     },
     async close() {
       stop()

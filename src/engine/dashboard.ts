@@ -1,0 +1,85 @@
+import type { EventBus } from '../events/event-bus.ts'
+import { states } from '../job/record.ts'
+import type { SchedulerSnapshot, Stats } from './engine.ts'
+import { Histogram, Rate } from './meter.ts'
+import type { Roster } from './roster.ts'
+
+interface Threads {
+  readonly online: number
+  readonly busy: number
+  readonly starting: number
+}
+
+/** What can be seen of the whole scheduler: its snapshot, who observes it, and its figures. */
+export class Dashboard {
+  readonly #roster: Roster
+  readonly #threads: Threads
+  readonly #bus: EventBus
+  readonly #observers = new Set<() => void>()
+  #snapshot: SchedulerSnapshot | undefined
+  #isPaused = false
+  readonly added = new Rate()
+  readonly completed = new Rate()
+  readonly failed = new Rate()
+  readonly waitMs = new Histogram()
+  readonly runMs = new Histogram()
+
+  constructor(roster: Roster, threads: Threads, bus: EventBus) {
+    this.#roster = roster
+    this.#threads = threads
+    this.#bus = bus
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused
+    this.changed()
+  }
+
+  /** The same object as long as nothing changed. */
+  snapshot(): SchedulerSnapshot {
+    const { counts, isIdle } = this.#roster
+    const isPaused = this.#isPaused
+    const workers = this.#threads.online
+    const last = this.#snapshot
+    const isSame =
+      last?.isPaused === isPaused &&
+      last.isIdle === isIdle &&
+      last.workers === workers &&
+      states.every((state) => last.counts[state] === counts[state])
+    if (last && isSame) return last
+    this.#snapshot = Object.freeze({ counts: Object.freeze({ ...counts }), isPaused, isIdle, workers })
+    return this.#snapshot
+  }
+
+  observe(observer: () => void): () => void {
+    this.snapshot()
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+
+  /** Something may have: tells the observers when it has. */
+  changed(): void {
+    if (this.#observers.size === 0) return
+    const before = this.#snapshot
+    if (this.snapshot() === before) return
+    for (const observer of [...this.#observers]) this.#bus.call(observer)
+  }
+
+  stats(now: number): Stats {
+    const { online, busy, starting } = this.#threads
+    return {
+      workers: { online, busy, starting },
+      depth: this.#roster.counts.queued,
+      rates: {
+        added: this.added.perSecond(now),
+        completed: this.completed.perSecond(now),
+        failed: this.failed.perSecond(now),
+      },
+      latencies: { wait: this.waitMs.percentiles(), run: this.runMs.percentiles() },
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import type { JobRecord } from '../job/record.ts'
+import { OffstageError } from '../shared/errors.ts'
+
+/** Why a promise rejects that offstage itself rejects. */
+
+export const closedError = (): OffstageError => new OffstageError('SCHEDULER_CLOSED', 'The scheduler is closed.')
+
+/** For a job that was cancelled; `reason` is the caller's. */
+export const cancelled = ({ id, attempt }: JobRecord, reason: unknown): OffstageError => {
+  const why = typeof reason === 'string' ? `: ${reason}` : reason instanceof Error ? `: ${reason.message}` : ''
+  const cause = reason !== undefined && { cause: reason }
+  return new OffstageError('JOB_CANCELLED', `The job '${id}' was cancelled${why}.`, { ...cause, jobId: id, attempt })
+}
+
+export const timedOut = ({ id, attempt, rules }: JobRecord): OffstageError => {
+  const message = `Attempt ${attempt} of job '${id}' ran for longer than ${rules.timeoutMs} ms.`
+  return new OffstageError('JOB_TIMEOUT', message, { jobId: id, attempt })
+}
+
+export const inputGone = ({ id, attempt }: JobRecord, cause: OffstageError): OffstageError => {
+  const message = `The thread of job '${id}' ended, and its input, which was moved there, with it.`
+  return new OffstageError('WORKER_CRASHED', message, { cause, jobId: id, attempt })
+}
+
+export const duplicate = (id: string, why: string): OffstageError =>
+  new OffstageError('DUPLICATE_ID', `There is a job '${id}' already${why}.`, { jobId: id })
+
+export const queueFull = (waiting: number, maxQueued: number): OffstageError =>
+  new OffstageError('QUEUE_FULL', `${waiting} jobs wait already; \`maxQueued\` is ${maxQueued}.`)
