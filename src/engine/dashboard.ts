@@ -17,6 +17,8 @@ export class Dashboard {
   readonly #bus: EventBus
   readonly #observers = new Set<() => void>()
   #snapshot: SchedulerSnapshot | undefined
+  /** What the observers were told of last: somebody may have looked since. */
+  #observed: SchedulerSnapshot | undefined
   #isPaused = false
   readonly added = new Rate()
   readonly completed = new Rate()
@@ -56,7 +58,7 @@ export class Dashboard {
   }
 
   observe(observer: () => void): () => void {
-    this.snapshot()
+    if (this.#observers.size === 0) this.#observed = this.snapshot()
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
   }
@@ -64,8 +66,9 @@ export class Dashboard {
   /** Something may have: tells the observers when it has. */
   changed(): void {
     if (this.#observers.size === 0) return
-    const before = this.#snapshot
-    if (this.snapshot() === before) return
+    const snapshot = this.snapshot()
+    if (snapshot === this.#observed) return
+    this.#observed = snapshot
     for (const observer of [...this.#observers]) this.#bus.call(observer)
   }
 

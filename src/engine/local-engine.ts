@@ -622,7 +622,9 @@ export class LocalEngine implements Engine {
     this.isEnded = true
     this.#timetable.close()
     this.#lines.close()
-    for (const job of this.#roster.jobs) if (!job.hasEnded) job.abandon(closedError())
+    // One error for all: a million stacks take ten seconds.
+    const closed = closedError()
+    for (const job of this.#roster.jobs) if (!job.hasEnded) job.abandon(closed)
     for (const { resolve } of this.#waits.splice(0)) resolve()
     for (const callback of [...this.#closers]) callback()
     this.#dashboard.changed()

@@ -10,3 +10,6 @@ export const helloVersion = 1
 
 export const isHello = (data: unknown): data is Hello =>
   typeof data === 'object' && data !== null && (data as Partial<Hello>).offstage === helloVersion
+
+/** In the `workerData` of threads that offstage makes on Node: somebody will say hello. */
+export const ourThread = 'offstage:thread'

@@ -1,6 +1,6 @@
 import type { ServeInline } from '../shared/inline.ts'
 import type { Port } from '../shared/port.ts'
-import { type Hello, helloVersion } from './hello.ts'
+import { type Hello, helloVersion, ourThread } from './hello.ts'
 import { nodeModule } from './host.ts'
 import { portOf } from './message-port.ts'
 
@@ -9,7 +9,12 @@ type NodeWorker = import('node:worker_threads').Worker
 
 /** Options that Node takes for each thread; other platforms have none of these. */
 export interface WorkerOptions {
-  readonly resourceLimits?: import('node:worker_threads').ResourceLimits
+  readonly resourceLimits?: {
+    readonly maxOldGenerationSizeMb?: number
+    readonly maxYoungGenerationSizeMb?: number
+    readonly codeRangeSizeMb?: number
+    readonly stackSizeMb?: number
+  }
   readonly execArgv?: string[]
   readonly env?: Record<string, string | undefined>
 }
@@ -76,7 +81,7 @@ function fromAddress(address: string | URL, options: WorkerOptions): WorkerLike 
   const threads = nodeModule<Threads>('worker_threads')
   if (!threads) throw new TypeError('This platform has no worker threads.')
   const url = typeof address === 'string' && address.startsWith('file:') ? new URL(address) : address
-  return new threads.Worker(url, options) as unknown as WorkerLike
+  return new threads.Worker(url, { ...options, workerData: { [ourThread]: true } }) as unknown as WorkerLike
 }
 
 function sayHello(worker: WorkerLike, lock: string): MessagePort {
@@ -110,7 +115,11 @@ function nodePort(worker: NodeWorker): Port {
       await worker.terminate()
       await port.close()
     },
-    hold: (isHeld) => (isHeld ? worker.ref() : worker.unref()),
+    hold(isHeld) {
+      if (isClosing) return // Somebody waits for its end.
+      if (isHeld) worker.ref()
+      else worker.unref()
+    },
   }
 }
 

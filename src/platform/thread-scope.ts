@@ -1,6 +1,6 @@
 import type { Port } from '../shared/port.ts'
-import { isHello } from './hello.ts'
-import { nodeModule } from './host.ts'
+import { isHello, ourThread } from './hello.ts'
+import { nodeModule, systemClock } from './host.ts'
 import { portOf } from './message-port.ts'
 
 type Threads = typeof import('node:worker_threads')
@@ -24,13 +24,20 @@ export function onHello(serve: (port: Port) => void): void {
     scope.addEventListener('message', ({ data }: MessageEvent) => answer(data))
     return
   }
-  const parentPort = nodeModule<Threads>('worker_threads')?.parentPort
+  const threads = nodeModule<Threads>('worker_threads')
+  const parentPort = threads?.parentPort
   if (!parentPort) return
   parentPort.on('message', answer)
-  // Our hello waits in the port when the module has loaded, so one turn is enough to get it. A thread of someone else's
-  // that only imports the module must be able to end.
-  setImmediate(() => parentPort.unref())
+  // A thread of ours stays for its hello, however late. One that the application made itself may only import the module,
+  // and then must be able to end: it waits for as long as a hello may take that was said right after it was made.
+  if (isOurs(threads.workerData)) return
+  systemClock.startTimer(() => parentPort.unref(), foreignWaitMs, true)
 }
+
+const foreignWaitMs = 1_000
+
+const isOurs = (workerData: unknown): boolean =>
+  typeof workerData === 'object' && workerData !== null && ourThread in workerData
 
 /** Told of what nobody in this thread catches. Node ends the thread and tells the other side by itself. */
 export function onUncaught(report: (error: unknown) => void): void {

@@ -350,7 +350,8 @@ const refused = (cause: unknown): never => {
 }
 
 const loadError = (what: string, cause: unknown): OffstageError => {
-  const reason = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`
+  const reason =
+    cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`.replace(/\.$/, '')
   const message =
     `The worker module could not be loaded: ${what}${reason}. ` +
     'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'

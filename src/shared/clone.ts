@@ -78,6 +78,8 @@ export function moveValue(
   what: string,
 ): { value: unknown; transfer: Transferable[] } {
   try {
+    // Deno would empty the object before it refuses.
+    if (new Set(transfer).size < transfer.length) throw new TypeError('`transfer` names an object twice')
     // The list travels inside the value, so that its clone holds the moved objects.
     return structuredClone({ value, transfer }, { transfer })
   } catch (cause) {

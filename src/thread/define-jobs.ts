@@ -4,7 +4,7 @@ import { type ServeInline, serveInline } from '../shared/inline.ts'
 import type { StandardSchema } from '../shared/standard-schema.ts'
 import type { JobContext } from './context.ts'
 import { attachSchema, type Handler, type HandlerTable } from './handlers.ts'
-import type { CheckedHandlers, JobTable } from './job-types.ts'
+import type { CheckedHandlers, ContextOf, JobTable } from './job-types.ts'
 import { Server } from './serve.ts'
 
 /**
@@ -47,9 +47,9 @@ export function defineJobs<const Handlers extends JobTable>(handlers: Handlers &
  * A handler whose input is checked against a Standard Schema (zod, valibot, arktype) at the start of each attempt. The
  * handler gets what the schema makes of the input. A misfit fails the job at once with `INVALID_INPUT`.
  */
-export function schema<Input, Output, Handled extends (input: Output, job: JobContext<never, never>) => unknown>(
+export function schema<Input, Output, Handled extends (input: Output, job: JobContext) => unknown>(
   standardSchema: StandardSchema<Input, Output>,
   handler: Handled,
-): (input: Input, job: Parameters<Handled>[1]) => ReturnType<Handled> {
+): (input: Input, job: ContextOf<Handled>) => ReturnType<Handled> {
   return attachSchema(standardSchema as StandardSchema, handler as Handler) as never
 }

@@ -1,0 +1,108 @@
+import type { View } from './camera.ts'
+import { byId, element, oncePerFrame } from './dom.ts'
+import { Fractal } from './fractal.ts'
+import { FrameStrip } from './frame-strip.ts'
+import { Globes } from './globes.ts'
+import { JobList } from './job-list.ts'
+import { Pictures } from './pictures.ts'
+import { type Place, Stage } from './stage.ts'
+import { StatsPanel } from './stats-panel.ts'
+
+const places: Readonly<Record<string, View>> = {
+  'Seahorse valley': { re: -0.743_643_887_037_151, im: 0.131_825_904_205_33, scale: 2e-9 },
+  'Elephant valley': { re: 0.281_717_921_930_775, im: 0.577_105_284_148_8, scale: 6e-8 },
+  'A small copy': { re: -1.768_778_833, im: -0.001_738_996, scale: 4e-8 },
+}
+
+const stage = new Stage()
+const frames = new FrameStrip()
+const list = new JobList()
+const globes = new Globes(list)
+const pictures = new Pictures(list)
+const fractal = new Fractal(() => stage.performance, oncePerFrame(showTiles))
+new StatsPanel(stage)
+
+/** Everything on the page, once more. */
+function perform(): void {
+  stage.clear()
+  list.clear()
+  frames.clear()
+  fractal.perform()
+  pictures.perform(stage.performance)
+  globes.perform(stage.performance)
+}
+
+function showTiles(): void {
+  const { queue } = fractal
+  const counts = { queued: queue.waiting, running: queue.running, ...queue.counts }
+  for (const [name, count] of Object.entries(counts))
+    byId('tiles-row').querySelector(`[data-count=${name}]`)!.textContent = String(count)
+}
+
+// The switch and the buttons.
+
+for (const input of document.querySelectorAll<HTMLInputElement>('input[name=place]')) {
+  input.addEventListener('change', () => {
+    stage.switchTo(input.value as Place)
+    document.documentElement.dataset.place = stage.place
+    perform()
+  })
+}
+
+const pause = byId('pause')
+pause.addEventListener('click', () => (stage.scheduler.isPaused ? stage.scheduler.resume() : stage.scheduler.pause()))
+stage.subscribe(
+  oncePerFrame(() => {
+    const { isPaused } = stage.scheduler.snapshot()
+    pause.textContent = isPaused ? 'Resume' : 'Pause'
+    pause.setAttribute('aria-pressed', String(isPaused))
+  }),
+)
+byId('cancel-all').addEventListener('click', () =>
+  stage.scheduler.cancel({ state: ['scheduled', 'queued', 'running'] }, 'by hand'),
+)
+byId('again').addEventListener('click', perform)
+
+const zooms: Record<string, () => void> = {
+  in: () => fractal.zoomBy(2),
+  out: () => fractal.zoomBy(0.5),
+  reset: () => fractal.home(),
+}
+for (const button of document.querySelectorAll<HTMLElement>('[data-zoom]'))
+  button.addEventListener('click', () => zooms[button.dataset.zoom as string]?.())
+byId('places').append(
+  ...Object.entries(places).map(([textContent, view]) =>
+    element('button', { type: 'button', textContent, onclick: () => fractal.flyTo(view) }),
+  ),
+)
+
+// Pictures that are dropped anywhere, or chosen.
+
+async function take(files: Iterable<File>): Promise<void> {
+  const taken = [...files].map((file) => pictures.take(file, stage.performance).catch(() => file.name))
+  const refused = (await Promise.all(taken)).filter((name) => name !== undefined)
+  const notice = byId('notice')
+  notice.hidden = refused.length === 0
+  notice.textContent = `Not a picture that this browser can read: ${refused.join(', ')}.`
+}
+
+const drop = byId('drop')
+const chooser = byId<HTMLInputElement>('files')
+chooser.addEventListener('change', async () => {
+  await take(chooser.files ?? [])
+  chooser.value = ''
+})
+addEventListener('dragover', (event) => {
+  event.preventDefault()
+  drop.classList.add('over')
+})
+addEventListener('dragleave', (event) => {
+  if (!event.relatedTarget) drop.classList.remove('over')
+})
+addEventListener('drop', (event) => {
+  event.preventDefault()
+  drop.classList.remove('over')
+  void take(event.dataTransfer?.files ?? [])
+})
+
+perform()

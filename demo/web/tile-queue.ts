@@ -1,0 +1,95 @@
+import { type Performance, unlessSuperseded } from './stage.ts'
+import { inputOf, type Tile } from './tiles.ts'
+
+export interface PendingTile {
+  readonly tile: Tile
+  readonly id: string
+  readonly abort: AbortController
+  priority: number
+  isRunning: boolean
+}
+
+export interface TileListener {
+  onTile(tile: Tile, pixels: Uint8ClampedArray<ArrayBuffer>): void
+  onChange(): void
+}
+
+/** Tiles that were asked for and are not there yet, each one job. */
+export class TileQueue {
+  readonly #listener: TileListener
+  readonly #pending = new Map<string, PendingTile>()
+  /** Cancelled by hand, or failed: not asked for again while they stay in view. */
+  readonly #refused = new Set<string>()
+  readonly counts = { completed: 0, cancelled: 0 }
+  #lastId = 0
+
+  constructor(listener: TileListener) {
+    this.#listener = listener
+  }
+
+  get pending(): Iterable<PendingTile> {
+    return this.#pending.values()
+  }
+
+  get running(): number {
+    return [...this.#pending.values()].filter(({ isRunning }) => isRunning).length
+  }
+
+  get waiting(): number {
+    return this.#pending.size - this.running
+  }
+
+  /** From now on these are wanted, and no others. */
+  want(tiles: ReadonlyMap<string, Tile>, priorityOf: (tile: Tile) => number, { scheduler, signal }: Performance): void {
+    for (const [key, { abort }] of this.#pending) if (!tiles.has(key)) abort.abort(new OutOfView())
+    for (const key of this.#refused) if (!tiles.has(key)) this.#refused.delete(key)
+    const fresh = [...tiles.values()].filter(({ key }) => !this.#pending.has(key) && !this.#refused.has(key))
+    if (fresh.length === 0 || signal.aborted) return
+    const jobs = fresh.map(
+      (tile) => ({ name: 'tile', input: inputOf(tile), options: this.#open(tile, priorityOf(tile)) }) as const,
+    )
+    scheduler.addMany(jobs).catch(unlessSuperseded)
+    this.#listener.onChange()
+  }
+
+  /** The pointer is elsewhere: what is near it now goes first. */
+  aim(priorityOf: (tile: Tile) => number, { scheduler }: Performance): void {
+    for (const pending of this.#pending.values()) {
+      const priority = priorityOf(pending.tile)
+      if (pending.isRunning || pending.priority === priority) continue
+      pending.priority = priority
+      void scheduler.setPriority(pending.id, priority)
+    }
+  }
+
+  clear(): void {
+    this.#refused.clear()
+    for (const { abort } of this.#pending.values()) abort.abort(new OutOfView())
+  }
+
+  #open(tile: Tile, priority: number) {
+    const id = `tile-${++this.#lastId}`
+    const pending: PendingTile = { tile, id, priority, abort: new AbortController(), isRunning: false }
+    this.#pending.set(tile.key, pending)
+    return {
+      id,
+      priority,
+      signal: pending.abort.signal,
+      onStarted: () => {
+        pending.isRunning = true
+        this.#listener.onChange()
+      },
+      onCompleted: (pixels: Uint8ClampedArray<ArrayBuffer>) => this.#listener.onTile(tile, pixels),
+      onSettled: (error: unknown) => {
+        if (this.#pending.get(tile.key) === pending) this.#pending.delete(tile.key)
+        if (error !== undefined && !(error instanceof OutOfView)) this.#refused.add(tile.key)
+        this.counts[error === undefined ? 'completed' : 'cancelled']++
+        this.#listener.onChange()
+      },
+    }
+  }
+}
+
+class OutOfView extends Error {
+  override readonly name = 'OutOfView'
+}

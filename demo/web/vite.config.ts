@@ -1,0 +1,12 @@
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  // `offstage` means the sources, as the one table in tsconfig.json says.
+  resolve: { tsconfigPaths: true },
+  // They lie above this page's root, where Vite would not serve them from.
+  server: { fs: { allow: ['../..'] } },
+  // Found late, they would reload the page while its first jobs run.
+  optimizeDeps: { include: ['p-queue', 'eventemitter3'] },
+  worker: { format: 'es' },
+  build: { target: 'es2022' },
+})

@@ -1,0 +1,277 @@
+// The web demo, built and driven in a real browser.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Browser, chromium, type Locator, type Page } from 'playwright'
+import { build, type PreviewServer, preview } from 'vite'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { browserPath, isInstalled } from '../support/browsers.mjs'
+
+if (!isInstalled('chromium')) {
+  console.warn(
+    '\n!!! SKIPPED: the web demo is not tested: chromium is not installed. As root: apt-get install -y chromium\n',
+  )
+}
+
+const root = fileURLToPath(new URL('../../demo/web', import.meta.url))
+/** The work of one run takes a few seconds; on a machine with other work to do, many times that. */
+const runMs = 120_000
+const eventually = <Value>(read: () => Value | Promise<Value>) => expect.poll(read, { timeout: runMs, interval: 10 })
+
+describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }, () => {
+  let outDir: string
+  let server: PreviewServer
+  let origin: string
+  let browser: Browser
+  let page: Page
+  let problems: string[]
+
+  beforeAll(async () => {
+    outDir = mkdtempSync(join(tmpdir(), 'offstage-demo-'))
+    await build({ root, logLevel: 'warn', build: { outDir, emptyOutDir: true } })
+    server = await preview({ root, logLevel: 'warn', build: { outDir }, preview: { port: 0, host: '127.0.0.1' } })
+    origin = new URL(server.resolvedUrls?.local[0] as string).origin
+    browser = await chromium.launch({
+      executablePath: browserPath('chromium'),
+      chromiumSandbox: false,
+      args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+    })
+  }, runMs)
+
+  afterAll(async () => {
+    await browser?.close()
+    await server?.close()
+    rmSync(outDir, { recursive: true, force: true })
+  })
+
+  beforeEach(async () => {
+    problems = []
+    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
+    })
+    page.on('pageerror', (error) => problems.push(String(error.stack)))
+    page.on('request', (request) => {
+      const { protocol, origin: asked } = new URL(request.url())
+      if (protocol !== 'data:' && protocol !== 'blob:' && asked !== origin) problems.push(`asked for ${request.url()}`)
+    })
+    await page.goto(origin)
+  })
+
+  afterEach(async () => {
+    await page?.close()
+    expect(problems).toEqual([])
+  })
+
+  // What the page shows.
+
+  const rows = (state: string) => page.locator(`.row[data-state=${state}]`)
+  const row = (text: string) => page.locator('.row', { hasText: new RegExp(`${text.replace(' ', '\\s*')}`) })
+  const titles = (locator: Locator) =>
+    locator.evaluateAll((items) =>
+      items.map((item) => ['.kind', '.subject'].map((part) => item.querySelector(part)?.textContent).join(' ')),
+    )
+  const tiles = async (name: 'queued' | 'running' | 'completed' | 'cancelled') =>
+    Number(await page.locator(`[data-count=${name}]`).textContent())
+  const button = (name: string) => page.getByRole('button', { name, exact: true })
+
+  async function whenIdle(): Promise<void> {
+    await eventually(() => page.locator('#jobs-empty').isVisible()).toBe(true)
+    await eventually(() => rows('queued').or(rows('running')).count()).toBe(0)
+    await eventually(async () => (await tiles('queued')) + (await tiles('running'))).toBe(0)
+  }
+
+  /** Nothing but what the test asks for. */
+  async function cancelEverything(): Promise<void> {
+    await button('Cancel all').click()
+    await whenIdle()
+  }
+
+  /** All that the page does at once, waiting. */
+  async function queueEverything(): Promise<void> {
+    await button('Pause').click()
+    await button('Run again').click()
+    await eventually(() => rows('queued').count()).toBe(9)
+  }
+
+  test('shows pictures, globes, the set and figures before anybody does anything', async () => {
+    await eventually(() => page.locator('.card .part > *').count()).toBe(3 * (3 + 6))
+    await whenIdle()
+    const middles = await page.locator('#globes canvas').evaluateAll((canvases) =>
+      canvases.map((canvas) => {
+        const { width, height } = canvas as HTMLCanvasElement
+        return (canvas as HTMLCanvasElement).getContext('2d')?.getImageData(width / 2, height / 2, 1, 1).data[3]
+      }),
+    )
+    expect(middles).toEqual([255, 255, 255, 255, 255, 255])
+    expect(await tiles('completed')).toBeGreaterThan(10)
+    expect(await page.locator('#stats').innerText()).toMatch(/online\s+[1-9]/)
+  })
+
+  test('freezes on the main thread, and not in workers', async () => {
+    await whenIdle()
+    const inWorkers = await frozenShare(() => button('Run again').click())
+    const onMain = await frozenShare(() => page.getByText('Main thread', { exact: true }).click())
+    // On a quiet machine 0.8 and 0.0; other work on its cores makes frames late in both.
+    expect(onMain).toBeGreaterThan(0.5)
+    expect(inWorkers).toBeLessThan(onMain / 2)
+    expect(await page.locator('#frames-longest').getAttribute('class')).toBe('late')
+    await page.getByText('Workers', { exact: true }).click()
+    // On the main thread no progress is ever seen.
+    await eventually(async () => (await rows('running').locator('.state').allTextContents()).join()).toMatch(
+      /[1-9]\d? %/,
+    )
+  })
+
+  /** For how much of one whole run there was no frame though there should have been. */
+  async function frozenShare(start: () => Promise<void>): Promise<number> {
+    await page.evaluate(() => {
+      const times: number[] = []
+      const record = (now: number) => {
+        times.push(now)
+        if (Reflect.get(globalThis, 'frameTimes') === times) requestAnimationFrame(record)
+      }
+      Reflect.set(globalThis, 'frameTimes', times)
+      requestAnimationFrame(record)
+    })
+    await start()
+    await eventually(() => rows('queued').count()).toBeGreaterThan(0)
+    await whenIdle()
+    const times = await page.evaluate(() => Reflect.get(globalThis, 'frameTimes') as number[])
+    const lengths = times.slice(1).map((time, index) => time - (times[index] as number))
+    const sum = (values: number[]) => values.reduce((total, ms) => total + ms, 0)
+    return sum(lengths.map((ms) => Math.max(0, ms - 50))) / sum(lengths)
+  }
+
+  test('waits while paused', async () => {
+    await queueEverything()
+    const before = await titles(rows('queued'))
+    expect(before.slice(0, 4)).toEqual(['landscape Dawn', 'landscape Noon', 'landscape Dusk', 'globe Americas'])
+    await eventually(() => tiles('queued')).toBeGreaterThan(10)
+    expect(await rows('running').count()).toBe(0)
+    await button('Resume').click()
+    await eventually(() => rows('running').count()).toBeGreaterThan(0)
+  })
+
+  test('moves a waiting job by buttons, keys and drag, and runs it in its new place', async () => {
+    await queueEverything()
+    await button('Move globe Americas up').click()
+    await eventually(() => titles(rows('queued'))).toMatchObject({ 2: 'globe Americas', 3: 'landscape Dusk' })
+    await button('Move globe Americas down').click()
+    await eventually(() => titles(rows('queued'))).toMatchObject({ 2: 'landscape Dusk', 3: 'globe Americas' })
+
+    const handle = page.getByRole('button', { name: /^Move globe Antarctica:/ })
+    await handle.focus()
+    await page.keyboard.press('ArrowUp')
+    await eventually(() => titles(rows('queued'))).toMatchObject({ 7: 'globe Antarctica', 8: 'globe Pacific' })
+    expect(await handle.evaluate((element) => element === document.activeElement)).toBe(true)
+
+    await drag('globe Asia', 'landscape Dawn')
+    await eventually(async () => (await titles(rows('queued')))[0]).toBe('globe Asia')
+    expect((await titles(rows('queued'))).slice(1, 3)).toEqual(['landscape Dawn', 'landscape Noon'])
+    await button('Resume').click()
+    // What ended first is at the bottom.
+    await eventually(async () => (await titles(rows('completed'))).at(-1)).toBe('globe Asia')
+  })
+
+  async function drag(from: string, to: string): Promise<void> {
+    const target = await row(to).boundingBox()
+    await row(from).locator('.handle').hover()
+    await page.mouse.down()
+    await page.mouse.move((target?.x ?? 0) + 10, (target?.y ?? 0) + 10, { steps: 12 })
+    await page.mouse.up()
+  }
+
+  test('cancels one job, then all', async () => {
+    await queueEverything()
+    await button('Cancel globe Africa').click()
+    await eventually(() => titles(rows('cancelled'))).toEqual(['globe Africa'])
+    expect(await rows('queued').count()).toBe(8)
+    await button('Resume').click()
+    await eventually(() => rows('running').count()).toBeGreaterThan(0)
+    await button('Cancel all').click()
+    await whenIdle()
+    expect(await rows('cancelled').count()).toBeGreaterThan(0)
+    await button('Run again').click()
+    await eventually(() => rows('completed').count()).toBeGreaterThan(0)
+  })
+
+  test('cancels stale tiles when zooming, and draws those that are in view', async () => {
+    await cancelEverything()
+    const before = { cancelled: await tiles('cancelled'), completed: await tiles('completed') }
+    await page.locator('#fractal').hover({ position: { x: 300, y: 100 } })
+    for (let turn = 0; turn < 12; turn++) await page.mouse.wheel(0, -400)
+    await eventually(() => tiles('cancelled')).toBeGreaterThan(before.cancelled)
+    await whenIdle()
+    expect(await tiles('completed')).toBeGreaterThan(before.completed)
+    expect(await page.locator('#fractal-place').textContent()).toMatch(/× \d{4,}|10/)
+  })
+
+  test('draws first what is near the pointer', async () => {
+    await cancelEverything()
+    await page.getByLabel('Outline what waits').uncheck()
+    await button('Pause').click()
+    await button('Zoom in').click()
+    await eventually(() => tiles('queued')).toBeGreaterThan(10)
+    await settled()
+    const corner = { x: 60, y: 480 }
+    await page.locator('#fractal').hover({ position: corner })
+    const change = firstChange()
+    await page.evaluate(() => document.getElementById('pause')?.click())
+    const { x, y } = await change
+    expect(Math.hypot(x - corner.x, y - corner.y)).toBeLessThan(260)
+  })
+
+  /** The zoom has come to rest. */
+  const settled = () =>
+    eventually(async () => {
+      const before = await page.locator('#fractal-place').textContent()
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))))
+      return before === (await page.locator('#fractal-place').textContent())
+    }).toBe(true)
+
+  /** The middle of what changes first in the picture of the set. */
+  const firstChange = () =>
+    page.evaluate(async () => {
+      const canvas = document.getElementById('fractal') as HTMLCanvasElement
+      const { width, height } = canvas
+      const copy = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })
+      const read = () => {
+        copy?.drawImage(canvas, 0, 0)
+        return new Uint32Array(copy?.getImageData(0, 0, width, height).data.buffer as ArrayBuffer)
+      }
+      const before = read()
+      for (;;) {
+        await new Promise((resolve) => requestAnimationFrame(resolve))
+        const now = read()
+        const changed = [...now.keys()].filter((at) => now[at] !== before[at])
+        if (changed.length === 0) continue
+        const mean = (of: (at: number) => number) => changed.reduce((sum, at) => sum + of(at), 0) / changed.length
+        return { x: mean((at) => at % width), y: mean((at) => Math.floor(at / width)) }
+      }
+    })
+
+  test('works on pictures that are given to it, and says which files are none', async () => {
+    await cancelEverything()
+    const buffer = await page.screenshot()
+    await page.locator('#files').setInputFiles([
+      { name: 'harbour.png', mimeType: 'image/png', buffer },
+      { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('not a picture') },
+    ])
+    const card = page.locator('.card', { hasText: 'harbour.png' })
+    await eventually(() => card.locator('.part > *').count()).toBe(3 + 6)
+    expect(await page.locator('#notice').innerText()).toContain('notes.txt')
+  })
+
+  test('fits a phone, in the dark, for those who want no motion', async () => {
+    await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
+    await page.setViewportSize({ width: 390, height: 844 })
+    await cancelEverything()
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
+    await page.locator('#fractal').focus()
+    await page.keyboard.press('+')
+    await whenIdle()
+    expect(await page.locator('#fractal-place').textContent()).not.toContain('× 1.0')
+  })
+})

@@ -1,0 +1,187 @@
+// Every block of code in the README is type-checked and run, by Node, in a process of its own; what it prints has to be
+// what its comments say. Only what needs a UI framework that is not installed is type-checked alone, and says so.
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { build, type Plugin } from 'esbuild'
+import ts from 'typescript'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const cache = join(root, 'node_modules/.cache')
+let folder = ''
+
+interface Block {
+  /** Its line in the README. */
+  readonly line: number
+  readonly language: string
+  readonly code: string
+  /** Its own name, from its first line, or one made up for an excerpt. */
+  readonly file: string
+  /** An excerpt goes on from a scheduler of the jobs in this file. */
+  readonly jobs: string | undefined
+  /** Why it is not run. */
+  readonly typecheckOnly: string | undefined
+}
+
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const blocks = Array.from(readme.matchAll(/^```(\S*)(.*)\n([\s\S]*?)^```$/gm), toBlock)
+const code = blocks.filter(({ language }) => language !== 'sh')
+
+function toBlock({ 1: language = '', 2: info = '', 3: code = '', index }: RegExpMatchArray): Block {
+  const line = readme.slice(0, index).split('\n').length
+  const jobs = info.match(/\bjobs=(\S+)/)?.[1]
+  const file = jobs ? `line-${line}.ts` : (code.match(/^\/\/ (\S+\.ts)\n/)?.[1] ?? '')
+  return { line, language, code, file, jobs, typecheckOnly: info.match(/typecheck-only: (.+)/)?.[1] }
+}
+
+const isWorker = ({ code }: Block) => code.includes('defineJobs(')
+const programs = code.filter((block) => !isWorker(block) && !block.typecheckOnly)
+
+/** An excerpt with the scheduler that it goes on from. */
+const wholeOf = ({ code, jobs }: Block) =>
+  jobs === undefined
+    ? code
+    : `import { createScheduler as makeScheduler } from 'offstage'
+import type { jobs as table } from './${jobs}'
+const scheduler = makeScheduler<typeof table>(
+  () => new Worker(new URL('./${jobs}', import.meta.url), { type: 'module' }),
+)
+${code}
+await scheduler.close({ mode: 'now' })
+export {}
+`
+
+/** As the frameworks declare them, as far as the README uses them. */
+const frameworks = `
+declare module 'react' {
+  export function useSyncExternalStore<Snapshot>(
+    subscribe: (onStoreChange: () => void) => () => void,
+    getSnapshot: () => Snapshot,
+    getServerSnapshot?: () => Snapshot,
+  ): Snapshot
+}
+declare module 'vue' {
+  export function shallowRef<T>(value: T): { value: T }
+  export function onScopeDispose(fn: () => void, failSilently?: boolean): void
+}
+declare module 'svelte/store' {
+  export function readable<T>(
+    value?: T,
+    start?: (set: (value: T) => void, update: (fn: (value: T) => T) => void) => void | (() => void),
+  ): { subscribe(run: (value: T) => void): () => void }
+}
+declare module 'solid-js' {
+  export function from<T>(producer: (setter: (value: T) => void) => () => void, initialValue: T): () => T
+}
+`
+
+/** What bundlers that know the worker line do with it; esbuild leaves it alone. */
+const workerLine: Plugin = {
+  name: 'worker-line',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      if (!path.startsWith(folder)) return undefined
+      const contents = readFileSync(path, 'utf8').replace(/(new URL\('\.\/[\w-]+)\.ts'/g, "$1.js'")
+      return { contents, loader: 'ts' }
+    }),
+}
+
+const run: (file: string, args: string[], options: object) => Promise<Outcome> = promisify(execFile)
+
+interface Outcome {
+  readonly code?: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** What the comments say is printed: behind each `console.log`, or on lines of their own behind the code. */
+const printedBy = (code: string) =>
+  Array.from(code.matchAll(/^(?:.*console\.log\(.*\S +)?\/\/ (.+)$/gm), ([, text]) => text).join('\n')
+
+beforeAll(async () => {
+  mkdirSync(cache, { recursive: true })
+  folder = mkdtempSync(join(cache, 'offstage-readme-'))
+  for (const block of code) writeFileSync(join(folder, block.file || `line-${block.line}.ts`), wholeOf(block))
+  writeFileSync(join(folder, 'frameworks.d.ts'), frameworks)
+  await build({
+    absWorkingDir: folder,
+    entryPoints: code.filter(({ typecheckOnly }) => !typecheckOnly).map(({ file }) => file),
+    outdir: folder,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'es2022',
+    alias: {
+      offstage: join(root, 'src/index.ts'),
+      'offstage/worker': join(root, 'src/worker.ts'),
+      'offstage/testing': join(root, 'src/testing.ts'),
+    },
+    plugins: [workerLine],
+    logLevel: 'warning',
+  })
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test('every block of code has a name or goes on from one that has, and is covered', () => {
+  expect(code.length).toBeGreaterThan(10)
+  const workers = new Set(code.filter(isWorker).map(({ file }) => file))
+  for (const { line, language, file, jobs } of code) {
+    expect(language, `the language of the block in line ${line}`).toBe('ts')
+    expect(file, `a name for the block in line ${line}`).not.toBe('')
+    if (jobs) expect(workers, `the jobs of the block in line ${line}`).toContain(jobs)
+  }
+  expect(new Set(code.map(({ file }) => file)).size).toBe(code.length)
+  // Each worker module is loaded by one of the programs.
+  for (const worker of workers) expect(programs.some((block) => wholeOf(block).includes(`./${worker}`))).toBe(true)
+  const skipped = code.flatMap(({ typecheckOnly }) => typecheckOnly ?? [])
+  for (const reason of skipped) expect(reason).toMatch(/^(React|Vue|Svelte|Solid) is not installed here$/)
+})
+
+test('all of it is right by its types', () => {
+  const program = ts.createProgram([...code.map(({ file }) => join(folder, file)), join(folder, 'frameworks.d.ts')], {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    lib: ['lib.es2022.d.ts', 'lib.esnext.disposable.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+    paths: { offstage: [join(root, 'src/index.ts')], 'offstage/*': [join(root, 'src/*.ts')] },
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    allowImportingTsExtensions: true,
+    noEmit: true,
+    skipLibCheck: true,
+  })
+  const problems = ts.getPreEmitDiagnostics(program).filter(({ file }) => file?.fileName.startsWith(folder))
+  const shown = ts.formatDiagnostics(problems, {
+    getCurrentDirectory: () => folder,
+    getCanonicalFileName: (name) => name,
+    getNewLine: () => '\n',
+  })
+  expect(shown).toBe('')
+}, 60_000)
+
+describe('runs, prints what it says, and ends by itself:', () => {
+  test.each(programs.map((block) => [`${block.file} (line ${block.line})`, block] as const))(
+    '%s',
+    async (_, block) => {
+      const script = join(folder, block.file.replace(/\.ts$/, '.js'))
+      const { stdout, stderr } = await run(process.execPath, [script], { timeout: 30_000 })
+      expect(stderr).toBe('')
+      expect(stdout.trimEnd()).toBe(printedBy(block.code.replace(/^\/\/ \S+\.ts\n/, '')))
+    },
+    40_000,
+  )
+})
+
+test('the commands are scripts of this package', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }
+  const commands = Array.from(readme.matchAll(/npm (?:run )?(test|demo:?\w*)/g), ([, name]) => name)
+  expect(new Set(commands)).toEqual(new Set(['demo', 'test', 'demo:web']))
+  for (const name of commands) expect(scripts).toHaveProperty([name as string])
+})

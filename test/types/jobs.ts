@@ -1,0 +1,112 @@
+// A worker module of every kind of handler, as a user writes it.
+import { defineJobs, type JobContext, type StandardSchema, schema } from 'offstage/worker'
+import { z } from 'zod'
+
+export interface Mail {
+  to: string
+  urgent: boolean
+}
+/** What may be left out when a mail is added, and is filled in by the schema. */
+export interface MailInput {
+  to: string
+  urgent?: boolean
+}
+declare const MailSchema: StandardSchema<MailInput, Mail>
+
+export const jobs = defineJobs({
+  double(value: number) {
+    return value * 2
+  },
+  async greet({ name }: { name: string }) {
+    return `Hello ${name}`
+  },
+  *countPrimes({ upTo }: { upTo: number }) {
+    for (let n = 2; n <= upTo; n++) yield n / upTo
+    return [upTo]
+  },
+  async *download(url: string) {
+    yield { loaded: 0, url }
+    return new Uint8Array(8)
+  },
+  /** A bare `yield` is only a safe point: it reports nothing. */
+  *bare(_: { rounds: number }) {
+    yield
+    return true
+  },
+  /** Nothing to give, nothing to get. */
+  noop() {},
+  maybe(limit?: number) {
+    return limit ?? null
+  },
+  async report(file: string, job: JobContext<{ done: number }, Uint8Array>) {
+    job.progress({ done: 0.5 })
+    await job.send(new Uint8Array(4))
+    return file.length
+  },
+  /** Reports in two ways. */
+  *both(_: string, job: JobContext<'half', string>) {
+    job.progress('half')
+    yield 1
+    return 0
+  },
+  transferred(size: number, job: JobContext) {
+    const pixels = new Uint8Array(size)
+    return job.transfer(pixels, [pixels.buffer])
+  },
+  mail: schema(MailSchema, async (mail, job) => {
+    mail satisfies Mail
+    job.log(mail.urgent)
+    return `${job.attempt}: ${mail.to}`
+  }),
+  mailWithProgress: schema(MailSchema, async (mail, job: JobContext<number, string>) => {
+    job.progress(0.5)
+    await job.send(mail.to)
+    return mail.urgent
+  }),
+  *mailSteps() {
+    yield 'sent' as const
+  },
+  mailGenerator: schema(MailSchema, function* (mail) {
+    yield mail.urgent
+    return mail.to
+  }),
+})
+
+/** With a schema as a library makes it: what goes in need not be what comes out. */
+const Order = z.object({ id: z.number(), items: z.array(z.string()).default([]) })
+
+export const orders = defineJobs({
+  order: schema(Order, async ({ id, items }) => `${id}: ${items.join()}`),
+})
+
+/** Everything that structured clone takes. */
+export interface Crossing {
+  readonly text: string
+  readonly bigint: bigint
+  readonly date: Date
+  readonly pattern: RegExp
+  readonly error: RangeError
+  readonly map: ReadonlyMap<string, Set<Date>>
+  readonly list: readonly (string | undefined)[]
+  readonly tuple: readonly [number, string]
+  readonly bytes: Uint8Array<ArrayBuffer> | ArrayBuffer | DataView
+  readonly image: ImageBitmap
+  readonly port: MessagePort
+  readonly blob: Blob
+  readonly stream: ReadableStream<Uint8Array>
+  readonly canvas: OffscreenCanvas
+  readonly anything: unknown
+  readonly optional?: { readonly deep: { readonly null: null } }
+}
+
+/** A type that contains itself is followed only so far. */
+export interface Tree {
+  readonly value: number
+  readonly children: readonly Tree[]
+}
+
+export const crossing = defineJobs({
+  all: (input: Crossing) => input,
+  tree: (tree: Tree) => tree,
+  json: (input: Record<string, unknown>) => JSON.stringify(input),
+})

@@ -1,0 +1,120 @@
+// The scheduler's own members: events, filters, queues, snapshots, options.
+import {
+  type AnyEvent,
+  type Clock,
+  type Counts,
+  createScheduler,
+  type ErrorCode,
+  type EventMap,
+  type JobEvent,
+  OffstageError,
+  type Scheduler,
+  type SchedulerSnapshot,
+  type State,
+  type Stats,
+} from 'offstage'
+import { manualClock, seededRandom } from 'offstage/testing'
+import { expectType } from './expect-type.ts'
+import type { jobs } from './jobs.ts'
+
+class PaymentError extends Error {
+  constructor(readonly code: string) {
+    super(code)
+  }
+}
+
+const clock = manualClock()
+expectType<() => number>()(seededRandom(1))
+clock satisfies Clock
+
+// The type argument may stand on the left instead, as a field of a class needs it.
+const scheduler: Scheduler<typeof jobs> = createScheduler(() => new Worker('./jobs.js'), {
+  workers: { min: 1, max: 4, idleMs: 1_000 },
+  concurrency: 4,
+  queues: { network: { concurrency: 2, rateLimit: { limit: 10, intervalMs: 1_000 } } },
+  defaults: { countPrimes: { attempts: 3, backoff: { type: 'exponential', delayMs: 100, maxMs: 1_000, jitter: 0.5 } } },
+  keep: { completed: { count: 10 }, failed: { ageMs: 1_000 } },
+  errors: [PaymentError],
+  workerOptions: { resourceLimits: { maxOldGenerationSizeMb: 64 }, execArgv: [], env: { A: 'b' } },
+  graceMs: 100,
+  startTimeoutMs: 1_000,
+  maxQueued: 10,
+  clock,
+  random: seededRandom(1),
+})
+
+// Events.
+
+const stop = scheduler.on('completed', () => {})
+expectType<() => void>()(stop)
+scheduler.on('added', (event) => {
+  expectType<'added'>()(event.type)
+  expectType<State>()(event.state)
+  expectType<number>()(event.priority)
+})
+scheduler.once('retrying', ({ attempt, runAt, error, seq, at, jobId, name, queue }) => {
+  expectType<number[]>()([attempt, runAt, seq, at])
+  expectType<string[]>()([jobId, name, queue])
+  expectType<unknown>()(error)
+})
+scheduler.on('worker:exit', ({ workerId, error }) => {
+  expectType<number>()(workerId)
+  expectType<unknown>()(error)
+})
+scheduler.on('paused', ({ queue }) => expectType<string | undefined>()(queue))
+scheduler.on('removed', ({ reason }) => expectType<'removed' | 'replaced' | 'retention'>()(reason))
+const listener = (event: EventMap['completed']): void => expectType<unknown>()(event.result)
+scheduler.off('completed', listener)
+
+for await (const event of scheduler.events({ type: ['completed', 'failed'], name: 'double' })) {
+  expectType<AnyEvent>()(event)
+  if (event.type === 'completed') expectType<unknown>()(event.result)
+  if (event.type === 'error') expectType<unknown>()(event.error)
+}
+expectType<ReadableStream<AnyEvent>>()(scheduler.events().toReadableStream())
+
+const job = await scheduler.add.double(1)
+job.on('completed', ({ result }) => expectType<unknown>()(result))
+expectType<ReadableStream<JobEvent>>()(job.events().toReadableStream())
+
+// Acting and looking.
+
+expectType<number>()(await scheduler.cancel('id', 'reason'))
+expectType<number>()(await scheduler.cancel({ state: 'queued', tag: 'nightly', queue: 'network', name: 'double' }))
+expectType<number>()(await scheduler.retry({ state: ['failed', 'cancelled'] }))
+expectType<number>()(await scheduler.remove('id'))
+expectType<boolean>()(await scheduler.setPriority('id', 3))
+expectType<boolean>()(await scheduler.promote('id'))
+expectType<Counts>()(await scheduler.counts())
+expectType<number>()((await scheduler.counts()).failed)
+expectType<Stats>()(scheduler.stats())
+expectType<number>()(scheduler.stats().latencies.run.p99)
+
+const queue = scheduler.queue('network')
+queue.setConcurrency(2)
+queue.setRateLimit({ limit: 1, intervalMs: 1_000 })
+queue.setRateLimit(undefined)
+expectType<readonly [number, number, boolean]>()([queue.size, queue.running, queue.isPaused] as const)
+
+const { subscribe, snapshot } = scheduler
+expectType<() => void>()(subscribe(() => {}))
+expectType<SchedulerSnapshot>()(snapshot())
+
+// Errors.
+
+try {
+  await job.result()
+} catch (error) {
+  if (error instanceof OffstageError) {
+    expectType<ErrorCode>()(error.code)
+    expectType<string | undefined>()(error.jobId)
+    expectType<number | undefined>()(error.attempt)
+  }
+}
+
+// Without a table every name goes, and nothing is known of it.
+const untyped = createScheduler('./jobs.js')
+expectType<unknown>()(await untyped.run.whatever?.({ any: 'thing' }))
+
+await using closed = untyped
+expectType<Promise<void>>()(closed.close({ mode: 'drain', timeoutMs: 1_000 }))
