@@ -39,6 +39,7 @@ import { copyValue, moveValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
 import { serveInline } from './shared/inline.ts'
 import { type StandardSchema, validate } from './shared/standard-schema.ts'
+import { Signals } from './signals.ts'
 import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
 
 type OptionsOf<Handler> = JobOptions<ResultOf<Handler>, ProgressOf<Handler>, ValueOf<Handler>>
@@ -130,6 +131,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   readonly #engine: Engine
   readonly #defaults = new Map<string, ResolvedDefaults>()
   readonly #defaultsByName: Readonly<Record<string, object>>
+  readonly #signals = new Signals()
   readonly #schemas: Readonly<Record<string, StandardSchema>>
 
   /** Adds a job and waits for its result: `scheduler.run.countPrimes({ upTo: 5e6 })`. */
@@ -172,6 +174,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
       peer: solo,
       reportUnheard: reportUncaught,
     })
+    this.#engine.onClose(() => this.#signals.close())
     this.run = byName((name, input, jobOptions) => this.#run({ name, input, options: jobOptions })) as never
     this.add = byName((name, input, jobOptions) => this.#add({ name, input, options: jobOptions })) as never
     // Bound, so that UI libraries can take them apart: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
@@ -280,12 +283,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const { signal } = options
     // While a schema took its time, or the store was opening.
     if (signal?.aborted) this.#engine.cancel(job, signal.reason)
-    else if (signal) {
-      const abort = () => this.#engine.isEnded || this.#engine.cancel(job, signal.reason)
-      signal.addEventListener('abort', abort)
-      stops.push(() => signal.removeEventListener('abort', abort))
-      stops.push(this.#engine.onClose(() => signal.removeEventListener('abort', abort)))
-    }
+    else if (signal) stops.push(this.#signals.follow(signal, () => this.#engine.cancel(job, signal.reason)))
     const hear = hearing(options, stops, this.#engine.bus)
     if (!hear) return
     // A job that was there already may have ended.

@@ -148,14 +148,22 @@ export class LocalEngine implements Engine {
   insertMany(requests: readonly InsertRequest[]): Inserted[] {
     this.#assertOpen()
     // First all that may refuse, then all that changes: all or none.
-    const plans = requests.map((request) => this.#plan(request))
-    this.#assertRoom(plans.filter(({ existing }) => !existing).length)
-    const byId = new Map<string, Inserted>()
+    const firstOfId = new Map<string, Plan>()
+    const plans = requests.map((request) => {
+      const plan = this.#plan(request)
+      const first = firstOfId.get(plan.id)
+      if (!first) firstOfId.set(plan.id, plan)
+      else if (first.request.name !== request.name || request.options?.ifExists === 'reject')
+        throw duplicate(plan.id, ' among those that are added with it')
+      return plan
+    })
+    this.#assertRoom([...firstOfId.values()].filter(({ existing }) => !existing).length)
+    const insertedById = new Map<string, Inserted>()
     return plans.map((plan) => {
-      const twin = byId.get(plan.id)
+      const twin = insertedById.get(plan.id)
       if (twin) return { job: twin.job, disposition: 'existing' }
       const inserted = this.#carryOut(plan)
-      byId.set(plan.id, inserted)
+      insertedById.set(plan.id, inserted)
       return inserted
     })
   }
@@ -400,7 +408,11 @@ export class LocalEngine implements Engine {
       this.bus.tell('worker:exit', { workerId, error })
     },
     onLoadFailed: (error) => {
-      for (const job of [...this.#roster.jobs]) if (job.record.state === 'queued') this.#moveFailed(job, error, false)
+      // Only those that would have started: what is paused may wait for a better day.
+      if (this.isPaused) return
+      for (const job of [...this.#roster.jobs]) {
+        if (job.record.state === 'queued' && !job.line.gate.isPaused) this.#moveFailed(job, error, false)
+      }
     },
   }
 
