@@ -56,8 +56,10 @@ export async function spawn(source: WorkerSource, options: WorkerOptions): Promi
   if (isInline(source)) return spawnInline(source)
   // A microtask first: Parcel only defines the worker's URL after the module has run.
   await undefined
-  const worker = typeof source === 'function' ? await callFactory(source, options) : fromAddress(source, options)
-  return 'on' in worker ? nodePort(worker as unknown as NodeWorker) : webPort(worker as unknown as Worker)
+  const made = typeof source === 'function' ? callFactory(source, options) : fromAddress(source, options)
+  // Not `await made`: on Deno a worker that cannot be loaded may say so within one microtask, and who does not listen
+  // yet gets an unhandled rejection.
+  return made instanceof Promise ? portTo(await made) : portTo(made)
 }
 
 /**
@@ -84,6 +86,9 @@ function fromAddress(address: string | URL, options: WorkerOptions): WorkerLike 
   return new threads.Worker(url, { ...options, workerData: { [ourThread]: true } }) as unknown as WorkerLike
 }
 
+const portTo = (worker: WorkerLike): Port =>
+  'on' in worker ? nodePort(worker as unknown as NodeWorker) : webPort(worker as unknown as Worker)
+
 function sayHello(worker: WorkerLike, lock: string): MessagePort {
   const { port1, port2 } = new MessageChannel()
   const hello: Hello = { offstage: helloVersion, port: port2, lock }
@@ -93,8 +98,15 @@ function sayHello(worker: WorkerLike, lock: string): MessagePort {
 
 function nodePort(worker: NodeWorker): Port {
   const port = portOf(sayHello(worker as unknown as WorkerLike, ''))
+  const end = new Ending()
   let cause: unknown
   let isClosing = false
+  worker.on('error', (error) => {
+    cause = error
+  })
+  worker.on('exit', (code) => {
+    if (!isClosing) end.tell(cause ?? new Error(`The thread ended with exit code ${code}.`))
+  })
   return {
     post: port.post,
     onMessage(listener) {
@@ -103,12 +115,7 @@ function nodePort(worker: NodeWorker): Port {
     },
     onClose(listener) {
       port.onClose(listener)
-      worker.on('error', (error) => {
-        cause = error
-      })
-      worker.on('exit', (code) => {
-        if (!isClosing) listener(cause ?? new Error(`The thread ended with exit code ${code}.`))
-      })
+      end.listen(listener)
     },
     async close() {
       isClosing = true
@@ -123,6 +130,22 @@ function nodePort(worker: NodeWorker): Port {
   }
 }
 
+/** Why a thread has ended, kept for a listener that comes later. */
+class Ending {
+  #cause: { readonly value: unknown } | undefined
+  #listener: ((cause: unknown) => void) | undefined
+
+  tell(value: unknown): void {
+    this.#cause = { value }
+    this.#listener?.(value)
+  }
+
+  listen(listener: (cause: unknown) => void): void {
+    this.#listener = listener
+    if (this.#cause) listener(this.#cause.value)
+  }
+}
+
 /** A module worker with top-level await loses what is posted before its handler is there, in all engines: say it again. */
 const helloAgainMs = 50
 
@@ -131,8 +154,9 @@ function webPort(worker: Worker & { ref?(): void; unref?(): void }): Port {
   const offers: MessagePort[] = []
   const watch = new AbortController()
   let chosen: MessagePort | undefined
-  let onMessage: (message: unknown[]) => void = () => {}
-  let onClose: (cause: unknown) => void = () => {}
+  const end = new Ending()
+  const early: unknown[][] = []
+  let onMessage = (message: unknown[]): void => void early.push(message)
   let helloTimer: ReturnType<typeof setTimeout> | undefined
 
   const offer = (againMs: number) => {
@@ -154,7 +178,7 @@ function webPort(worker: Worker & { ref?(): void; unref?(): void }): Port {
   const ended = (cause: unknown) => {
     if (watch.signal.aborted) return
     stop()
-    onClose(cause)
+    end.tell(cause)
   }
   const stop = () => {
     watch.abort()
@@ -182,10 +206,9 @@ function webPort(worker: Worker & { ref?(): void; unref?(): void }): Port {
     post: (message, transfer) => (chosen as MessagePort).postMessage(message, transfer ?? []),
     onMessage(listener) {
       onMessage = listener
+      for (const message of early.splice(0)) listener(message)
     },
-    onClose(listener) {
-      onClose = listener
-    },
+    onClose: (listener) => end.listen(listener),
     async close() {
       stop()
     },

@@ -12,7 +12,7 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { Costs } from '../shared/cost.ts'
-import { type Deferred, defer } from '../shared/deferred.ts'
+import { defer } from '../shared/deferred.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
@@ -64,7 +64,6 @@ export class Pool<Owner> {
   readonly #idleAlarms = new Map<Slot, Alarm>()
   readonly #costs = new Costs()
   readonly #closings = new Set<Promise<void>>()
-  readonly #whenReady = new Map<Slot, Deferred<void>>()
   #lastTicket = 0
   #lastWorkerId = 0
   #starting = 0
@@ -202,7 +201,8 @@ export class Pool<Owner> {
       port = await Promise.race([spawn().catch(refused), late.promise])
       port.hold(true)
       const slot = new Slot(++this.#lastWorkerId, port, concurrency, this.#slotListener)
-      await Promise.race([this.#untilReady(slot), late.promise])
+      this.#watch(slot)
+      await Promise.race([slot.ready.promise, late.promise])
       return slot
     } catch (error) {
       await port?.close()
@@ -212,21 +212,18 @@ export class Pool<Owner> {
     }
   }
 
-  #untilReady(slot: Slot): Promise<void> {
-    const ready = defer<void>()
-    this.#whenReady.set(slot, ready)
+  #watch(slot: Slot): void {
     slot.port.onClose((cause) => {
-      if (this.#whenReady.delete(slot)) ready.reject(loadError('it failed while it was loading', cause))
-      else this.#died(slot, cause)
+      if (slot.isReady) this.#died(slot, cause)
+      else slot.ready.reject(loadError('it failed while it was loading', cause))
     })
-    return ready.promise
   }
 
   #started(slot: Slot): void {
     this.#starting--
-    if (this.#isClosed) return this.#track(slot.port.close())
+    // It may have died in the meantime.
+    if (this.#isClosed || slot.isClosing) return this.#track(slot.port.close())
     this.#loadFailures = 0
-    slot.isReady = true
     slot.port.hold(false)
     this.#slots.push(slot)
     this.#listener.onOnline(slot.id)
@@ -311,10 +308,6 @@ export class Pool<Owner> {
   // What the threads say.
 
   readonly #slotListener: SlotListener = {
-    onReady: (slot) => {
-      this.#whenReady.get(slot)?.resolve()
-      this.#whenReady.delete(slot)
-    },
     onBegun: (run) => {
       run.isBegun = true
       if (!run.isStale) this.#listener.onBegun(run as Run<Owner>)

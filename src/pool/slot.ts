@@ -1,6 +1,7 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm } from '../schedule/timetable.ts'
 import { cloneError, readable } from '../shared/clone.ts'
+import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
@@ -9,7 +10,6 @@ import { type Resume, say, sayFields, tell, tellFields } from './protocol.ts'
 
 /** What a thread says, told to the pool. */
 export interface SlotListener {
-  onReady(slot: Slot): void
   onBegun(run: Run): void
   onDone(run: Run, runMs: number, result: unknown): void
   onFailed(run: Run, runMs: number, thrown: WireThrown, isFinal: boolean): void
@@ -37,6 +37,8 @@ export class Slot {
   readonly #listener: SlotListener
   readonly #outbox: Outbox
   #workMs = 0
+  /** Resolves when the thread has loaded its module; rejected by whoever gives up on it. */
+  readonly ready = defer<void>()
   isReady = false
   isClosing = false
   /** Completed since it started: it is no crash loop. */
@@ -132,7 +134,8 @@ export class Slot {
     const operation = batch[at]
     if (operation === say.ready) {
       if (this.#concurrency > 1) this.#outbox.add(tell.concurrency, this.#concurrency)
-      return this.#listener.onReady(this)
+      this.isReady = true
+      return this.ready.resolve()
     }
     if (operation === say.fatal) return this.#listener.onFatal(this, batch[at + 1] as WireThrown)
     const run = this.runs.get(batch[at + 1] as number)
