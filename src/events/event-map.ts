@@ -41,7 +41,7 @@ export interface JobEventMap {
 }
 
 /** What happens to the scheduler. */
-export interface SchedulerEventMap {
+interface SchedulerEventMap {
   /** Nothing is queued, running or waiting for another attempt. */
   idle: EventBase<'idle'>
   /** The scheduler was paused, or the queue that is named. */

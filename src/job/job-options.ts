@@ -53,8 +53,8 @@ export interface JobOptions<Result = unknown, Progress = unknown, Value = unknow
   readonly signal?: AbortSignal | undefined
 }
 
-export const idLengthMax = 1_024
-export const nameLengthMax = 256
+const idLengthMax = 1_024
+const nameLengthMax = 256
 const attemptsMax = 1_000_000
 const tagsMax = 64
 

@@ -20,12 +20,12 @@ export interface WorkerOptions {
 }
 
 /** What a factory answers: a Web Worker, or Node's. */
-export interface WorkerLike {
+interface WorkerLike {
   postMessage(message: unknown, transfer: never[]): void
   terminate(): unknown
 }
 
-export type WorkerFactory = () => WorkerLike | Promise<WorkerLike>
+type WorkerFactory = () => WorkerLike | Promise<WorkerLike>
 
 /** Serves jobs on this thread: what `inline(jobs)` answers. */
 export interface InlineSource {
