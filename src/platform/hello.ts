@@ -2,7 +2,7 @@
 export interface Hello {
   readonly offstage: typeof helloVersion
   readonly port: MessagePort
-  /** A Web Lock for the thread to hold as long as it lives: `self.close()` tells nobody, but frees it. */
+  /** A Web Lock for the thread to hold as long as it lives: `self.close()` tells nobody, but frees it. '' for none. */
   readonly lock: string
 }
 

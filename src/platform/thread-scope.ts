@@ -59,7 +59,7 @@ const isWebWorker = (scope: WebScope): boolean =>
 /** Resolves once this thread holds the lock, or cannot (no Web Locks on plain http or in this runtime). */
 function holdLock(name: string): Promise<void> {
   const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
-  if (!locks) return Promise.resolve()
+  if (!locks || name === '') return Promise.resolve()
   return new Promise((resolve) => {
     const forever = () => {
       resolve()

@@ -12,7 +12,7 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { Costs } from '../shared/cost.ts'
-import { defer } from '../shared/deferred.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
@@ -64,6 +64,8 @@ export class Pool<Owner> {
   readonly #idleAlarms = new Map<Slot, Alarm>()
   readonly #costs = new Costs()
   readonly #closings = new Set<Promise<void>>()
+  /** Threads that are loading: rejected, each is given up. */
+  readonly #loads = new Set<Deferred<never>>()
   #lastTicket = 0
   #lastWorkerId = 0
   #starting = 0
@@ -159,6 +161,7 @@ export class Pool<Owner> {
     this.#timetable.cancel(this.#backoff)
     for (const alarm of this.#idleAlarms.values()) this.#timetable.cancel(alarm)
     for (const slot of [...this.#slots]) this.#end(slot, undefined)
+    for (const load of this.#loads) load.reject(ended)
     while (this.#closings.size > 0) await Promise.all(this.#closings)
   }
 
@@ -192,22 +195,27 @@ export class Pool<Owner> {
   async #load(): Promise<Slot> {
     const { startTimeoutMs, spawn, concurrency } = this.#options
     const late = defer<never>()
+    this.#loads.add(late)
     const alarm = this.#timetable.after(startTimeoutMs, () => {
       this.#loadFailures = startsMax // To wait as long again would tell nothing new.
       late.reject(loadError(`it was not ready within ${startTimeoutMs} ms; does it call defineJobs()?`, undefined))
     })
+    const spawning = spawn().catch(refused)
     let port: Port | undefined
     try {
-      port = await Promise.race([spawn().catch(refused), late.promise])
+      port = await Promise.race([spawning, late.promise])
       port.hold(true)
       const slot = new Slot(++this.#lastWorkerId, port, concurrency, this.#slotListener)
       this.#watch(slot)
       await Promise.race([slot.ready.promise, late.promise])
       return slot
     } catch (error) {
-      await port?.close()
+      // A factory that takes its time may still come up with a thread that nobody waits for.
+      if (port) await port.close()
+      else void spawning.then((tooLate) => tooLate.close()).catch(() => {})
       throw error
     } finally {
+      this.#loads.delete(late)
       this.#timetable.cancel(alarm)
     }
   }

@@ -855,3 +855,12 @@ const handle = <Handle extends { snapshot(): unknown; subscribe(listener: () => 
   subscribe: job.subscribe as Handle['subscribe'],
   result: () => job.result() as ReturnType<Handle['result']>,
 })
+
+test('close does not wait for a thread that is still loading', async () => {
+  const silent = { serveInline: () => () => {} }
+  const scheduler = createScheduler(silent)
+  const result = scheduler.run.anything?.(1)
+  const refused = expect(result).rejects.toMatchObject({ code: 'SCHEDULER_CLOSED' })
+  await scheduler.close()
+  await refused
+})
