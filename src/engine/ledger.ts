@@ -11,7 +11,7 @@ export interface Step extends Change {
   readonly job: LiveJob
   readonly type: Action['type'] | 'insert' | 'remove'
   /** What else is to be done once it is safe. */
-  readonly then: (() => void) | undefined
+  readonly afterwards: (() => void) | undefined
 }
 
 export interface LedgerListener {
@@ -44,6 +44,8 @@ export class Ledger {
   #batchIsSafe: Deferred<void> | undefined
   #isScheduled = false
   #isBusy = false
+  /** Somebody wanted a flush while one was under way: what they waited for may not be written down. */
+  #isAsked = false
 
   constructor(store: Store, clock: Clock, listener: LedgerListener) {
     this.#store = store
@@ -53,11 +55,12 @@ export class Ledger {
 
   write(step: Step): void {
     this.#gathering.push(step)
-    this.schedule()
+    if (!this.#isBusy) this.schedule()
   }
 
   /** Makes sure that `beforeCommit` is called soon. */
   schedule(): void {
+    if (this.#isBusy) this.#isAsked = true
     if (this.#isScheduled || this.#isBusy) return
     this.#isScheduled = true
     queueMicrotask(() => this.#flush())
@@ -76,6 +79,7 @@ export class Ledger {
 
   #flush(): void {
     this.#isScheduled = false
+    this.#isAsked = false
     this.#isBusy = true
     this.#listener.beforeCommit()
     const steps = this.#gathering
@@ -111,7 +115,7 @@ export class Ledger {
     this.#isBusy = false
     this.#batchIsSafe?.resolve()
     this.#batchIsSafe = undefined
-    if (this.#gathering.length > 0) this.schedule()
+    if (this.#isAsked || this.#gathering.length > 0) this.schedule()
     else this.#listener.afterTell()
   }
 

@@ -251,13 +251,13 @@ export class LocalEngine implements Engine {
   }
 
   /** The one way in which a job changes. */
-  #move(job: LiveJob, action: Action, then?: () => void): void {
+  #move(job: LiveJob, action: Action, afterwards?: () => void): void {
     const before = job.record
     const after = transition(before, action, this.#clock.now())
     job.record = after
     this.#roster.recount(before, after)
     this.#place(job)
-    this.#write(job, action.type, before, after, then)
+    this.#write(job, action.type, before, after, afterwards)
   }
 
   #remove(job: LiveJob, reason: Removal): void {
@@ -271,9 +271,9 @@ export class LocalEngine implements Engine {
     type: Step['type'],
     before: JobRecord | undefined,
     after: JobRecord | undefined,
-    then?: () => void,
+    afterwards?: () => void,
   ): void {
-    this.#ledger.write({ job, type, before, after, then })
+    this.#ledger.write({ job, type, before, after, afterwards })
   }
 
   /** Puts a job where its record says it is: in its line, in the timetable, in neither. */
@@ -435,10 +435,10 @@ export class LocalEngine implements Engine {
     onRefused: (steps, error) => this.#onRefused(steps, error),
   }
 
-  #tell({ job, type, before, after, then }: Step): void {
+  #tell({ job, type, before, after, afterwards }: Step): void {
     if (after) job.told = after
     if (after && type !== 'checkpoint' && type !== 'step') this.#tellMove(job, type, after)
-    then?.()
+    afterwards?.()
     if (before) this.#herald.notify(job)
   }
 

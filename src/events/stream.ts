@@ -4,7 +4,8 @@ export interface StreamOptions<T> {
   /** How many values wait for a slow reader; beyond that the oldest is dropped and counted. */
   readonly capacity: number
   /** Told for each value that the reader took. */
-  readonly onTake?: (value: T) => void
+  // A method, so that a stream of one type is a stream of a wider one.
+  onTake?(value: T): void
   /** Told once, when the reader left or the source ended. */
   readonly onClose?: () => void
 }

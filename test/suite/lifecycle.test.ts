@@ -1,6 +1,6 @@
 // A scheduler from its first job to its last: order, pauses and limits; the events, streams and snapshots by which one
 // watches it; and how it ends.
-import { type AnyEvent, OffstageError, type Scheduler, type SchedulerOptions } from 'offstage'
+import { type AnyEvent, createScheduler, OffstageError, type Scheduler, type SchedulerOptions } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { heard, places, start, turn } from '../support/testing.ts'

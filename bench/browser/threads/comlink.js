@@ -1,0 +1,4 @@
+import { expose } from 'comlink'
+import * as handlers from './handlers.js'
+
+expose({ ...handlers })

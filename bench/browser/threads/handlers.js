@@ -1,0 +1,2 @@
+/** @template T @param {T} input */
+export const noop = (input) => input

@@ -1,0 +1,117 @@
+// `npm run bench [-- cases] [--quick] [--json file] [--dist folder] [--baseline folder]`: see README.md.
+import { spawnSync } from 'node:child_process'
+import { statSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+
+/** @import { Case, Field, Result } from './lib/case.js' */
+/** @typedef {{ cases: string[], isQuick: boolean, json: string | undefined }} Choice */
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const roundMsMax = 120_000
+const browserCase = 'browser'
+/** Above this, others are at work on the machine. */
+const calmLoadMax = 0.5
+
+/** @returns {Choice} */
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      dist: { type: 'string' },
+      baseline: { type: 'string' },
+    },
+  })
+  // npm runs scripts in the package's folder; what the user typed was meant from where they are.
+  const from = process.env.INIT_CWD ?? '.'
+  const address = (/** @type {string} */ folder) => `${pathToFileURL(resolve(from, folder)).href}/`
+  if (values.dist) process.env.OFFSTAGE_BENCH_DIST = address(values.dist)
+  if (values.baseline) process.env.OFFSTAGE_BENCH_BASELINE = address(values.baseline)
+  return { cases: positionals, isQuick: values.quick, json: values.json && resolve(from, values.json) }
+}
+
+/** The peers are installed here when they are missing, or not those of the lock file. */
+function install() {
+  const changedAt = (/** @type {string} */ file) =>
+    statSync(new URL(file, import.meta.url), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (changedAt('node_modules/.package-lock.json') >= changedAt('package-lock.json')) return
+  console.log('Installing the peers in bench/')
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--prefix', here], { stdio: 'inherit' })
+  if (status !== 0) throw new Error('`npm ci --prefix bench` failed.')
+}
+
+/** @param {readonly Case[]} cases @param {readonly string[]} chosen */
+function choose(cases, chosen) {
+  const names = [...cases.map(({ name }) => name), browserCase]
+  const unknown = chosen.find((name) => !names.includes(name))
+  if (unknown) throw new Error(`There is no case \`${unknown}\`. The cases: ${names.join(', ')}.`)
+  return chosen.length === 0 ? cases : cases.filter(({ name }) => chosen.includes(name))
+}
+
+/**
+ * @param {Case} benchCase
+ * @param {Field} field
+ * @param {boolean} isQuick
+ * @param {(result: Result) => void} report
+ */
+async function playCase(benchCase, field, isQuick, report) {
+  const { runCase } = await import('./lib/run-case.js')
+  const { collectGarbage } = await import('./lib/memory.js')
+  const settle = async () => {
+    collectGarbage()
+    await sleep(1)
+  }
+  const { name, number, title, shows, measures } = benchCase
+  for (const variant of benchCase.variants(isQuick)) {
+    const rounds = variant.rounds ?? (isQuick ? 2 : benchCase.rounds)
+    const contestants = benchCase.contestants(field, variant)
+    const rows = await runCase(benchCase, variant, contestants, { rounds, roundMsMax, settle })
+    report({ case: name, number, title, shows, variant: variant.label, where: 'node', measures, rows })
+  }
+}
+
+async function main() {
+  const { cases: chosen, isQuick, json } = readArguments()
+  install()
+  const { nodeCases } = await import('./cases/index.js')
+  const { nodeField } = await import('./pools/index.js')
+  const { load, machine, peerVersions, revision } = await import('./lib/machine.js')
+  const { printResult } = await import('./lib/table.js')
+
+  const cases = choose(await nodeCases(), chosen)
+  const about = { ...machine(), revision: revision(), isQuick, at: new Date().toISOString(), loadBefore: load() }
+  console.log(
+    `offstage ${about.revision} on ${about.cpu}, ${about.cores} cores, ${about.memoryGb} GB, Node ${about.node}`,
+  )
+  if (about.loadBefore > calmLoadMax)
+    console.log(
+      `!!! The machine is not quiet (load ${about.loadBefore.toFixed(1)}): trust ratios only, and those little.`,
+    )
+
+  /** @type {Result[]} */
+  const results = []
+  const report = (/** @type {Result} */ result) => {
+    results.push(result)
+    printResult(result)
+  }
+  const field = await nodeField()
+  for (const benchCase of cases) await playCase(benchCase, field, isQuick, report)
+  if (chosen.length === 0 || chosen.includes(browserCase)) {
+    const { playInBrowsers } = await import('./browser/play.js')
+    await playInBrowsers(isQuick, report)
+  }
+  if (json) writeFileSync(json, `${JSON.stringify({ format: 1, about, peers: peerVersions(), results }, null, 1)}\n`)
+  // A peer that fails is in the tables; it is no fault of ours.
+  const hasFailed = results.some(({ rows }) => rows.some((row) => row.failed && row.contestant.startsWith('offstage')))
+  // Not all pools let go of the process when they are closed.
+  process.exit(hasFailed ? 1 : 0)
+}
+
+await main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})

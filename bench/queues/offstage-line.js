@@ -1,0 +1,48 @@
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+/** @import { QueueMaker } from './queue.js' */
+
+const source = fileURLToPath(new URL('../../src/queue/line.ts', import.meta.url))
+
+/** The line is no part of the public API: it is built from the sources for this. @returns {Promise<any>} */
+async function loadLine() {
+  const { outputFiles } = await build({
+    entryPoints: [source],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    write: false,
+  })
+  const code = Buffer.from(outputFiles[0]?.contents ?? []).toString('base64')
+  return (await import(`data:text/javascript;base64,${code}`)).Line
+}
+
+/** @type {Promise<any> | undefined} */
+let loading
+
+/** What waits and in what order, without the scheduler around it. @type {QueueMaker} */
+export const offstageLine = {
+  name: "offstage's line alone",
+  async make() {
+    loading ??= loadLine()
+    const Line = await loading
+    const line = new Line('default', {}, () => {})
+    let seq = 0
+    const add = (/** @type {number} */ count, /** @type {() => number} */ priority) => {
+      for (let added = 0; added < count; added++)
+        line.join({ heapIndex: -1, record: { priority: priority(), dueAt: 1, seq: ++seq } })
+    }
+    return {
+      fill: add,
+      heldBytes: () => Number.NaN, // Its items are not the scheduler's.
+      add,
+      take(count) {
+        const begin = performance.now()
+        for (let taken = 0; taken < count; taken++) line.quit(line.head)
+        return performance.now() - begin
+      },
+      close() {},
+    }
+  },
+}
