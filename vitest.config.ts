@@ -39,6 +39,9 @@ export default defineConfig({
   test: {
     // Real threads and three browsers share two cores in CI; a wait that is wrong never ends anyway.
     testTimeout: 20_000,
+    // Several machines' worth of browsers and runtimes share two cores in CI. A test that needs a second try is named in
+    // the output; elsewhere there is none.
+    retry: process.env.CI ? 2 : 0,
     globalSetup: './test/support/build-workers.ts',
     reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
     projects: [

@@ -463,8 +463,7 @@ describe('when a thread dies', () => {
 
   test('jobs that only waited on it are not harmed', async () => {
     const scheduler = start('threads', 'unruly', { graceMs: 20 })
-    // Known to be tiny, so that many are sent ahead of time.
-    for (let n = 0; n < 20; n++) await scheduler.run.tinyUnless(false)
+    await untilSentAhead(scheduler)
     const interrupted: unknown[] = []
     scheduler.on('interrupted', (event) => interrupted.push(event))
     const begun = heard(scheduler, 'progress')
@@ -541,3 +540,13 @@ describe('when a thread dies', () => {
     expect(await scheduler.run.double(1)).toBe(2)
   })
 })
+
+/** Runs tiny jobs until they are known to be tiny, so that many are sent ahead of time; a loaded machine takes longer. */
+async function untilSentAhead(scheduler: ReturnType<typeof start<'unruly'>>): Promise<void> {
+  let isAhead = false
+  const stop = scheduler.on('started', () => {
+    isAhead ||= scheduler.snapshot().counts.running > 1
+  })
+  while (!isAhead) await Promise.all(Array.from({ length: 50 }, () => scheduler.run.tinyUnless(false)))
+  stop()
+}
