@@ -149,7 +149,12 @@ class Ending {
 /** A module worker with top-level await loses what is posted before its handler is there, in all engines: say it again. */
 const helloAgainMs = 50
 
-function webPort(worker: Worker & { ref?(): void; unref?(): void }): Port {
+interface RefCounted {
+  ref?(): void
+  unref?(): void
+}
+
+function webPort(worker: Worker): Port {
   const lock = `offstage-thread-${Math.random().toString(36).slice(2)}-${Date.now().toString(36)}`
   const offers: MessagePort[] = []
   const watch = new AbortController()
@@ -212,7 +217,13 @@ function webPort(worker: Worker & { ref?(): void; unref?(): void }): Port {
     async close() {
       stop()
     },
-    hold: (isHeld) => (isHeld ? worker.ref?.() : worker.unref?.()),
+    hold(isHeld) {
+      // Bun counts both; browsers neither.
+      for (const each of [worker, chosen] as (RefCounted | undefined)[]) {
+        if (isHeld) each?.ref?.()
+        else each?.unref?.()
+      }
+    },
   }
 }
 
