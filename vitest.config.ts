@@ -1,5 +1,6 @@
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import type { Reporter } from 'vitest/node'
 import { browserNames, browserPath, isInstalled } from './test/support/browsers.mjs'
 import { webkitgtk } from './test/support/webkitgtk-provider.ts'
 
@@ -25,6 +26,14 @@ const providers = {
 
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
 
+/** Vitest's own reporter passes over a test that failed and then passed. */
+const nameSecondTries: Reporter = {
+  onTestCaseResult(testCase) {
+    if (testCase.diagnostic()?.flaky)
+      console.log(`!!! NOT AT THE FIRST TRY: ${testCase.project.name}: ${testCase.fullName}`)
+  },
+}
+
 export default defineConfig({
   // `offstage` and its subpaths are the sources; one table says so to the editor, tsc, Vitest and the fixture build.
   resolve: { tsconfigPaths: true },
@@ -43,7 +52,11 @@ export default defineConfig({
     // the output; elsewhere there is none.
     retry: process.env.CI ? 2 : 0,
     globalSetup: './test/support/build-workers.ts',
-    reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
+    reporters: [
+      'default',
+      nameSecondTries,
+      ...(reportFile ? [['json', { outputFile: reportFile }] as const] : []),
+    ] as never,
     projects: [
       ...['unit', 'suite', 'node'].map((name) => ({
         extends: true as const,
