@@ -18,7 +18,7 @@ import { Timetable } from '../schedule/timetable.ts'
 import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
 import type { OffstageError } from '../shared/errors.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoreHost } from '../store/store.ts'
 import { Dashboard } from './dashboard.ts'
 import type {
   CloseMode,
@@ -112,8 +112,15 @@ export class LocalEngine implements Engine {
   // Opening.
 
   #open(): void {
-    const leading = this.#options.peer.lead()
-    const records = leading === undefined ? this.#options.store.open() : leading.then(() => this.#options.store.open())
+    const { store, peer, clock, pool } = this.#options
+    const host: StoreHost = {
+      clock,
+      errors: pool.errors,
+      report: (error) => this.bus.tell('store:error', { error }),
+      stopped: (error) => this.bus.tell('store:error', { error }),
+    }
+    const leading = peer.lead()
+    const records = leading === undefined ? store.open(host) : leading.then(() => store.open(host))
     if (!(records instanceof Promise)) return this.#restore(records)
     this.opening = records.then((stored) => {
       this.opening = undefined

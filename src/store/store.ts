@@ -1,9 +1,23 @@
 import type { JobRecord } from '../job/record.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { ErrorClass } from '../shared/error-wire.ts'
+import type { OffstageError } from '../shared/errors.ts'
 
 /** A record before and after a move: no `before` is a new job, no `after` one that is gone. */
 export interface Change {
   readonly before: JobRecord | undefined
   readonly after: JobRecord | undefined
+}
+
+/** The scheduler, as its store sees it. */
+export interface StoreHost {
+  readonly clock: Clock
+  /** The user's own error classes: what was thrown of them comes back as an instance. */
+  readonly errors: readonly ErrorClass[]
+  /** Trouble of which no call is waiting to hear; told as `store:error`. */
+  report(error: OffstageError): void
+  /** The store will never take anything again. The scheduler ends with this error. */
+  stopped(error: OffstageError): void
 }
 
 /**
@@ -13,9 +27,17 @@ export interface Change {
  * A method that has nothing to wait for may answer without a promise; what follows then happens at once.
  */
 export interface Store {
-  /** Answers every record that was committed, in no particular order. */
-  open(): Promise<readonly JobRecord[]> | readonly JobRecord[]
-  /** Atomic: all or nothing. Done means durable. Called again only after it is done. */
+  /** Whether what it holds outlives the scheduler. Then nothing of a job may exist in one thread alone. */
+  readonly isDurable: boolean
+  /** Takes possession, and answers every record that was committed, in no particular order. */
+  open(host: StoreHost): Promise<readonly JobRecord[]> | readonly JobRecord[]
+  /** Throws `DATA_CLONE`, naming the place in `what`, for a value that it could not keep. */
+  check(value: unknown, what: string): void
+  /**
+   * Atomic: all or nothing. Done means durable. Called again only after it is done. Once it was refused none of it may
+   * ever appear, and another call may try again.
+   */
   commit(changes: readonly Change[]): Promise<void> | void
+  /** Lets go of everything: another may open. */
   close(): Promise<void> | void
 }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { Ledger, type Step } from '../../src/engine/ledger.ts'
 import { defer } from '../../src/shared/deferred.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
+import { memoryStore } from '../../src/store/memory-store.ts'
 
 const step = (type: Step['type'] = 'start') =>
   ({ type, job: {}, before: undefined, after: undefined, afterwards: undefined }) as unknown as Step
@@ -11,7 +12,7 @@ const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 const setUp = (commit: () => Promise<void> | void) => {
   const log: string[] = []
   const clock = manualClock(0)
-  const ledger: Ledger = new Ledger({ open: () => [], commit, close: () => {} }, clock, {
+  const ledger: Ledger = new Ledger({ ...memoryStore(), commit }, clock, {
     beforeCommit: () => log.push('turn'),
     tell: ({ type }) => log.push(`told ${type}`),
     afterTell: () => log.push('quiet'),

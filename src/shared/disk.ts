@@ -1,0 +1,44 @@
+/**
+ * The file system, as far as a journal needs one. Each call rejects with the platform's own error, `code` and all
+ * (`ENOSPC`, `EIO`, `EACCES`, …). Calls are carried out in the order in which they were made.
+ */
+export interface Disk {
+  /** With all folders above it. */
+  makeFolder(path: string): Promise<void>
+  /** Names in a folder. */
+  list(path: string): Promise<string[]>
+  stat(path: string): Promise<FileStat | undefined>
+  /** `read`: what must be there; `write`: for reading and writing, made when missing; `create`: the same, and empty. */
+  open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile>
+  rename(from: string, to: string): Promise<void>
+  /** Nothing happens when it is not there. */
+  remove(path: string): Promise<void>
+  /** Makes names durable: what was made, renamed or removed in this folder. */
+  syncFolder(path: string): Promise<void>
+  /**
+   * Becomes the only owner of a folder, among all processes and threads, until the answer is called or the process dies
+   * in whatever way. Answers nothing when somebody else is.
+   */
+  own(folder: string): Promise<(() => Promise<void>) | undefined>
+  /** Lets go of whatever it needs itself. */
+  close(): Promise<void>
+}
+
+export interface FileStat {
+  readonly kind: 'file' | 'folder' | 'other'
+  readonly size: number
+  /** The same as long as it is the same file. */
+  readonly identity: string
+}
+
+export interface DiskFile {
+  /** Answers how many bytes were read into `into`, 0 at the end. */
+  read(into: Uint8Array, offset: number): Promise<number>
+  /** Answers how many bytes went out, which may be fewer than there are. `bytes` may be taken over. */
+  write(bytes: Uint8Array, offset: number): Promise<number>
+  /** Resolves when what was written is durable. */
+  sync(): Promise<void>
+  truncate(size: number): Promise<void>
+  stat(): Promise<FileStat>
+  close(): Promise<void>
+}

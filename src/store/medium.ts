@@ -1,0 +1,46 @@
+/** What became of a write that failed. */
+export type MediumFailure =
+  /** No room. None of it is left, and there may be room later. */
+  | 'full'
+  /** Nobody knows what is there now. What is written next must be a new generation. */
+  | 'broken'
+  /** Somebody else owns the place. Nothing may be written, ever again. */
+  | 'lost'
+
+export class MediumError extends Error {
+  readonly failure: MediumFailure
+
+  constructor(failure: MediumFailure, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.failure = failure
+  }
+}
+
+/** A generation that nobody sees before it is published. */
+export interface Draft {
+  /** Not durable, and not to be seen. */
+  append(frame: Uint8Array): Promise<void>
+  /** Takes the place of the generation before, durably and at once. From now on `Medium.append` goes behind it. */
+  publish(): Promise<void>
+  discard(): Promise<void>
+}
+
+/**
+ * Where a journal's frames are kept, one behind the other: a file, or a database with a record for each. It knows nothing
+ * of what they mean. Only one call at a time is under way, but for those of a draft.
+ */
+export interface Medium {
+  /** For messages: `'/var/jobs/journal'`. */
+  readonly place: string
+  /**
+   * Takes possession (`STORE_LOCKED` when somebody else has it), then hands over all that is there, in order. Frames
+   * may be cut anywhere between two pieces. A piece belongs to the listener only until it answers.
+   */
+  open(onPiece: (piece: Uint8Array) => void): Promise<void>
+  /** Sets aside what is there from `offset` on, and goes on writing at `offset`. Durable. */
+  cut(offset: number): Promise<void>
+  /** Durable when it resolves. Rejects with a `MediumError`. The frame may be taken over: nobody else uses it again. */
+  append(frame: Uint8Array): Promise<void>
+  draft(): Promise<Draft>
+  close(): Promise<void>
+}
