@@ -1,7 +1,7 @@
 import type { JobSnapshot } from './engine/audience.ts'
-import type { Disposition, Engine } from './engine/engine.ts'
+import type { Disposition, Engine, Verb } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
-import { cancelled, closedError } from './engine/reasons.ts'
+import { closedError } from './engine/reasons.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
@@ -57,12 +57,13 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
 
   /** What can be seen now. Frozen; a new object only when something changed. */
   snapshot(): JobSnapshot<Progress> {
+    this.#engine.attend(this.#job)
     return this.#job.snapshot() as JobSnapshot<Progress>
   }
 
   /** Calls back when `snapshot()` answers something new. */
   subscribe(listener: () => void): () => void {
-    return this.#job.attend().observe(listener)
+    return this.#engine.attend(this.#job).observe(listener)
   }
 
   /**
@@ -99,45 +100,45 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     else if (this.#engine.isEnded) stream.end()
     else
       stops.push(
-        this.#job.attend().watch(push),
+        this.#engine.attend(this.#job).watch(push),
         this.#engine.onClose(() => stream.end()),
       )
     return stream
   }
 
   on<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#job.attend().listen(type, listener as (event: JobEvent) => void, false)
+    return this.#engine.attend(this.#job).listen(type, listener as (event: JobEvent) => void, false)
   }
 
   once<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#job.attend().listen(type, listener as (event: JobEvent) => void, true)
+    return this.#engine.attend(this.#job).listen(type, listener as (event: JobEvent) => void, true)
   }
 
   off<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): void {
-    this.#job.attend().unlisten(type, listener as (event: JobEvent) => void)
+    this.#engine.attend(this.#job).unlisten(type, listener as (event: JobEvent) => void)
   }
 
   /** Ends the job, wherever it is in its life. Answers whether there was something to end. */
   cancel(reason?: unknown): Promise<boolean> {
-    return this.#act(() => this.#engine.cancel(this.#job, cancelled(this.#job.record, reason)))
+    return this.#act('cancel', reason)
   }
 
   /** Runs a failed or cancelled job again, with all its attempts. */
   retry(): Promise<boolean> {
-    return this.#act(() => this.#engine.retry(this.#job))
+    return this.#act('retry')
   }
 
-  setPriority(priority: number): Promise<boolean> {
-    return this.#act(() => {
-      checkArgument('priority', finiteCheck, priority)
-      return this.#engine.setPriority(this.#job, priority)
-    })
+  async setPriority(priority: number): Promise<boolean> {
+    checkArgument('priority', finiteCheck, priority)
+    return this.#act('setPriority', priority)
   }
 
-  async #act(act: () => boolean): Promise<boolean> {
+  async #act(verb: Verb, argument?: unknown): Promise<boolean> {
     if (this.#engine.isEnded) throw closedError()
-    const hasMoved = act()
+    const moving = this.#engine.act(verb, this.#job, argument)
+    // Not `await moving` when it is no promise: the store may have refused it a microtask later.
+    const moved = moving instanceof Promise ? await moving : moving
     await this.#engine.whenSafe()
-    return hasMoved
+    return moved > 0
   }
 }

@@ -9,10 +9,11 @@ import type {
   QueueControl,
   SchedulerSnapshot,
   Stats,
+  Verb,
 } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
 import { LocalEngine } from './engine/local-engine.ts'
-import { cancelled, closedError } from './engine/reasons.ts'
+import { closedError } from './engine/reasons.ts'
 import type { EventBus } from './events/event-bus.ts'
 import { type AnyEvent, type EventMap, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
@@ -189,8 +190,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
     check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
     const requests = await this.#prepareMany(jobs as readonly Request[])
     await this.#engine.opening
-    const inserted = this.#engine.insertMany(requests)
-    for (const [index, { job }] of inserted.entries()) this.#attach(job, requests[index]?.options)
+    const inserting = this.#engine.insertMany(requests)
+    const inserted = inserting instanceof Promise ? await inserting : inserting
     await this.#engine.whenSafe()
     return inserted.map((each) => this.#handle(each)) as AnyJobOf<Table>[]
   }
@@ -217,14 +218,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
   #insert(request: Request): Inserted | Promise<Inserted> {
     const prepared = this.#prepare(request)
     const { opening } = this.#engine
-    if (!(prepared instanceof Promise) && !opening) return this.#insertPrepared(prepared)
-    return Promise.all([prepared, opening]).then(([ready]) => this.#insertPrepared(ready))
-  }
-
-  #insertPrepared(request: InsertRequest): Inserted {
-    const inserted = this.#engine.insert(request)
-    this.#attach(inserted.job, request.options)
-    return inserted
+    if (!(prepared instanceof Promise) && !opening) return this.#engine.insert(prepared)
+    return Promise.all([prepared, opening]).then(([ready]) => this.#engine.insert(ready))
   }
 
   #handle({ job, disposition }: Inserted): Job {
@@ -246,6 +241,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
       options,
       defaults: this.#defaultsOf(name),
       transfer: transferred?.transfer,
+      attach: options && hasCompany(options) ? (job) => this.#attach(job, options) : undefined,
     }
     const schema = Object.hasOwn(this.#schemas, name) ? this.#schemas[name] : undefined
     if (!schema) return prepared
@@ -277,19 +273,23 @@ export class Scheduler<Table extends JobTable = JobTable> {
   }
 
   /** Callbacks and signals belong to this page or process: they hang on the job in memory. */
-  #attach(job: LiveJob, options: JobOptions | undefined): void {
-    if (!options) return
+  #attach(job: LiveJob, options: JobOptions): void {
     const stops: (() => void)[] = []
     const { signal } = options
     // While a schema took its time, or the store was opening.
-    if (signal?.aborted) this.#engine.cancel(job, signal.reason)
-    else if (signal) stops.push(this.#signals.follow(signal, () => this.#engine.cancel(job, signal.reason)))
+    if (signal?.aborted) this.#abort(job, signal)
+    else if (signal) stops.push(this.#signals.follow(signal, () => this.#abort(job, signal)))
     const hear = hearing(options, stops, this.#engine.bus)
-    if (!hear) return
     // A job that was there already may have ended.
     if (job.told && isTerminal(job.told.state))
       queueMicrotask(() => this.#engine.bus.call(hear, this.#engine.lastEvent(job) as JobEvent))
-    else stops.push(job.attend().watch(hear))
+    else stops.push(this.#engine.attend(job).watch(hear))
+  }
+
+  #abort(job: LiveJob, signal: AbortSignal): void {
+    const aborting = this.#engine.act('abort', job, signal.reason)
+    // The job's own promise tells whoever waits; here nobody does.
+    if (aborting instanceof Promise) aborting.catch(() => {})
   }
 
   // Looking things up.
@@ -298,7 +298,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     await this.#open()
     check.checkArgument('id', idCheck, id)
     await this.#engine.whenSafe()
-    const job = this.#engine.get(id)
+    const job = await this.#engine.get(id)
     return job && (this.#handle({ job, disposition: 'existing' }) as JobOf<Table, Name>)
   }
 
@@ -307,7 +307,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
     await this.#open()
     check.checkOptions(options, findChecks)
     await this.#engine.whenSafe()
-    return this.#engine.find(options).map((job) => this.#handle({ job, disposition: 'existing' })) as AnyJobOf<Table>[]
+    const found = await this.#engine.find(options)
+    return found.map((job) => this.#handle({ job, disposition: 'existing' })) as AnyJobOf<Table>[]
   }
 
   async counts(): Promise<Counts> {
@@ -320,45 +321,39 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   /** Ends jobs, wherever they are in their life. Their promises reject with `JOB_CANCELLED`, whose `cause` is `reason`. */
   cancel(idOrFilter: string | JobFilter, reason?: unknown): Promise<number> {
-    return this.#act(idOrFilter, (job) => this.#engine.cancel(job, cancelled(job.record, reason)))
+    return this.#act('cancel', idOrFilter, reason)
   }
 
   /** Runs failed and cancelled jobs again, with all their attempts. */
   retry(idOrFilter: string | JobFilter): Promise<number> {
-    return this.#act(idOrFilter, (job) => this.#engine.retry(job))
+    return this.#act('retry', idOrFilter)
   }
 
   /** Takes the records away; a job that has not ended is cancelled first. */
   remove(idOrFilter: string | JobFilter): Promise<number> {
-    return this.#act(idOrFilter, (job) => this.#engine.remove(job))
+    return this.#act('remove', idOrFilter)
   }
 
   /** Moves a job in its line. Answers whether there was such a job to move. */
   async setPriority(id: string, priority: number): Promise<boolean> {
     check.checkArgument('priority', finiteCheck, priority)
-    return (await this.#act(id, (job) => this.#engine.setPriority(job, priority))) > 0
+    return (await this.#act('setPriority', id, priority)) > 0
   }
 
   /** Lets a scheduled job start now. Answers whether there was such a job. */
   async promote(id: string): Promise<boolean> {
-    return (await this.#act(id, (job) => this.#engine.promote(job))) > 0
+    return (await this.#act('promote', id)) > 0
   }
 
-  async #act(idOrFilter: string | JobFilter, act: (job: LiveJob) => boolean): Promise<number> {
+  async #act(verb: Verb, idOrFilter: string | JobFilter, argument?: unknown): Promise<number> {
     await this.#open()
-    const moved = this.#meant(idOrFilter).filter(act).length
+    if (typeof idOrFilter === 'string') check.checkArgument('id', idCheck, idOrFilter)
+    else check.checkOptions(idOrFilter ?? null, filterChecks)
+    const moving = this.#engine.act(verb, idOrFilter, argument)
+    // Not `await moving` when it is no promise: the store may have refused it a microtask later.
+    const moved = moving instanceof Promise ? await moving : moving
     await this.#engine.whenSafe()
     return moved
-  }
-
-  #meant(idOrFilter: string | JobFilter): LiveJob[] {
-    if (typeof idOrFilter !== 'string') {
-      check.checkOptions(idOrFilter ?? null, filterChecks)
-      return this.#engine.find({ ...idOrFilter, limit: Number.POSITIVE_INFINITY })
-    }
-    check.checkArgument('id', idCheck, idOrFilter)
-    const job = this.#engine.get(idOrFilter)
-    return job ? [job] : []
   }
 
   async #open(): Promise<void> {
@@ -506,15 +501,15 @@ function byName(call: ByName): object {
   })
 }
 
-/** What tells a job's callbacks of its events; nothing when it has none. `stops` are run when the job has ended. */
-function hearing(
-  options: JobOptions,
-  stops: readonly (() => void)[],
-  bus: EventBus,
-): ((event: JobEvent) => void) | undefined {
-  const callbacks: JobCallbacks = options
-  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled, signal } = callbacks as JobOptions
-  if (!(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)) return undefined
+/** Whether anything of the caller's is to be hung on the job: callbacks, a signal. */
+function hasCompany(options: JobOptions): boolean {
+  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled, signal } = options
+  return Boolean(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)
+}
+
+/** What tells a job's callbacks of its events. `stops` are run when the job has ended. */
+function hearing(callbacks: JobCallbacks, stops: readonly (() => void)[], bus: EventBus): (event: JobEvent) => void {
+  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled } = callbacks
   const settled = (error: unknown, result: unknown) => {
     for (const stop of stops) stop()
     if (onSettled) bus.call(onSettled, error, result)

@@ -5,6 +5,7 @@ import type { JobOptions, ResolvedDefaults } from '../job/job-options.ts'
 import type { State } from '../job/record.ts'
 import type { RateLimit } from '../queue/gate.ts'
 import type { LineOptions } from '../queue/line.ts'
+import type { Audience } from './audience.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Percentiles } from './meter.ts'
 
@@ -15,6 +16,8 @@ export interface InsertRequest {
   readonly options: JobOptions | undefined
   readonly defaults: ResolvedDefaults
   readonly transfer: Transferable[] | undefined
+  /** Called with the job once it is known, before anything is told of it: callbacks and signals are hung on it here. */
+  readonly attach: ((job: LiveJob) => void) | undefined
 }
 
 export type Disposition = 'created' | 'existing' | 'replaced'
@@ -38,6 +41,12 @@ export interface FindOptions extends JobFilter {
   /** Goes on behind this job. */
   readonly after?: string | undefined
 }
+
+/**
+ * What can be done to jobs that are there. `abort` cancels for a signal's sake: the promises reject with its reason
+ * itself, where `cancel` wraps its reason in `JOB_CANCELLED`.
+ */
+export type Verb = 'cancel' | 'abort' | 'retry' | 'remove' | 'setPriority' | 'promote'
 
 export type CloseMode = 'drain' | 'finish' | 'now'
 export type Counts = Readonly<Record<State, number>>
@@ -77,6 +86,9 @@ export interface QueueControl {
 /**
  * The verbs of a job's life over a store. The facade checks and copies what comes in and hands out handles; everything
  * that decides is behind this interface.
+ *
+ * An engine that has the jobs itself answers within the call, and what it answers is safe, and may be told, once
+ * `whenSafe` resolves. One that has to ask another tab answers with a promise, when that tab has said that it is safe.
  */
 export interface Engine {
   readonly bus: EventBus
@@ -87,24 +99,21 @@ export interface Engine {
   /** `close` is done: nothing is left to ask. */
   readonly isEnded: boolean
   readonly isPaused: boolean
-  /** What it answers is safe, and may be told, once `whenSafe` resolves. */
-  insert(request: InsertRequest): Inserted
+  insert(request: InsertRequest): Inserted | Promise<Inserted>
   /** In one commit: all or none. */
-  insertMany(requests: readonly InsertRequest[]): Inserted[]
+  insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]>
   whenSafe(): Promise<void>
-  get(id: string): LiveJob | undefined
-  find(options: FindOptions): LiveJob[]
-  counts(): Counts
+  get(id: string): LiveJob | undefined | Promise<LiveJob | undefined>
+  find(options: FindOptions): LiveJob[] | Promise<LiveJob[]>
+  counts(): Counts | Promise<Counts>
+  /** Somebody looks on at a job from now on. */
+  attend(job: LiveJob): Audience
   result(job: LiveJob): Promise<unknown>
   values(job: LiveJob): EventStream<unknown>
   /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
   lastEvent(job: LiveJob): JobEvent | undefined
-  /** Each answers whether the job could be moved so. */
-  cancel(job: LiveJob, error: unknown): boolean
-  retry(job: LiveJob): boolean
-  remove(job: LiveJob): boolean
-  setPriority(job: LiveJob, priority: number): boolean
-  promote(job: LiveJob): boolean
+  /** Answers how many of the jobs that are meant could be moved so. `argument` is the reason, or the priority. */
+  act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number>
   queue(name: string): QueueControl
   pause(): void
   resume(): void

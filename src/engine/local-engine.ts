@@ -19,6 +19,7 @@ import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { Store, StoreHost } from '../store/store.ts'
+import type { Audience } from './audience.ts'
 import { Dashboard } from './dashboard.ts'
 import type {
   CloseMode,
@@ -28,9 +29,11 @@ import type {
   FindOptions,
   Inserted,
   InsertRequest,
+  JobFilter,
   QueueControl,
   SchedulerSnapshot,
   Stats,
+  Verb,
 } from './engine.ts'
 import { Herald } from './herald.ts'
 import { Ledger, type LedgerListener, type Step } from './ledger.ts'
@@ -168,7 +171,10 @@ export class LocalEngine implements Engine {
     const insertedById = new Map<string, Inserted>()
     return plans.map((plan) => {
       const twin = insertedById.get(plan.id)
-      if (twin) return { job: twin.job, disposition: 'existing' }
+      if (twin) {
+        plan.request.attach?.(twin.job)
+        return { job: twin.job, disposition: 'existing' }
+      }
       const inserted = this.#carryOut(plan)
       insertedById.set(plan.id, inserted)
       return inserted
@@ -192,9 +198,10 @@ export class LocalEngine implements Engine {
   }
 
   #carryOut({ request, id, existing, replaced }: Plan): Inserted {
-    if (existing) return { job: existing, disposition: 'existing' }
     if (replaced) this.#replace(replaced)
-    return { job: this.#insert(request, id), disposition: replaced ? 'replaced' : 'created' }
+    const job = existing ?? this.#insert(request, id)
+    request.attach?.(job)
+    return { job, disposition: existing ? 'existing' : replaced ? 'replaced' : 'created' }
   }
 
   #insert({ name, input, options, defaults, transfer }: InsertRequest, id: string): LiveJob {
@@ -217,44 +224,56 @@ export class LocalEngine implements Engine {
     this.#remove(job, 'replaced')
   }
 
-  cancel(job: LiveJob, error: unknown): boolean {
-    if (!this.#has(job) || !isLegal(job.record.state, 'cancel')) return false
+  act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number {
+    if (this.isEnded) throw closedError()
+    if (verb === 'retry') this.#assertOpen()
+    return this.#meant(target).filter((job) => this.#actOn(job, verb, argument)).length
+  }
+
+  #meant(target: LiveJob | string | JobFilter): LiveJob[] {
+    if (target instanceof LiveJob) return this.#roster.has(target) ? [target] : []
+    if (typeof target !== 'string') return this.#roster.find({ ...target, limit: Number.POSITIVE_INFINITY })
+    const job = this.#roster.get(target)
+    return job ? [job] : []
+  }
+
+  #actOn(job: LiveJob, verb: Verb, argument: unknown): boolean {
+    switch (verb) {
+      case 'cancel':
+        return this.#cancel(job, cancelled(job.record, argument))
+      case 'abort':
+        return this.#cancel(job, argument)
+      case 'retry':
+        return this.#retry(job)
+      case 'remove':
+        this.#cancel(job, cancelled(job.record, 'it was removed'))
+        this.#remove(job, 'removed')
+        return true
+      case 'setPriority':
+        return this.#moveIfLegal(job, { type: 'prioritize', priority: argument as number })
+      case 'promote':
+        return this.#moveIfLegal(job, { type: 'due' })
+    }
+  }
+
+  #cancel(job: LiveJob, error: unknown): boolean {
     const { run } = job
-    this.#move(job, { type: 'cancel', error })
+    if (!this.#moveIfLegal(job, { type: 'cancel', error })) return false
     if (run && !run.isStale) this.#abort(run, error)
     return true
   }
 
-  retry(job: LiveJob): boolean {
-    this.#assertOpen()
-    if (!this.#has(job) || !isLegal(job.record.state, 'retry')) return false
+  #retry(job: LiveJob): boolean {
+    if (!isLegal(job.record.state, 'retry')) return false
     this.#retention.drop(job)
     this.#move(job, { type: 'retry' })
     return true
   }
 
-  remove(job: LiveJob): boolean {
-    if (!this.#has(job)) return false
-    this.cancel(job, cancelled(job.record, 'it was removed'))
-    this.#remove(job, 'removed')
+  #moveIfLegal(job: LiveJob, action: Action): boolean {
+    if (!isLegal(job.record.state, action.type)) return false
+    this.#move(job, action)
     return true
-  }
-
-  setPriority(job: LiveJob, priority: number): boolean {
-    if (!this.#has(job) || !isLegal(job.record.state, 'prioritize')) return false
-    this.#move(job, { type: 'prioritize', priority })
-    return true
-  }
-
-  promote(job: LiveJob): boolean {
-    if (!this.#has(job) || !isLegal(job.record.state, 'due')) return false
-    this.#move(job, { type: 'due' })
-    return true
-  }
-
-  #has(job: LiveJob): boolean {
-    if (this.isEnded) throw closedError()
-    return this.#roster.has(job)
   }
 
   /** The one way in which a job changes. */
@@ -509,6 +528,10 @@ export class LocalEngine implements Engine {
 
   counts(): Counts {
     return { ...this.#roster.counts }
+  }
+
+  attend(job: LiveJob): Audience {
+    return job.attend()
   }
 
   result(job: LiveJob): Promise<unknown> {
