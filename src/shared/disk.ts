@@ -16,12 +16,19 @@ export interface Disk {
   /** Makes names durable: what was made, renamed or removed in this folder. */
   syncFolder(path: string): Promise<void>
   /**
-   * Becomes the only owner of a folder, among all processes and threads, until the answer is called or the process dies
-   * in whatever way. Answers nothing when somebody else is.
+   * Becomes the only owner of a folder, among all processes and threads, until the function that it answers is called or
+   * the process dies in whatever way. Answers who is the owner, as far as that can be learnt, when somebody else is.
    */
-  own(folder: string): Promise<(() => Promise<void>) | undefined>
+  own(folder: string): Promise<(() => Promise<void>) | FolderOwner>
   /** Lets go of whatever it needs itself. */
   close(): Promise<void>
+}
+
+/** Known when it answers: it may be busy, stopped, or somebody else's program. */
+export interface FolderOwner {
+  readonly pid: number | undefined
+  /** In wall time. */
+  readonly since: number | undefined
 }
 
 export interface FileStat {
@@ -34,7 +41,7 @@ export interface FileStat {
 export interface DiskFile {
   /** Answers how many bytes were read into `into`, 0 at the end. */
   read(into: Uint8Array, offset: number): Promise<number>
-  /** Answers how many bytes went out, which may be fewer than there are. `bytes` may be taken over. */
+  /** Answers how many bytes went out, which may be fewer than there are. `bytes` are copied within the call. */
   write(bytes: Uint8Array, offset: number): Promise<number>
   /** Resolves when what was written is durable. */
   sync(): Promise<void>

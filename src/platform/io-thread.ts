@@ -1,0 +1,141 @@
+/**
+ * What the thread of a `nodeDisk` runs. A string, because we ship no worker file of our own, and a string that nobody
+ * transforms: the text of a function would depend on what bundlers, minifiers and coverage tools made of it.
+ *
+ * It is sent batches of calls, `[id, name, ...args][]`, carries them out in order, and answers each batch with
+ * `[id, value, error?][]`. Calls that have to wait (`own`) are answered on their own, later.
+ */
+export const ioThread = /* js */ `
+'use strict'
+const { parentPort } = process.getBuiltinModule('node:worker_threads')
+const fs = process.getBuiltinModule('node:fs')
+const isWindows = process.platform === 'win32'
+// What a platform does not have (Windows: neither) is left out.
+const { O_RDONLY, O_RDWR, O_CREAT, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = fs.constants
+const flags = { read: O_RDONLY, write: O_RDWR | O_CREAT, create: O_RDWR | O_CREAT }
+
+parentPort.on('message', (batch) => {
+  const replies = []
+  const transfer = []
+  for (const [id, name, ...args] of batch) {
+    try {
+      const value = calls[name](...args)
+      if (value instanceof Promise) answerLater(id, value)
+      else replies.push([id, value])
+      if (value instanceof ArrayBuffer) transfer.push(value)
+    } catch (error) {
+      replies.push([id, undefined, wire(error)])
+    }
+  }
+  if (replies.length > 0) parentPort.postMessage(replies, transfer)
+})
+
+function answerLater(id, promise) {
+  promise.then(
+    (value) => parentPort.postMessage([[id, value]]),
+    (error) => parentPort.postMessage([[id, undefined, wire(error)]]),
+  )
+}
+
+/** Clones of errors lose their own fields. */
+function wire({ message, code, errno, syscall, path, dest }) {
+  return { message, code, errno, syscall, path, dest }
+}
+
+const calls = {
+  makeFolder(path) {
+    fs.mkdirSync(path, { recursive: true })
+  },
+
+  list: (path) => fs.readdirSync(path),
+
+  stat: (path) => statOf(lookAt(path)),
+
+  open(path, mode) {
+    // Before it is opened: opening a device can do things, and a pipe without O_NONBLOCK waits for its other end.
+    const before = lookAt(path)
+    if (before) assertFile(before, path)
+    // A link is not followed: it would be replaced by the first rename, and what it leads to lies in a folder that
+    // we do not own. 0o600: what jobs are given is nobody else's business.
+    const fd = fs.openSync(path, flags[mode] | O_NONBLOCK | O_NOFOLLOW, 0o600)
+    try {
+      assertFile(fs.fstatSync(fd), path)
+      // Not by O_TRUNC: only now do we know what it is.
+      if (mode === 'create') fs.ftruncateSync(fd, 0)
+    } catch (error) {
+      fs.closeSync(fd)
+      throw error
+    }
+    return fd
+  },
+
+  rename: (from, to) => fs.renameSync(from, to),
+
+  remove(path) {
+    ignoring(['ENOENT'], () => fs.unlinkSync(path))
+  },
+
+  syncFolder,
+
+  read(fd, length, offset) {
+    const bytes = new Uint8Array(length)
+    const count = fs.readSync(fd, bytes, 0, length, offset)
+    return count === length ? bytes.buffer : bytes.buffer.slice(0, count)
+  },
+
+  write: (fd, bytes, offset) => fs.writeSync(fd, bytes, 0, bytes.length, offset),
+  // Not fsync: a new size is written too, as far as it is needed to read the bytes back; times are not.
+  sync: (fd) => fs.fdatasyncSync(fd),
+  truncate: (fd, size) => fs.ftruncateSync(fd, size),
+  statFile: (fd) => statOf(fs.fstatSync(fd, { bigint: true })),
+  closeFile: (fd) => fs.closeSync(fd),
+  idle() {},
+}
+
+/** A link to a folder is that folder; any other link is itself. */
+function lookAt(path) {
+  const options = { bigint: true, throwIfNoEntry: false }
+  const found = fs.lstatSync(path, options)
+  if (!found?.isSymbolicLink()) return found
+  const behind = fs.statSync(path, options)
+  return behind?.isDirectory() ? behind : found
+}
+
+function statOf(found) {
+  if (!found) return undefined
+  const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other'
+  return { kind, size: Number(found.size), identity: found.dev + ':' + found.ino }
+}
+
+function assertFile(found, path) {
+  if (found.isFile()) return
+  if (found.isDirectory()) throw failure('EISDIR', 'illegal operation on a directory', 'open', path)
+  if (found.isSymbolicLink()) throw failure('ELOOP', 'symbolic links are not followed', 'open', path)
+  throw failure('EFTYPE', 'inappropriate file type or format', 'open', path)
+}
+
+function failure(code, what, syscall, path) {
+  const message = code + ': ' + what + ', ' + syscall + " '" + path + "'"
+  return Object.assign(new Error(message), { code, syscall, path })
+}
+
+/** Windows cannot open folders, some file systems cannot sync them; there a rename is durable on its own or never. */
+function syncFolder(path) {
+  ignoring(isWindows ? ['EISDIR', 'EPERM', 'EACCES'] : [], () => {
+    const fd = fs.openSync(path, O_RDONLY)
+    try {
+      ignoring(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM'], () => fs.fsyncSync(fd))
+    } finally {
+      fs.closeSync(fd)
+    }
+  })
+}
+
+function ignoring(codes, act) {
+  try {
+    act()
+  } catch (error) {
+    if (!codes.includes(error.code)) throw error
+  }
+}
+`
