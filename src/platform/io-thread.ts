@@ -89,7 +89,6 @@ const calls = {
   truncate: (fd, size) => fs.ftruncateSync(fd, size),
   statFile: (fd) => statOf(fs.fstatSync(fd, { bigint: true })),
   closeFile: (fd) => fs.closeSync(fd),
-  idle() {},
 }
 
 /** A link to a folder is that folder; any other link is itself. */

@@ -1,4 +1,5 @@
-import type { Disk, DiskFile, FileStat } from '../shared/disk.ts'
+import type { Disk, DiskFile, FileStat, FolderOwner } from '../shared/disk.ts'
+import { folderOwner } from './folder-owner.ts'
 import { nodeModule } from './host.ts'
 import { ioThread } from './io-thread.ts'
 
@@ -36,8 +37,20 @@ export function nodeDisk(): Disk {
     rename: (from, to) => thread.call('rename', [from, to]),
     remove: (path) => thread.call('remove', [path]),
     syncFolder: (path) => thread.call('syncFolder', [path]),
-    own: (folder) => thread.call('own', [folder]),
+    own: (folder) => own(thread, folder),
     close: () => thread.close(),
+  }
+}
+
+async function own(thread: IoThread, folder: string): Promise<(() => Promise<void>) | FolderOwner> {
+  type Answer = { readonly held: number } | { readonly owner: FolderOwner }
+  const answer = await thread.call<Answer>('own', [folder])
+  if ('owner' in answer) return answer.owner
+  let released: Promise<void> | undefined
+  return () => {
+    // With the thread goes all that it holds.
+    released ??= thread.hasEnded ? thread.close() : thread.call('release', [answer.held])
+    return released
   }
 }
 
@@ -89,6 +102,10 @@ class IoThread {
     })
   }
 
+  get hasEnded(): boolean {
+    return this.#end !== undefined
+  }
+
   /** After what was called before. Files that are still open are closed with the thread. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
@@ -96,10 +113,11 @@ class IoThread {
   }
 
   async #close(): Promise<void> {
-    const idle = this.#batch.length > 0 || this.#waiting.size > 0 ? this.call('idle', []) : undefined
+    const isStarted = this.#worker !== undefined || this.#batch.length > 0
+    const released = isStarted ? this.call('releaseAll', []) : undefined
     this.#end ??= new Error('The disk is closed.')
     // It rejects if the thread dies, which is what we are here for.
-    await idle?.catch(() => {})
+    await released?.catch(() => {})
     await this.#worker?.terminate()
   }
 
@@ -122,7 +140,13 @@ class IoThread {
     const threads = nodeModule<Threads>('worker_threads')
     if (!threads) throw new Error('There are no files on this platform: it has none of the modules of Node.')
     // The thread of a library: it loads none of what the application preloads into its own threads.
-    const worker = new threads.Worker(ioThread, { eval: true, name: 'offstage disk', env: {}, execArgv: [] })
+    const worker = new threads.Worker(ioThread + folderOwner, {
+      eval: true,
+      name: 'offstage disk',
+      env: {},
+      execArgv: [],
+      workerData: { thread: threads.threadId },
+    })
     worker.on('message', (replies: readonly Reply[]) => this.#settle(replies))
     worker.on('messageerror', (error) => this.#died(error))
     worker.on('error', (error) => this.#died(error))
