@@ -1,0 +1,403 @@
+/**
+ * One committed batch as bytes. Format version 1, written for ever.
+ *
+ * A batch is a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update
+ * say which fields differ from those before (an insert: from `blank`), and then their values, in the order of
+ * `JobRecord`. Within a batch a sequence number, a time, a name, a queue or a type's rules is said once in full; what
+ * follows refers to it. Between batches there are no such ties.
+ */
+import { type JobRecord, type Rules, type State, states } from '../job/record.ts'
+import type { ErrorClass } from '../shared/error-wire.ts'
+import { ByteReader, ByteWriter } from './bytes.ts'
+import type { Change } from './store.ts'
+import { readValue, writeThrown, writeValue } from './value-codec.ts'
+
+const operations = { insert: 1, update: 2, remove: 3 } as const
+
+/**
+ * A bit for each field, what changes most in the lowest: a mask below 2⁷ is one byte, below 2¹⁴ two. `seq` names the job
+ * and so has none. A bit never gets a new meaning; new fields get new ones, at the end.
+ */
+const bits = {
+  state: 1 << 0,
+  attempt: 1 << 1,
+  startedAt: 1 << 2,
+  finishedAt: 1 << 3,
+  result: 1 << 4,
+  error: 1 << 5,
+  steps: 1 << 6,
+  failures: 1 << 7,
+  runAt: 1 << 8,
+  checkpoint: 1 << 9,
+  priority: 1 << 10,
+  expiresAt: 1 << 11,
+  interruptions: 1 << 12,
+  dueAt: 1 << 13,
+  id: 1 << 14,
+  name: 1 << 15,
+  queue: 1 << 16,
+  rules: 1 << 17,
+  input: 1 << 18,
+  addedAt: 1 << 19,
+} as const
+
+const bitsEnd = 1 << 20
+
+/** What an insert does not say is so. Part of the format: no value here may ever change. */
+const blank: JobRecord = {
+  id: '',
+  name: '',
+  queue: '',
+  rules: { attempts: 1, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] },
+  input: undefined,
+  state: 'queued',
+  priority: 0,
+  dueAt: 0,
+  seq: 0,
+  attempt: 0,
+  failures: 0,
+  interruptions: 0,
+  addedAt: 0,
+  runAt: undefined,
+  expiresAt: undefined,
+  startedAt: undefined,
+  finishedAt: undefined,
+  result: undefined,
+  error: undefined,
+  checkpoint: undefined,
+  steps: undefined,
+}
+
+/** Before the first; even numbers from 2 on are whole milliseconds later than the last time, odd ones earlier. */
+const times = { none: 0, double: 1, first: 2 } as const
+/** A difference of two times is not stored as one beyond this, so that twice as much and 2 is a varint. */
+const timeStepMax = 2 ** 51
+
+const stepsKinds = { none: 0, whole: 1, more: 2 } as const
+
+/** A record, and how many bytes it takes in a snapshot, roughly: its insert and its updates so far. */
+export interface Entry {
+  record: JobRecord
+  bytes: number
+}
+
+/** By `seq`. */
+export type Entries = Map<number, Entry>
+
+/**
+ * Gathers changes into one batch. Values were checked before; should one be refused after all, `add` throws and the batch
+ * is not to be used any more.
+ */
+export class BatchWriter {
+  readonly #out = new ByteWriter()
+  readonly #reserve: number
+  readonly #texts = new Map<string, number>()
+  readonly #rules = new Map<Rules, number>()
+  #lastSeq = 0
+  #lastTime = 0
+
+  /** `reserve` bytes are left free at the front. */
+  constructor(reserve: number) {
+    this.#reserve = reserve
+    this.#out.raw(new Uint8Array(reserve))
+  }
+
+  get isEmpty(): boolean {
+    return this.bytes === 0
+  }
+
+  get bytes(): number {
+    return this.#out.length - this.#reserve
+  }
+
+  /** Answers how many bytes it took. */
+  add({ before, after }: Change): number {
+    const start = this.#out.length
+    if (after) this.#write(before ?? blank, after, before ? operations.update : operations.insert)
+    else if (before) this.#begin(operations.remove, before.seq)
+    return this.#out.length - start
+  }
+
+  /** In a buffer of its own. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#out.toBytes()
+  }
+
+  #begin(operation: number, seq: number): void {
+    this.#out.u8(operation)
+    this.#out.signed(seq - this.#lastSeq)
+    this.#lastSeq = seq
+  }
+
+  #write(before: JobRecord, after: JobRecord, operation: number): void {
+    const out = this.#out
+    const mask = differences(before, after)
+    this.#begin(operation, after.seq)
+    out.varint(mask)
+    if (mask & bits.id) out.string(after.id)
+    if (mask & bits.name) this.#text(after.name)
+    if (mask & bits.queue) this.#text(after.queue)
+    if (mask & bits.rules) this.#rulesOf(after.rules)
+    if (mask & bits.input) writeValue(out, after.input, 'input')
+    if (mask & bits.state) out.u8(states.indexOf(after.state))
+    if (mask & bits.priority) writeValue(out, after.priority, 'priority')
+    if (mask & bits.dueAt) this.#time(after.dueAt)
+    if (mask & bits.attempt) out.varint(after.attempt)
+    if (mask & bits.failures) out.varint(after.failures)
+    if (mask & bits.interruptions) out.varint(after.interruptions)
+    if (mask & bits.addedAt) this.#time(after.addedAt)
+    if (mask & bits.runAt) this.#time(after.runAt)
+    if (mask & bits.expiresAt) this.#time(after.expiresAt)
+    if (mask & bits.startedAt) this.#time(after.startedAt)
+    if (mask & bits.finishedAt) this.#time(after.finishedAt)
+    if (mask & bits.result) writeValue(out, after.result, 'result')
+    if (mask & bits.error) writeThrown(out, after.error)
+    if (mask & bits.checkpoint) writeValue(out, after.checkpoint, 'checkpoint')
+    if (mask & bits.steps) this.#steps(before.steps, after.steps)
+  }
+
+  /** Its number in the batch; behind a number that is new, what it stands for. */
+  #text(text: string): void {
+    const number = this.#texts.get(text) ?? this.#texts.size
+    this.#out.varint(number)
+    if (number < this.#texts.size) return
+    this.#texts.set(text, number)
+    this.#out.string(text)
+  }
+
+  #rulesOf(rules: Rules): void {
+    const number = this.#rules.get(rules) ?? this.#rules.size
+    this.#out.varint(number)
+    if (number < this.#rules.size) return
+    this.#rules.set(rules, number)
+    const { attempts, backoff, timeoutMs, keepMs, tags } = rules
+    writeValue(this.#out, [attempts, backoff, timeoutMs, keepMs, tags], 'rules')
+  }
+
+  #time(time: number | undefined): void {
+    const out = this.#out
+    if (time === undefined) return out.varint(times.none)
+    const step = time - this.#lastTime
+    if (!Number.isSafeInteger(time) || Object.is(time, -0) || Math.abs(step) >= timeStepMax) {
+      out.varint(times.double)
+      return out.f64(time)
+    }
+    out.varint(times.first + (step < 0 ? -step * 2 - 1 : step * 2))
+    this.#lastTime = time
+  }
+
+  /** Steps are mostly added one by one: only what is new is written, or a thousand of them would take a million. */
+  #steps(before: JobRecord['steps'], after: JobRecord['steps']): void {
+    const out = this.#out
+    const isMore = before !== undefined && after !== undefined && beginsWith(after, before)
+    out.u8(!after ? stepsKinds.none : isMore ? stepsKinds.more : stepsKinds.whole)
+    if (!after) return
+    const added = isMore ? [...after].filter(([key, value]) => !has(before, key, value)) : [...after]
+    out.varint(added.length)
+    for (const [key, value] of added) {
+      out.string(key)
+      writeValue(out, value, 'step')
+    }
+  }
+}
+
+function differences(before: JobRecord, after: JobRecord): number {
+  let mask = 0
+  if (!Object.is(before.id, after.id)) mask |= bits.id
+  if (!Object.is(before.name, after.name)) mask |= bits.name
+  if (!Object.is(before.queue, after.queue)) mask |= bits.queue
+  if (!Object.is(before.rules, after.rules)) mask |= bits.rules
+  if (!Object.is(before.input, after.input)) mask |= bits.input
+  if (!Object.is(before.state, after.state)) mask |= bits.state
+  if (!Object.is(before.priority, after.priority)) mask |= bits.priority
+  if (!Object.is(before.dueAt, after.dueAt)) mask |= bits.dueAt
+  if (!Object.is(before.attempt, after.attempt)) mask |= bits.attempt
+  if (!Object.is(before.failures, after.failures)) mask |= bits.failures
+  if (!Object.is(before.interruptions, after.interruptions)) mask |= bits.interruptions
+  if (!Object.is(before.addedAt, after.addedAt)) mask |= bits.addedAt
+  if (!Object.is(before.runAt, after.runAt)) mask |= bits.runAt
+  if (!Object.is(before.expiresAt, after.expiresAt)) mask |= bits.expiresAt
+  if (!Object.is(before.startedAt, after.startedAt)) mask |= bits.startedAt
+  if (!Object.is(before.finishedAt, after.finishedAt)) mask |= bits.finishedAt
+  if (!Object.is(before.result, after.result)) mask |= bits.result
+  if (!Object.is(before.error, after.error)) mask |= bits.error
+  if (!Object.is(before.checkpoint, after.checkpoint)) mask |= bits.checkpoint
+  if (!Object.is(before.steps, after.steps)) mask |= bits.steps
+  return mask
+}
+
+const has = (steps: ReadonlyMap<string, unknown>, key: string, value: unknown): boolean =>
+  Object.is(steps.get(key), value) && steps.has(key)
+
+/** Whether the keys of `start` are the first keys of `steps`, so that setting the others leads from one to the other. */
+function beginsWith(steps: ReadonlyMap<string, unknown>, start: ReadonlyMap<string, unknown>): boolean {
+  const keys = steps.keys()
+  for (const key of start.keys()) if (keys.next().value !== key) return false
+  return true
+}
+
+/** Rules and names that jobs of different batches have in common are kept once; so many are looked out for. */
+const sharedMax = 1_000
+
+/** Carries out batches, the oldest first. */
+export class Replayer {
+  readonly #errors: readonly ErrorClass[]
+  readonly #sharedTexts = new Map<string, string>()
+  /** By their bytes. */
+  readonly #sharedRules = new Map<string, Rules>()
+  #from = new ByteReader(new Uint8Array(0))
+  #texts: string[] = []
+  #rules: Rules[] = []
+  #lastSeq = 0
+  #lastTime = 0
+
+  constructor(errors: readonly ErrorClass[]) {
+    this.#errors = errors
+  }
+
+  /**
+   * Throws when the bytes make no sense, or a change does not fit what is there. `entries` are worth nothing then: a part
+   * of the batch may be in them.
+   */
+  replay(payload: Uint8Array, entries: Entries): void {
+    const from = new ByteReader(payload)
+    this.#from = from
+    this.#texts = []
+    this.#rules = []
+    this.#lastSeq = 0
+    this.#lastTime = 0
+    while (!from.isAtEnd) this.#change(entries)
+  }
+
+  #change(entries: Entries): void {
+    const from = this.#from
+    const start = from.position
+    const operation = from.u8()
+    if (operation < operations.insert || operation > operations.remove) throw newer(`operation ${operation}`)
+    const seq = this.#lastSeq + from.signed()
+    this.#lastSeq = seq
+    const entry = entries.get(seq)
+    if (operation === operations.insert) {
+      if (entry || !Number.isSafeInteger(seq) || seq < 0) throw new Error(`there cannot be another job ${seq}`)
+      const record = this.#record(blank, seq)
+      entries.set(seq, { record, bytes: from.position - start })
+      return
+    }
+    if (!entry) throw new Error(`a change of job ${seq}, which is not there`)
+    if (operation === operations.remove) {
+      entries.delete(seq)
+      return
+    }
+    entry.record = this.#record(entry.record, seq)
+    entry.bytes += from.position - start
+  }
+
+  #record(before: JobRecord, seq: number): JobRecord {
+    const from = this.#from
+    const mask = from.varint()
+    if (mask >= bitsEnd) throw newer('field')
+    return {
+      id: mask & bits.id ? from.string() : before.id,
+      name: mask & bits.name ? this.#text() : before.name,
+      queue: mask & bits.queue ? this.#text() : before.queue,
+      rules: mask & bits.rules ? this.#rulesOf() : before.rules,
+      input: mask & bits.input ? this.#value() : before.input,
+      state: mask & bits.state ? this.#state() : before.state,
+      priority: mask & bits.priority ? numberFrom(this.#value()) : before.priority,
+      dueAt: mask & bits.dueAt ? numberFrom(this.#time()) : before.dueAt,
+      seq,
+      attempt: mask & bits.attempt ? from.varint() : before.attempt,
+      failures: mask & bits.failures ? from.varint() : before.failures,
+      interruptions: mask & bits.interruptions ? from.varint() : before.interruptions,
+      addedAt: mask & bits.addedAt ? numberFrom(this.#time()) : before.addedAt,
+      runAt: mask & bits.runAt ? this.#time() : before.runAt,
+      expiresAt: mask & bits.expiresAt ? this.#time() : before.expiresAt,
+      startedAt: mask & bits.startedAt ? this.#time() : before.startedAt,
+      finishedAt: mask & bits.finishedAt ? this.#time() : before.finishedAt,
+      result: mask & bits.result ? this.#value() : before.result,
+      error: mask & bits.error ? this.#value() : before.error,
+      checkpoint: mask & bits.checkpoint ? this.#value() : before.checkpoint,
+      steps: mask & bits.steps ? this.#steps(before.steps) : before.steps,
+    }
+  }
+
+  #value(): unknown {
+    return readValue(this.#from, this.#errors)
+  }
+
+  #text(): string {
+    const number = this.#from.varint()
+    if (number === this.#texts.length) {
+      const text = this.#from.string()
+      this.#texts.push(share(this.#sharedTexts, text, () => text))
+    }
+    return known(this.#texts[number])
+  }
+
+  #rulesOf(): Rules {
+    const number = this.#from.varint()
+    if (number === this.#rules.length) {
+      const start = this.#from.position
+      const list = this.#value()
+      this.#rules.push(share(this.#sharedRules, this.#from.textSince(start), () => rulesFrom(list)))
+    }
+    return known(this.#rules[number])
+  }
+
+  #state(): State {
+    const number = this.#from.u8()
+    const state = states[number]
+    if (!state) throw newer(`state ${number}`)
+    return state
+  }
+
+  #time(): number | undefined {
+    const code = this.#from.varint()
+    if (code === times.none) return undefined
+    if (code === times.double) return this.#from.f64()
+    const step = code - times.first
+    this.#lastTime += step % 2 === 0 ? step / 2 : -(step + 1) / 2
+    return this.#lastTime
+  }
+
+  /** Nobody else has the record before, so its map becomes the next one's: copies would make it slow. */
+  #steps(before: JobRecord['steps']): JobRecord['steps'] {
+    const from = this.#from
+    const kind = from.u8()
+    if (kind === stepsKinds.none) return undefined
+    if (kind > stepsKinds.more) throw newer('list of steps')
+    const steps = kind === stepsKinds.more ? (before as Map<string, unknown> | undefined) : new Map<string, unknown>()
+    if (!steps) throw new Error('more steps of a job that has none')
+    for (let left = from.varint(); left > 0; left--) steps.set(from.string(), this.#value())
+    return steps
+  }
+}
+
+/** The value that is shared by all with the same key. */
+function share<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
+  const found = values.get(key)
+  if (found !== undefined) return found
+  const value = make()
+  if (values.size === sharedMax) values.clear()
+  values.set(key, value)
+  return value
+}
+
+function rulesFrom(list: unknown): Rules {
+  if (!Array.isArray(list) || list.length !== 5) throw newer('kind of rules')
+  const [attempts, backoff, timeoutMs, keepMs, tags] = list
+  if (!Array.isArray(tags)) throw new Error('the rules make no sense')
+  return { attempts: numberFrom(attempts), backoff, timeoutMs, keepMs, tags }
+}
+
+function numberFrom(value: unknown): number {
+  if (typeof value !== 'number') throw new Error('a number is missing')
+  return value
+}
+
+function known<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('a reference leads nowhere')
+  return value
+}
+
+const newer = (what: string): Error => new Error(`there is a ${what} that only a newer version of offstage knows`)

@@ -1,0 +1,604 @@
+/**
+ * Values as bytes: whatever structured clone keeps and can be had without waiting. Format version 1, written for ever.
+ *
+ * A value is a tag and what the tag needs; small whole numbers are in the tag itself. Objects are numbered as they are
+ * met, the outer before the inner, and one that is met again is a reference to its number.
+ *
+ * What cannot be kept is refused. The worst that could happen is that data disappears without a word, so an object of
+ * which nothing would be left is refused as well, although structured clone makes `{}` of it.
+ */
+import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { show } from '../shared/show.ts'
+import type { ByteReader, ByteWriter } from './bytes.ts'
+
+/** Numbers are never given a new meaning; new kinds get new ones, below 0x80. */
+const tags = {
+  undefined: 0,
+  null: 1,
+  true: 2,
+  false: 3,
+  positive: 4,
+  negative: 5,
+  double: 6,
+  bigint: 7,
+  string: 8,
+  reference: 9,
+  object: 10,
+  array: 11,
+  sparse: 12,
+  map: 13,
+  set: 14,
+  date: 15,
+  regExp: 16,
+  boxed: 17,
+  buffer: 18,
+  resizable: 19,
+  view: 20,
+  error: 21,
+} as const
+
+/** From here on a tag is a number from 0 to 127. */
+const smallNumber = 0x80
+
+const thrownTags = { value: 0, seen: 1, error: 2, hasCause: 4, hasErrors: 8 } as const
+
+/** The number in the list is what is stored: new ones go at the end. */
+const views = [
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+  'DataView',
+  'Float16Array',
+]
+
+/** What has more inside than its properties, and is kept. Views and plain objects aside. */
+const builtIns = [Map, Set, Date, RegExp, ArrayBuffer, Error, Number, String, Boolean, BigInt] as const
+const builtInNames: ReadonlySet<string> = new Set(builtIns.map(({ name }) => name))
+
+/** What is written on one thread must be readable on any other, and on some the stack holds a few thousand levels. */
+const depthMax = 1_000
+/** The containers of most values are so few that looking through them is faster than a Map. */
+const lookedThroughMax = 16
+/** An array with holes that is longer says much about its length, and little about the memory that it needs. */
+const sparseLengthMax = 10_000
+/** An error is stored as copies of what hangs on it. These hold errors again, and round in a circle without end. */
+const errorDepthMax = 3
+const innerErrorsMax = 100
+
+/** Throws `DATA_CLONE` for what cannot be kept, naming its place in `what`, and has written nothing then. */
+export function writeValue(out: ByteWriter, value: unknown, what: string): void {
+  const start = out.length
+  try {
+    new ValueWriter(out).write(value)
+  } catch (cause) {
+    out.truncate(start)
+    throw storeError(cause, what)
+  }
+}
+
+/** What was thrown must never keep a job from being stored: where it cannot be kept, a few words say what it was. */
+export function writeThrown(out: ByteWriter, thrown: unknown): void {
+  try {
+    writeValue(out, thrown, 'error')
+  } catch {
+    writeValue(out, show(thrown), 'error')
+  }
+}
+
+/** Throws a plain Error for bytes that make no sense. `errors` are the user's own classes of errors. */
+export const readValue = (from: ByteReader, errors: readonly ErrorClass[]): unknown =>
+  new ValueReader(from, errors).read()
+
+/** Something cannot be kept. Each container on the way out adds its step to the path. */
+class Refusal extends Error {
+  /** The innermost first. */
+  readonly path: string[] = []
+}
+
+const within = (cause: unknown, step: string): Refusal => {
+  const refusal = cause instanceof Refusal ? cause : new Refusal('cannot be read', { cause })
+  refusal.path.push(step)
+  return refusal
+}
+
+const shownStepsMax = 12
+
+function storeError(thrown: unknown, what: string): OffstageError {
+  const { path, message, cause } = thrown instanceof Refusal ? thrown : within(thrown, '')
+  const steps = path.reverse()
+  const place = `${what}${steps.slice(0, shownStepsMax).join('')}${steps.length > shownStepsMax ? '…' : ''}`
+  return new OffstageError(
+    'DATA_CLONE',
+    `The ${what} cannot be stored: \`${place}\` ${message}.`,
+    cause === undefined ? {} : { cause },
+  )
+}
+
+const stepToIndex = (index: number): string => `[${index}]`
+const stepTo = (key: string): string => (/^[\w$]+$/.test(key) ? `.${key}` : `[${show(key)}]`)
+
+const isA = (name: string): string => `is ${/^[AEIO]/i.test(name) ? 'an' : 'a'} ${name}`
+
+class ValueWriter {
+  readonly #out: ByteWriter
+  /** The containers so far. Most values have one, and then no list is made. */
+  #first: object | undefined
+  #others: object[] | undefined
+  #numbers: Map<object, number> | undefined
+  #depth = 0
+  #errorDepth = 0
+  #innerErrors = 0
+
+  constructor(out: ByteWriter) {
+    this.#out = out
+  }
+
+  write(value: unknown): void {
+    const out = this.#out
+    switch (typeof value) {
+      case 'string':
+        out.u8(tags.string)
+        return out.string(value)
+      case 'number':
+        return this.#number(value)
+      case 'object':
+        return value === null ? out.u8(tags.null) : this.#object(value)
+      case 'boolean':
+        return out.u8(value ? tags.true : tags.false)
+      case 'undefined':
+        return out.u8(tags.undefined)
+      case 'bigint':
+        out.u8(tags.bigint)
+        return out.string(value.toString(16))
+      default:
+        throw new Refusal(isA(typeof value))
+    }
+  }
+
+  #number(value: number): void {
+    const out = this.#out
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
+      out.u8(tags.double)
+      out.f64(value)
+    } else if (value >= smallNumber) {
+      out.u8(tags.positive)
+      out.varint(value)
+    } else if (value >= 0) {
+      out.u8(smallNumber + value)
+    } else {
+      out.u8(tags.negative)
+      out.varint(-value)
+    }
+  }
+
+  #object(value: object): void {
+    const number = this.#numberOf(value)
+    if (number !== undefined) {
+      this.#out.u8(tags.reference)
+      return this.#out.varint(number)
+    }
+    if (++this.#depth > depthMax) throw new Refusal(`is nested more than ${depthMax} levels deep`)
+    if (Array.isArray(value)) this.#array(value)
+    else if (isPlain(value)) this.#plain(value)
+    else this.#special(value)
+    this.#depth--
+  }
+
+  /** The number of a container that was met before. Others get theirs. */
+  #numberOf(container: object): number | undefined {
+    if (this.#first === container) return 0
+    if (this.#first === undefined) {
+      this.#first = container
+      return undefined
+    }
+    this.#others ??= []
+    const others = this.#others
+    if (others.length < lookedThroughMax) {
+      const index = others.indexOf(container)
+      if (index !== -1) return index + 1
+    } else {
+      this.#numbers ??= new Map(others.map((other, index) => [other, index + 1]))
+      const number = this.#numbers.get(container)
+      if (number !== undefined) return number
+      this.#numbers.set(container, others.length + 1)
+    }
+    others.push(container)
+    return undefined
+  }
+
+  #plain(value: object): void {
+    this.#out.u8(tags.object)
+    this.#properties(value)
+  }
+
+  #properties(value: object): void {
+    const out = this.#out
+    const keys = Object.keys(value)
+    out.varint(keys.length)
+    let key = ''
+    try {
+      for (key of keys) {
+        out.string(key)
+        this.write((value as Record<string, unknown>)[key])
+      }
+    } catch (cause) {
+      throw within(cause, Array.isArray(value) && /^\d+$/.test(key) ? `[${key}]` : stepTo(key))
+    }
+  }
+
+  #array(array: readonly unknown[]): void {
+    const out = this.#out
+    // Measured: `Object.keys` takes 20 times as long for a long array.
+    const items = Object.values(array)
+    if (items.length !== array.length || hasHoles(array)) {
+      out.u8(tags.sparse)
+      out.varint(array.length)
+      return this.#properties(array)
+    }
+    out.u8(tags.array)
+    this.#items(items, stepToIndex)
+  }
+
+  #items(items: readonly unknown[], step: (index: number) => string): void {
+    this.#out.varint(items.length)
+    let index = 0
+    try {
+      for (; index < items.length; index++) this.write(items[index])
+    } catch (cause) {
+      throw within(cause, step(index))
+    }
+  }
+
+  /** Built-in methods are called on the value, not looked up in it: it may be of another realm, or have its own. */
+  #special(value: object): void {
+    const out = this.#out
+    switch (builtInOf(value)) {
+      case 'View':
+        return this.#view(value as ArrayBufferView)
+      case 'Map': {
+        const items: unknown[] = []
+        Map.prototype.forEach.call(value, (item, key) => items.push(key, item))
+        out.u8(tags.map)
+        return this.#items(items, (index) => (index % 2 === 0 ? '.key()' : `.get(${show(items[index - 1])})`))
+      }
+      case 'Set': {
+        const items: unknown[] = []
+        Set.prototype.forEach.call(value, (item) => items.push(item))
+        out.u8(tags.set)
+        return this.#items(items, () => '.values()')
+      }
+      case 'Date':
+        out.u8(tags.date)
+        return this.#number(Date.prototype.getTime.call(value))
+      case 'RegExp':
+        out.u8(tags.regExp)
+        out.string(String((value as RegExp).source))
+        return out.string(String((value as RegExp).flags))
+      case 'ArrayBuffer':
+        return this.#buffer(value as ArrayBuffer)
+      case 'Error':
+        return this.#error(value)
+      case 'Number':
+        return this.#boxed(Number.prototype.valueOf.call(value))
+      case 'String':
+        return this.#boxed(String.prototype.valueOf.call(value))
+      case 'Boolean':
+        return this.#boxed(Boolean.prototype.valueOf.call(value))
+      case 'BigInt':
+        return this.#boxed(BigInt.prototype.valueOf.call(value))
+    }
+    const platformName = platformNameOf(value)
+    if (platformName) throw new Refusal(isA(platformName))
+    if (Object.keys(value).length === 0)
+      throw new Refusal(`${isA(classNameOf(value))}, and has no fields that could be stored`)
+    this.#plain(value)
+  }
+
+  #boxed(primitive: unknown): void {
+    this.#out.u8(tags.boxed)
+    this.write(primitive)
+  }
+
+  #buffer(buffer: ArrayBuffer & { readonly resizable?: boolean; readonly maxByteLength?: number }): void {
+    const out = this.#out
+    const bytes = new Uint8Array(buffer) // Throws when it is detached.
+    out.u8(buffer.resizable ? tags.resizable : tags.buffer)
+    if (buffer.resizable) out.varint(buffer.maxByteLength ?? 0)
+    out.varint(bytes.length)
+    out.raw(bytes)
+  }
+
+  /** With all of its buffer, as structured clone does: several views may look into one. */
+  #view(view: ArrayBufferView): void {
+    const out = this.#out
+    const name = tagOf(view)
+    const number = views.indexOf(name)
+    if (number === -1) throw new Refusal(isA(name))
+    out.u8(tags.view)
+    out.u8(number)
+    try {
+      this.write(view.buffer)
+    } catch (cause) {
+      throw within(cause, '.buffer')
+    }
+    out.varint(view.byteOffset)
+    out.varint((view as Partial<Uint8Array>).length ?? view.byteLength)
+  }
+
+  #error(error: object): void {
+    const isInner = this.#errorDepth > 0
+    if (isInner && ++this.#innerErrors > innerErrorsMax) throw new Refusal('holds too many errors')
+    if (this.#errorDepth === errorDepthMax) throw new Refusal('holds errors within errors without end')
+    const wire = thrownToWire(error)
+    if (wire.kind !== 'error') throw new Refusal('cannot be read')
+    this.#out.u8(tags.error)
+    this.#errorDepth++
+    this.#thrown(wire)
+    this.#errorDepth--
+    if (!isInner) this.#innerErrors = 0
+  }
+
+  #thrown(wire: WireThrown): void {
+    const out = this.#out
+    if (wire.kind === 'seen') {
+      out.u8(thrownTags.seen)
+      return out.varint(wire.index)
+    }
+    if (wire.kind === 'value') {
+      out.u8(thrownTags.value)
+      return this.#shownIfRefused(wire.value)
+    }
+    const { lineage, name, message, stack, cause, errors, fields } = wire
+    out.u8(thrownTags.error | (cause ? thrownTags.hasCause : 0) | (errors ? thrownTags.hasErrors : 0))
+    out.varint(lineage.length)
+    for (const className of lineage) out.string(className)
+    for (const text of [name, message, stack]) out.string(text)
+    if (cause) this.#thrown(cause)
+    if (errors) {
+      out.varint(errors.length)
+      for (const inner of errors) this.#thrown(inner)
+    }
+    out.varint(fields.length)
+    for (const [key, value] of fields) {
+      out.string(key)
+      this.#shownIfRefused(value)
+    }
+  }
+
+  /** What hangs on an error must not take the error with it. */
+  #shownIfRefused(value: unknown): void {
+    const { length } = this.#out
+    const [depth, errorDepth, others] = [this.#depth, this.#errorDepth, this.#others?.length ?? 0]
+    try {
+      this.write(value)
+    } catch {
+      this.#out.truncate(length)
+      this.#depth = depth
+      this.#errorDepth = errorDepth
+      if (this.#others) this.#others.length = others
+      this.#numbers = undefined
+      this.write(show(value))
+    }
+  }
+}
+
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value)
+  // The last is the plain object of another realm, such as a frame.
+  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function hasHoles(array: readonly unknown[]): boolean {
+  for (let index = 0; index < array.length; index++)
+    if (array[index] === undefined && !Object.hasOwn(array, index)) return true
+  return false
+}
+
+const tagOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1)
+
+/** The tag tells in every realm. A class that gives its own is found by what it extends. */
+function builtInOf(value: object): string | undefined {
+  if (ArrayBuffer.isView(value)) return 'View'
+  const tag = tagOf(value)
+  return builtInNames.has(tag) ? tag : builtIns.find((builtIn) => value instanceof builtIn)?.name
+}
+
+/**
+ * The class of the language or the platform that an object is of, or extends: its data is somewhere inside. These are
+ * global, as is little else, and not enumerable, as is nothing that an application made global. Names alone would not
+ * do (applications have their own `Node`, `Comment`, `Event`), and neither does `structuredClone`, which takes a Blob.
+ */
+function platformNameOf(value: object): string | undefined {
+  for (let prototype = Object.getPrototypeOf(value); !isRoot(prototype); prototype = Object.getPrototypeOf(prototype)) {
+    if (!Object.hasOwn(prototype, 'constructor')) continue
+    const Class = prototype.constructor
+    const name = String(Class?.name)
+    const isBuiltIn = Object.getOwnPropertyDescriptor(globalThis, name)?.enumerable === false
+    if (isBuiltIn && (globalThis as Record<string, unknown>)[name] === Class) return name
+  }
+  return undefined
+}
+
+const isRoot = (prototype: object): boolean => Object.getPrototypeOf(prototype) === null
+
+function classNameOf(value: object): string {
+  const name = Object.getPrototypeOf(value).constructor?.name
+  return typeof name === 'string' && name !== '' && name !== 'Object' ? name : tagOf(value)
+}
+
+class ValueReader {
+  readonly #from: ByteReader
+  readonly #errors: readonly ErrorClass[]
+  readonly #containers: unknown[] = []
+
+  constructor(from: ByteReader, errors: readonly ErrorClass[]) {
+    this.#from = from
+    this.#errors = errors
+  }
+
+  read(): unknown {
+    const from = this.#from
+    const tag = from.u8()
+    if (tag >= smallNumber) return tag - smallNumber
+    switch (tag) {
+      case tags.undefined:
+        return undefined
+      case tags.null:
+        return null
+      case tags.true:
+        return true
+      case tags.false:
+        return false
+      case tags.positive:
+        return from.varint()
+      case tags.negative:
+        return -from.varint()
+      case tags.double:
+        return from.f64()
+      case tags.bigint:
+        return bigintOf(from.string())
+      case tags.string:
+        return from.string()
+      case tags.reference:
+        return this.#reference()
+      case tags.object:
+        return this.#properties(this.#keep({}))
+      case tags.array:
+        return this.#array(this.#keep([]))
+      case tags.sparse:
+        return this.#sparse(this.#keep([]))
+      case tags.map:
+        return this.#map(this.#keep(new Map()))
+      case tags.set:
+        return this.#set(this.#keep(new Set()))
+      case tags.date:
+        return this.#keep(new Date(this.read() as number))
+      case tags.regExp:
+        return this.#keep(new RegExp(from.string(), from.string()))
+      case tags.buffer:
+        return this.#keep(from.raw(from.varint()).buffer)
+    }
+    // The rest is known only when its parts are; its number comes before theirs.
+    const number = this.#containers.push(undefined) - 1
+    const value = this.#late(tag)
+    this.#containers[number] = value
+    return value
+  }
+
+  #late(tag: number): unknown {
+    switch (tag) {
+      case tags.boxed:
+        return Object(this.read())
+      case tags.resizable:
+        return this.#resizable(this.#from.varint())
+      case tags.view:
+        return this.#view(this.#from.u8())
+      case tags.error:
+        return thrownFromWire(this.#thrown(), this.#errors)
+      default:
+        throw new Error(`there is a value of kind ${tag}, which only a newer version of offstage knows`)
+    }
+  }
+
+  #keep<Container>(container: Container): Container {
+    this.#containers.push(container)
+    return container
+  }
+
+  #reference(): unknown {
+    const container = this.#containers[this.#from.varint()]
+    if (container === undefined) throw new Error('a reference leads nowhere')
+    return container
+  }
+
+  #properties<Target extends object>(target: Target): Target {
+    const from = this.#from
+    for (let left = from.varint(); left > 0; left--) {
+      const key = from.string()
+      const value = this.read()
+      if (key === '__proto__')
+        Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true })
+      else (target as Record<string, unknown>)[key] = value
+    }
+    return target
+  }
+
+  #array(array: unknown[]): unknown[] {
+    for (let left = this.#from.varint(); left > 0; left--) array.push(this.read())
+    return array
+  }
+
+  #sparse(array: unknown[]): unknown[] {
+    const length = this.#from.varint()
+    // V8 makes room for up to 32 million items at once, unless the array was longer before: then it is a table.
+    if (length > sparseLengthMax) array.length = 2 ** 32 - 1
+    array.length = length
+    this.#properties(array)
+    if (array.length !== length) throw new Error('an array is longer than it says')
+    return array
+  }
+
+  #map(map: Map<unknown, unknown>): Map<unknown, unknown> {
+    for (let left = this.#from.varint(); left > 0; left -= 2) map.set(this.read(), this.read())
+    return map
+  }
+
+  #set(set: Set<unknown>): Set<unknown> {
+    for (let left = this.#from.varint(); left > 0; left--) set.add(this.read())
+    return set
+  }
+
+  #resizable(maxByteLength: number): ArrayBuffer {
+    const bytes = this.#from.raw(this.#from.varint())
+    // Where buffers cannot be resized the option is passed over.
+    const Resizable = ArrayBuffer as new (length: number, options: object) => ArrayBuffer
+    const buffer = new Resizable(bytes.length, { maxByteLength })
+    new Uint8Array(buffer).set(bytes)
+    return buffer
+  }
+
+  #view(number: number): unknown {
+    const name = views[number]
+    const View = (globalThis as unknown as Record<string, Uint8ArrayConstructor | undefined>)[name ?? '']
+    if (!View) throw new Error(`there is a ${name ?? 'typed array'} that this runtime or this version does not know`)
+    const buffer = this.read()
+    if (!(buffer instanceof ArrayBuffer)) throw new Error('a view has no buffer')
+    return new View(buffer, this.#from.varint(), this.#from.varint())
+  }
+
+  #thrown(): WireThrown {
+    const from = this.#from
+    const flags = from.u8()
+    if (flags === thrownTags.value) return { kind: 'value', value: this.read() }
+    if (flags === thrownTags.seen) return { kind: 'seen', index: from.varint() }
+    const { error, hasCause, hasErrors } = thrownTags
+    if ((flags & ~(hasCause | hasErrors)) !== error)
+      throw new Error('there is an error that only a newer version knows')
+    const list = <Item>(read: () => Item): Item[] => {
+      const items: Item[] = []
+      for (let left = from.varint(); left > 0; left--) items.push(read())
+      return items
+    }
+    return {
+      kind: 'error',
+      lineage: list(() => from.string()),
+      name: from.string(),
+      message: from.string(),
+      stack: from.string(),
+      ...(flags & hasCause && { cause: this.#thrown() }),
+      ...(flags & hasErrors && { errors: list(() => this.#thrown()) }),
+      fields: list(() => [from.string(), this.read()] as const),
+    }
+  }
+}
+
+const bigintOf = (text: string): bigint => (text.startsWith('-') ? -BigInt(`0x${text.slice(1)}`) : BigInt(`0x${text}`))

@@ -1,0 +1,481 @@
+// Stored values come back as structured clone would have made them, or are refused by name: nothing disappears silently.
+import { createSecretKey } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import { runInNewContext } from 'node:vm'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { OffstageError } from '../../src/shared/errors.ts'
+import { ByteReader, ByteWriter } from '../../src/store/bytes.ts'
+import { readValue, writeThrown, writeValue } from '../../src/store/value-codec.ts'
+
+class PaymentError extends Error {
+  override readonly name = 'PaymentError'
+  readonly amount: number
+  constructor(amount: number) {
+    super(`no ${amount}`)
+    this.amount = amount
+  }
+}
+
+const toBytes = (value: unknown): Uint8Array => {
+  const out = new ByteWriter(4)
+  writeValue(out, value, 'input')
+  return out.toBytes()
+}
+const fromBytes = (bytes: Uint8Array): unknown => readValue(new ByteReader(bytes), [PaymentError])
+const stored = <Value>(value: Value): Value => fromBytes(toBytes(value)) as Value
+
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+/** Equal in every value, and the same references lead to the same things: toStrictEqual does not look at these. */
+function expectSame(actual: unknown, expected: unknown): void {
+  expect(actual).toStrictEqual(expected)
+  const pairs = new Map<object, object>()
+  const twins = new Map<object, object>()
+  const walk = (left: unknown, right: unknown): void => {
+    if (typeof left !== 'object' || left === null) return
+    const isNew = !pairs.has(left) && !twins.has(right as object)
+    if (!isNew) {
+      expect(pairs.get(left) === right && twins.get(right as object) === left).toBe(true)
+      return
+    }
+    pairs.set(left, right as object)
+    twins.set(right as object, left)
+    const children = partsOf(left)
+    const others = partsOf(right as object)
+    children.forEach((child, index) => void walk(child, others[index]))
+  }
+  walk(actual, expected)
+}
+
+function partsOf(value: object): unknown[] {
+  if (value instanceof Map) return [...value].flat()
+  if (value instanceof Set) return [...value]
+  if (ArrayBuffer.isView(value)) return [value.buffer]
+  return Object.values(value)
+}
+
+describe('a value comes back as structured clone would have made it', () => {
+  test('whatever it is', () => {
+    const anything = fc.anything({
+      withBigInt: true,
+      withBoxedValues: true,
+      withDate: true,
+      withMap: true,
+      withNullPrototype: true,
+      withObjectString: true,
+      withSet: true,
+      withSparseArray: true,
+      withTypedArray: true,
+    })
+    const check = (value: unknown) => expectSame(stored(value), structuredClone(value))
+    fc.assert(fc.property(anything, check), { numRuns: 1_000 })
+  })
+
+  test('every number', () => {
+    const edges = [0, -0, 127, 128, -1, -128, 2 ** 31, -(2 ** 31), 2 ** 32, 2 ** 53 - 1, -(2 ** 53) + 1, 2 ** 53, 1e300]
+    const odd = [0.1, 5e-324, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    for (const value of [...edges, ...odd]) expect(Object.is(stored(value), value)).toBe(true)
+    fc.assert(
+      fc.property(fc.oneof(fc.double(), fc.maxSafeInteger()), (value) => {
+        expect(stored(value)).toBe(value)
+      }),
+    )
+  })
+
+  test('every string, whatever its length and its code units', () => {
+    const unit = fc.oneof(fc.nat(0x7f), fc.nat(0xff), fc.nat(0xffff), fc.constantFrom(0, 0x80, 0x9f, 0xd800, 0xdfff))
+    const mixed = fc.array(unit, { maxLength: 80 }).map((units) => String.fromCharCode(...units))
+    const oneKind = fc
+      .constantFrom('a', 'ÿ', '\u0080', 'Ā', '\ud800', '漢')
+      .chain((letter) => fc.nat(10_000).map((length) => letter.repeat(length)))
+    fc.assert(
+      fc.property(fc.oneof(mixed, oneKind), (text) => {
+        expect(stored(text)).toBe(text)
+      }),
+    )
+    expect(stored(`${'a'.repeat(100_000)}é${'b'.repeat(9)}`)).toHaveLength(100_010)
+  })
+
+  test.each<[string, unknown]>([
+    ['an invalid date', new Date(Number.NaN)],
+    ['a date before 1970', new Date(-62_135_596_800_000)],
+    ['a regular expression', /a\/b[\]/]|\n/giu],
+    ['big integers', [0n, -1n, 2n ** 64n, -(2n ** 200n)]],
+    ['boxed values', [Object(1), Object('ab'), Object(false), Object(5n)]],
+    ['holes, and undefined beside them', Object.assign(new Array(5), { 1: undefined, 3: 3 })],
+    ['an array of a length only', new Array(5)],
+    ['an array with properties', Object.assign([1, 2], { index: 7, input: 'x' })],
+    ['as many holes as properties', Object.assign(new Array(1), { x: undefined })],
+    ['what a match answers', 'abc'.match(/b/)],
+    ['a map in a map', new Map<unknown, unknown>([[new Map([[1, 2]]), new Set(['x'])]])],
+    [
+      'a resizable buffer',
+      new (ArrayBuffer as never as new (n: number, o: object) => object)(8, { maxByteLength: 64 }),
+    ],
+    ['every kind of view', everyView()],
+    ['an object without a prototype', Object.assign(Object.create(null), { a: 1 })],
+    ['keys of all sorts', { '': 1, 'a b': 2, 漢: 3, 7: 4, constructor: 5, toString: 6 }],
+  ])('%s', (_name, value) => {
+    expectSame(stored(value), structuredClone(value))
+  })
+
+  test('any web of objects, arrays, maps and sets', () => {
+    const makers = [() => ({}), () => [], () => new Map(), () => new Set()] as const
+    const web = fc.record({
+      kinds: fc.array(fc.nat(3), { minLength: 1, maxLength: 40 }),
+      links: fc.array(fc.tuple(fc.nat(39), fc.nat(39)), { maxLength: 120 }),
+    })
+    fc.assert(
+      fc.property(web, ({ kinds, links }) => {
+        const nodes = kinds.map((kind) => (makers[kind] as () => object)())
+        links.forEach(([from, to], index) => void link(nodes[from % nodes.length]!, nodes[to % nodes.length]!, index))
+        expectSame(stored(nodes), structuredClone(nodes))
+      }),
+    )
+  })
+
+  test('two views of one buffer', () => {
+    const buffer = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]).buffer
+    const value = { bytes: new Uint8Array(buffer, 2, 3), words: new Uint16Array(buffer, 4), buffer }
+    expectSame(stored(value), structuredClone(value))
+    const copy = stored(value)
+    copy.bytes[2] = 99
+    expect(copy.words[0]! & 0xff).toBe(99)
+    expect(copy.words.buffer).toBe(copy.buffer)
+  })
+
+  test('own fields of class instances, whatever the class is called', () => {
+    class Node {
+      next = 1
+      #hidden = 2
+      get value() {
+        return this.#hidden
+      }
+    }
+    class Blob {
+      parts = ['a']
+    }
+    class Money {
+      cents = 5
+      readonly [Symbol.toStringTag] = 'Money'
+    }
+    class Event {
+      type = 'click'
+      get [Symbol.toStringTag]() {
+        return 'Event'
+      }
+    }
+    const value = [new Node(), new Blob(), new Money(), new Event(), new EventEmitter()]
+    expectSame(stored(value), structuredClone(value))
+  })
+
+  test('classes that extend what is built in, and things of another realm', () => {
+    class Registry extends Map<unknown, unknown> {
+      override get [Symbol.toStringTag]() {
+        return 'Registry'
+      }
+      override forEach() {}
+    }
+    class Stack extends Array<number> {}
+    expectSame(stored(new Registry([[1, 2]])), new Map([[1, 2]]))
+    expectSame(stored(Stack.of(1, 2)), [1, 2])
+    expectSame(stored(Buffer.alloc(100, 7)), new Uint8Array(100).fill(7))
+    const foreign = runInNewContext(
+      '({ map: new Map([[1, [2]]]), date: new Date(5), none: {}, error: new TypeError("x") })',
+    )
+    expect(stored(foreign)).toStrictEqual({
+      map: new Map([[1, [2]]]),
+      date: new Date(5),
+      none: {},
+      error: new TypeError('x'),
+    })
+  })
+})
+
+function everyView(): unknown[] {
+  const { buffer } = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])
+  const small = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array]
+  const large = [Int32Array, Uint32Array, Float32Array, Float64Array]
+  const rest = [new BigInt64Array(buffer, 8), new BigUint64Array(buffer), new DataView(buffer, 3, 4)]
+  return [...[...small, ...large].map((View) => new View(buffer, 8, 1)), ...rest]
+}
+
+function link(from: object, to: object, index: number): void {
+  if (Array.isArray(from)) from.push(to)
+  else if (from instanceof Map) from.set(index % 2 ? to : index, to)
+  else if (from instanceof Set) from.add(to)
+  else Object.assign(from, { [`key${index}`]: to })
+}
+
+describe('errors', () => {
+  test('keep their class, fields, cause and stack, inside any value', () => {
+    const error = new PaymentError(5)
+    error.cause = new RangeError('deep', { cause: { n: 1 } })
+    const copy = stored({ list: [error, error] }).list
+    expect(copy[0]).toBeInstanceOf(PaymentError)
+    expect(copy[0]).toMatchObject({ amount: 5, message: 'no 5', stack: error.stack })
+    expect(copy[0]?.cause).toBeInstanceOf(RangeError)
+    expect(copy[0]).toHaveProperty('cause.cause', { n: 1 })
+    expect(copy[1]).toBe(copy[0])
+  })
+
+  test('of ours, of the platform, several at once', () => {
+    const own = stored(new OffstageError('JOB_TIMEOUT', 'late', { jobId: 'a', attempt: 2 }))
+    expect(own).toBeInstanceOf(OffstageError)
+    expect(own).toMatchObject({ code: 'JOB_TIMEOUT', jobId: 'a', attempt: 2 })
+    expect(stored(new DOMException('gone', 'AbortError'))).toMatchObject({ name: 'AbortError', code: 20 })
+    const several = stored(new AggregateError([new PaymentError(1), 'text'], 'several'))
+    expect(several.errors).toEqual([expect.any(PaymentError), 'text'])
+  })
+
+  test('whose cause is themselves stay so', () => {
+    const error = new Error('round')
+    error.cause = error
+    expect(stored(error).cause).toSatisfy((cause: Error) => cause.message === 'round' && cause.cause === cause)
+  })
+
+  test('a circle through values around an error comes to an end', () => {
+    const value: { errors: Error[] } = { errors: [] }
+    value.errors = Array.from({ length: 30 }, (_, index) => new Error(`${index}`, { cause: value }))
+    const { length } = toBytes(value)
+    expect(length).toBeLessThan(5_000_000)
+    expect(stored(value).errors.map(({ message }) => message)).toEqual(value.errors.map(({ message }) => message))
+  })
+
+  test('what hangs on them and cannot be kept is shown, and does no harm to the rest', () => {
+    const shared = { n: 1 }
+    const many = Array.from({ length: 40 }, (_, n) => ({ n }))
+    const error = Object.assign(new Error('x'), { blob: new Blob(['x']), deep: [many, new Blob(['x'])], run() {} })
+    const copy = stored([shared, error, many, shared]) as unknown[]
+    expect(copy[1]).toMatchObject({ blob: 'an object (Blob)', deep: 'an array of 2', run: 'a function' })
+    expect(copy[2]).toEqual(many)
+    expect(copy[3]).toBe(copy[0])
+  })
+
+  test.each<[string, unknown, unknown]>([
+    ['a value', { code: 404 }, { code: 404 }],
+    ['undefined', undefined, undefined],
+    ['what cannot be kept', { run() {} }, 'an object (Object)'],
+    ['a symbol', Symbol('x'), 'Symbol(x)'],
+    [
+      'an error that throws when read',
+      Object.defineProperty(new Error(), 'message', { get: fails }),
+      'an object (Error)',
+    ],
+  ])('%s can be thrown, and is stored', (_name, thrown, expected) => {
+    const out = new ByteWriter()
+    writeThrown(out, thrown)
+    expect(fromBytes(out.toBytes())).toEqual(expected)
+  })
+})
+
+const boom = new Error('boom')
+function fails(): never {
+  throw boom
+}
+
+describe('what cannot be kept is refused, and the message says where it is', () => {
+  class Secret {
+    #amount = 5
+    get amount() {
+      return this.#amount
+    }
+  }
+  class Listener extends EventTarget {
+    own = 1
+  }
+  const revoked = Proxy.revocable({}, {})
+  revoked.revoke()
+  const detached = new ArrayBuffer(8)
+  structuredClone(detached, { transfer: [detached] })
+  const bound = new Proxy({}, { ownKeys: fails })
+
+  test.each<[string, unknown, string]>([
+    ['function', { deep: [{ callback() {} }] }, '`input.deep[0].callback` is a function'],
+    ['symbol', { key: Symbol('x') }, '`input.key` is a symbol'],
+    ['boxed symbol', [Object(Symbol('x'))], '`input[0]` is a Symbol'],
+    ['Blob', { files: [0, 1, { blob: new Blob(['x']) }] }, '`input.files[2].blob` is a Blob'],
+    ['Blob itself', new Blob(['x']), '`input` is a Blob'],
+    ['Blob with own fields', Object.assign(new Blob(['x']), { label: 'x' }), '`input` is a Blob'],
+    ['MessagePort', { port: new MessageChannel().port1 }, '`input.port` is a MessagePort'],
+    ['SharedArrayBuffer', { memory: new SharedArrayBuffer(8) }, '`input.memory` is a SharedArrayBuffer'],
+    ['view of shared memory', [new Int32Array(new SharedArrayBuffer(8))], '`input[0].buffer` is a SharedArrayBuffer'],
+    ['detached buffer', { bytes: detached }, '`input.bytes` cannot be read'],
+    ['WeakMap', new Map([['k', new WeakMap()]]), "`input.get('k')` is a WeakMap"],
+    ['key of a Map', new Map([[fails, 1]]), '`input.key()` is a function'],
+    ['member of a Set', new Set([[fails]]), '`input.values()[0]` is a function'],
+    ['Promise', { later: Promise.resolve() }, '`input.later` is a Promise'],
+    ['Proxy that throws', { proxy: bound }, '`input.proxy` cannot be read'],
+    ['revoked Proxy', [revoked.proxy], '`input[0]` cannot be read'],
+    ['Proxy of a Date', [new Proxy(new Date(), {})], '`input[0]` cannot be read'],
+    ['throwing getter', { a: { get bad() { return fails() } } }, '`input.a.bad` cannot be read'], // biome-ignore format: one line.
+    ['ReadableStream', { body: new ReadableStream() }, '`input.body` is a ReadableStream'],
+    ['URL', { 'the link': new URL('http://x/') }, "`input['the link']` is a URL"],
+    ['AbortSignal', { signal: new AbortController().signal }, '`input.signal` is an AbortSignal'],
+    ['KeyObject', { key: createSecretKey(new Uint8Array(8)) }, '`input.key` is a SecretKeyObject, and has no fields'],
+    ['generator', [(function* () {})()], '`input[0]` is '],
+    ['Intl', [new Intl.NumberFormat()], '`input[0]` is a NumberFormat, and has no fields'],
+    [
+      'private fields only',
+      { price: new Secret() },
+      '`input.price` is a Secret, and has no fields that could be stored',
+    ],
+    ['inherited fields only', [Object.create({ a: 1 })], '`input[0]` is an Object, and has no fields'],
+    ['class of the platform, extended', [new Listener()], '`input[0]` is an EventTarget'],
+    ['property of an array', Object.assign([1], { extra: fails }), '`input.extra` is a function'],
+  ])('%s', (_name, value, message) => {
+    const out = new ByteWriter()
+    out.u8(1)
+    expect(() => writeValue(out, value, 'input')).toThrow(
+      expect.objectContaining({
+        code: 'DATA_CLONE',
+        message: expect.stringContaining(`The input cannot be stored: ${message}`),
+      }),
+    )
+    expect(out.length).toBe(1)
+  })
+
+  test('what a getter threw is the cause', () => {
+    expect(() => toBytes(Object.defineProperty({}, 'x', { enumerable: true, get: fails }))).toThrow(
+      expect.objectContaining({ cause: boom }),
+    )
+  })
+})
+
+describe('depth', () => {
+  const nested = (levels: number): unknown => {
+    let value: unknown = 0
+    for (let level = 0; level < levels; level++) value = level % 2 ? [value] : { next: value }
+    return value
+  }
+
+  test('a thousand levels are kept', () => {
+    expect(hexOf(toBytes(stored(nested(1_000))))).toBe(hexOf(toBytes(nested(1_000))))
+  })
+
+  test.each([1_001, 100_000])('%i levels are refused, not followed', (levels) => {
+    expect(() => toBytes(nested(levels))).toThrow(
+      /^The input cannot be stored: `input\S{1,100}…` is nested more than 1000/,
+    )
+  })
+})
+
+describe('bytes that make no sense', () => {
+  const shared = { n: 1 }
+  const sample = {
+    text: 'short',
+    long: 'é'.repeat(40),
+    wide: '漢字',
+    numbers: [0, -5, 300, 0.5, 2n ** 70n],
+    holes: Object.assign(new Array(2), { 1: 1, x: 1 }),
+    map: new Map<unknown, unknown>([[shared, new Set([shared])]]),
+    bytes: new Uint16Array([1, 2]),
+    error: Object.assign(new PaymentError(1), { stack: 'at', cause: 'x' }),
+    other: [new Date(5), /x/g, Object('s'), true, null, undefined],
+    // One bit away from `__proto__`.
+    __proto_O: { polluted: true },
+  }
+  const bytes = toBytes(sample)
+
+  const expectValueOrError = (damaged: Uint8Array): void => {
+    try {
+      fromBytes(damaged)
+    } catch (error) {
+      expect(error).toBeInstanceOf(Error)
+    }
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+  }
+
+  test('cut anywhere: an error', () => {
+    expectSame(fromBytes(bytes), stored(sample))
+    for (let length = 0; length < bytes.length; length++)
+      expect(() => fromBytes(bytes.subarray(0, length))).toThrow(Error)
+  })
+
+  test('any bit flipped: a value or an error', () => {
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const damaged = bytes.slice()
+      damaged[bit >> 3]! ^= 1 << (bit & 7)
+      expectValueOrError(damaged)
+    }
+  })
+
+  test('noise: a value or an error', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), expectValueOrError), { numRuns: 3_000 })
+    const tags = fc.array(fc.nat(24), { maxLength: 60 }).map((list) => Uint8Array.from(list))
+    fc.assert(fc.property(tags, expectValueOrError), { numRuns: 3_000 })
+  })
+
+  test.each<[string, number[]]>([
+    ['a number of 70 bits', [4, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]],
+    ['a string of 2⁵⁰ characters', [8, 128, 128, 128, 128, 128, 128, 128, 8]],
+    ['an array of 2⁴⁰ items', [11, 128, 128, 128, 128, 128, 32]],
+    ['a buffer of 2⁴⁰ bytes', [18, 128, 128, 128, 128, 128, 32]],
+    ['an array within an array, endlessly', Array(1_000_000).fill(17)],
+    ['a reference to what is not there', [9, 0]],
+    ['a reference to what is not complete', [17, 9, 0]],
+    ['a length as a property', [12, 3, 1, 12, ...new TextEncoder().encode('length'), 0x80 + 9]],
+  ])('%s: an error', (_name, list) => {
+    expect(() => fromBytes(Uint8Array.from(list))).toThrow(Error)
+  })
+
+  test('a long array with holes takes no room', () => {
+    const { rss } = process.memoryUsage()
+    const out = new ByteWriter()
+    out.u8(12)
+    out.varint(30_000_000)
+    out.varint(0)
+    expect((fromBytes(out.toBytes()) as unknown[]).length).toBe(30_000_000)
+    expect(process.memoryUsage().rss - rss).toBeLessThan(100e6)
+  })
+
+  test('__proto__ is a key like any other', () => {
+    const copy = stored(JSON.parse('{"__proto__": {"polluted": true}}')) as Record<string, unknown>
+    expect(copy.polluted).toBeUndefined()
+    expect(Object.keys(copy)).toEqual(['__proto__'])
+    expect(Object.getPrototypeOf(copy)).toBe(Object.prototype)
+  })
+
+  test('a kind of value that only a newer version knows', () => {
+    expect(() => fromBytes(Uint8Array.of(99))).toThrow('newer version')
+  })
+})
+
+const twice = (value: unknown): unknown[] => [value, value]
+
+// Stored for ever: these bytes must mean these values in every version to come.
+test.each<[string, unknown]>([
+  ['00', undefined],
+  ['01', null],
+  ['02', true],
+  ['03', false],
+  ['80', 0],
+  ['ff', 127],
+  ['048001', 128],
+  ['04ffffffffffffff0f', 2 ** 53 - 1],
+  ['0501', -1],
+  ['060000000000000080', -0],
+  ['06000000000000e03f', 0.5],
+  ['06000000000000f87f', Number.NaN],
+  ['07062d3166', -31n],
+  ['0806616263', 'abc'],
+  ['080400ff', '\u0000ÿ'],
+  ['0805226f00d8', '漢\ud800'],
+  ['0a0202618102620b028201', { a: 1, b: [2, null] }],
+  ['0c0202023187027881', Object.assign(new Array(2), { 1: 7, x: 1 })],
+  ['0b020a01026e810901', twice({ n: 1 })],
+  ['0d02810e0182', new Map([[1, new Set([2])]])],
+  ['0f0480d095ffbc31', new Date(1_700_000_000_000)],
+  ['1004612b046769', /a+/gi],
+  ['1185', Object(5)],
+  ['14041204010003020002', new Uint16Array([1, 0x203])],
+  ['140b1204000000000102', new DataView(new ArrayBuffer(4), 1, 2)],
+  [
+    '15060212547970654572726f720a4572726f7212547970654572726f72046e6f046174000802780108636f646585',
+    Object.assign(new TypeError('no', { cause: 'x' }), { stack: 'at', code: 5 }),
+  ],
+])('version 1: %s', (hex, value) => {
+  expectSame(fromBytes(Uint8Array.from(Buffer.from(hex, 'hex'))), value)
+  expect(hexOf(toBytes(value))).toBe(hex)
+})
