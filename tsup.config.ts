@@ -10,7 +10,7 @@ const exports = JSON.parse(await readFile('package.json', 'utf8')).exports as Ex
 const subpaths = Object.keys(exports).filter((path) => typeof exports[path] === 'object')
 
 export default defineConfig({
-  entry: subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`),
+  entry: ['src/bin.ts', ...subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`)],
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
@@ -21,7 +21,7 @@ export default defineConfig({
   removeNodeProtocol: false,
   external: [/^node:/],
   // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
-  noExternal: ['p-queue', 'p-timeout', 'eventemitter3'],
+  noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval'],
   // p-queue's time limits are not used (ours belong to attempts): 400 bytes less for everybody.
   esbuildPlugins: [
     {

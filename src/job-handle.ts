@@ -1,7 +1,6 @@
 import type { JobSnapshot } from './engine/audience.ts'
 import type { Disposition, Engine, Verb } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
-import { closedError } from './engine/reasons.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
@@ -134,7 +133,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   }
 
   async #act(verb: Verb, argument?: unknown): Promise<boolean> {
-    if (this.#engine.isEnded) throw closedError()
+    if (this.#engine.isEnded) throw this.#engine.closedError()
     const moving = this.#engine.act(verb, this.#job, argument)
     // Not `await moving` when it is no promise: the store may have refused it a microtask later.
     const moved = moving instanceof Promise ? await moving : moving

@@ -13,7 +13,6 @@ import type {
 } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
 import { LocalEngine } from './engine/local-engine.ts'
-import { closedError } from './engine/reasons.ts'
 import type { EventBus } from './events/event-bus.ts'
 import { type AnyEvent, type EventMap, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
@@ -192,14 +191,15 @@ export class Scheduler<Table extends JobTable = JobTable> {
     await this.#engine.opening
     const inserting = this.#engine.insertMany(requests)
     const inserted = inserting instanceof Promise ? await inserting : inserting
-    await this.#engine.whenSafe()
+    // They are all of one batch.
+    await this.#engine.whenSafe(inserted.find(({ job }) => !job.told)?.job)
     return inserted.map((each) => this.#handle(each)) as AnyJobOf<Table>[]
   }
 
   async #add(request: Request): Promise<Job> {
     const inserting = this.#insert(request)
     const inserted = inserting instanceof Promise ? await inserting : inserting
-    await this.#engine.whenSafe()
+    await this.#engine.whenSafe(inserted.job)
     return this.#handle(inserted)
   }
 
@@ -228,11 +228,13 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   /** Checks a request and copies its input, within the call: what the caller changes later is no longer the job's. */
   #prepare({ name, input, options }: Request): InsertRequest | Promise<InsertRequest> {
-    if (this.#engine.isClosed) throw closedError()
+    if (this.#engine.isClosed) throw this.#engine.closedError()
     check.checkArgument('name', nameCheck, name)
     checkJobOptions(options)
     const { signal } = options ?? {}
     if (signal?.aborted) throw signal.reason
+    // Before anything is moved: what is refused stays the caller's.
+    this.#engine.check(input, 'input')
     const transferred = options?.transfer && moveValue(input, [...options.transfer], 'input')
     const copy = transferred ? transferred.value : copyValue(input, 'input')
     const prepared: InsertRequest = {
@@ -357,7 +359,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   }
 
   async #open(): Promise<void> {
-    if (this.#engine.isEnded) throw closedError()
+    if (this.#engine.isEnded) throw this.#engine.closedError()
     await this.#engine.opening
   }
 
@@ -366,7 +368,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   /** The queue of that name. */
   queue(name: string): Queue {
     check.checkArgument('name', queueName, name)
-    if (this.#engine.isEnded) throw closedError()
+    if (this.#engine.isEnded) throw this.#engine.closedError()
     const control = this.#engine.queue(name)
     return {
       name,

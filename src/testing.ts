@@ -1,2 +1,3 @@
 export { type ManualClock, manualClock } from './shared/manual-clock.ts'
 export { seededRandom } from './shared/seeded-random.ts'
+export { type StoreCheck, storeChecks } from './store/store-checks.ts'

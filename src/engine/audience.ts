@@ -96,7 +96,7 @@ export class Audience {
   }
 
   /** `onTake` is told of each value that the reader took and that was not let through when it came. */
-  read(onTake: () => void): EventStream<unknown> {
+  read(onTake: () => void, onLeave?: () => void): EventStream<unknown> {
     if (this.#reader)
       throw new OffstageError('INVALID_OPTION', 'The values of a job have one reader at a time; there is one.')
     let letThrough = this.#unread.length
@@ -105,11 +105,16 @@ export class Audience {
       onTake: () => (letThrough > 0 ? letThrough-- : onTake()),
       onClose: () => {
         this.#reader = undefined
+        onLeave?.()
       },
     })
     for (const value of this.#unread.splice(0)) reader.push(value)
     this.#reader = reader
     return reader
+  }
+
+  get isRead(): boolean {
+    return this.#reader !== undefined
   }
 
   endValues(): void {

@@ -5,6 +5,7 @@ import type { JobOptions, ResolvedDefaults } from '../job/job-options.ts'
 import type { State } from '../job/record.ts'
 import type { RateLimit } from '../queue/gate.ts'
 import type { LineOptions } from '../queue/line.ts'
+import type { OffstageError } from '../shared/errors.ts'
 import type { Audience } from './audience.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Percentiles } from './meter.ts'
@@ -102,7 +103,12 @@ export interface Engine {
   insert(request: InsertRequest): Inserted | Promise<Inserted>
   /** In one commit: all or none. */
   insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]>
-  whenSafe(): Promise<void>
+  /** Rejects when the store refused `inserted`, or will never take anything again. */
+  whenSafe(inserted?: LiveJob): Promise<void>
+  /** Throws `DATA_CLONE` for a value that the store cannot keep, naming the place in `what`. */
+  check(value: unknown, what: string): void
+  /** What calls reject with once it is closed: it says so, or why the store stopped. */
+  closedError(): OffstageError
   get(id: string): LiveJob | undefined | Promise<LiveJob | undefined>
   find(options: FindOptions): LiveJob[] | Promise<LiveJob[]>
   counts(): Counts | Promise<Counts>

@@ -21,7 +21,7 @@ export interface LedgerListener {
   tell(step: Step): void
   /** All that was written is safe and told. */
   afterTell(): void
-  /** The store refused a batch. Answers those of its steps that are to be tried again. */
+  /** The store refused a batch. Answers those of its steps that are to be tried again: at once if that is fewer. */
   onRefused(steps: readonly Step[], error: OffstageError): Step[]
 }
 
@@ -46,6 +46,8 @@ export class Ledger {
   #isBusy = false
   /** Somebody wanted a flush while one was under way: what they waited for may not be written down. */
   #isAsked = false
+  /** The store is gone: nothing is written any more, and nobody may wait for it. */
+  #failure: OffstageError | undefined
 
   constructor(store: Store, clock: Clock, listener: LedgerListener) {
     this.#store = store
@@ -54,6 +56,7 @@ export class Ledger {
   }
 
   write(step: Step): void {
+    if (this.#failure) return
     this.#gathering.push(step)
     if (!this.#isBusy) this.schedule()
   }
@@ -61,13 +64,14 @@ export class Ledger {
   /** Makes sure that `beforeCommit` is called soon. */
   schedule(): void {
     if (this.#isBusy) this.#isAsked = true
-    if (this.#isScheduled || this.#isBusy) return
+    if (this.#isScheduled || this.#isBusy || this.#failure) return
     this.#isScheduled = true
     queueMicrotask(() => this.#flush())
   }
 
   /** Resolves when all that was written so far is safe and told. */
   whenSafe(): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure)
     if (this.#gathering.length > 0 || this.#isScheduled) {
       this.#gatheringIsSafe ??= defer()
       return this.#gatheringIsSafe.promise
@@ -77,7 +81,18 @@ export class Ledger {
     return this.#batchIsSafe.promise
   }
 
+  /** Nothing more can be made safe; whoever waits for it is told. */
+  stop(error: OffstageError): void {
+    this.#failure = error
+    this.#gathering = []
+    this.#gatheringIsSafe?.reject(error)
+    this.#batchIsSafe?.reject(error)
+    this.#gatheringIsSafe = undefined
+    this.#batchIsSafe = undefined
+  }
+
   #flush(): void {
+    if (this.#failure) return
     this.#isScheduled = false
     this.#isAsked = false
     this.#isBusy = true
@@ -100,6 +115,7 @@ export class Ledger {
   }
 
   #tell(steps: readonly Step[], from: number): void {
+    if (this.#failure) return
     const until = this.#clock.monotonic() + sliceMs
     for (let index = from; index < steps.length; index++) {
       this.#listener.tell(steps[index] as Step)
@@ -120,13 +136,16 @@ export class Ledger {
   }
 
   #refused(steps: readonly Step[], cause: unknown): void {
-    const error = new OffstageError('STORE_WRITE_FAILED', `The store did not take ${steps.length} changes.`, { cause })
+    if (this.#failure) return
+    const message = `The store did not take ${steps.length} changes.`
+    const error = cause instanceof OffstageError ? cause : new OffstageError('STORE_WRITE_FAILED', message, { cause })
     const again = this.#listener.onRefused(steps, error)
     this.#batchIsSafe?.reject(error)
     this.#batchIsSafe = undefined
     if (again.length === 0) return this.#finish()
     // The ledger stays busy: what comes in the meantime waits behind what must go first.
     this.#gathering = [...again, ...this.#gathering]
-    this.#clock.startTimer(() => this.#flush(), retryMs, true)
+    if (again.length < steps.length) queueMicrotask(() => this.#flush())
+    else this.#clock.startTimer(() => this.#flush(), retryMs, true)
   }
 }

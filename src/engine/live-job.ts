@@ -11,7 +11,8 @@ import { Audience, type JobSnapshot } from './audience.ts'
 export class LiveJob implements HeapItem {
   /** Its place in its line, or among the finished; −1 in neither. */
   heapIndex = -1
-  readonly line: Line<LiveJob>
+  /** Of the engine that has it; none while another tab runs it. */
+  line: Line<LiveJob>
   /** As decided. */
   record: JobRecord
   /** As the store has it and as everybody may see it; `undefined` until the job is safe. */
@@ -28,9 +29,9 @@ export class LiveJob implements HeapItem {
   #settling: Deferred<unknown> | undefined
   #audience: Audience | undefined
 
-  constructor(record: JobRecord, line: Line<LiveJob>) {
+  constructor(record: JobRecord, line?: Line<LiveJob>) {
     this.record = record
-    this.line = line
+    this.line = line as Line<LiveJob>
   }
 
   /** What the store has; asked for only after the job is safe. */
@@ -57,9 +58,14 @@ export class LiveJob implements HeapItem {
     return this.attend().see(this.safe, this.progress)
   }
 
+  /** The reader took a value: the handler may send one more. */
+  taken(): void {
+    this.run?.slot.taken(this.run, 1)
+  }
+
   /** The one reader of what the handler sends. */
-  values(onTake: () => void): EventStream<unknown> {
-    const reader = this.attend().read(onTake)
+  values(onTake: () => void, onLeave?: () => void): EventStream<unknown> {
+    const reader = this.attend().read(onTake, onLeave)
     if (this.hasEnded) reader.end()
     return reader
   }
@@ -73,11 +79,11 @@ export class LiveJob implements HeapItem {
     return this.#settling.promise
   }
 
-  /** The newest record is safe, and is the last. */
-  settle({ state, result, error }: JobRecord): void {
+  /** The newest record is safe, and is the last. `hasMoreValues`: some are on their way from another tab. */
+  settle({ state, result, error }: JobRecord, hasMoreValues = false): void {
     const settling = this.#settling
     this.#settling = undefined
-    this.#audience?.endValues()
+    if (!hasMoreValues) this.#audience?.endValues()
     if (state === 'completed') settling?.resolve(result)
     else settling?.reject(error)
   }

@@ -92,6 +92,8 @@ export class LocalEngine implements Engine {
   #closed: Promise<void> | undefined
   #escalate: (() => void) | undefined
   isEnded = false
+  /** The store has stopped, and with it everything. */
+  #failure: OffstageError | undefined
   readonly #closers = new Set<() => void>()
   #waits: { readonly isOver: () => boolean; readonly resolve: () => void }[] = []
   opening: Promise<void> | undefined
@@ -115,12 +117,13 @@ export class LocalEngine implements Engine {
   // Opening.
 
   #open(): void {
-    const { store, peer, clock, pool } = this.#options
+    const { store, peer, clock, random, pool } = this.#options
     const host: StoreHost = {
       clock,
+      random,
       errors: pool.errors,
       report: (error) => this.bus.tell('store:error', { error }),
-      stopped: (error) => this.bus.tell('store:error', { error }),
+      stopped: (error) => this.#fail(error),
     }
     const leading = peer.lead()
     const records = leading === undefined ? store.open(host) : leading.then(() => store.open(host))
@@ -139,7 +142,9 @@ export class LocalEngine implements Engine {
       job.told = record
       this.#roster.add(job)
       this.#seq = Math.max(this.#seq, record.seq)
-      this.#lineTime = Math.max(this.#lineTime, record.dueAt)
+      // What is still to become due, or was cancelled before, says nothing of when things were added.
+      if (record.state === 'queued' || record.state === 'running')
+        this.#lineTime = Math.max(this.#lineTime, record.dueAt)
       if (record.state === 'running') this.#move(job, { type: 'interrupt', error: undefined, isOwnMaking: false })
       else this.#place(job)
       if (isTerminal(record.state)) this.#retention.add(job)
@@ -210,7 +215,8 @@ export class LocalEngine implements Engine {
     const identity = { id, name, input, seq: ++this.#seq, lineTime: this.#lineTime }
     const record = createRecord(identity, options, defaults, now)
     const job = new LiveJob(record, this.#lines.get(record.queue))
-    job.transfer = transfer
+    // What is stored is copied to its thread, so that it is there for another attempt.
+    job.transfer = this.#options.store.isDurable ? undefined : transfer
     this.#roster.add(job)
     this.#dashboard.added.add(now)
     this.#place(job)
@@ -225,7 +231,7 @@ export class LocalEngine implements Engine {
   }
 
   act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number {
-    if (this.isEnded) throw closedError()
+    if (this.isEnded) throw this.closedError()
     if (verb === 'retry') this.#assertOpen()
     return this.#meant(target).filter((job) => this.#actOn(job, verb, argument)).length
   }
@@ -383,6 +389,16 @@ export class LocalEngine implements Engine {
     this.#moveFailed(run.owner, error, false)
   }
 
+  /** Why the store cannot keep a value that came from a thread. */
+  #unstorable(value: unknown, what: string): OffstageError | undefined {
+    try {
+      this.check(value, what)
+      return undefined
+    } catch (error) {
+      return error as OffstageError
+    }
+  }
+
   #moveFailed(job: LiveJob, error: unknown, isFinal: boolean): void {
     this.#move(job, { type: 'fail', error, isFinal, random: this.#options.random() })
   }
@@ -396,6 +412,8 @@ export class LocalEngine implements Engine {
       this.#end(run)
       if (run.isStale) return
       this.#dashboard.runMs.add(runMs)
+      const unstorable = this.#unstorable(result, 'result')
+      if (unstorable) return this.#moveFailed(run.owner, unstorable, true)
       this.#move(run.owner, { type: 'complete', result })
       this.#dashboard.completed.add(run.owner.record.finishedAt as number)
     },
@@ -417,6 +435,11 @@ export class LocalEngine implements Engine {
     },
     onLog: (run, args) => this.#herald.announce(run.owner, 'log', { args }),
     onKeep: (run, call, key, value) => {
+      const unstorable = this.#unstorable(value, key === '' ? 'checkpoint' : `value of step '${key}'`)
+      if (unstorable) {
+        this.#abort(run, unstorable)
+        return this.#moveFailed(run.owner, unstorable, true)
+      }
       const action: Action = key === '' ? { type: 'checkpoint', checkpoint: value } : { type: 'step', key, value }
       this.#move(run.owner, action, () => run.slot.kept(run, call))
     },
@@ -512,8 +535,23 @@ export class LocalEngine implements Engine {
     job.abandon(error)
   }
 
-  whenSafe(): Promise<void> {
-    return this.#ledger.whenSafe()
+  check(value: unknown, what: string): void {
+    this.#options.store.check(value, what)
+  }
+
+  whenSafe(inserted?: LiveJob): Promise<void> {
+    return this.#options.store.isDurable ? this.#whenTaken(inserted) : this.#ledger.whenSafe()
+  }
+
+  /** Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next. */
+  async #whenTaken(inserted: LiveJob | undefined): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#ledger.whenSafe()
+      } catch (error) {
+        if (this.#failure || (inserted && !inserted.told && !this.#roster.has(inserted))) throw error
+      }
+    }
   }
 
   // Looking.
@@ -535,15 +573,12 @@ export class LocalEngine implements Engine {
   }
 
   result(job: LiveJob): Promise<unknown> {
-    if (this.isEnded && !job.hasEnded) return Promise.reject(closedError())
+    if (this.isEnded && !job.hasEnded) return Promise.reject(this.closedError())
     return job.result()
   }
 
   values(job: LiveJob): EventStream<unknown> {
-    const stream = job.values(() => {
-      const { run } = job
-      run?.slot.taken(run, 1)
-    })
+    const stream = job.values(() => job.taken())
     if (this.isEnded) stream.end()
     return stream
   }
@@ -616,7 +651,7 @@ export class LocalEngine implements Engine {
   }
 
   #assertOpen(): void {
-    if (this.#closing) throw closedError()
+    if (this.#closing) throw this.closedError()
   }
 
   #assertRoom(added: number): void {
@@ -624,8 +659,12 @@ export class LocalEngine implements Engine {
     if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
   }
 
+  /** A seeded `random` makes the same ids in the next life, where the store may have one of them. */
   #nextId(): string {
-    return `${this.#idPrefix}${(++this.#lastId).toString(36)}`
+    let id: string
+    do id = `${this.#idPrefix}${(++this.#lastId).toString(36)}`
+    while (this.#roster.get(id))
+    return id
   }
 
   onClose(callback: () => void): () => void {
@@ -657,15 +696,37 @@ export class LocalEngine implements Engine {
     const hasEnded = mode === 'drain' ? () => this.#roster.isIdle && this.#runs === 0 : () => this.#runs === 0
     if (this.#closing !== 'now') await this.#inTime(this.#when(hasEnded), timeoutMs)
     this.#mayStart = false
+    await this.#shutDown()
+  }
+
+  closedError(): OffstageError {
+    return this.#failure ?? closedError()
+  }
+
+  /** Nothing can be made safe any more, so nothing can go on. */
+  #fail(error: OffstageError): void {
+    if (this.isEnded || this.#failure) return
+    this.#failure = error
+    this.#closing = 'now'
+    this.#mayStart = false
+    this.bus.tell('store:error', { error })
+    this.#ledger.stop(error)
+    if (this.#closed) this.#escalate?.()
+    else this.#closed = this.#shutDown()
+  }
+
+  async #shutDown(): Promise<void> {
     await this.#pool.close()
     await this.#ledger.whenSafe().catch(() => {})
+    const closed = this.closedError()
+    // What the store refused to the last is found as it was, when it is opened again.
+    this.#ledger.stop(closed)
     await this.#options.store.close()
     await this.#options.peer.leave()
     this.isEnded = true
     this.#timetable.close()
     this.#lines.close()
     // One error for all: a million stacks take ten seconds.
-    const closed = closedError()
     for (const job of this.#roster.jobs) if (!job.hasEnded) job.abandon(closed)
     for (const { resolve } of this.#waits.splice(0)) resolve()
     for (const callback of [...this.#closers]) callback()

@@ -99,7 +99,8 @@ export function transition(record: JobRecord, action: Action, now: number): JobR
     case 'expire':
       return { ...record, state: 'failed', finishedAt: now, runAt: undefined, error: expired(record) }
     case 'due':
-      return { ...record, state: 'queued', runAt: undefined }
+      // Promoted, it is due now.
+      return { ...record, state: 'queued', runAt: undefined, dueAt: Math.min(record.dueAt, now) }
     case 'prioritize':
       return { ...record, priority: action.priority }
     case 'cancel':

@@ -12,6 +12,8 @@ export interface Change {
 /** The scheduler, as its store sees it. */
 export interface StoreHost {
   readonly clock: Clock
+  /** From 0 up to 1. */
+  readonly random: () => number
   /** The user's own error classes: what was thrown of them comes back as an instance. */
   readonly errors: readonly ErrorClass[]
   /** Trouble of which no call is waiting to hear; told as `store:error`. */

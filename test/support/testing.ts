@@ -1,7 +1,7 @@
 // What most tests of schedulers need.
 import { createScheduler, type EventMap, type EventType, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import type { JobTable } from 'offstage/worker'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 import { jobs } from '../fixtures/jobs.ts'
 import { jobs as unruly } from '../fixtures/unruly.ts'
 import { type FixtureName, jobsWorker } from './workers.ts'
@@ -63,4 +63,12 @@ export function watchHost(): { readonly uncaught: unknown[]; stop(): void } {
     uncaught,
     stop: () => void process.off('uncaughtException', onUncaught).off('unhandledRejection', onUncaught),
   }
+}
+
+/** A new folder, gone when the file's tests are over; on servers. */
+export function temporaryFolder(): string {
+  const { mkdtempSync, rmSync } = process.getBuiltinModule('node:fs')
+  const folder = mkdtempSync(`${process.getBuiltinModule('node:os').tmpdir()}/offstage-`)
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }

@@ -1,0 +1,1 @@
+export { type IdbStoreOptions, idbStore } from './store/idb-store.ts'

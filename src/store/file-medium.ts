@@ -1,0 +1,303 @@
+/**
+ * A journal in a folder of its own.
+ *
+ *   journal        the frames
+ *   journal.next…  a draft; left behind by a crash it means nothing, and goes
+ *   journal.torn   what the last recovery set aside: the beginning of a batch that nobody was told of
+ */
+import type { Disk, DiskFile, FileStat } from '../shared/disk.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { type Draft, type Medium, MediumError } from './medium.ts'
+
+export interface FileMediumOptions {
+  /** `strict`: a frame is on the disk before it counts. `relaxed`: the system has it, which a power cut takes. */
+  readonly durability: 'strict' | 'relaxed'
+}
+
+const pieceBytes = 1024 * 1024
+const noRoomCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
+const forbiddenCodes: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS']
+
+export class FileMedium implements Medium {
+  readonly place: string
+  readonly #makeDisk: () => Disk
+  #madeDisk: Disk | undefined
+  readonly #folder: string
+  readonly #isStrict: boolean
+  #release: (() => Promise<void>) | undefined
+  #file: DiskFile | undefined
+  /** What we left behind; somebody else was there when it is not so. */
+  #size = 0
+  #identity = ''
+  #lastDraft = 0
+
+  /** A disk is made at the first call and closed with the medium, which can then be opened again. */
+  constructor(makeDisk: () => Disk, folder: string, { durability }: FileMediumOptions) {
+    this.#makeDisk = makeDisk
+    this.#folder = folder
+    this.#isStrict = durability === 'strict'
+    this.place = this.#path('journal')
+  }
+
+  get #disk(): Disk {
+    this.#madeDisk ??= this.#makeDisk()
+    return this.#madeDisk
+  }
+
+  #path(name: string): string {
+    return `${this.#folder}/${name}`
+  }
+
+  // Opening.
+
+  async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+    try {
+      await this.#own()
+      const there = await this.#disk.stat(this.place)
+      if (there) await this.#read(there, onPiece)
+      if (this.#isStrict) await this.#secure()
+      await this.#removeDrafts()
+    } catch (error) {
+      await this.close()
+      throw error instanceof OffstageError ? error : this.#unusable(error)
+    }
+  }
+
+  async #own(): Promise<void> {
+    const there = await this.#disk.stat(this.#folder)
+    if (there && there.kind !== 'folder') throw new Error('it is not a folder')
+    if (!there) await this.#disk.makeFolder(this.#folder)
+    const owned = await this.#disk.own(this.#folder)
+    if (typeof owned === 'function') this.#release = owned
+    else throw locked(this.#folder, owned)
+  }
+
+  /**
+   * A life before this one may have ended between doing something and making it durable: what was read is about to be
+   * told, and what is written next must not hang on a name that a power cut takes.
+   */
+  async #secure(): Promise<void> {
+    await this.#file?.sync()
+    await this.#disk.syncFolder(this.#folder)
+    for (let above = parentOf(this.#folder); above !== ''; above = parentOf(above)) {
+      try {
+        await this.#disk.syncFolder(above)
+      } catch (error) {
+        if (!forbiddenCodes.includes(codeOf(error))) throw error
+        return // Not ours to sync, and so it was there before.
+      }
+    }
+  }
+
+  async #read(there: FileStat, onPiece: (piece: Uint8Array) => void): Promise<void> {
+    if (there.kind !== 'file') throw corrupt(`${this.place} is not a file.`)
+    if (there.size === 0) throw corrupt(`${this.place} is empty, which no journal is; it was left as it is.`)
+    const file = await this.#disk.open(this.place, 'write')
+    this.#file = file
+    this.#size = 0
+    this.#identity = (await file.stat()).identity
+    for (;;) {
+      const piece = new Uint8Array(pieceBytes)
+      const bytes = await file.read(piece, this.#size)
+      if (bytes === 0) return
+      onPiece(piece.subarray(0, bytes))
+      this.#size += bytes
+    }
+  }
+
+  async #removeDrafts(): Promise<void> {
+    for (const name of await this.#disk.list(this.#folder)) {
+      if (name.startsWith('journal.next')) await this.#disk.remove(this.#path(name))
+    }
+  }
+
+  #unusable(cause: unknown): OffstageError {
+    const { code, message } = cause as { code?: unknown; message?: string }
+    const why = forbiddenCodes.includes(code) ? `no permission to write there (${String(code)})` : message
+    return new OffstageError('STORE_WRITE_FAILED', `The folder '${this.#folder}' cannot hold jobs: ${why}.`, { cause })
+  }
+
+  // Writing.
+
+  async cut(offset: number): Promise<void> {
+    const file = this.#open
+    try {
+      await this.#setAside(file, offset)
+      await file.truncate(offset)
+      await file.sync()
+      this.#size = offset
+    } catch (error) {
+      throw new MediumError('broken', `the torn end could not be set aside: ${messageOf(error)}`, error)
+    }
+  }
+
+  async #setAside(file: DiskFile, offset: number): Promise<void> {
+    const aside = await this.#disk.open(this.#path('journal.torn'), 'create')
+    try {
+      for (let at = offset; at < this.#size; ) {
+        const piece = new Uint8Array(Math.min(pieceBytes, this.#size - at))
+        const bytes = await file.read(piece, at)
+        if (bytes === 0) break
+        await writeAll(aside, piece.subarray(0, bytes), at - offset)
+        at += bytes
+      }
+      await aside.sync()
+    } finally {
+      await aside.close()
+    }
+    await this.#disk.syncFolder(this.#folder)
+  }
+
+  async append(frame: Uint8Array): Promise<void> {
+    const file = this.#open
+    await this.#assertUntouched()
+    const { length } = frame
+    try {
+      await writeAndSync(file, frame, this.#size, this.#isStrict)
+    } catch (error) {
+      return this.#undo(file, error)
+    }
+    this.#size += length
+  }
+
+  /** After a write that failed the file must end where it did, or nobody knows where it ends. */
+  async #undo(file: DiskFile, error: unknown): Promise<never> {
+    const isFull = error instanceof WriteError && noRoomCodes.includes(codeOf(error.cause))
+    if (isFull) {
+      try {
+        await file.truncate(this.#size)
+        if (this.#isStrict) await file.sync()
+        throw new MediumError('full', `no room (${codeOf(error.cause)})`, error.cause)
+      } catch (second) {
+        if (second instanceof MediumError) throw second
+      }
+    }
+    // A second sync would succeed although the pages are gone: this descriptor is finished.
+    const cause = error instanceof WriteError ? error.cause : error
+    throw new MediumError('broken', messageOf(cause), cause)
+  }
+
+  async #assertUntouched(): Promise<void> {
+    let there: FileStat | undefined
+    try {
+      there = await this.#disk.stat(this.place)
+    } catch (error) {
+      throw new MediumError('broken', messageOf(error), error)
+    }
+    if (there?.identity === this.#identity && there.size === this.#size) return
+    const found = there ? `${there.size} bytes${there.identity === this.#identity ? '' : ', another file'}` : 'nothing'
+    throw new MediumError('lost', `expected ${this.#size} bytes, found ${found}`)
+  }
+
+  async draft(): Promise<Draft> {
+    const path = this.#path(`journal.next${++this.#lastDraft}`)
+    const file = await this.#attempt(() => this.#disk.open(path, 'create'))
+    let size = 0
+    let isOpen = true
+    return {
+      append: async (frame) => {
+        const at = size
+        size += frame.length
+        await this.#attempt(() => writeAll(file, frame, at))
+      },
+      publish: async () => {
+        await this.#attempt(() => file.sync())
+        const { identity } = await this.#attempt(() => file.stat())
+        await this.#attempt(() => this.#disk.rename(path, this.place))
+        const before = this.#file
+        isOpen = false
+        this.#file = file
+        this.#size = size
+        this.#identity = identity
+        await before?.close().catch(() => {})
+        // Until the name is durable a power cut brings the old journal back.
+        await this.#attempt(() => this.#disk.syncFolder(this.#folder))
+      },
+      discard: async () => {
+        if (!isOpen) return
+        isOpen = false
+        await file.close()
+        await this.#disk.remove(path)
+      },
+    }
+  }
+
+  /** For calls whose failure leaves the journal itself as it was. */
+  async #attempt<Result>(call: () => Promise<Result>): Promise<Result> {
+    try {
+      return await call()
+    } catch (error) {
+      const cause = error instanceof WriteError ? error.cause : error
+      throw new MediumError(noRoomCodes.includes(codeOf(cause)) ? 'full' : 'broken', messageOf(cause), cause)
+    }
+  }
+
+  get #open(): DiskFile {
+    if (!this.#file) throw new MediumError('broken', 'there is no journal')
+    return this.#file
+  }
+
+  async close(): Promise<void> {
+    const [file, release] = [this.#file, this.#release]
+    this.#file = undefined
+    this.#release = undefined
+    const disk = this.#madeDisk
+    this.#madeDisk = undefined
+    await file?.close().catch(() => {})
+    await release?.()
+    await disk?.close()
+  }
+}
+
+/** Tells a failed write from a failed sync: only the first may be undone. */
+class WriteError extends Error {
+  constructor(cause: unknown) {
+    super('', { cause })
+  }
+}
+
+/** So much goes out at a time. */
+const writeBytesMax = 8 * 1024 * 1024
+
+/** A short write is no error: the rest goes next. */
+async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number): Promise<void> {
+  try {
+    for (let done = 0; done < bytes.length; ) {
+      done += await file.write(bytes.subarray(done, done + writeBytesMax), offset + done)
+    }
+  } catch (error) {
+    throw new WriteError(error)
+  }
+}
+
+/** Both at once, because a disk that answers from another thread then answers once; in nearly all cases that is all. */
+async function writeAndSync(file: DiskFile, frame: Uint8Array, offset: number, isStrict: boolean): Promise<void> {
+  if (!isStrict || frame.length > writeBytesMax) {
+    await writeAll(file, frame, offset)
+    if (isStrict) await file.sync()
+    return
+  }
+  const [writing, syncing] = await Promise.allSettled([file.write(frame, offset), file.sync()])
+  if (writing.status === 'rejected') throw new WriteError(writing.reason)
+  if (syncing.status === 'rejected') throw syncing.reason
+  if (writing.value === frame.length) return
+  await writeAll(file, frame.subarray(writing.value), offset + writing.value)
+  await file.sync()
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The folder above; nothing above the root. */
+function parentOf(path: string): string {
+  const end = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))
+  return end <= 0 ? (path.length > 1 && end === 0 ? '/' : '') : path.slice(0, end)
+}
+
+const corrupt = (message: string): OffstageError => new OffstageError('STORE_CORRUPT', message)
+
+function locked(folder: string, { pid, since }: { pid: number | undefined; since: number | undefined }): OffstageError {
+  const who = pid === undefined ? 'somebody who does not answer' : `process ${pid}`
+  const when = since === undefined ? '' : ` since ${new Date(since).toISOString()}`
+  return new OffstageError('STORE_LOCKED', `The folder '${folder}' is open in ${who}${when}.`)
+}
