@@ -242,6 +242,9 @@ const sharedMax = 1_000
 /** Carries out batches, the oldest first. */
 export class Replayer {
   readonly #errors: readonly ErrorClass[]
+  readonly #isLenient: boolean
+  /** Changes of jobs that are not there, which only a lenient one passes over. */
+  orphans = 0
   readonly #sharedTexts = new Map<string, string>()
   /** By their bytes. */
   readonly #sharedRules = new Map<string, Rules>()
@@ -251,8 +254,9 @@ export class Replayer {
   #lastSeq = 0
   #lastTime = 0
 
-  constructor(errors: readonly ErrorClass[]) {
+  constructor(errors: readonly ErrorClass[], { isLenient = false } = {}) {
     this.#errors = errors
+    this.#isLenient = isLenient
   }
 
   /**
@@ -278,18 +282,26 @@ export class Replayer {
     this.#lastSeq = seq
     const entry = entries.get(seq)
     if (operation === operations.insert) {
-      if (entry || !Number.isSafeInteger(seq) || seq < 0) throw new Error(`there cannot be another job ${seq}`)
+      if ((entry && !this.#isLenient) || !Number.isSafeInteger(seq) || seq < 0)
+        throw new Error(`there cannot be another job ${seq}`)
       const record = this.#record(blank, seq)
       entries.set(seq, { record, bytes: from.position - start })
       return
     }
-    if (!entry) throw new Error(`a change of job ${seq}, which is not there`)
+    if (!entry) return this.#orphan(operation, seq)
     if (operation === operations.remove) {
       entries.delete(seq)
       return
     }
     entry.record = this.#record(entry.record, seq)
     entry.bytes += from.position - start
+  }
+
+  #orphan(operation: number, seq: number): void {
+    if (!this.#isLenient) throw new Error(`a change of job ${seq}, which is not there`)
+    this.orphans++
+    // What it says has to be read to find the end of it.
+    if (operation === operations.update) this.#record({ ...blank, steps: new Map() }, seq)
   }
 
   #record(before: JobRecord, seq: number): JobRecord {

@@ -1,0 +1,132 @@
+// `offstage ls | show | salvage`: looking into a store from outside, and getting out of a damaged one what is intact.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createScheduler, inline } from 'offstage'
+import { fileStore } from 'offstage/file'
+import { defineJobs } from 'offstage/worker'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { runCli } from '../../src/cli/cli.ts'
+import { temporaryFolder } from '../support/testing.ts'
+
+const jobs = defineJobs({ double: (n: number) => n * 2, never: async () => new Promise<void>(() => {}) })
+const folders = temporaryFolder()
+let folder: string
+let last = 0
+
+const open = (path = folder) => createScheduler<typeof jobs>(inline(jobs), { store: fileStore(path) })
+
+async function run(...args: string[]) {
+  const [printed, complaints]: [string[], string[]] = [[], []]
+  const code = await runCli({ args, print: (line) => printed.push(line), complain: (line) => complaints.push(line) })
+  return { code, out: printed.join('\n'), complaints: complaints.join('\n') }
+}
+
+/** Three finished jobs and one that waits, each in a batch of its own. */
+beforeEach(async () => {
+  folder = `${folders}/store-${++last}`
+  const scheduler = open()
+  for (const n of [1, 2, 3]) await scheduler.run.double(n, { id: `double-${n}` })
+  await scheduler.add.double(4, { id: 'later', delayMs: 3_600_000, tags: ['slow'] })
+  await scheduler.close()
+})
+
+test('ls lists the jobs, also while the store is open', async () => {
+  const scheduler = open()
+  await scheduler.counts()
+  const { code, out } = await run('ls', folder)
+  expect(code).toBe(0)
+  expect(out).toMatch(/double-2 +double +completed +default/)
+  expect(out).toMatch(/later +double +scheduled/)
+  expect(out).toMatch(/4 jobs: 3 completed, 1 scheduled$/)
+  await scheduler.close()
+})
+
+test('show says all there is to know of one job', async () => {
+  const { code, out } = await run('show', folder, 'double-3')
+  expect(code).toBe(0)
+  expect(out).toMatch(/^input +3$/m)
+  expect(out).toMatch(/^result +6$/m)
+  expect(out).toMatch(/^finishedAt +\d{4}-\d\d-\d\dT/m)
+  expect(await run('show', folder, 'nobody')).toMatchObject({ code: 1, complaints: "There is no job 'nobody'." })
+})
+
+describe('salvage', () => {
+  const journal = () => `${folder}/journal`
+
+  /** Flips a bit in the batch in which `id` was added. */
+  const damage = (id: string) => {
+    const bytes = readFileSync(journal())
+    const at = bytes.indexOf(id)
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+    writeFileSync(journal(), bytes)
+    return bytes
+  }
+
+  test('leaves a store that is whole as it is', async () => {
+    const before = readFileSync(journal())
+    expect(await run('salvage', folder)).toMatchObject({ code: 0, out: expect.stringContaining('is not damaged') })
+    expect(readFileSync(journal())).toEqual(before)
+    expect(readdirSync(folder)).toEqual(expect.arrayContaining(['journal']))
+  })
+
+  test('copies first, recovers what is intact, says what was lost', async () => {
+    const damaged = damage('double-2')
+    const refused = open()
+    await expect(refused.counts()).rejects.toMatchObject({
+      code: 'STORE_CORRUPT',
+      message: expect.stringMatching(/journal.* is damaged at byte \d+.*last good batch is \d+.*salvage/s),
+    })
+    await refused.close()
+    expect(readFileSync(journal())).toEqual(damaged)
+
+    const { code, out } = await run('salvage', folder)
+    expect(code).toBe(0)
+    expect(out).toMatch(/copied to '.*journal\.damaged-/)
+    expect(out).toMatch(/damaged: 1 batches lost in \d+ bytes from byte \d+ on/)
+    expect(out).toMatch(/2 changes of jobs whose beginning is lost|1 changes of jobs/)
+    expect(out).toMatch(/recovered: 3 jobs: 2 completed, 1 scheduled/)
+    const copy = readdirSync(folder).find((name) => name.startsWith('journal.damaged-'))
+    expect(readFileSync(`${folder}/${copy}`)).toEqual(damaged)
+
+    const scheduler = open()
+    expect(await scheduler.counts()).toMatchObject({ completed: 2, scheduled: 1 })
+    expect(await (await scheduler.get<'double'>('double-3'))?.result()).toBe(6)
+    await scheduler.close()
+  })
+
+  test('is refused while the store is open', async () => {
+    const scheduler = open()
+    await scheduler.counts()
+    expect(await run('salvage', folder)).toMatchObject({
+      code: 1,
+      complaints: expect.stringContaining(`is open in process ${process.pid}`),
+    })
+    await scheduler.close()
+  })
+})
+
+test.each(['ls', 'show', 'salvage'])('%s says clearly what is no store', async (command) => {
+  const rest = command === 'show' ? ['id'] : []
+  const cases: [path: string, complaint: RegExp][] = [
+    [`${folders}/nowhere`, /There is no folder/],
+    [`${folder}/journal`, /is not a folder/],
+    [folders, /is not a store: there is no file 'journal'/],
+    [`${folders}/text`, /is not a journal of offstage/],
+    [`${folders}/nested`, /is not a file/],
+  ]
+  mkdirSync(`${folders}/text`, { recursive: true })
+  writeFileSync(`${folders}/text/journal`, 'Dear diary')
+  mkdirSync(`${folders}/nested/journal`, { recursive: true })
+  for (const [path, complaint] of cases) {
+    const { code, complaints } = await run(command, path, ...rest)
+    expect(complaints).toMatch(complaint)
+    expect(code).toBe(1)
+  }
+  expect(readFileSync(`${folders}/text/journal`, 'utf8')).toBe('Dear diary')
+})
+
+test.each([[[]], [['ls']], [['eat', 'x']], [['show', 'x']], [['ls', 'x', 'y']]])(
+  '%j: says how it is used',
+  async (args) => {
+    expect(await run(...args)).toMatchObject({ code: 2, complaints: expect.stringContaining('usage:') })
+  },
+)
