@@ -1,0 +1,178 @@
+import type { UseStore } from 'idb-keyval'
+import { OffstageError } from '../shared/errors.ts'
+
+export interface DatabaseOptions {
+  readonly durability: 'strict' | 'relaxed'
+  /** How long a call may take before `onWait` is told. It waits on all the same. */
+  readonly patienceMs: number
+  onWait(): void
+}
+
+/**
+ * A database with one object store, connected to for as long as nobody minds.
+ *
+ * A connection is lost in many ways: somebody wants to upgrade or to delete the database, the user clears the site's data,
+ * WebKit's database process dies. Whoever calls next connects again, and a call that fails with it is made a second time:
+ * what a call does must come to the same when it is done twice.
+ */
+export class Database {
+  readonly #name: string
+  readonly #storeName: string
+  readonly #options: DatabaseOptions
+  #connection: Promise<IDBDatabase> | undefined
+  #stopConnecting: (() => void) | undefined
+  /** Lends its `indexedDB` when that of the page is dead. */
+  #frame: HTMLIFrameElement | undefined
+  readonly #underWay = new Set<Promise<unknown>>()
+
+  constructor(name: string, storeName: string, options: DatabaseOptions) {
+    this.#name = name
+    this.#storeName = storeName
+    this.#options = options
+  }
+
+  /** One transaction. Settles when it is complete or undone, and it is undone when `body` rejects. */
+  readonly use: UseStore = (mode, body) => {
+    const call = this.#attempt(mode, body).catch((error) => {
+      if (isPlatformError(error)) return this.#attempt(mode, body)
+      throw error
+    })
+    const timer = setTimeout(this.#options.onWait, this.#options.patienceMs)
+    const done = () => {
+      clearTimeout(timer)
+      this.#underWay.delete(call)
+    }
+    this.#underWay.add(call)
+    call.then(done, done)
+    return call
+  }
+
+  /** Waits for what is under way, but no longer than `patienceMs` for a connection. `use` would open everything again. */
+  async close(): Promise<void> {
+    const timer = setInterval(() => this.#stopConnecting?.(), this.#options.patienceMs)
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+    clearInterval(timer)
+    await this.#leave(this.#connection)
+    this.#frame?.remove()
+    this.#frame = undefined
+  }
+
+  async #attempt<T>(mode: IDBTransactionMode, body: (store: IDBObjectStore) => T | PromiseLike<T>): Promise<T> {
+    this.#connection ??= this.#connect()
+    const connection = this.#connection
+    try {
+      const { durability } = this.#options
+      const transaction = (await connection).transaction(this.#storeName, mode, { durability })
+      return await settled(transaction, async () => body(transaction.objectStore(this.#storeName)))
+    } catch (error) {
+      if (isPlatformError(error)) this.#leave(connection)
+      throw error
+    }
+  }
+
+  #connect(): Promise<IDBDatabase> {
+    const connection = this.#open()
+    connection.then(
+      (database) => {
+        // Whoever wants to delete or upgrade it would have to wait for us.
+        database.onversionchange = database.onclose = () => this.#leave(connection)
+      },
+      () => this.#leave(connection),
+    )
+    return connection
+  }
+
+  /** What runs on the connection runs on to its end. */
+  async #leave(connection: Promise<IDBDatabase> | undefined): Promise<void> {
+    if (this.#connection === connection) this.#connection = undefined
+    await connection?.then(
+      (database) => database.close(),
+      () => {}, // Who waited for the connection has been told.
+    )
+  }
+
+  async #open(): Promise<IDBDatabase> {
+    const database = await this.#request(this.#frame?.contentWindow?.indexedDB ?? globalThis.indexedDB).catch(
+      async (error) => {
+        // WebKit: "Connection to Indexed Database server lost. Refresh the page to try again". A new frame is as good.
+        if (error.name !== 'UnknownError' || !globalThis.document) throw error
+        return this.#request(await this.#borrowFactory())
+      },
+    )
+    if ([...database.objectStoreNames].join() === this.#storeName) return database
+    database.close()
+    throw notOurs(this.#name)
+  }
+
+  /** Without a version, it opens whatever there is; what is new has version 1. */
+  #request(factory: IDBFactory | undefined): Promise<IDBDatabase> {
+    return new Promise((resolve, reject) => {
+      if (!factory) throw new OffstageError('STORE_WRITE_FAILED', 'There is no IndexedDB in this place.')
+      const request = factory.open(this.#name)
+      request.onupgradeneeded = () => request.result.createObjectStore(this.#storeName)
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = (event) => {
+        event.preventDefault() // Firefox takes it to `window.onerror`.
+        reject(request.error)
+      }
+      this.#stopConnecting = () => {
+        request.onsuccess = () => request.result.close()
+        reject(new OffstageError('STORE_LOCKED', `Somebody keeps the IndexedDB database '${this.#name}' from opening.`))
+      }
+    })
+  }
+
+  async #borrowFactory(): Promise<IDBFactory> {
+    this.#frame?.remove()
+    const frame = document.createElement('iframe')
+    this.#frame = frame
+    frame.style.display = 'none'
+    // Firefox replaces the first document of a frame by another one.
+    await new Promise((resolve) => {
+      frame.onload = resolve
+      document.documentElement.append(frame)
+    })
+    return (frame.contentWindow as Window).indexedDB
+  }
+}
+
+/**
+ * Settles as the transaction does, never earlier. (idb-keyval's `promisifyRequest` rejects with `null` here when a request
+ * has failed: the transaction does not have its error yet.)
+ */
+function settled<T>(transaction: IDBTransaction, body: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let failure: unknown
+    const undo = (error: unknown) => {
+      failure ??= error
+      try {
+        transaction.abort()
+      } catch {
+        // It is over already, and tells itself how.
+      }
+    }
+    const outcome = body()
+    outcome.catch(undo)
+    transaction.onerror = (event) => {
+      event.preventDefault() // Firefox takes it to `window.onerror`.
+      undo((event.target as IDBRequest).error)
+    }
+    // Its own error first: where it has one, those of its requests only say that they went with it.
+    transaction.onabort = () => reject(transaction.error ?? failure ?? new DOMException('Aborted.', 'AbortError'))
+    transaction.oncomplete = () => resolve(outcome)
+  })
+}
+
+/** Another connection may do better. (A quota that is used up is not such an error, and in some engines no DOMException.) */
+function isPlatformError(error: unknown): boolean {
+  // Not `instanceof`: it may be from the frame.
+  const isDomException = Object.prototype.toString.call(error) === '[object DOMException]'
+  return isDomException && (error as Error).name !== 'QuotaExceededError'
+}
+
+export function notOurs(name: string): OffstageError {
+  return new OffstageError(
+    'STORE_CORRUPT',
+    `The IndexedDB database '${name}' holds something that is not offstage's. Nothing in it was changed. Use another name.`,
+  )
+}

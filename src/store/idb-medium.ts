@@ -1,0 +1,291 @@
+import { promisifyRequest } from 'idb-keyval'
+import { Database, notOurs } from '../platform/database.ts'
+import { systemRandom } from '../platform/host.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { type Draft, type Medium, MediumError } from './medium.ts'
+
+export interface IdbMediumOptions {
+  /** `'relaxed'` is faster, and what was written last is lost with the power. */
+  readonly durability: 'strict' | 'relaxed'
+  /** How long a call may take before `onTrouble` hears of it. */
+  readonly patienceMs?: number
+  /** Trouble that may pass: no call has failed. */
+  onTrouble(error: OffstageError): void
+}
+
+/** Under the key `'meta'`. Every write looks at it in its own transaction. */
+interface Meta {
+  readonly format: number
+  /** The frames that count have the keys `[generation, 0]`, `[generation, 1]`, … without a gap. */
+  readonly generation: number
+  /** Whose it is. Whoever opens it writes another one here, and the next write of the one before sees that. */
+  readonly epoch: string
+}
+
+type Body<T> = (store: IDBObjectStore) => Promise<T>
+
+const format = 1
+const metaKey = 'meta'
+
+/**
+ * A longer frame lies in several records. Engines put long values into files of their own beside the database (Chromium
+ * from 64 KiB on, Firefox from 1 MiB), and which sync covers those is not for us to know.
+ */
+const recordBytesMax = 60 * 1024
+
+/** How much is read at once, roughly, and how many records of that. */
+const readBytes = 4 * 1024 * 1024
+const readRecordsFirst = 16
+const readRecordsMax = 1024
+
+/**
+ * The frames of a journal in IndexedDB.
+ *
+ * Nothing keeps a second one from opening the same database; the first one's next write finds another epoch there, undoes
+ * itself and fails as `lost`. Where there is no meta record at all, the database was deleted under us: `broken`, and the
+ * next draft founds it anew.
+ *
+ * {@link Database} may do a transaction twice, so each comes to the same then: its keys are fixed before.
+ */
+export function idbMedium(name: string, options: IdbMediumOptions): Medium {
+  return new IdbMedium(name, options)
+}
+
+class IdbMedium implements Medium {
+  readonly place: string
+  readonly #name: string
+  readonly #database: Database
+  /** Empty while closed. */
+  #epoch = ''
+  #generation = 0
+  /** How many records the generation has, and bytes in them. */
+  #records = 0
+  #bytes = 0
+  /** Stands for the only draft that may still write. */
+  #draft: unknown
+
+  constructor(name: string, { durability, patienceMs = 5_000, onTrouble }: IdbMediumOptions) {
+    this.#name = name
+    this.place = `IndexedDB '${name}'`
+    const waits = `${this.place} has not answered for ${patienceMs / 1000} s. Another tab may be in its way: close those of this site.`
+    this.#database = new Database(name, 'offstage', {
+      durability,
+      patienceMs,
+      onWait: () => onTrouble(new OffstageError('STORE_LOCKED', waits)),
+    })
+  }
+
+  /** Once `close` has resolved it may be opened again. */
+  async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+    this.#epoch = `${systemRandom()} ${systemRandom()}`
+    try {
+      this.#generation = await this.#use('readwrite', (store) => this.#claim(store))
+      await this.#read(onPiece)
+    } catch (error) {
+      await this.close()
+      throw error instanceof MediumError ? this.#refusal(error) : error
+    }
+  }
+
+  async append(frame: Uint8Array): Promise<void> {
+    const generation = this.#generation
+    const first = this.#records
+    this.#records = await this.#change(async (store) => put(store, frame, generation, first), generation)
+    this.#bytes += frame.byteLength
+  }
+
+  /** `open` has done it: its claim is a transaction behind all that it then reads, and a sync covers what came before. */
+  async secure(): Promise<void> {}
+
+  /** What is cut off is gone. A transaction leaves no torn tail, so nobody was ever told that it is there. */
+  async cut(offset: number): Promise<void> {
+    const generation = this.#generation
+    let records = this.#records
+    let bytes = this.#bytes
+    let last = new Uint8Array()
+    while (bytes > offset) {
+      records -= 1
+      const key = [generation, records]
+      last = await this.#asOwner('readonly', (store) => promisifyRequest(store.get(key)), generation)
+      bytes -= last.byteLength
+    }
+    const head = last.slice(0, offset - bytes)
+    this.#records = await this.#change(async (store) => {
+      store.delete(framesOf(generation, records))
+      return put(store, head, generation, records)
+    }, generation)
+    this.#bytes = bytes + head.byteLength
+  }
+
+  async draft(): Promise<Draft> {
+    const base = await this.#use('readwrite', (store) => this.#prepareDraft(store))
+    const generation = base + 1
+    let records = 0
+    let bytes = 0
+    const token = {}
+    this.#draft = token
+    const change = <T>(body: Body<T>, expected?: number): Promise<T> =>
+      this.#change(async (store) => {
+        // Asked here, because a second try may come when there is another draft in its place.
+        if (this.#draft !== token) throw new MediumError('broken', 'this draft is over')
+        return body(store)
+      }, expected)
+    return {
+      append: async (frame) => {
+        const first = records
+        records = await change(async (store) => put(store, frame, generation, first), base)
+        bytes += frame.byteLength
+      },
+      publish: async () => {
+        // The second try may find it published.
+        await change(async (store) => {
+          store.put(this.#meta(generation), metaKey)
+          store.delete(upTo(base))
+        })
+        this.#draft = undefined
+        this.#generation = generation
+        this.#records = records
+        this.#bytes = bytes
+      },
+      // Not where it is published: a `publish` that failed may have come through.
+      discard: async () => {
+        await change(async (store) => store.delete(after(base)), base)
+        this.#draft = undefined
+      },
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close()
+    this.#epoch = ''
+    this.#draft = undefined
+  }
+
+  #refusal({ failure, message, cause }: MediumError): OffstageError {
+    if (cause instanceof OffstageError) return cause
+    if (failure === 'lost') return new OffstageError('STORE_LOCKED', `${this.place} cannot be read: ${message}.`)
+    const hint = cause ? ' The browser may have storage switched off here, as in some private windows.' : ''
+    return new OffstageError('STORE_WRITE_FAILED', `${this.place} cannot hold jobs: ${message}.${hint}`, { cause })
+  }
+
+  /** An empty database is as good as a new one: it was made by a call that came to nothing, or emptied by hand. */
+  async #claim(store: IDBObjectStore): Promise<number> {
+    const meta: unknown = await promisifyRequest(store.get(metaKey))
+    const isEmpty = meta === undefined && (await promisifyRequest(store.count())) === 0
+    const generation = isEmpty ? 0 : this.#checkMeta(meta)
+    store.put(this.#meta(generation), metaKey)
+    store.delete(after(generation))
+    return generation
+  }
+
+  /** Answers the generation. */
+  #checkMeta(meta: unknown): number {
+    const { format: found, generation } = (meta ?? {}) as Record<keyof Meta, unknown>
+    if (Number.isInteger(found) && (found as number) > format) {
+      throw new OffstageError(
+        'STORE_CORRUPT',
+        `${this.place} was written by a newer offstage (format ${found}; this one knows ${format}). Nothing in it was changed. Update offstage here.`,
+      )
+    }
+    if (found !== format || !Number.isSafeInteger(generation)) throw notOurs(this.#name)
+    return generation as number
+  }
+
+  #meta(generation: number): Meta {
+    return { format, generation, epoch: this.#epoch }
+  }
+
+  /** In pieces, so that a large journal is never in memory twice. */
+  async #read(onPiece: (piece: Uint8Array) => void): Promise<void> {
+    const generation = this.#generation
+    this.#records = 0
+    this.#bytes = 0
+    let limit = readRecordsFirst
+    for (;;) {
+      const range = framesOf(generation, this.#records)
+      const records: unknown[] = await this.#asOwner(
+        'readonly',
+        (store) => promisifyRequest(store.getAll(range, limit)),
+        generation,
+      )
+      for (const record of records) {
+        if (!ArrayBuffer.isView(record)) throw notOurs(this.#name)
+        // A view of this page's own, wherever the record was read.
+        onPiece(new Uint8Array(record.buffer, record.byteOffset, record.byteLength))
+        this.#bytes += record.byteLength
+      }
+      this.#records += records.length
+      if (records.length < limit) return
+      limit = Math.min(readRecordsMax, Math.ceil((readBytes * this.#records) / this.#bytes))
+    }
+  }
+
+  /** Makes sure that there is a meta record of ours, and nothing where the draft goes. Answers the generation before it. */
+  async #prepareDraft(store: IDBObjectStore): Promise<number> {
+    const meta: Meta | undefined = await promisifyRequest(store.get(metaKey))
+    if (meta) this.#checkOwner(meta)
+    // Not `#generation` where all is gone: nothing may be appended behind frames that are not there.
+    const base = meta?.generation ?? this.#generation + 1
+    store.put(this.#meta(base), metaKey)
+    store.delete(after(base))
+    return base
+  }
+
+  #change<T>(body: Body<T>, generation?: number): Promise<T> {
+    return this.#asOwner('readwrite', body, generation)
+  }
+
+  /** Whose it is and the rest are asked for at once; the wrong answer undoes what was done. */
+  #asOwner<T>(mode: IDBTransactionMode, body: Body<T>, generation: number | undefined): Promise<T> {
+    return this.#use(mode, async (store) => {
+      const meta = promisifyRequest<Meta | undefined>(store.get(metaKey))
+      const [found, result] = await Promise.all([meta, body(store)])
+      this.#checkOwner(found, generation)
+      return result
+    })
+  }
+
+  #checkOwner(meta: Meta | undefined, generation = meta?.generation): void {
+    if (!meta) throw new MediumError('broken', 'the database was deleted')
+    if (meta.epoch !== this.#epoch) throw new MediumError('lost', 'somebody else has opened it')
+    if (meta.generation !== generation)
+      throw new MediumError('broken', `it is at generation ${meta.generation}, not ${generation}`)
+  }
+
+  async #use<T>(mode: IDBTransactionMode, body: Body<T>): Promise<T> {
+    if (!this.#epoch) throw new MediumError('lost', 'it is closed')
+    try {
+      return await this.#database.use(mode, body)
+    } catch (error) {
+      if (error instanceof MediumError) throw error
+      const { name, message, code } = error as OffstageError
+      if (name === 'QuotaExceededError') throw new MediumError('full', `no room (${message})`, error)
+      throw new MediumError(code === 'STORE_CORRUPT' ? 'lost' : 'broken', message, error)
+    }
+  }
+}
+
+/** Answers the number of the next record. */
+function put(store: IDBObjectStore, frame: Uint8Array, generation: number, first: number): number {
+  let next = first
+  for (let at = 0; at < frame.byteLength; at += recordBytesMax) {
+    // A copy, because a view would take along the whole buffer that it looks at.
+    store.put(frame.slice(at, at + recordBytesMax), [generation, next])
+    next += 1
+  }
+  return next
+}
+
+// Arrays are ordered by their items, a shorter one first, and come after strings, such as the key of the meta record.
+
+function framesOf(generation: number, first = 0): IDBKeyRange {
+  return IDBKeyRange.bound([generation, first], [generation, []])
+}
+
+function upTo(generation: number): IDBKeyRange {
+  return IDBKeyRange.bound([0], [generation, []])
+}
+
+function after(generation: number): IDBKeyRange {
+  return IDBKeyRange.lowerBound([generation + 1])
+}
