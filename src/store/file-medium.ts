@@ -30,6 +30,8 @@ export class FileMedium implements Medium {
   #size = 0
   #identity = ''
   #lastDraft = 0
+  /** A draft was about to take the journal's place, and may have: neither can be written to. */
+  #isUncertain = false
 
   /** A disk is made at the first call and closed with the medium, which can then be opened again. */
   constructor(makeDisk: () => Disk, folder: string, { durability }: FileMediumOptions) {
@@ -55,8 +57,6 @@ export class FileMedium implements Medium {
       await this.#own()
       const there = await this.#disk.stat(this.place)
       if (there) await this.#read(there, onPiece)
-      if (this.#isStrict) await this.#secure()
-      await this.#removeDrafts()
     } catch (error) {
       await this.close()
       throw error instanceof OffstageError ? error : this.#unusable(error)
@@ -72,23 +72,6 @@ export class FileMedium implements Medium {
     else throw locked(this.#folder, owned)
   }
 
-  /**
-   * A life before this one may have ended between doing something and making it durable: what was read is about to be
-   * told, and what is written next must not hang on a name that a power cut takes.
-   */
-  async #secure(): Promise<void> {
-    await this.#file?.sync()
-    await this.#disk.syncFolder(this.#folder)
-    for (let above = parentOf(this.#folder); above !== ''; above = parentOf(above)) {
-      try {
-        await this.#disk.syncFolder(above)
-      } catch (error) {
-        if (!forbiddenCodes.includes(codeOf(error))) throw error
-        return // Not ours to sync, and so it was there before.
-      }
-    }
-  }
-
   async #read(there: FileStat, onPiece: (piece: Uint8Array) => void): Promise<void> {
     if (there.kind !== 'file') throw corrupt(`${this.place} is not a file.`)
     if (there.size === 0) throw corrupt(`${this.place} is empty, which no journal is; it was left as it is.`)
@@ -102,6 +85,49 @@ export class FileMedium implements Medium {
       if (bytes === 0) return
       onPiece(piece.subarray(0, bytes))
       this.#size += bytes
+    }
+  }
+
+  async secure(from: number): Promise<void> {
+    try {
+      if (this.#isStrict) {
+        await this.#writeAgain(from)
+        await this.#secureNames()
+      }
+      await this.#removeDrafts()
+    } catch (error) {
+      const cause = error instanceof WriteError ? error.cause : error
+      throw new MediumError('broken', messageOf(cause), cause)
+    }
+  }
+
+  /**
+   * After a sync that failed the system calls the pages clean and shows them, although the disk does not have them: a
+   * sync alone would do nothing. The same bytes in the same place harm nobody, however far they come.
+   */
+  async #writeAgain(from: number): Promise<void> {
+    const file = this.#file
+    if (!file) return
+    for (let at = from; at < this.#size; ) {
+      const piece = new Uint8Array(Math.min(pieceBytes, this.#size - at))
+      const bytes = await file.read(piece, at)
+      if (bytes === 0) break
+      await writeAll(file, piece.subarray(0, bytes), at)
+      at += bytes
+    }
+    await file.sync()
+  }
+
+  /** What is written next must not hang on a name that a power cut takes: our file's, or that of a folder above. */
+  async #secureNames(): Promise<void> {
+    await this.#disk.syncFolder(this.#folder)
+    for (let above = parentOf(this.#folder); above !== ''; above = parentOf(above)) {
+      try {
+        await this.#disk.syncFolder(above)
+      } catch (error) {
+        if (!forbiddenCodes.includes(codeOf(error))) throw error
+        return // Not ours to sync, and so it was there before.
+      }
     }
   }
 
@@ -150,6 +176,7 @@ export class FileMedium implements Medium {
 
   async append(frame: Uint8Array): Promise<void> {
     const file = this.#open
+    if (this.#isUncertain) throw new MediumError('broken', 'a new generation may not have taken its place')
     await this.#assertUntouched()
     const { length } = frame
     try {
@@ -203,6 +230,7 @@ export class FileMedium implements Medium {
       publish: async () => {
         await this.#attempt(() => file.sync())
         const { identity } = await this.#attempt(() => file.stat())
+        this.#isUncertain = true
         await this.#attempt(() => this.#disk.rename(path, this.place))
         const before = this.#file
         isOpen = false
@@ -212,6 +240,7 @@ export class FileMedium implements Medium {
         await before?.close().catch(() => {})
         // Until the name is durable a power cut brings the old journal back.
         await this.#attempt(() => this.#disk.syncFolder(this.#folder))
+        this.#isUncertain = false
       },
       discard: async () => {
         if (!isOpen) return

@@ -56,7 +56,8 @@ const checksumOf = (frame: Uint8Array): number => crc32(frame.subarray(headerByt
 export type Verdict =
   /** Nothing at all. */
   | { readonly kind: 'empty' }
-  | { readonly kind: 'clean'; readonly chain: Chain; readonly size: number }
+  /** The last frame begins at `lastAt`. */
+  | { readonly kind: 'clean'; readonly chain: Chain; readonly size: number; readonly lastAt: number }
   /** What is from `size` on was never acknowledged. */
   | { readonly kind: 'torn'; readonly chain: Chain; readonly size: number }
   | { readonly kind: 'damaged'; readonly at: number; readonly chain: Chain | undefined; readonly nextSequence: number }
@@ -73,6 +74,7 @@ export class FrameScanner {
   #neededBytes = headerBytes
   /** Where the frame begins that is read next. */
   #at = 0
+  #lastAt = 0
   #chain: Chain | undefined
   #newer: number | undefined
   #isBad = false
@@ -95,7 +97,7 @@ export class FrameScanner {
     const chain = this.#chain
     const size = this.#at
     if (this.#newer !== undefined) return { kind: 'newer', version: this.#newer }
-    if (this.#restBytes === 0) return chain ? { kind: 'clean', chain, size } : { kind: 'empty' }
+    if (this.#restBytes === 0) return chain ? { kind: 'clean', chain, size, lastAt: this.#lastAt } : { kind: 'empty' }
     const next = searchFrame(this.#rest, 1, chain)
     if (next) return { kind: 'damaged', at: size, chain, nextSequence: next.sequence }
     return chain ? { kind: 'torn', chain, size } : { kind: 'foreign' }
@@ -132,6 +134,7 @@ export class FrameScanner {
     const { salt, epoch, sequence, checksum } = header
     this.#chain = { salt, epoch, sequence, checksum }
     this.#onPayload(rest.subarray(headerBytes, this.#neededBytes), this.#at)
+    this.#lastAt = this.#at
     this.#at += this.#neededBytes
     this.#rest = rest.subarray(this.#neededBytes)
     this.#restBytes = this.#rest.length

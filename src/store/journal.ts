@@ -138,10 +138,12 @@ export class Journal implements Store {
           undefined,
         )
       case 'empty':
+        await this.#medium.secure(0)
         return this.#renew()
       case 'torn':
         await this.#medium.cut(verdict.size)
     }
+    await this.#medium.secure(verdict.kind === 'clean' ? verdict.lastAt : verdict.size)
     this.#chain = { ...verdict.chain, epoch: newMark(this.#live.random) }
     this.#size = verdict.size
     this.#liveBytes = sumOfBytes(entries)

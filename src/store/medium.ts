@@ -37,6 +37,11 @@ export interface Medium {
    * may be cut anywhere between two pieces. A piece belongs to the listener only until it answers.
    */
   open(onPiece: (piece: Uint8Array) => void): Promise<void>
+  /**
+   * What was handed over is accepted: makes it durable, before anybody is told of it. The life that wrote from `from` on
+   * may have ended because that failed, and the system may still show what the disk does not have.
+   */
+  secure(from: number): Promise<void>
   /** Sets aside what is there from `offset` on, and goes on writing at `offset`. Durable. */
   cut(offset: number): Promise<void>
   /** Durable when it resolves. Rejects with a `MediumError`. The frame may be taken over: nobody else uses it again. */
