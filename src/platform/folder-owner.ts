@@ -234,7 +234,18 @@ function listen(path, card) {
 }
 
 /** Who listens there; nothing when nobody does. Only a refusal means that: an owner may be stopped, or swamped. */
-function ask(path) {
+async function ask(path) {
+  for (let tries = 0; tries < triesMax; tries++) {
+    const answer = await askOnce(path)
+    if (answer !== hungUp) return answer
+  }
+  return stranger
+}
+
+/** Somebody who goes just now. */
+const hungUp = 'hung up'
+
+function askOnce(path) {
   return new Promise((resolve) => {
     const socket = net.connect({ path })
     let text = ''
@@ -249,8 +260,11 @@ function ask(path) {
       text += data
       if (text.includes('\n') || text.length > 1000) done(readCard(text))
     })
-    socket.on('end', () => done(readCard(text)))
-    socket.on('error', ({ code }) => done(code === 'ECONNREFUSED' || code === 'ENOENT' ? undefined : stranger))
+    socket.on('end', () => done(hungUp))
+    socket.on('error', ({ code }) => {
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') done(undefined)
+      else done(code === 'ECONNRESET' || code === 'EPIPE' ? hungUp : stranger)
+    })
   })
 }
 `

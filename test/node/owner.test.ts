@@ -1,9 +1,20 @@
 // Who owns a folder: one at a time, whatever it is and wherever it runs, and nobody once it is dead.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -177,14 +188,26 @@ describe('an owner that does not answer is an owner', () => {
   test.each([
     ['says something else', 'HTTP/1.1 400 Bad Request\r\n'],
     ['says nothing', ''],
+    ['hangs up', undefined],
     ['claims to be what no process is', '{"pid":"rm -rf","since":{}}\n'],
   ])('somebody who %s', async (_name, words) => {
     if (!isUnix) return // There is no place for it there.
-    const server = createServer((guest) => guest.write(words)).listen(join(folder, 'owner.7'))
+    const server = createServer((guest) => (words === undefined ? guest.end() : guest.write(words))).listen(
+      join(folder, 'owner.7'),
+    )
     onTestFinished(() => void server.close())
     await once(server, 'listening')
     expect(await disk().own(folder)).toEqual(somebody)
   })
+})
+
+test('the name means the same on every version of Node, of which some fill it up', async (context) => {
+  skipUnless(context, isLinux, 'only here names of sockets have a length')
+  await mustOwn(disk())
+  const { dev, ino } = statSync(folder, { bigint: true })
+  const hash = createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)
+  // The kernel shows a NUL as '@', and ours is the first; there is room for 108 bytes.
+  expect(readFileSync('/proc/net/unix', 'latin1')).toContain(`@offstage-${hash}`.padEnd(108, '-'))
 })
 
 describe('a folder is free again', () => {
@@ -309,6 +332,22 @@ describe.runIf(isLinux)('on Unix that is not Linux', () => {
     await mustOwn(two)
     rmSync(join(folder, 'owner.1'))
     expect(await one.own(folder)).toEqual(us)
+  })
+
+  test('an owner that is stopped, and besieged by so many that no more are let in, is an owner', async () => {
+    const other = await Program.start()
+    await other.tell('own')
+    other.child.kill('SIGSTOP')
+    const refusals: string[] = []
+    const guests = Array.from({ length: 600 }, () => {
+      const guest = connect(join(folder, 'owner.1'))
+      return guest.on('error', ({ code }: NodeJS.ErrnoException) => refusals.push(code as string))
+    })
+    onTestFinished(() => {
+      for (const guest of guests) guest.destroy()
+    })
+    await expect.poll(() => refusals).toContain('EAGAIN')
+    expect(await (await diskElsewhere()).own(folder)).toEqual(somebody)
   })
 
   test('where files cannot be locked the sockets decide: of many at once one wins, and when it dies another', async () => {
