@@ -1,16 +1,75 @@
 // The scheduler against a model of a hundred lines: whatever happens, in whatever order, each job is where the promises
-// of the design say it is, every promise settles once, and nothing is left behind.
+// of the design say it is, every promise settles once, and nothing is left behind. The same courses run on every store,
+// and those that keep jobs are closed and opened again in between.
+import 'fake-indexeddb/auto'
 import fc from 'fast-check'
 import { createScheduler, inline, type Job, OffstageError, type State } from 'offstage'
+import { fileStore } from 'offstage/file'
 import { type ManualClock, manualClock, seededRandom } from 'offstage/testing'
 import { defineJobs } from 'offstage/worker'
 import { expect, test } from 'vitest'
 import { say } from '../../src/pool/protocol.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
+import { idbMedium } from '../../src/store/idb-medium.ts'
+import { Journal } from '../../src/store/journal.ts'
+import { memoryStore } from '../../src/store/memory-store.ts'
+import type { Store } from '../../src/store/store.ts'
+import { MemoryMedium } from '../support/memory-medium.ts'
+import { temporaryFolder } from '../support/testing.ts'
 
-const runs = Number(process.env.OFFSTAGE_MODEL_RUNS ?? 1_000)
-const commandsMax = 60
+const runs = Number(process.env.OFFSTAGE_MODEL_RUNS ?? 500)
+const folder = temporaryFolder()
+let places = 0
+
+interface Kind {
+  /** Makes a place, and answers how to open it. */
+  readonly make: () => () => Store
+  /** Whether it can be opened while a scheduler of a dead process still has it. */
+  readonly canBeKilled: boolean
+  /** Real input and output takes its time. */
+  readonly runs: number
+  readonly isSlow: boolean
+}
+
+const journal = (medium: ConstructorParameters<typeof Journal>[0]) => new Journal(medium, { valueBytesMax: 10_000 })
+
+const kinds: Record<string, Kind> = {
+  memory: { make: () => memoryStore, canBeKilled: false, runs, isSlow: false },
+  journal: {
+    make: () => {
+      const frames: Uint8Array[][] = [[]]
+      let medium: MemoryMedium | undefined
+      return () => {
+        medium?.kill()
+        medium = new MemoryMedium(frames)
+        return journal(medium)
+      }
+    },
+    canBeKilled: true,
+    runs,
+    isSlow: false,
+  },
+  idb: {
+    make: () => {
+      const name = `model-${++places}`
+      return () => journal(idbMedium(name, { durability: 'strict', onTrouble: () => {} }))
+    },
+    canBeKilled: true,
+    runs: Math.ceil(runs / 20),
+    isSlow: true,
+  },
+  file: {
+    make: () => {
+      const path = `${folder}/model-${++places}`
+      return () => fileStore(path, { durability: 'relaxed' })
+    },
+    canBeKilled: false,
+    runs: Math.ceil(runs / 20),
+    isSlow: true,
+  },
+}
+const commandsMax = Number(process.env.OFFSTAGE_MODEL_COMMANDS ?? 60)
 const backoffMs = 1_000
 const interruptionsMax = 3
 /** No pause after crashes is longer. */
@@ -32,15 +91,15 @@ const handlers = Object.fromEntries(
 interface Expected {
   state: State
   priority: number
-  readonly dueAt: number
+  dueAt: number
   readonly seq: number
   readonly attempts: number
   failures: number
   interruptions: number
   runAt: number
   settled: 'no' | 'resolved' | 'rejected'
-  /** The signal it was added with counts until the job has ended once. */
-  hasEnded: boolean
+  /** The signal it was added with counts until the job has ended once, or its process has. */
+  hasSignal: boolean
 }
 
 /** What the design promises, in the plainest code. */
@@ -62,7 +121,7 @@ class Model {
       interruptions: 0,
       runAt: dueAt,
       settled: 'no',
-      hasEnded: false,
+      hasSignal: true,
     })
   }
 
@@ -84,7 +143,7 @@ class Model {
 
   end(job: Expected, state: 'completed' | 'failed' | 'cancelled'): void {
     job.state = state
-    job.hasEnded = true
+    job.hasSignal = false
     job.settled = state === 'completed' ? 'resolved' : 'rejected'
   }
 
@@ -103,6 +162,16 @@ class Model {
     else job.state = 'queued'
   }
 
+  /** Closed at once and opened again: what ran is in line again, and what belonged to the process is gone. */
+  restart(): void {
+    this.isPaused = false
+    for (const job of this.jobs) {
+      if (job.state === 'running') job.state = 'queued'
+      // Its promise was rejected; there is another for whoever asks again.
+      job.hasSignal = false
+    }
+  }
+
   advance(ms: number): void {
     this.now += ms
     for (const job of this.jobs) if (job.state === 'scheduled' && job.runAt <= this.now) job.state = 'queued'
@@ -111,32 +180,64 @@ class Model {
 
 /** The real thing, with hands on its threads and its clock. */
 class Real {
-  readonly clock: ManualClock = manualClock()
-  readonly jobs: Job[] = []
+  clock: ManualClock = manualClock()
+  jobs: Job[] = []
   readonly controllers: AbortController[] = []
   readonly settlements: string[][] = []
   readonly started: string[] = []
   readonly ports: Port[] = []
-  readonly scheduler
+  scheduler: ReturnType<Real['open']>
+  readonly #kind: Kind
+  readonly #openStore: () => Store
   readonly #startedAt = this.clock.now()
 
-  constructor() {
+  constructor(kind: Kind) {
+    this.#kind = kind
+    this.#openStore = kind.make()
+    this.scheduler = this.open()
+  }
+
+  open() {
     const source = inline(defineJobs(handlers))
     const serveInline = (port: Port) => {
       this.ports.push(port)
       return source.serveInline(port)
     }
     const keepAll = { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY }
-    this.scheduler = createScheduler(
+    const scheduler = createScheduler(
       { serveInline },
       {
+        store: this.#openStore(),
         workers: 1,
         clock: this.clock,
         random: seededRandom(1),
         keep: { completed: keepAll, failed: keepAll, cancelled: keepAll },
       },
     )
-    this.scheduler.on('started', ({ jobId }) => this.started.push(jobId))
+    scheduler.on('started', ({ jobId }) => this.started.push(jobId))
+    return scheduler
+  }
+
+  /** Every promise of the old life has settled; the jobs are found again by their ids. */
+  async restart(): Promise<void> {
+    await this.scheduler.close({ mode: 'now' })
+    await this.settle()
+    for (const [index, settlements] of this.settlements.entries())
+      expect(settlements, `settlements of ${this.jobs[index]?.id}`).toHaveLength(1)
+    await this.#reopen()
+  }
+
+  /** The process dies: the old scheduler is left where it is, and never hears of anything again. */
+  async kill(): Promise<void> {
+    this.clock = manualClock(this.clock.now())
+    await this.#reopen()
+  }
+
+  async #reopen(): Promise<void> {
+    this.scheduler = this.open()
+    const jobs = await Promise.all(this.jobs.map(({ id }) => this.scheduler.get(id)))
+    this.jobs = jobs as Job[]
+    for (const job of this.jobs) this.watch(job)
   }
 
   get elapsed(): number {
@@ -170,7 +271,11 @@ class Real {
 
   /** Lets every message, microtask and thread start that is on its way arrive. */
   async settle(): Promise<void> {
-    for (let turn = 0; turn < 12; turn++) await new Promise((resolve) => setImmediate(resolve))
+    for (let pass = 0; pass < (this.#kind.isSlow ? 3 : 1); pass++) {
+      for (let turn = 0; turn < 12; turn++) await new Promise((resolve) => setImmediate(resolve))
+      // Whatever was written is safe and told.
+      if (this.#kind.isSlow) await this.scheduler.counts().catch(() => {})
+    }
   }
 }
 
@@ -200,7 +305,7 @@ const cancel = onJob(async (expected, job, model) => {
 })
 const abort = onJob(async (expected, _job, model, real) => {
   real.controllers[expected.seq]?.abort(new Error('test'))
-  if (!expected.hasEnded) model.end(expected, 'cancelled')
+  if (expected.hasSignal) model.end(expected, 'cancelled')
 })
 const retry = onJob(async (expected, job, _model, real) => {
   const canRetry = expected.state === 'failed' || expected.state === 'cancelled'
@@ -209,9 +314,11 @@ const retry = onJob(async (expected, job, _model, real) => {
   Object.assign(expected, { state: 'queued', failures: 0, interruptions: 0, settled: 'no' })
   real.watch(job)
 })
-const promote = onJob(async (expected, job, _model, real) => {
+const promote = onJob(async (expected, job, model, real) => {
   expect(await real.scheduler.promote(job.id)).toBe(expected.state === 'scheduled')
-  if (expected.state === 'scheduled') expected.state = 'queued'
+  if (expected.state !== 'scheduled') return
+  expected.state = 'queued'
+  expected.dueAt = Math.min(expected.dueAt, model.now)
 })
 const setPriority = (at: number, priority: number) =>
   onJob(async (expected, job) => {
@@ -219,9 +326,25 @@ const setPriority = (at: number, priority: number) =>
     if (isLive(expected)) expected.priority = priority
   })(at)
 
+const restart: Command = {
+  name: 'restart',
+  run: async (model, real) => {
+    model.restart()
+    await real.restart()
+  },
+}
+
+const kill: Command = {
+  name: 'kill',
+  run: async (model, real) => {
+    model.restart()
+    await real.kill()
+  },
+}
+
 const number = fc.nat({ max: 1_000 })
 const priority = fc.integer({ min: -2, max: 2 })
-const command: fc.Arbitrary<Command> = fc.oneof(
+const commands: readonly fc.WeightedArbitrary<Command>[] = [
   {
     weight: 6,
     arbitrary: fc
@@ -271,25 +394,27 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       },
     }),
   },
-  number.map((at) => ({ name: `cancel(${at})`, run: cancel(at) })),
-  number.map((at) => ({ name: `abort(${at})`, run: abort(at) })),
-  number.map((at) => ({ name: `retry(${at})`, run: retry(at) })),
-  number.map((at) => ({ name: `promote(${at})`, run: promote(at) })),
-  fc.tuple(number, priority).map(([at, p]) => ({ name: `setPriority(${at}, ${p})`, run: setPriority(at, p) })),
-  fc.constant({
-    name: 'pause',
-    run: async (model: Model, real: Real) => {
-      model.isPaused = true
-      real.scheduler.pause()
-    },
-  }),
-  fc.constant({
-    name: 'resume',
-    run: async (model: Model, real: Real) => {
-      model.isPaused = false
-      real.scheduler.resume()
-    },
-  }),
+  ...[
+    number.map((at) => ({ name: `cancel(${at})`, run: cancel(at) })),
+    number.map((at) => ({ name: `abort(${at})`, run: abort(at) })),
+    number.map((at) => ({ name: `retry(${at})`, run: retry(at) })),
+    number.map((at) => ({ name: `promote(${at})`, run: promote(at) })),
+    fc.tuple(number, priority).map(([at, p]) => ({ name: `setPriority(${at}, ${p})`, run: setPriority(at, p) })),
+    fc.constant({
+      name: 'pause',
+      run: async (model: Model, real: Real) => {
+        model.isPaused = true
+        real.scheduler.pause()
+      },
+    }),
+    fc.constant({
+      name: 'resume',
+      run: async (model: Model, real: Real) => {
+        model.isPaused = false
+        real.scheduler.resume()
+      },
+    }),
+  ].map((arbitrary) => ({ weight: 1, arbitrary })),
   {
     weight: 2,
     arbitrary: fc.constantFrom(1, 499, 1_000, 2 ** 31).map((ms) => ({
@@ -300,7 +425,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       },
     })),
   },
-)
+]
 
 /** Both go on until nothing changes by itself any more. */
 async function settle(model: Model, real: Real): Promise<void> {
@@ -334,35 +459,43 @@ function compare(model: Model, real: Real, trace: string): void {
   }
 }
 
-test('any course of events leaves every job where the model has it', { timeout: 10 * 60_000 }, async () => {
-  const courses = fc.asyncProperty(
-    fc.array(command, { maxLength: commandsMax }),
-    fc.constantFrom('finish', 'now'),
-    async (commands, mode) => {
-      const model = new Model()
-      const real = new Real()
-      const trace: string[] = []
-      for (const { name, run } of commands) {
-        trace.push(name)
-        await run(model, real)
-        await settle(model, real)
-        compare(model, real, trace.join(' '))
-      }
-      const closing = real.scheduler.close({ mode: mode as 'finish' | 'now', timeoutMs: 60_000 })
-      const last = runningJob(model, real)
-      if (last && mode === 'finish') {
-        stage.get(last.id)?.finish()
-        model.end(last.expected, 'completed')
-      }
-      await closing
-      await real.settle()
-      // Whoever still waited is told that there is nothing to wait for; nobody is told twice.
-      for (const [index, { settled }] of model.jobs.entries()) {
-        expect(real.settlements[index], trace.join(' ')).toEqual([settled === 'no' ? 'rejected' : settled])
-      }
-      expect(real.clock.timers).toBe(0)
-      await expect(real.scheduler.counts()).rejects.toThrow(OffstageError)
-    },
-  )
-  await fc.assert(courses, { numRuns: runs, endOnFailure: false })
-})
+const names = Object.keys(kinds)
+test.each(names)(
+  'any course of events leaves every job where the model has it: %s',
+  { timeout: 20 * 60_000 },
+  async (name) => {
+    const kind = kinds[name] as Kind
+    const restarts = { weight: name === 'memory' ? 0 : 2, arbitrary: fc.constant(restart) }
+    const kills = { weight: kind.canBeKilled ? 2 : 0, arbitrary: fc.constant(kill) }
+    const courses = fc.asyncProperty(
+      fc.array(fc.oneof(...commands, restarts, kills), { maxLength: commandsMax }),
+      fc.constantFrom('finish', 'now'),
+      async (course, mode) => {
+        const model = new Model()
+        const real = new Real(kind)
+        const trace: string[] = []
+        for (const { name, run } of course) {
+          trace.push(name)
+          await run(model, real)
+          await settle(model, real)
+          compare(model, real, trace.join(' '))
+        }
+        const closing = real.scheduler.close({ mode: mode as 'finish' | 'now', timeoutMs: 60_000 })
+        const last = runningJob(model, real)
+        if (last && mode === 'finish') {
+          stage.get(last.id)?.finish()
+          model.end(last.expected, 'completed')
+        }
+        await closing
+        await real.settle()
+        // Whoever still waited is told that there is nothing to wait for; nobody is told twice.
+        for (const [index, { settled }] of model.jobs.entries()) {
+          expect(real.settlements[index], trace.join(' ')).toEqual([settled === 'no' ? 'rejected' : settled])
+        }
+        expect(real.clock.timers).toBe(0)
+        await expect(real.scheduler.counts()).rejects.toThrow(OffstageError)
+      },
+    )
+    await fc.assert(courses, { numRuns: kind.runs, endOnFailure: false })
+  },
+)

@@ -1,0 +1,47 @@
+import type { Draft, Medium } from '../../src/store/medium.ts'
+
+/** The simplest place for a journal's frames: arrays, one for each generation, shared by all who name the same. */
+export class MemoryMedium implements Medium {
+  readonly place = 'memory'
+  readonly #generations: Uint8Array[][]
+  #isDead = false
+
+  constructor(generations: Uint8Array[][]) {
+    this.#generations = generations
+  }
+
+  get #frames(): Uint8Array[] {
+    return this.#generations.at(-1) as Uint8Array[]
+  }
+
+  async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+    for (const frame of this.#frames) onPiece(frame)
+  }
+
+  async secure(): Promise<void> {}
+
+  async cut(): Promise<void> {
+    throw new Error('nothing here is ever torn')
+  }
+
+  /** Its process is dead: nothing is written any more, and nothing answered. */
+  kill(): void {
+    this.#isDead = true
+  }
+
+  async append(frame: Uint8Array): Promise<void> {
+    if (this.#isDead) return new Promise(() => {})
+    this.#frames.push(frame)
+  }
+
+  async draft(): Promise<Draft> {
+    const frames: Uint8Array[] = []
+    return {
+      append: async (frame) => void frames.push(frame),
+      publish: async () => void this.#generations.push(frames),
+      discard: async () => {},
+    }
+  }
+
+  async close(): Promise<void> {}
+}
