@@ -28,7 +28,7 @@ import {
 } from './job/job-options.ts'
 import { isTerminal, states } from './job/record.ts'
 import { Job, streamCapacity } from './job-handle.ts'
-import { solo } from './peer/peer.ts'
+import type { TabHost } from './peer/tab-engine.ts'
 import { hop } from './platform/hop.ts'
 import { reportUncaught, systemClock } from './platform/host.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
@@ -38,6 +38,7 @@ import * as check from './shared/check.ts'
 import { copyValue, moveValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
 import { serveInline } from './shared/inline.ts'
+import { makeEngine } from './shared/make-engine.ts'
 import { type StandardSchema, validate } from './shared/standard-schema.ts'
 import { Signals } from './signals.ts'
 import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
@@ -163,17 +164,12 @@ export class Scheduler<Table extends JobTable = JobTable> {
       workerOptions,
     } = options
     const pool = { ...workers, concurrency, graceMs, startTimeoutMs, errors, spawn: () => spawn(source, workerOptions) }
-    this.#engine = new LocalEngine({
-      store,
-      clock,
-      random,
-      queues,
-      maxQueued,
-      keep,
-      pool,
-      peer: solo,
-      reportUnheard: reportUncaught,
-    })
+    const reportUnheard = reportUncaught
+    const local = { store, clock, random, queues, maxQueued, keep, pool, reportUnheard }
+    const makeLocal: TabHost['makeLocal'] = (handover) => new LocalEngine({ ...local, ...handover })
+    // A store that several tabs share brings the engine that reaches the tab that runs the jobs.
+    const { [makeEngine]: make } = store as { [makeEngine]?: (host: TabHost) => Engine }
+    this.#engine = make?.({ clock, random, errors, reportUnheard, makeLocal }) ?? new LocalEngine(local)
     this.#engine.onClose(() => this.#signals.close())
     this.run = byName((name, input, jobOptions) => this.#run({ name, input, options: jobOptions })) as never
     this.add = byName((name, input, jobOptions) => this.#add({ name, input, options: jobOptions })) as never

@@ -35,6 +35,18 @@ export class Herald {
     else if (type === 'fail') this.announce(job, 'retrying', { error, runAt: record.runAt ?? now })
   }
 
+  /**
+   * A job was met again that may have ended in the meantime. Those who wait for it hear of it; listeners of the scheduler
+   * only if it was known `before`, for else it is none of the news.
+   */
+  catchUp(job: LiveJob, before: JobRecord | undefined, now: number): void {
+    const { safe, audience } = job
+    if (!isTerminal(safe.state) || before?.finishedAt === safe.finishedAt) return
+    if (before) return this.announceStep(job, 'complete', safe, now)
+    const event = this.lastEvent(job) as JobEvent
+    for (const watcher of [...(audience?.watchers ?? [])]) this.#bus.call(watcher, event)
+  }
+
   /** The snapshot of the job is another. */
   notify(job: LiveJob): void {
     if (job.audience) for (const observer of [...job.audience.observers]) this.#bus.call(observer)

@@ -88,6 +88,14 @@ export class LiveJob implements HeapItem {
     else settling?.reject(error)
   }
 
+  /** Its engine is no more; another may adopt it. What was not safe has not happened. */
+  quit(): void {
+    this.heapIndex = -1
+    this.record = this.safe
+    this.run = undefined
+    this.alarm = undefined
+  }
+
   /** Nothing more will be told here, whatever becomes of the job. */
   abandon(error: unknown): void {
     this.#settling?.reject(error)

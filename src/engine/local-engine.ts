@@ -10,7 +10,6 @@ import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
 import { isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
 import { type Action, canExpire, isLegal, transition } from '../job/transition.ts'
-import type { Peer } from '../peer/peer.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
 import type { Line } from '../queue/line.ts'
@@ -45,7 +44,6 @@ import { Roster } from './roster.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
-  readonly peer: Peer
   readonly clock: Clock
   readonly random: () => number
   readonly pool: PoolOptions
@@ -53,6 +51,10 @@ export interface LocalEngineOptions {
   readonly maxQueued: number
   readonly keep: KeepByState
   readonly reportUnheard: (error: unknown) => void
+  /** Of an engine that takes over, or makes way, in mid-life; else one is made. */
+  readonly bus?: EventBus
+  /** The object on which handles, callbacks and promises for this record hang already; `isNew`: it is just being added. */
+  readonly adopt?: (record: JobRecord, isNew: boolean) => LiveJob | undefined
 }
 
 /** So many characters of chance keep the ids that we make up apart from the user's and from those of other lives. */
@@ -94,6 +96,8 @@ export class LocalEngine implements Engine {
   isEnded = false
   /** The store has stopped, and with it everything. */
   #failure: OffstageError | undefined
+  /** Removed, but the store has yet to say so. */
+  readonly #leaving = new Set<LiveJob>()
   readonly #closers = new Set<() => void>()
   #waits: { readonly isOver: () => boolean; readonly resolve: () => void }[] = []
   opening: Promise<void> | undefined
@@ -103,7 +107,7 @@ export class LocalEngine implements Engine {
     this.#options = options
     this.#clock = clock
     this.#idPrefix = Array.from({ length: idPrefixLength }, () => Math.floor(random() * 36).toString(36)).join('')
-    this.bus = new EventBus(() => clock.now(), options.reportUnheard)
+    this.bus = options.bus ?? new EventBus(() => clock.now(), options.reportUnheard)
     this.#timetable = new Timetable(clock)
     this.#ledger = new Ledger(store, clock, this.#ledgerListener)
     this.#retention = new Retention(keep, this.#timetable, (job) => this.#remove(job, 'retention'))
@@ -117,7 +121,7 @@ export class LocalEngine implements Engine {
   // Opening.
 
   #open(): void {
-    const { store, peer, clock, random, pool } = this.#options
+    const { store, clock, random, pool } = this.#options
     const host: StoreHost = {
       clock,
       random,
@@ -125,8 +129,7 @@ export class LocalEngine implements Engine {
       report: (error) => this.bus.tell('store:error', { error }),
       stopped: (error) => this.#fail(error),
     }
-    const leading = peer.lead()
-    const records = leading === undefined ? store.open(host) : leading.then(() => store.open(host))
+    const records = store.open(host)
     if (!(records instanceof Promise)) return this.#restore(records)
     this.opening = records.then((stored) => {
       this.opening = undefined
@@ -137,10 +140,13 @@ export class LocalEngine implements Engine {
   }
 
   #restore(records: readonly JobRecord[]): void {
+    if (this.isEnded) return
     for (const record of [...records].sort((a, b) => a.seq - b.seq)) {
-      const job = new LiveJob(record, this.#lines.get(record.queue))
+      const job = this.#live(record, false)
+      const before = job.told
       job.told = record
       this.#roster.add(job)
+      if (before || job.audience) this.#catchUp(job, before)
       this.#seq = Math.max(this.#seq, record.seq)
       // What is still to become due, or was cancelled before, says nothing of when things were added.
       if (record.state === 'queued' || record.state === 'running')
@@ -150,6 +156,22 @@ export class LocalEngine implements Engine {
       if (isTerminal(record.state)) this.#retention.add(job)
     }
     this.#ledger.schedule()
+  }
+
+  #live(record: JobRecord, isNew: boolean): LiveJob {
+    const line = this.#lines.get(record.queue)
+    const adopted = this.#options.adopt?.(record, isNew)
+    if (!adopted) return new LiveJob(record, line)
+    adopted.line = line
+    adopted.record = record
+    return adopted
+  }
+
+  /** What happened to an adopted job while nobody could tell. */
+  #catchUp(job: LiveJob, before: JobRecord | undefined): void {
+    this.#herald.catchUp(job, before, this.#clock.now())
+    if (job.hasEnded) job.settle(job.safe)
+    this.#herald.notify(job)
   }
 
   // The life of a job.
@@ -214,7 +236,7 @@ export class LocalEngine implements Engine {
     this.#lineTime = Math.max(this.#lineTime, now)
     const identity = { id, name, input, seq: ++this.#seq, lineTime: this.#lineTime }
     const record = createRecord(identity, options, defaults, now)
-    const job = new LiveJob(record, this.#lines.get(record.queue))
+    const job = this.#live(record, true)
     // What is stored is copied to its thread, so that it is there for another attempt.
     job.transfer = this.#options.store.isDurable ? undefined : transfer
     this.#roster.add(job)
@@ -295,7 +317,11 @@ export class LocalEngine implements Engine {
   #remove(job: LiveJob, reason: Removal): void {
     this.#roster.remove(job)
     this.#retention.drop(job)
-    this.#write(job, 'remove', job.record, undefined, () => this.#herald.announce(job, 'removed', { reason }))
+    this.#leaving.add(job)
+    this.#write(job, 'remove', job.record, undefined, () => {
+      this.#leaving.delete(job)
+      this.#herald.announce(job, 'removed', { reason })
+    })
   }
 
   #write(
@@ -445,8 +471,10 @@ export class LocalEngine implements Engine {
     },
     onLost: (run, loss, error) => this.#lost(run, loss, error),
     onRoom: () => {
+      this.#timetable.look()
       if (this.#roster.counts.queued > 0) this.#ledger.schedule()
-      else this.#settleWaits()
+      // Not at once: what was heard may not be safe yet.
+      else if (this.#waits.length > 0) this.#ledger.schedule()
     },
     onOnline: (workerId) => {
       this.#dashboard.changed()
@@ -715,6 +743,25 @@ export class LocalEngine implements Engine {
     else this.#closed = this.#shutDown()
   }
 
+  /**
+   * Ends as a crash would end it, but for the jobs in memory: they are answered, for another engine to adopt. Nothing more
+   * is written or told. `ended`: the threads and the store are closed.
+   */
+  drop(error: OffstageError): { readonly jobs: readonly LiveJob[]; readonly ended: Promise<unknown> } {
+    this.#failure = error
+    this.#closing = 'now'
+    this.#mayStart = false
+    this.isEnded = true
+    this.#ledger.stop(error)
+    const ended = Promise.all([this.#pool.close(), this.#options.store.close()])
+    this.#timetable.close()
+    this.#lines.close()
+    for (const job of this.#leaving) if (!job.hasEnded) job.abandon(cancelled(job.record, 'it was removed'))
+    const jobs = [...this.#roster.jobs]
+    for (const job of jobs) job.quit()
+    return { jobs, ended }
+  }
+
   async #shutDown(): Promise<void> {
     await this.#pool.close()
     await this.#ledger.whenSafe().catch(() => {})
@@ -722,7 +769,6 @@ export class LocalEngine implements Engine {
     // What the store refused to the last is found as it was, when it is opened again.
     this.#ledger.stop(closed)
     await this.#options.store.close()
-    await this.#options.peer.leave()
     this.isEnded = true
     this.#timetable.close()
     this.#lines.close()

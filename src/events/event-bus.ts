@@ -11,6 +11,9 @@ export class EventBus {
   readonly #reportUnheard: (error: unknown) => void
   readonly #now: () => number
   #seq = 0
+  #isQuiet = false
+  /** Told that somebody began or ceased to listen. */
+  onListening: (() => void) | undefined
 
   constructor(now: () => number, reportUnheard: (error: unknown) => void) {
     this.#now = now
@@ -19,22 +22,29 @@ export class EventBus {
 
   on<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
     this.#emitter.on(type, listener as AnyListener)
+    this.onListening?.()
     return () => this.off(type, listener)
   }
 
   once<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
     this.#emitter.once(type, listener as AnyListener)
+    this.onListening?.()
     return () => this.off(type, listener)
   }
 
   off<Type extends EventType>(type: Type, listener: Listener<Type>): void {
     this.#emitter.off(type, listener as AnyListener)
+    this.onListening?.()
   }
 
   /** Hears every event. */
   tap(listener: AnyListener): () => void {
     this.#taps.add(listener)
-    return () => this.#taps.delete(listener)
+    this.onListening?.()
+    return () => {
+      this.#taps.delete(listener)
+      this.onListening?.()
+    }
   }
 
   /** Cheaper than building an event that nobody hears. */
@@ -49,7 +59,14 @@ export class EventBus {
 
   /** Makes and tells, when anybody listens. */
   tell<Type extends EventType>(type: Type, details: Omit<EventMap[Type], 'type' | 'seq' | 'at'>): void {
-    if (this.isHeard(type)) this.emit(this.make(type, details) as AnyEvent)
+    if (this.isHeard(type) && !this.#isQuiet) this.emit(this.make(type, details) as AnyEvent)
+  }
+
+  /** Does what has been told before. */
+  quietly(repeat: () => void): void {
+    this.#isQuiet = true
+    repeat()
+    this.#isQuiet = false
   }
 
   emit(event: AnyEvent): void {

@@ -1,3 +1,4 @@
+import { onWake } from '../platform/wake.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
 
@@ -26,6 +27,9 @@ export class Alarm implements HeapItem {
  * Everything that waits for a time, behind one timer: the one for the earliest moment.
  *
  * `at` counts in wall time, for moments that are stored; `after` counts in monotonic time, for spans of this process.
+ *
+ * Timers of hidden pages are up to a minute late, those of frozen pages and sleeping machines later still. So it looks
+ * again whenever there is a sign of life: when the page wakes up, and when threads have something to say (`look`).
  */
 export class Timetable {
   readonly #clock: Clock
@@ -38,9 +42,13 @@ export class Timetable {
   /** In monotonic time; the timer may be early (its alarm was called off), never late. */
   #timerAt = Number.POSITIVE_INFINITY
   #isTimerHolding = false
+  #isClosed = false
+  #isRinging = false
+  readonly #stopWaking: () => void
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#stopWaking = onWake(() => this.#ring())
   }
 
   /** Calls back at a wall time, at once (but not within this call) when it has passed. */
@@ -59,7 +67,15 @@ export class Timetable {
     if (this.#holding === 0 && this.#isTimerHolding) this.#arm()
   }
 
+  /** Rings what its timer should have rung by now. */
+  look(): void {
+    if (!this.#isRinging && this.#clock.monotonic() >= this.#timerAt) this.#ring()
+  }
+
+  /** Whatever is still to be done at some time will not be. */
   close(): void {
+    this.#isClosed = true
+    this.#stopWaking()
     this.#stopTimer?.()
     this.#stopTimer = undefined
     while (this.#wall.pop() || this.#monotonic.pop());
@@ -93,12 +109,13 @@ export class Timetable {
     const sleepMs = this.#sleepMs()
     this.#timerAt = this.#clock.monotonic() + sleepMs
     this.#isTimerHolding = this.#holding > 0
-    if (sleepMs === Number.POSITIVE_INFINITY) return
+    if (sleepMs === Number.POSITIVE_INFINITY || this.#isClosed) return
     // Rounded up: a timer that fires a fraction early would find nothing due and go round again.
     this.#stopTimer = this.#clock.startTimer(() => this.#ring(), Math.ceil(sleepMs), this.#isTimerHolding)
   }
 
   #ring(): void {
+    this.#stopTimer?.()
     this.#stopTimer = undefined
     this.#timerAt = Number.POSITIVE_INFINITY
     // Collected first: alarms that are set while these ring wait for the next round, and cannot keep us here.
@@ -106,7 +123,9 @@ export class Timetable {
       ...this.#takeUntil(this.#wall, this.#clock.now()),
       ...this.#takeUntil(this.#monotonic, this.#clock.monotonic()),
     ]
+    this.#isRinging = true
     for (const alarm of due) alarm.callback()
+    this.#isRinging = false
     this.#arm()
   }
 

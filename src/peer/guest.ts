@@ -1,0 +1,270 @@
+/** A follower, as the tab sees it that runs the jobs. */
+import type { Inserted, JobFilter, SchedulerSnapshot, Stats, Verb } from '../engine/engine.ts'
+import type { LiveJob } from '../engine/live-job.ts'
+import type { LocalEngine } from '../engine/local-engine.ts'
+import type { EventBus } from '../events/event-bus.ts'
+import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
+import type { EventStream } from '../events/stream.ts'
+import { type ResolvedDefaults, resolveDefaults } from '../job/job-options.ts'
+import type { JobRecord } from '../job/record.ts'
+import type { Channel } from '../platform/tabs.ts'
+import { readable } from '../shared/clone.ts'
+import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import type { OffstageError } from '../shared/errors.ts'
+import { type Ask, answers } from './answers.ts'
+import { changeToWire, eventToWire, type Letter, Link, type Note, recordToWire, type WireInsert } from './wire.ts'
+
+/** What a follower knows of the whole scheduler. */
+export interface Board {
+  readonly snapshot: SchedulerSnapshot
+  readonly stats: Stats
+  /** Of the queues that it has looked at: how many wait, how many run. */
+  readonly queues: { readonly [name: string]: readonly [size: number, running: number] }
+}
+
+/** A job of which the follower is told. */
+interface Watched {
+  readonly job: LiveJob
+  /** The record as the follower has it. */
+  sent: JobRecord | undefined
+  /** Somebody there looks on: progress, logs and values go there too. */
+  isAttended: boolean
+  readonly stop: () => void
+}
+
+/** How many values are on their way to a reader in another tab; the handler's `send` waits for more. */
+const valuesAhead = 16
+
+/** Only those who look on at the job hear these. */
+const isPassing = (type: string): boolean => type === 'progress' || type === 'log' || type === 'value'
+
+export class Guest {
+  readonly #local: LocalEngine
+  readonly #bus: EventBus
+  readonly #errors: readonly ErrorClass[]
+  readonly #link: Link
+  readonly #watched = new Map<string, Watched>()
+  /** Those too that are being replaced by one of the same id. */
+  readonly #allWatched = new Set<Watched>()
+  readonly #readers = new Map<string, { readonly stream: EventStream<unknown>; taken(): void }>()
+  readonly #heard = new Map<EventType, () => void>()
+  #queues: readonly string[] = []
+  /** Wants to know of every change of the board. */
+  isObserving = false
+
+  constructor(
+    local: LocalEngine,
+    bus: EventBus,
+    errors: readonly ErrorClass[],
+    line: { readonly channel: Channel; readonly from: string; readonly epoch: number },
+    steers: readonly unknown[],
+  ) {
+    this.#local = local
+    this.#bus = bus
+    this.#errors = errors
+    // Whatever of it cannot be cloned goes as a few words.
+    const repair = (note: Note): Note => note.map(readable) as unknown as Note
+    this.#link = new Link(line.channel, line.from, line.epoch, repair, () => this.#link.post('board', this.#board()))
+    this.#link.post('welcome', steers)
+  }
+
+  hear({ notes }: Letter): void {
+    for (const [type, ...details] of notes) {
+      const hear = Object.hasOwn(this.#verbs, type) && this.#verbs[type]
+      if (hear) hear(...(details as never[]))
+    }
+  }
+
+  /** Tells how things are. */
+  showBoard(): void {
+    this.#link.flush()
+  }
+
+  leave(): void {
+    for (const stop of this.#heard.values()) stop()
+    for (const { stop } of this.#allWatched) stop()
+    for (const { stream } of this.#readers.values()) void stream.return()
+    this.#link.close()
+  }
+
+  readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
+    ask: (id: number, ask: Ask, args: never[]) => void this.#answer(id, ask, args),
+    hear: (types: readonly EventType[]) => {
+      for (const stop of this.#heard.values()) stop()
+      this.#heard.clear()
+      for (const type of types)
+        this.#heard.set(
+          type,
+          this.#bus.on(type, (event) => this.#hear(event)),
+        )
+    },
+    // What it knew of, when it lost sight of another leader.
+    watch: (known: readonly (readonly [id: string, isAttended: boolean])[]) => {
+      for (const [id, isAttended] of known) {
+        const job = this.#local.get(id)
+        if (job) this.#show(job, isAttended)
+        else this.#link.post('gone', id)
+      }
+    },
+    attend: (id: string) => {
+      const job = this.#local.get(id)
+      if (job) this.#show(job, true)
+    },
+    look: (queues: readonly string[], isObserving: boolean) => {
+      this.#queues = queues
+      this.isObserving = isObserving
+      this.showBoard()
+    },
+    read: (id: string) => void this.#read(id),
+    taken: (id: string) => this.#readers.get(id)?.taken(),
+    unread: (id: string) => void this.#readers.get(id)?.stream.return(),
+  }
+
+  // Questions.
+
+  async #answer(id: number, ask: Ask, args: never[]): Promise<void> {
+    const local = this.#local
+    try {
+      const answer = await answers[ask](local, ...(this.#argsFromWire(ask, args) as [never, never, never]))
+      if (!local.isClosed || ask !== 'idle') this.#link.post('answer', id, this.#answerToWire(answer))
+    } catch (error) {
+      // Then the next leader is asked again.
+      if ((error as OffstageError).code !== 'SCHEDULER_CLOSED' && !local.isEnded)
+        this.#link.post('refusal', id, thrownToWire(error))
+    }
+  }
+
+  #argsFromWire(ask: Ask, args: unknown[]): unknown[] {
+    if (ask === 'act') {
+      const [verb, target, argument] = args as [Verb, string | JobFilter, WireThrown]
+      const job = typeof target === 'string' && this.#local.get(target)
+      if (job) this.#watch(job, false)
+      return [verb, target, thrownFromWire(argument, this.#errors)]
+    }
+    if (ask !== 'insert') return args
+    const [requests, ...rest] = args as [readonly WireInsert[]]
+    const toRequest = ({ isAttended, ...request }: WireInsert) => ({
+      ...request,
+      defaults: noDefaults,
+      transfer: undefined,
+      // From the first moment: it may have ended before the answer is there.
+      attach: (job: LiveJob) => void this.#watch(job, isAttended),
+    })
+    return [requests.map(toRequest), ...rest]
+  }
+
+  #answerToWire(answer: unknown): unknown {
+    if (Array.isArray(answer)) return answer.map((item) => this.#answerToWire(item))
+    if (isJob(answer)) {
+      const watched = this.#watch(answer, false)
+      watched.sent = answer.safe
+      return recordToWire(answer.safe)
+    }
+    if (typeof answer !== 'object' || answer === null || !('disposition' in answer)) return answer
+    const { job, disposition } = answer as Inserted
+    const watched = this.#watch(job, false)
+    watched.sent = job.safe
+    // The input of a job that it has just added is there already.
+    return [disposition === 'existing' ? recordToWire(job.safe) : changeToWire(job.safe), disposition]
+  }
+
+  // Telling.
+
+  #watch(job: LiveJob, isAttended: boolean): Watched {
+    const { id } = job.record
+    let watched = this.#watched.get(id)
+    if (watched?.job !== job) {
+      const audience = job.attend()
+      const stops = [
+        audience.watch((event) => {
+          const isWanted = made.isAttended || !isPassing(event.type) || this.#heard.has(event.type)
+          if (isWanted) this.#link.post('event', eventToWire(event), this.#change(made))
+          if (event.type === 'removed') this.#unwatch(made)
+        }),
+        audience.observe(() => this.#tellChange(made)),
+      ]
+      const stop = () => {
+        for (const each of stops) each()
+      }
+      const made: Watched = { job, sent: undefined, isAttended, stop }
+      watched = made
+      this.#watched.set(id, made)
+      this.#allWatched.add(made)
+    }
+    watched.isAttended ||= isAttended
+    return watched
+  }
+
+  #show(job: LiveJob, isAttended: boolean): void {
+    const watched = this.#watch(job, isAttended)
+    // What is not safe yet is told when it is.
+    if (job.told) this.#tellChange(watched)
+  }
+
+  #unwatch(watched: Watched): void {
+    const { id } = watched.job.record
+    watched.stop()
+    this.#allWatched.delete(watched)
+    if (this.#watched.get(id) === watched) this.#watched.delete(id)
+  }
+
+  /** What happens to a job that is watched is told by its watcher. */
+  #hear(event: AnyEvent): void {
+    const { jobId } = event as Partial<JobEvent>
+    if (jobId === undefined || !this.#watched.has(jobId)) this.#link.post('event', eventToWire(event))
+  }
+
+  #tellChange(watched: Watched): void {
+    const change = this.#change(watched)
+    if (change) this.#link.post('change', change)
+  }
+
+  #change(watched: Watched) {
+    const { safe } = watched.job
+    if (watched.sent === safe) return undefined
+    watched.sent = safe
+    return changeToWire(safe)
+  }
+
+  #board(): Board {
+    const controls = this.#queues.map((name) => [name, this.#local.queue(name)] as const)
+    const queues = Object.fromEntries(controls.map(([name, { size, running }]) => [name, [size, running] as const]))
+    return { snapshot: this.#local.snapshot(), stats: this.#local.stats(), queues }
+  }
+
+  // Values.
+
+  async #read(id: string): Promise<void> {
+    const job = this.#local.get(id)
+    let thrown: WireThrown | undefined
+    try {
+      if (job) await this.#passOn(id, this.#local.values(job))
+    } catch (error) {
+      thrown = thrownToWire(error)
+    }
+    this.#link.post('end', id, thrown)
+  }
+
+  async #passOn(id: string, stream: EventStream<unknown>): Promise<void> {
+    let room = valuesAhead
+    let resume = () => {}
+    const taken = () => {
+      room++
+      resume()
+    }
+    const reader = { stream, taken }
+    this.#readers.set(id, reader)
+    for await (const value of stream) {
+      this.#link.post('value', id, value)
+      if (--room > 0) continue
+      await new Promise<void>((resolve) => {
+        resume = resolve
+      })
+    }
+    if (this.#readers.get(id) === reader) this.#readers.delete(id)
+  }
+}
+
+export const noDefaults: ResolvedDefaults = resolveDefaults()
+
+const isJob = (value: unknown): value is LiveJob => typeof value === 'object' && value !== null && 'attend' in value
