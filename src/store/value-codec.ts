@@ -62,7 +62,6 @@ const views = [
 
 /** What has more inside than its properties, and is kept. Views and plain objects aside. */
 const builtIns = [Map, Set, Date, RegExp, ArrayBuffer, Error, Number, String, Boolean, BigInt] as const
-const builtInNames: ReadonlySet<string> = new Set(builtIns.map(({ name }) => name))
 
 /** What is written on one thread must be readable on any other, and on some the stack holds a few thousand levels. */
 const depthMax = 1_000
@@ -70,7 +69,10 @@ const depthMax = 1_000
 const lookedThroughMax = 16
 /** An array with holes that is longer says much about its length, and little about the memory that it needs. */
 const sparseLengthMax = 10_000
-/** An error is stored as copies of what hangs on it. These hold errors again, and round in a circle without end. */
+/**
+ * An error is stored with copies of what hangs on it. These may hold errors again, and if they lead back, without end:
+ * those that are further in, or more, are only shown.
+ */
 const errorDepthMax = 3
 const innerErrorsMax = 100
 
@@ -335,16 +337,14 @@ class ValueWriter {
   }
 
   #error(error: object): void {
-    const isInner = this.#errorDepth > 0
-    if (isInner && ++this.#innerErrors > innerErrorsMax) throw new Refusal('holds too many errors')
-    if (this.#errorDepth === errorDepthMax) throw new Refusal('holds errors within errors without end')
-    const wire = thrownToWire(error)
-    if (wire.kind !== 'error') throw new Refusal('cannot be read')
+    this.#innerErrors = this.#errorDepth > 0 ? this.#innerErrors + 1 : 0
+    const isTooMuch = this.#errorDepth === errorDepthMax || this.#innerErrors > innerErrorsMax
+    const wire: WireThrown = isTooMuch ? { kind: 'value', value: show(error) } : thrownToWire(error)
+    if (!isTooMuch && wire.kind !== 'error') throw new Refusal('cannot be read')
     this.#out.u8(tags.error)
     this.#errorDepth++
     this.#thrown(wire)
     this.#errorDepth--
-    if (!isInner) this.#innerErrors = 0
   }
 
   #thrown(wire: WireThrown): void {
@@ -409,7 +409,7 @@ const tagOf = (value: object): string => Object.prototype.toString.call(value).s
 function builtInOf(value: object): string | undefined {
   if (ArrayBuffer.isView(value)) return 'View'
   const tag = tagOf(value)
-  return builtInNames.has(tag) ? tag : builtIns.find((builtIn) => value instanceof builtIn)?.name
+  return builtIns.find((builtIn) => builtIn.name === tag || value instanceof builtIn)?.name
 }
 
 /**

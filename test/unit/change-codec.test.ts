@@ -145,6 +145,14 @@ describe('batches give back the records', () => {
     })
   })
 
+  test('with any times', () => {
+    const times = [0, -0, 0.5, -7, 8.64e15, -8.64e15, 2 ** 53 - 1, 1 - 2 ** 53, 1e300, Number.NaN, start, start - 1]
+    const far = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, undefined]
+    const pairs = [...times, ...far].flatMap((runAt) => times.map((dueAt) => ({ dueAt, runAt })))
+    const jobs = pairs.map((pair, seq) => ({ ...jobOf(seq), ...pair }))
+    expectRecords(replayAll([encode(jobs.map(insert))]), jobs)
+  })
+
   test('with errors that cannot be kept, in a few words', () => {
     const running = transition(jobOf(1), { type: 'start' }, start)
     const failed = transition(running, { type: 'fail', error: { run() {} }, isFinal: true, random: 0 }, start)
