@@ -76,7 +76,7 @@ const timeStepMax = 2 ** 51
 const stepsKinds = { none: 0, whole: 1, more: 2 } as const
 
 /** A record, and how many bytes it takes in a snapshot, roughly: its insert and its updates so far. */
-export interface Entry {
+interface Entry {
   record: JobRecord
   bytes: number
 }
