@@ -15,6 +15,8 @@ export interface FileMediumOptions {
 }
 
 const pieceBytes = 1024 * 1024
+/** What a draft lets gather between two syncs. */
+const draftSyncBytes = 4 * 1024 * 1024
 const noRoomCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const forbiddenCodes: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS']
 
@@ -220,12 +222,18 @@ export class FileMedium implements Medium {
     const path = this.#path(`journal.next${++this.#lastDraft}`)
     const file = await this.#attempt(() => this.#disk.open(path, 'create'))
     let size = 0
+    let unsynced = 0
     let isOpen = true
     return {
       append: async (frame) => {
         const at = size
         size += frame.length
+        unsynced += frame.length
         await this.#attempt(() => writeAll(file, frame, at))
+        // Now and then, because the journal's own frames wait behind a sync on the same thread.
+        if (unsynced < draftSyncBytes) return
+        unsynced = 0
+        await this.#attempt(() => file.sync())
       },
       publish: async () => {
         await this.#attempt(() => file.sync())
