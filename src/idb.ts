@@ -1,1 +1,2 @@
-export { type IdbStoreOptions, idbStore } from './store/idb-store.ts'
+export { idbStore } from './idb-store.ts'
+export type { IdbStoreOptions } from './store/idb-store.ts'

@@ -1,0 +1,20 @@
+import { shareAmongTabs } from './peer/share.ts'
+import * as lone from './store/idb-store.ts'
+import type { Store } from './store/store.ts'
+
+/**
+ * Keeps jobs in the IndexedDB database of that name. All tabs of an origin may use it at once: one of them runs the jobs,
+ * the others reach them through it, and when it is closed, crashes or is put aside another takes over. That needs Web
+ * Locks, and so a secure context (https or localhost); without, every call rejects with `STORE_LOCKED`.
+ *
+ * @example
+ * ```ts
+ * const scheduler = createScheduler<typeof jobs>(
+ *   () => new Worker(new URL('./jobs.ts', import.meta.url), { type: 'module' }),
+ *   { store: idbStore('my-app') },
+ * )
+ * ```
+ */
+export function idbStore(name: string, options?: lone.IdbStoreOptions): Store {
+  return shareAmongTabs(name, () => lone.idbStore(name, options))
+}
