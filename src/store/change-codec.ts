@@ -75,14 +75,35 @@ const timeStepMax = 2 ** 51
 
 const stepsKinds = { none: 0, whole: 1, more: 2 } as const
 
-/** A record, and how many bytes it takes in a snapshot, roughly: its insert and its updates so far. */
-interface Entry {
-  record: JobRecord
-  bytes: number
-}
+/** The records that are in a journal, by `seq`. */
+export class LiveRecords {
+  readonly #bySeq = new Map<number, JobRecord>()
+  /**
+   * What a snapshot would take, about: each operation counts in full, and a removal as much as the average job. To know
+   * it exactly would take 40 bytes a job.
+   */
+  bytes = 0
 
-/** By `seq`. */
-export type Entries = Map<number, Entry>
+  get(seq: number): JobRecord | undefined {
+    return this.#bySeq.get(seq)
+  }
+
+  /** `bytes`: what it took to say so. */
+  set(record: JobRecord, bytes: number): void {
+    this.#bySeq.set(record.seq, record)
+    this.bytes += bytes
+  }
+
+  delete(seq: number): void {
+    const { size } = this.#bySeq
+    if (this.#bySeq.delete(seq)) this.bytes -= this.bytes / size
+  }
+
+  /** In the order of adding; what is added meanwhile comes as well. */
+  values(): IterableIterator<JobRecord> {
+    return this.#bySeq.values()
+  }
+}
 
 /**
  * Gathers changes into one batch. Values were checked before; should one be refused after all, `add` throws and the batch
@@ -260,41 +281,36 @@ export class Replayer {
   }
 
   /**
-   * Throws when the bytes make no sense, or a change does not fit what is there. `entries` are worth nothing then: a part
+   * Throws when the bytes make no sense, or a change does not fit what is there. `records` are worth nothing then: a part
    * of the batch may be in them.
    */
-  replay(payload: Uint8Array, entries: Entries): void {
+  replay(payload: Uint8Array, records: LiveRecords): void {
     const from = new ByteReader(payload)
     this.#from = from
     this.#texts = []
     this.#rules = []
     this.#lastSeq = 0
     this.#lastTime = 0
-    while (!from.isAtEnd) this.#change(entries)
+    while (!from.isAtEnd) this.#change(records)
   }
 
-  #change(entries: Entries): void {
+  #change(records: LiveRecords): void {
     const from = this.#from
     const start = from.position
     const operation = from.u8()
     if (operation < operations.insert || operation > operations.remove) throw newer(`operation ${operation}`)
     const seq = this.#lastSeq + from.signed()
     this.#lastSeq = seq
-    const entry = entries.get(seq)
+    const before = records.get(seq)
     if (operation === operations.insert) {
-      if ((entry && !this.#isLenient) || !Number.isSafeInteger(seq) || seq < 0)
+      if ((before && !this.#isLenient) || !Number.isSafeInteger(seq) || seq < 0)
         throw new Error(`there cannot be another job ${seq}`)
-      const record = this.#record(blank, seq)
-      entries.set(seq, { record, bytes: from.position - start })
+      records.set(this.#record(blank, seq), from.position - start)
       return
     }
-    if (!entry) return this.#orphan(operation, seq)
-    if (operation === operations.remove) {
-      entries.delete(seq)
-      return
-    }
-    entry.record = this.#record(entry.record, seq)
-    entry.bytes += from.position - start
+    if (!before) return this.#orphan(operation, seq)
+    if (operation === operations.remove) return records.delete(seq)
+    records.set(this.#record(before, seq), from.position - start)
   }
 
   #orphan(operation: number, seq: number): void {

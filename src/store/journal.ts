@@ -15,7 +15,7 @@ import { hop } from '../platform/hop.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { ByteWriter } from './bytes.ts'
-import { BatchWriter, type Entries, Replayer } from './change-codec.ts'
+import { BatchWriter, LiveRecords, Replayer } from './change-codec.ts'
 import { type Chain, FrameScanner, headerBytes, newMark, stamp, type Verdict } from './frame.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
 import type { Change, Store, StoreHost } from './store.ts'
@@ -58,11 +58,9 @@ export class Journal implements Store {
   readonly #options: JournalOptions
   readonly #compactBytesMin: number
   #host: StoreHost | undefined
-  #entries: Entries = new Map()
+  #records = new LiveRecords()
   #chain: Chain = { salt: 0, epoch: 0, sequence: 0, checksum: 0 }
   #size = 0
-  /** What a snapshot would take, about. */
-  #liveBytes = 0
   /** The next compaction is not tried before the journal is as large as this. */
   #compactFrom: number
   #compaction: Compaction | undefined
@@ -96,12 +94,12 @@ export class Journal implements Store {
     this.#failure = undefined
     this.#isClosing = false
     const replayer = new Replayer(host.errors)
-    const entries: Entries = new Map()
+    const records = new LiveRecords()
     let nonsense: { readonly at: number; readonly cause: unknown } | undefined
     const scanner = new FrameScanner((payload, at) => {
       if (nonsense) return
       try {
-        replayer.replay(payload, entries)
+        replayer.replay(payload, records)
       } catch (cause) {
         nonsense = { at, cause }
       }
@@ -109,17 +107,17 @@ export class Journal implements Store {
     try {
       await this.#medium.open((piece) => scanner.push(piece))
       if (nonsense) throw this.#corrupt(`damaged: the batch at byte ${nonsense.at} makes no sense`, nonsense.cause)
-      await this.#accept(scanner.end(), entries)
+      await this.#accept(scanner.end(), records)
     } catch (error) {
       await this.#medium.close()
       this.#host = undefined
       throw error instanceof MediumError ? this.#writeFailed(error) : error
     }
-    return Array.from(entries.values(), ({ record }) => record)
+    return [...records.values()]
   }
 
-  async #accept(verdict: Verdict, entries: Entries): Promise<void> {
-    this.#entries = entries
+  async #accept(verdict: Verdict, records: LiveRecords): Promise<void> {
+    this.#records = records
     const { place } = this.#medium
     switch (verdict.kind) {
       case 'foreign':
@@ -146,7 +144,6 @@ export class Journal implements Store {
     await this.#medium.secure(verdict.kind === 'clean' ? verdict.lastAt : verdict.size)
     this.#chain = { ...verdict.chain, epoch: newMark(this.#live.random) }
     this.#size = verdict.size
-    this.#liveBytes = sumOfBytes(entries)
     this.#isSealed = false
     this.#compactFrom = this.#compactBytesMin
   }
@@ -189,7 +186,7 @@ export class Journal implements Store {
     }
     if (this.#isClosing) return
     this.#sealLater()
-    if (this.#size > this.#compactFrom && this.#liveBytes < this.#size / 2) this.#compact()
+    if (this.#size > this.#compactFrom && this.#records.bytes < this.#size / 2) this.#compact()
   }
 
   /** Answers how many bytes each took. */
@@ -229,28 +226,12 @@ export class Journal implements Store {
     const compaction = this.#compaction
     for (let index = 0; index < changes.length; index++) {
       const change = changes[index] as Change
-      const seq = (change.after ?? (change.before as JobRecord)).seq
-      this.#put(seq, change, sizes[index] as number)
+      const { seq } = change.after ?? (change.before as JobRecord)
+      if (change.after) this.#records.set(change.after, sizes[index] as number)
+      else this.#records.delete(seq)
       // Records further on come by themselves.
       if (compaction && seq <= compaction.cursor) compaction.behind.push(change)
     }
-  }
-
-  #put(seq: number, { before, after }: Change, bytes: number): void {
-    if (!after) {
-      this.#liveBytes -= this.#entries.get(seq)?.bytes ?? 0
-      this.#entries.delete(seq)
-      return
-    }
-    this.#liveBytes += bytes
-    if (!before) {
-      this.#entries.set(seq, { record: after, bytes })
-      return
-    }
-    const entry = this.#entries.get(seq)
-    if (!entry) throw new Error(`offstage bug: the store does not know job '${after.id}'`)
-    entry.record = after
-    entry.bytes += bytes
   }
 
   // One at a time.
@@ -309,7 +290,7 @@ export class Journal implements Store {
     this.#compaction = compaction
     let hasTurn = false
     try {
-      await this.#writeEntries(compaction)
+      await this.#writeRecords(compaction)
       if (isGentle) await this.#takeTurn(abandoned.promise)
       hasTurn = isGentle
       await this.#writeBehind(compaction)
@@ -318,7 +299,9 @@ export class Journal implements Store {
       await draft.publish()
       this.#chain = chain
       this.#size = compaction.size
-      this.#compactFrom = this.#compactBytesMin
+      this.#records.bytes = compaction.size
+      // At least half as large again, whatever is thought to be alive.
+      this.#compactFrom = Math.max(this.#compactBytesMin, compaction.size * 1.5)
       this.#isSealed = true
     } catch (error) {
       await draft.discard().catch(() => {})
@@ -330,17 +313,15 @@ export class Journal implements Store {
     }
   }
 
-  /** A Map is walked in the order of adding, which is that of `seq`, and new entries are met as well. */
-  async #writeEntries(compaction: Compaction): Promise<void> {
+  /** They come in the order of adding, which is that of `seq`. */
+  async #writeRecords(compaction: Compaction): Promise<void> {
     const { clock } = this.#live
     let batch = new BatchWriter(headerBytes)
     let until = clock.monotonic() + sliceMs
     let added = 0
-    for (const [seq, entry] of this.#entries) {
-      const bytes = batch.add({ before: undefined, after: entry.record })
-      this.#liveBytes += bytes - entry.bytes
-      entry.bytes = bytes
-      compaction.cursor = seq
+    for (const record of this.#records.values()) {
+      batch.add({ before: undefined, after: record })
+      compaction.cursor = record.seq
       if (batch.bytes < sliceBytes && (++added % changesPerCheck !== 0 || clock.monotonic() < until)) continue
       await this.#appendToDraft(compaction, batch.finish())
       await this.#writeBehind(compaction)
@@ -415,13 +396,7 @@ export class Journal implements Store {
       // The last batch is safe without it, but for flipped bits.
     }
     await this.#medium.close()
-    this.#entries = new Map()
+    this.#records = new LiveRecords()
     this.#host = undefined
   }
-}
-
-function sumOfBytes(entries: Entries): number {
-  let sum = 0
-  for (const { bytes } of entries.values()) sum += bytes
-  return sum
 }

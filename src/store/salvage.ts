@@ -4,7 +4,7 @@
  */
 import type { JobRecord } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
-import { type Entries, Replayer } from './change-codec.ts'
+import { LiveRecords, Replayer } from './change-codec.ts'
 import { type Chain, readFrame, searchFrame } from './frame.ts'
 
 /** A part of the journal that cannot be read. */
@@ -25,7 +25,7 @@ export interface Salvage {
 
 /** Nothing when there is no sign of a journal in `bytes`. */
 export function salvage(bytes: Uint8Array, errors: readonly ErrorClass[]): Salvage | undefined {
-  const entries: Entries = new Map()
+  const records = new LiveRecords()
   const replayer = new Replayer(errors, { isLenient: true })
   const gaps: Gap[] = []
   let chain: Chain | undefined
@@ -38,11 +38,11 @@ export function salvage(bytes: Uint8Array, errors: readonly ErrorClass[]): Salva
       gaps.push({ at, bytes: end - at, batches: frame ? frame.sequence - (chain?.sequence ?? 0) - 1 : 0 })
     }
     if (!frame) break
-    replayer.replay(frame.payload, entries)
+    replayer.replay(frame.payload, records)
     batches++
     chain = frame
     at = frame.at + frame.bytes
   }
   if (batches === 0) return undefined
-  return { records: Array.from(entries.values(), ({ record }) => record), batches, gaps, orphans: replayer.orphans }
+  return { records: [...records.values()], batches, gaps, orphans: replayer.orphans }
 }

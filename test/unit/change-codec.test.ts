@@ -5,7 +5,7 @@ import { createRecord, type JobDefaults, resolveDefaults } from '../../src/job/j
 import { type JobRecord, states } from '../../src/job/record.ts'
 import { type Action, isLegal, transition } from '../../src/job/transition.ts'
 import { ByteWriter } from '../../src/store/bytes.ts'
-import { BatchWriter, type Entries, Replayer } from '../../src/store/change-codec.ts'
+import { BatchWriter, LiveRecords, Replayer } from '../../src/store/change-codec.ts'
 import type { Change } from '../../src/store/store.ts'
 import { writeValue } from '../../src/store/value-codec.ts'
 
@@ -30,10 +30,10 @@ function encode(changes: readonly Change[]): Uint8Array {
   return batch.finish().subarray(3)
 }
 
-function replayAll(batches: readonly Uint8Array[], entries: Entries = new Map()): JobRecord[] {
+function replayAll(batches: readonly Uint8Array[], records = new LiveRecords()): JobRecord[] {
   const replayer = new Replayer([])
-  for (const batch of batches) replayer.replay(batch, entries)
-  return Array.from(entries.values(), ({ record }) => record)
+  for (const batch of batches) replayer.replay(batch, records)
+  return [...records.values()]
 }
 
 const fields = Object.keys(jobOf(1))
@@ -165,9 +165,9 @@ describe('batches give back the records', () => {
     const job = jobOf(1)
     const bytes = batch.add(insert(job)) + batch.add(act(job, { type: 'start' }, start))
     expect([batch.isEmpty, batch.bytes, batch.finish().length]).toEqual([false, bytes, 44 + bytes])
-    const entries: Entries = new Map()
-    replayAll([batch.finish().subarray(44)], entries)
-    expect(entries.get(1)?.bytes).toBe(bytes)
+    const records = new LiveRecords()
+    replayAll([batch.finish().subarray(44)], records)
+    expect([records.get(1)?.seq, records.bytes]).toEqual([1, bytes])
   })
 })
 
