@@ -1,0 +1,272 @@
+// What a scheduler does for its tab, whether that tab leads or follows. Runs over tabs made up in one process, and over
+// the real thing in browsers.
+import type { AnyEvent, Scheduler, SchedulerOptions } from 'offstage'
+import { describe, expect, test, vi } from 'vitest'
+import type { jobs } from '../fixtures/jobs.ts'
+import { heard, turn } from './testing.ts'
+
+export type Jobs = typeof jobs
+
+export interface Pair {
+  readonly leader: Scheduler<Jobs>
+  readonly follower: Scheduler<Jobs>
+}
+
+export async function read<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const values: T[] = []
+  for await (const value of stream) values.push(value)
+  return values
+}
+
+const typesOf = (events: readonly AnyEvent[]) => events.map(({ type }) => type)
+
+export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pair>): void {
+  describe.each(['leader', 'follower'] as const)('in the %s', (role) => {
+    const startHere = async (options?: SchedulerOptions<never>) => {
+      const tabs = await pair(options)
+      return { ...tabs, scheduler: tabs[role] }
+    }
+
+    test('run, add and addMany', async () => {
+      const { scheduler } = await startHere()
+      expect(await scheduler.run.double(21)).toBe(42)
+      const job = await scheduler.add.double(1)
+      expect(job).toMatchObject({ name: 'double', input: 1, disposition: 'created' })
+      expect(await job.result()).toBe(2)
+      const many = await scheduler.addMany([1, 2, 3].map((input) => ({ name: 'double', input }) as const))
+      expect(await Promise.all(many.map((each) => each.result()))).toEqual([2, 4, 6])
+    })
+
+    test('a thousand jobs at once', async () => {
+      const { scheduler } = await startHere()
+      const results = await Promise.all(Array.from({ length: 1_000 }, (_, n) => scheduler.run.double(n)))
+      expect(results).toEqual(Array.from({ length: 1_000 }, (_, n) => n * 2))
+    })
+
+    test('the same id twice is one job; `reject` and `replace` do as they say', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const first = await scheduler.add.double(1, { id: 'a' })
+      const second = await scheduler.add.double(2, { id: 'a' })
+      expect([first.disposition, second.disposition, second.input]).toEqual(['created', 'existing', 1])
+      await expect(scheduler.add.double(3, { id: 'a', ifExists: 'reject' })).rejects.toMatchObject({
+        code: 'DUPLICATE_ID',
+        jobId: 'a',
+      })
+      const settled = first.result().catch((error: unknown) => error)
+      const third = await scheduler.add.double(4, { id: 'a', ifExists: 'replace' })
+      expect(third).toMatchObject({ disposition: 'replaced', input: 4 })
+      expect(await settled).toMatchObject({ code: 'JOB_CANCELLED' })
+      scheduler.resume()
+      expect(await third.result()).toBe(8)
+      await expect(scheduler.add.echo(1, { id: 'a' })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+    })
+
+    test('errors keep their class, message and own fields', async () => {
+      class PaymentError extends Error {}
+      const { scheduler } = await startHere({ errors: [PaymentError] })
+      await expect(scheduler.run.fail('no')).rejects.toThrow(new TypeError('no'))
+      const error = await scheduler.run.failCustom().catch((thrown: unknown) => thrown)
+      expect(error).toBeInstanceOf(PaymentError)
+      expect(error).toMatchObject({ message: 'no money', code: 'E_PAY' })
+    })
+
+    test('callbacks hear everything, in order, from the first moment', async () => {
+      const { scheduler } = await startHere()
+      const heardOf: unknown[] = []
+      const hear = (type: string) => (value: unknown) => void heardOf.push([type, value])
+      await scheduler.run.report([1, 2], {
+        onStarted: hear('started'),
+        onProgress: hear('progress'),
+        onCompleted: hear('completed'),
+        onSettled: hear('settled'),
+      })
+      expect(heardOf).toEqual([
+        ['started', 1],
+        ['progress', 1],
+        ['progress', 2],
+        ['completed', undefined],
+        ['settled', undefined],
+      ])
+    })
+
+    test('logs and values reach callbacks', async () => {
+      const { scheduler } = await startHere()
+      const onLog = vi.fn()
+      await scheduler.run.log(undefined, { onLog })
+      expect(onLog).toHaveBeenCalledWith('hello', { from: 'thread' }, expect.anything())
+      const values: number[] = []
+      expect(await scheduler.run.send(5, { onValue: (value) => values.push(value as number) })).toBe(5)
+      expect(values).toEqual([1, 2, 3, 4, 5])
+    })
+
+    test('values() reads every value, even those of a job that has ended', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const job = await scheduler.add.send(100)
+      const values = job.values()
+      scheduler.resume()
+      expect(await read(values)).toEqual(Array.from({ length: 100 }, (_, n) => n + 1))
+      const second = await scheduler.add.send(3)
+      await second.result()
+      expect(await read(second.values())).toEqual([1, 2, 3])
+    })
+
+    test('values() makes the handler wait for its reader', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const job = await scheduler.add.send(100)
+      const values = job.values()
+      scheduler.resume()
+      await values.next()
+      for (let n = 0; n < 20; n++) await turn()
+      expect(job.snapshot().state).toBe('running')
+      await values.return()
+      expect(await job.result()).toBe(100)
+    })
+
+    test('a value has one reader at a time', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const job = await scheduler.add.send(1)
+      job.values()
+      expect(() => job.values()).toThrow('one reader')
+    })
+
+    test('events of a job, and its snapshot', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const job = await scheduler.add.count({ upTo: 3 })
+      const events = job.events()
+      const observer = vi.fn()
+      job.subscribe(observer)
+      expect(job.snapshot()).toMatchObject({ state: 'queued', attempt: 0 })
+      expect(job.snapshot()).toBe(job.snapshot())
+      scheduler.resume()
+      expect([...new Set(typesOf(await read(events)))]).toEqual(['started', 'progress', 'completed'])
+      expect(job.snapshot()).toMatchObject({ state: 'completed', attempt: 1, progress: 3 })
+      expect(observer).toHaveBeenCalled()
+      expect(typesOf(await read(job.events()))).toEqual(['completed'])
+    })
+
+    test('events of the scheduler, each once, with numbers of its own', async () => {
+      const { scheduler } = await startHere()
+      const events = scheduler.events({ name: 'double' })
+      const completed: unknown[] = []
+      scheduler.on('completed', ({ result }) => completed.push(result))
+      for (let n = 0; n < 3; n++) await scheduler.run.double(n)
+      expect(completed).toEqual([0, 2, 4])
+      await scheduler.close()
+      const all = await read(events)
+      expect(typesOf(all)).toEqual(Array.from({ length: 3 }, () => ['added', 'started', 'completed']).flat())
+      const numbers = all.map(({ seq }) => seq)
+      expect([...numbers].sort((a, b) => a - b)).toEqual(numbers)
+    })
+
+    test('get, find and counts', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      await scheduler.add.double(1, { id: 'a', tags: ['x'] })
+      await scheduler.add.echo({ deep: [1] }, { id: 'b' })
+      expect((await scheduler.get('b'))?.input).toEqual({ deep: [1] })
+      expect(await scheduler.get('c')).toBeUndefined()
+      expect((await scheduler.find({ tag: 'x' })).map(({ id }) => id)).toEqual(['a'])
+      expect(await scheduler.counts()).toMatchObject({ queued: 2, completed: 0 })
+    })
+
+    test('cancel: by id, by filter and by handle, with the reason as cause', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const [a, b, c] = await scheduler.addMany([1, 2, 3].map((input) => ({ name: 'double', input }) as const))
+      const settled = [a, b, c].map((job) => job?.result().catch((error: unknown) => error))
+      expect(await scheduler.cancel(a?.id as string, { why: 'because' })).toBe(1)
+      expect(await b?.cancel()).toBe(true)
+      expect(await b?.cancel()).toBe(false)
+      expect(await scheduler.cancel({ name: 'double' })).toBe(1)
+      expect(await settled[0]).toMatchObject({ code: 'JOB_CANCELLED', cause: { why: 'because' } })
+      expect(await settled[1]).toMatchObject({ code: 'JOB_CANCELLED' })
+      expect(await settled[2]).toMatchObject({ code: 'JOB_CANCELLED' })
+    })
+
+    test('an aborted signal rejects with the very reason', async () => {
+      const { scheduler } = await startHere()
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      const started = heard(scheduler, 'started')
+      const settled = scheduler.run
+        .untilAborted(undefined, { signal: controller.signal })
+        .catch((error: unknown) => error)
+      await started
+      controller.abort(reason)
+      expect(await settled).toBe(reason)
+    })
+
+    test('retry, remove, setPriority and promote', async () => {
+      const { scheduler } = await startHere()
+      const failing = await scheduler.add.failUntil(2, { id: 'f' })
+      await failing.result().catch(() => {})
+      expect(await failing.retry()).toBe(true)
+      expect(await failing.result()).toBe(2)
+      expect(await scheduler.remove('f')).toBe(1)
+      expect(await scheduler.get('f')).toBeUndefined()
+      const later = await scheduler.add.double(4, { delayMs: 3_600_000 })
+      expect(later.snapshot().state).toBe('scheduled')
+      expect(await later.setPriority(7)).toBe(true)
+      expect(later.snapshot().priority).toBe(7)
+      expect(await scheduler.promote(later.id)).toBe(true)
+      expect(await later.result()).toBe(8)
+      expect(await scheduler.setPriority('no such job', 1)).toBe(false)
+    })
+
+    test('pause, resume and queues are the same in all tabs', async () => {
+      const { scheduler, leader, follower } = await startHere()
+      scheduler.pause()
+      scheduler.queue('mails').pause()
+      expect(scheduler.isPaused).toBe(true)
+      expect(scheduler.snapshot().isPaused).toBe(true)
+      const job = await scheduler.add.double(1)
+      await scheduler.add.double(2, { queue: 'mails' })
+      expect([leader.isPaused, follower.isPaused]).toEqual([true, true])
+      expect([leader.queue('mails').isPaused, follower.queue('mails').isPaused]).toEqual([true, true])
+      const mails = scheduler.queue('mails')
+      await vi.waitFor(() => expect(mails.size).toBe(1))
+      scheduler.resume()
+      expect(await job.result()).toBe(2)
+      mails.setConcurrency(3)
+      mails.setRateLimit(null)
+      mails.resume()
+      await scheduler.onIdle()
+      await vi.waitFor(() => expect(mails.size).toBe(0))
+    })
+
+    test('snapshot, subscribe and stats', async () => {
+      const { scheduler } = await startHere()
+      const observer = vi.fn()
+      const stop = scheduler.subscribe(observer)
+      expect(scheduler.snapshot()).toBe(scheduler.snapshot())
+      await scheduler.run.double(1)
+      await vi.waitFor(() => expect(scheduler.snapshot().counts.completed).toBe(1))
+      expect(observer).toHaveBeenCalled()
+      stop()
+      await vi.waitFor(() => expect(scheduler.stats().workers.online).toBe(1))
+    })
+
+    test('bad inputs are refused here, and harm nobody', async () => {
+      const { scheduler } = await startHere()
+      const good = scheduler.run.double(1)
+      await expect(scheduler.run.echo(() => {})).rejects.toMatchObject({ code: 'DATA_CLONE' })
+      await expect(scheduler.find({ state: 'no' as never })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+      expect(await good).toBe(2)
+    })
+
+    test('an input that no message can carry fails its own job alone', async () => {
+      const { scheduler: follower } = await startHere()
+      const { port1, port2 } = new MessageChannel()
+      const bad = follower.run.echo({ port1 }, { transfer: [port1] })
+      const good = follower.run.double(1)
+      await expect(bad).rejects.toMatchObject({ code: 'DATA_CLONE' })
+      expect(await good).toBe(2)
+      port2.close()
+    })
+  })
+}
