@@ -93,10 +93,10 @@ export class Database {
 
   async #open(): Promise<IDBDatabase> {
     const database = await this.#request(this.#frame?.contentWindow?.indexedDB ?? globalThis.indexedDB).catch(
-      async (error) => {
+      (error) => {
         // WebKit: "Connection to Indexed Database server lost. Refresh the page to try again". A new frame is as good.
         if (error.name !== 'UnknownError' || !globalThis.document) throw error
-        return this.#request(await this.#borrowFactory())
+        return this.#request(this.#borrowFactory())
       },
     )
     if ([...database.objectStoreNames].join() === this.#storeName) return database
@@ -112,7 +112,7 @@ export class Database {
       request.onupgradeneeded = () => request.result.createObjectStore(this.#storeName)
       request.onsuccess = () => resolve(request.result)
       request.onerror = (event) => {
-        event.preventDefault() // Firefox takes it to `window.onerror`.
+        event.preventDefault() // Older versions of Firefox take it to `window.onerror`.
         reject(request.error)
       }
       this.#stopConnecting = () => {
@@ -122,16 +122,13 @@ export class Database {
     })
   }
 
-  async #borrowFactory(): Promise<IDBFactory> {
+  /** Its document is there at once: it is empty. */
+  #borrowFactory(): IDBFactory {
     this.#frame?.remove()
     const frame = document.createElement('iframe')
     this.#frame = frame
     frame.style.display = 'none'
-    // Firefox replaces the first document of a frame by another one.
-    await new Promise((resolve) => {
-      frame.onload = resolve
-      document.documentElement.append(frame)
-    })
+    document.documentElement.append(frame)
     return (frame.contentWindow as Window).indexedDB
   }
 }
@@ -154,7 +151,7 @@ function settled<T>(transaction: IDBTransaction, body: () => Promise<T>): Promis
     const outcome = body()
     outcome.catch(undo)
     transaction.onerror = (event) => {
-      event.preventDefault() // Firefox takes it to `window.onerror`.
+      event.preventDefault() // Older versions of Firefox take it to `window.onerror`.
       undo((event.target as IDBRequest).error)
     }
     // Its own error first: where it has one, those of its requests only say that they went with it.

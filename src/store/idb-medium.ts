@@ -22,6 +22,13 @@ interface Meta {
   readonly epoch: string
 }
 
+/** What has been written of a generation. */
+interface Extent {
+  readonly generation: number
+  records: number
+  bytes: number
+}
+
 type Body<T> = (store: IDBObjectStore) => Promise<T>
 
 const format = 1
@@ -45,7 +52,7 @@ const readRecordsMax = 1024
  * itself and fails as `lost`. Where there is no meta record at all, the database was deleted under us: `broken`, and the
  * next draft founds it anew.
  *
- * {@link Database} may do a transaction twice, so each comes to the same then: its keys are fixed before.
+ * A `Database` may make a transaction twice, so each comes to the same then: its keys are settled before it starts.
  */
 export function idbMedium(name: string, options: IdbMediumOptions): Medium {
   return new IdbMedium(name, options)
@@ -57,12 +64,8 @@ class IdbMedium implements Medium {
   readonly #database: Database
   /** Empty while closed. */
   #epoch = ''
-  #generation = 0
-  /** How many records the generation has, and bytes in them. */
-  #records = 0
-  #bytes = 0
-  /** Stands for the only draft that may still write. */
-  #draft: unknown
+  #live: Extent = { generation: 0, records: 0, bytes: 0 }
+  #draft: Extent | undefined
 
   constructor(name: string, { durability, patienceMs = 5_000, onTrouble }: IdbMediumOptions) {
     this.#name = name
@@ -79,7 +82,8 @@ class IdbMedium implements Medium {
   async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
     this.#epoch = `${systemRandom()} ${systemRandom()}`
     try {
-      this.#generation = await this.#use('readwrite', (store) => this.#claim(store))
+      const generation = await this.#use('readwrite', (store) => this.#claim(store))
+      this.#live = { generation, records: 0, bytes: 0 }
       await this.#read(onPiece)
     } catch (error) {
       await this.close()
@@ -87,11 +91,8 @@ class IdbMedium implements Medium {
     }
   }
 
-  async append(frame: Uint8Array): Promise<void> {
-    const generation = this.#generation
-    const first = this.#records
-    this.#records = await this.#change(async (store) => put(store, frame, generation, first), generation)
-    this.#bytes += frame.byteLength
+  append(frame: Uint8Array): Promise<void> {
+    return this.#append(frame, this.#live, this.#live.generation)
   }
 
   /** `open` has done it: its claim is a transaction behind all that it then reads, and a sync covers what came before. */
@@ -99,57 +100,42 @@ class IdbMedium implements Medium {
 
   /** What is cut off is gone. A transaction leaves no torn tail, so nobody was ever told that it is there. */
   async cut(offset: number): Promise<void> {
-    const generation = this.#generation
-    let records = this.#records
-    let bytes = this.#bytes
+    const live = this.#live
+    const { generation } = live
+    let { records, bytes } = live
     let last = new Uint8Array()
     while (bytes > offset) {
-      records -= 1
-      const key = [generation, records]
-      last = await this.#asOwner('readonly', (store) => promisifyRequest(store.get(key)), generation)
+      const key = [generation, --records]
+      last = await this.#asOwner('readonly', live, generation, async (store) => promisifyRequest(store.get(key)))
       bytes -= last.byteLength
     }
     const head = last.slice(0, offset - bytes)
-    this.#records = await this.#change(async (store) => {
+    live.records = await this.#asOwner('readwrite', live, generation, async (store) => {
       store.delete(framesOf(generation, records))
       return put(store, head, generation, records)
-    }, generation)
-    this.#bytes = bytes + head.byteLength
+    })
+    live.bytes = bytes + head.byteLength
   }
 
   async draft(): Promise<Draft> {
     const base = await this.#use('readwrite', (store) => this.#prepareDraft(store))
     const generation = base + 1
-    let records = 0
-    let bytes = 0
-    const token = {}
-    this.#draft = token
-    const change = <T>(body: Body<T>, expected?: number): Promise<T> =>
-      this.#change(async (store) => {
-        // Asked here, because a second try may come when there is another draft in its place.
-        if (this.#draft !== token) throw new MediumError('broken', 'this draft is over')
-        return body(store)
-      }, expected)
+    const draft: Extent = { generation, records: 0, bytes: 0 }
+    this.#draft = draft
     return {
-      append: async (frame) => {
-        const first = records
-        records = await change(async (store) => put(store, frame, generation, first), base)
-        bytes += frame.byteLength
-      },
+      append: (frame) => this.#append(frame, draft, base),
       publish: async () => {
-        // The second try may find it published.
-        await change(async (store) => {
+        // Whatever the generation: a second try may find it published.
+        await this.#asOwner('readwrite', draft, undefined, async (store) => {
           store.put(this.#meta(generation), metaKey)
           store.delete(upTo(base))
         })
         this.#draft = undefined
-        this.#generation = generation
-        this.#records = records
-        this.#bytes = bytes
+        this.#live = draft
       },
       // Not where it is published: a `publish` that failed may have come through.
       discard: async () => {
-        await change(async (store) => store.delete(after(base)), base)
+        await this.#asOwner('readwrite', draft, base, async (store) => store.delete(after(base)))
         this.#draft = undefined
       },
     }
@@ -163,9 +149,9 @@ class IdbMedium implements Medium {
 
   #refusal({ failure, message, cause }: MediumError): OffstageError {
     if (cause instanceof OffstageError) return cause
-    if (failure === 'lost') return new OffstageError('STORE_LOCKED', `${this.place} cannot be read: ${message}.`)
+    const code = failure === 'lost' ? 'STORE_LOCKED' : 'STORE_WRITE_FAILED'
     const hint = cause ? ' The browser may have storage switched off here, as in some private windows.' : ''
-    return new OffstageError('STORE_WRITE_FAILED', `${this.place} cannot hold jobs: ${message}.${hint}`, { cause })
+    return new OffstageError(code, `${this.place} cannot hold jobs: ${message}.${hint}`, { cause })
   }
 
   /** An empty database is as good as a new one: it was made by a call that came to nothing, or emptied by hand. */
@@ -197,26 +183,23 @@ class IdbMedium implements Medium {
 
   /** In pieces, so that a large journal is never in memory twice. */
   async #read(onPiece: (piece: Uint8Array) => void): Promise<void> {
-    const generation = this.#generation
-    this.#records = 0
-    this.#bytes = 0
+    const live = this.#live
+    const { generation } = live
     let limit = readRecordsFirst
     for (;;) {
-      const range = framesOf(generation, this.#records)
-      const records: unknown[] = await this.#asOwner(
-        'readonly',
-        (store) => promisifyRequest(store.getAll(range, limit)),
-        generation,
+      const range = framesOf(generation, live.records)
+      const records: unknown[] = await this.#asOwner('readonly', live, generation, async (store) =>
+        promisifyRequest(store.getAll(range, limit)),
       )
       for (const record of records) {
         if (!ArrayBuffer.isView(record)) throw notOurs(this.#name)
         // A view of this page's own, wherever the record was read.
         onPiece(new Uint8Array(record.buffer, record.byteOffset, record.byteLength))
-        this.#bytes += record.byteLength
+        live.bytes += record.byteLength
       }
-      this.#records += records.length
+      live.records += records.length
       if (records.length < limit) return
-      limit = Math.min(readRecordsMax, Math.ceil((readBytes * this.#records) / this.#bytes))
+      limit = Math.min(readRecordsMax, Math.ceil((readBytes * live.records) / live.bytes))
     }
   }
 
@@ -224,32 +207,37 @@ class IdbMedium implements Medium {
   async #prepareDraft(store: IDBObjectStore): Promise<number> {
     const meta: Meta | undefined = await promisifyRequest(store.get(metaKey))
     if (meta) this.#checkOwner(meta)
-    // Not `#generation` where all is gone: nothing may be appended behind frames that are not there.
-    const base = meta?.generation ?? this.#generation + 1
+    // Not the generation of before where all is gone: nothing may be appended behind frames that are not there.
+    const base = meta?.generation ?? this.#live.generation + 1
     store.put(this.#meta(base), metaKey)
     store.delete(after(base))
     return base
   }
 
-  #change<T>(body: Body<T>, generation?: number): Promise<T> {
-    return this.#asOwner('readwrite', body, generation)
+  async #append(frame: Uint8Array, extent: Extent, published: number): Promise<void> {
+    const { generation, records } = extent
+    extent.records = await this.#asOwner('readwrite', extent, published, async (store) =>
+      put(store, frame, generation, records),
+    )
+    extent.bytes += frame.byteLength
   }
 
   /** Whose it is and the rest are asked for at once; the wrong answer undoes what was done. */
-  #asOwner<T>(mode: IDBTransactionMode, body: Body<T>, generation: number | undefined): Promise<T> {
+  #asOwner<T>(mode: IDBTransactionMode, extent: Extent, published: number | undefined, body: Body<T>): Promise<T> {
     return this.#use(mode, async (store) => {
+      // Asked here, because a second try may come when there is another draft in its place.
+      if (extent !== this.#live && extent !== this.#draft) throw new MediumError('broken', 'this draft is over')
       const meta = promisifyRequest<Meta | undefined>(store.get(metaKey))
       const [found, result] = await Promise.all([meta, body(store)])
-      this.#checkOwner(found, generation)
+      this.#checkOwner(found, published)
       return result
     })
   }
 
-  #checkOwner(meta: Meta | undefined, generation = meta?.generation): void {
+  #checkOwner(meta: Meta | undefined, published = meta?.generation): void {
     if (!meta) throw new MediumError('broken', 'the database was deleted')
     if (meta.epoch !== this.#epoch) throw new MediumError('lost', 'somebody else has opened it')
-    if (meta.generation !== generation)
-      throw new MediumError('broken', `it is at generation ${meta.generation}, not ${generation}`)
+    if (meta.generation !== published) throw new MediumError('broken', 'it is at another generation')
   }
 
   async #use<T>(mode: IDBTransactionMode, body: Body<T>): Promise<T> {
