@@ -1,6 +1,6 @@
 // One life of the program that is killed: from the start of its process, ahead of time, to its death.
 import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,12 +22,11 @@ export function install() {
   cpSync(join(root, 'package.json'), join(library, 'package.json'))
   cpSync(process.env.OFFSTAGE_DIST ?? join(root, 'dist'), join(library, 'dist'), { recursive: true })
   cpSync(fileURLToPath(new URL('app', import.meta.url)), folder, { recursive: true })
-  writeFileSync(join(folder, 'trace'), '')
-  return {
-    folder,
-    program: join(folder, 'program.mjs'),
-    uninstall: () => rmSync(folder, { recursive: true, force: true }),
-  }
+  const [trace, store] = [join(folder, 'trace'), join(folder, 'store')]
+  writeFileSync(trace, '')
+  mkdirSync(store)
+  const uninstall = () => rmSync(folder, { recursive: true, force: true })
+  return { folder, program: join(folder, 'program.mjs'), trace, store, uninstall }
 }
 
 export class Life {
@@ -136,6 +135,10 @@ export class Tail {
     const lines = text.split('\n')
     this.#rest = lines.pop() ?? ''
     return lines.map((line) => JSON.parse(line))
+  }
+
+  close() {
+    closeSync(this.#file)
   }
 }
 

@@ -18,7 +18,7 @@ import { attemptsOf, delayMsOf } from './app/values.mjs'
  * @property {{ state: Terminal, attempt: number | undefined, nonce: string | undefined, life: number } | undefined} ended
  * @property {Entry['ended']} endedBeforeRetry
  * @property {Set<string>} asked verbs on their way, of which nobody knows yet
- * @property {Set<number>} attempts that were begun
+ * @property {Map<number, number>} attempts that were begun, and in which life
  * @property {number} retries by hand
  * @property {number} thrown
  * @property {number} failuresTold since the last retry by hand
@@ -36,9 +36,14 @@ export class Witness {
   violations = []
   #life = 0
   #groups = 0
+  /**
+   * Lives that were closed with `now`. That ends the threads, and an attempt of which a thread had not yet said that it
+   * has begun is taken back, its number with it: the next one may have the same.
+   */
+  #closedNow = new Set()
   /** @type {Map<string, Found>} */
   #found = new Map()
-  figures = { added: 0, completed: 0, failed: 0, cancelled: 0, removed: 0, checkpoints: 0, runs: 0, lost: 0 }
+  figures = { added: 0, completed: 0, failed: 0, cancelled: 0, removed: 0, checkpoints: 0, runs: 0, reused: 0, lost: 0 }
 
   /** @param {number} life */
   begin(life) {
@@ -74,8 +79,10 @@ export class Witness {
   #ran(entry, attempt, at, checkpointed) {
     const { token, ended } = entry
     this.figures.runs++
-    if (entry.attempts.has(attempt)) this.#violate(`${token}: attempt ${attempt} ran twice`)
-    entry.attempts.add(attempt)
+    const earlier = entry.attempts.get(attempt)
+    if (earlier !== undefined && this.#closedNow.has(earlier)) this.figures.reused++
+    else if (earlier !== undefined) this.#violate(`${token}: attempt ${attempt} ran twice`)
+    entry.attempts.set(attempt, this.#life)
     if (ended && ended.life < this.#life && !entry.asked.has('retry'))
       this.#violate(`${token}: ran again, attempt ${attempt}, after it was ${ended.state} in life ${ended.life}`)
     if (entry.goneIn !== undefined && entry.goneIn < this.#life) this.#violate(`${token}: ran after it was removed`)
@@ -111,6 +118,9 @@ export class Witness {
         return this.#failedOnce(this.#known(rest[0]), rest[1], true)
       case 'retrying':
         return this.#failedOnce(this.#known(rest[0]), rest[1], false)
+      case 'closing':
+        if (rest[0] === 'now') this.#closedNow.add(this.#life)
+        return
       case 'job':
         return this.#find(rest[0])
       case 'looked':
@@ -147,7 +157,7 @@ export class Witness {
         ended: undefined,
         endedBeforeRetry: undefined,
         asked: new Set(),
-        attempts: new Set(),
+        attempts: new Map(),
         retries: 0,
         thrown: 0,
         failuresTold: 0,
@@ -224,7 +234,8 @@ export class Witness {
     if (entry.goneIn !== undefined) this.#violate(`${token}: is back after it was removed, ${state}`)
     if (entry.id !== undefined && entry.id !== id) this.#violate(`${token}: was called '${entry.id}', now '${id}'`)
     entry.id = id
-    const last = Math.max(0, ...entry.attempts)
+    const counted = [...entry.attempts].filter(([, life]) => !this.#closedNow.has(life))
+    const last = Math.max(0, ...counted.map(([attempt]) => attempt))
     if (attempt < last) this.#violate(`${token}: attempt ${last} ran, and ${attempt} is recorded`)
     const startsMax = attemptsOf(token) * (1 + entry.retries) + this.#life - entry.life
     if (attempt > startsMax) this.#violate(`${token}: ${attempt} starts, and ${startsMax} are accounted for`)

@@ -2,17 +2,19 @@
 // the power as well; here it is only often enough to notice what is plainly broken.
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
-import { killAgainAndAgain } from '../crashes/kill.mjs'
+import { expect, onTestFinished, test } from 'vitest'
+import { Campaign } from '../crashes/campaign.mjs'
 
 const seed = process.env.OFFSTAGE_SEED ?? String(Math.floor(Math.random() * 2 ** 32))
 
 test(`kill -9, ten times: nothing that was acknowledged is lost, nothing runs twice (OFFSTAGE_SEED=${seed})`, async () => {
   const dist = fileURLToPath(new URL('../../dist/file.js', import.meta.url))
   if (!existsSync(dist)) throw new Error('This runs on the build: `npm run build` first.')
-  const { violations, kills, added, completed } = await killAgainAndAgain({ cycles: 10, seed })
-  expect(violations).toEqual([])
-  expect(Object.values(kills).reduce((sum, count) => sum + count)).toBe(10)
-  expect(added).toBeGreaterThan(10)
-  expect(completed).toBeGreaterThan(0)
+  const campaign = new Campaign({ seed })
+  onTestFinished(() => campaign.end())
+  for (let cycle = 1; cycle <= 10 && !campaign.isLost; cycle++) await campaign.liveAndDie()
+  await campaign.settle()
+  expect(campaign.witness.violations).toEqual([])
+  expect(campaign.witness.figures.added).toBeGreaterThan(0)
+  expect(campaign.witness.figures.completed).toBeGreaterThan(0)
 }, 120_000)

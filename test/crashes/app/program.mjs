@@ -79,7 +79,7 @@ async function live({ life, seed, folder, trace, durability, task }) {
     await scheduler.counts()
   } catch (error) {
     say('refused', messageOf(error))
-    return
+    process.exit(1)
   }
   say('opened', Math.round(performance.now() - startedAt))
   await lookAt(scheduler, known)

@@ -1,0 +1,166 @@
+// Life after life of a program whose store outlives it, and the moments at which they end.
+import { EventEmitter, once } from 'node:events'
+import { watch } from 'node:fs'
+import { chanceOf, pick } from './app/values.mjs'
+import { install, Life, sleep, Tail } from './life.mjs'
+import { Witness } from './witness.mjs'
+
+const moments = /** @type {const} */ (['work', 'work', 'work', 'open', 'open', 'compaction', 'compaction', 'close'])
+/** @typedef {typeof moments[number]} Moment */
+
+/** A moment that does not come is not waited for. */
+const waitMsMax = 2_000
+const drainMsMax = 60_000
+const openMsMax = 1_000
+
+/**
+ * @typedef {object} CampaignOptions
+ * @property {string} seed
+ * @property {string} [store] the folder; by default one that is made and removed
+ * @property {'strict' | 'relaxed'} [durability]
+ * @property {string[]} [nodeArgs]
+ */
+
+export class Campaign {
+  witness = new Witness()
+  /** @type {Record<Moment, number>} */
+  kills = { work: 0, open: 0, compaction: 0, close: 0 }
+  /** How often a draft was there when it was killed. */
+  compactions = 0
+  /** @type {number[]} */
+  openMs = []
+  /** The folder of the program, where nothing is ever lost. */
+  folder
+  store
+  #options
+  #random
+  #trace
+  #tail
+  #program
+  #uninstall
+  #next
+  #lives = 0
+
+  /** @param {CampaignOptions} options */
+  constructor(options) {
+    const { folder, program, trace, store, uninstall } = install()
+    this.#options = options
+    this.#random = chanceOf(options.seed)
+    this.folder = folder
+    this.store = options.store ?? store
+    this.#trace = trace
+    this.#tail = new Tail(trace)
+    this.#program = program
+    this.#uninstall = uninstall
+    this.#next = this.#spawn()
+  }
+
+  #spawn() {
+    return new Life(this.#program, this.#options.nodeArgs)
+  }
+
+  get isLost() {
+    return this.witness.violations.length > 0
+  }
+
+  /** @param {import('./app/program.mjs').Orders['task']} task */
+  async #begin(task) {
+    const life = this.#next
+    if (!(await life.says('ready'))) throw new Error(`The program does not start: ${life.errors}`)
+    this.#next = this.#spawn()
+    const number = ++this.#lives
+    this.witness.begin(number)
+    const { seed, durability = 'strict' } = this.#options
+    const toldAt = performance.now()
+    life.go({ life: number, seed, folder: this.store, trace: this.#trace, durability, task }, (line) => {
+      this.witness.hear(line)
+      if (line[0] === 'opened') this.openMs.push(performance.now() - toldAt)
+    })
+    return life
+  }
+
+  /** @param {Life} life */
+  async #end(life) {
+    life.kill()
+    await life.ended
+    for (const line of this.#tail.read()) this.witness.trace(line)
+    if (life.errors) this.witness.violations.push(`stderr: ${life.errors}`)
+  }
+
+  /** One life, to the moment of which chance decides. The store's folder has to be there. */
+  async liveAndDie() {
+    const moment = pick(this.#random, moments)
+    const life = await this.#begin('work')
+    await this.#reach(life, moment, this.#random())
+    await this.#end(life)
+    this.kills[moment]++
+  }
+
+  /** @param {Life} life @param {Moment} moment @param {number} share of how far it may be */
+  async #reach(life, moment, share) {
+    const random = this.#random
+    if (moment === 'open') return sleep(share * 40)
+    const drafts = new EventEmitter()
+    const watcher = watch(this.store, (_type, name) => {
+      if (name?.startsWith('journal.next')) drafts.emit('draft', name)
+    })
+    try {
+      if (!(await life.says('looked'))) return
+      // Lines said are a measure that does not depend on how busy the machine is.
+      if (moment === 'work') {
+        await Promise.race([life.saysMore(1 + Math.floor(share ** 2 * 600)), sleep(waitMsMax)])
+        await sleep(random() * 4)
+      } else if (moment === 'compaction') {
+        if (await Promise.race([once(drafts, 'draft'), sleep(waitMsMax)])) this.compactions++
+        await sleep(share * 8)
+      } else {
+        await Promise.race([life.saysMore(1 + Math.floor(share * 200)), sleep(waitMsMax)])
+        life.close()
+        await life.says('closing')
+        await sleep(random() * 25)
+      }
+    } finally {
+      watcher.close()
+    }
+  }
+
+  /** All that is left comes to its end; then somebody looks again. */
+  async settle() {
+    for (const task of /** @type {const} */ (['drain', 'look'])) {
+      if (this.isLost) return
+      const life = await this.#begin(task)
+      const isOver = await Promise.race([life.says('closed'), sleep(drainMsMax)])
+      if (!isOver) this.witness.violations.push(`what was left did not end within ${drainMsMax / 1_000} s`)
+      await this.#end(life)
+    }
+    if (!this.isLost) this.witness.assertAllEnded()
+  }
+
+  /** Says how it went; answers whether it went well. */
+  report() {
+    const { kills, witness, compactions, openMs } = this
+    const { figures, violations } = witness
+    const all = Object.values(kills).reduce((sum, count) => sum + count)
+    const sorted = [...openMs].sort((a, b) => a - b)
+    const part = (/** @type {number} */ share) => Math.round(sorted[Math.floor((sorted.length - 1) * share)] ?? 0)
+    const isSlow = openMs.filter((ms) => ms > openMsMax).length * 100 > openMs.length
+    console.log(
+      `  ${all} times: ${kills.work} at work, ${kills.open} while opening, ${kills.close} while closing, ${kills.compaction} ` +
+        `while compacting, of which ${compactions} with a draft on the disk\n` +
+        `  acknowledged: ${figures.added} jobs, ${figures.completed} completions, ${figures.failed} failures, ` +
+        `${figures.cancelled} cancellations, ${figures.removed} removals, ${figures.checkpoints} checkpoints; ${figures.runs} runs\n` +
+        `  opened at the first try each time, p50 ${part(0.5)} ms, p99 ${part(0.99)} ms, at most ${part(1)} ms\n` +
+        `  ${figures.lost} lost, ${violations.length} violations`,
+    )
+    for (const violation of violations.slice(0, 20)) console.log(`!!! ${violation}`)
+    if (isSlow) console.log(`!!! more than one opening in a hundred took longer than ${openMsMax / 1_000} s`)
+    return violations.length === 0 && !isSlow
+  }
+
+  async end() {
+    this.#next.kill()
+    await this.#next.ended
+    this.#tail.close()
+    this.#uninstall()
+  }
+}
