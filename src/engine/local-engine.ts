@@ -141,7 +141,7 @@ export class LocalEngine implements Engine {
 
   #restore(records: readonly JobRecord[]): void {
     if (this.isEnded) return
-    for (const record of [...records].sort((a, b) => a.seq - b.seq)) {
+    for (const record of inOrder(records)) {
       const job = this.#live(record, false)
       const before = job.told
       job.told = record
@@ -573,11 +573,13 @@ export class LocalEngine implements Engine {
 
   /** Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next. */
   async #whenTaken(inserted: LiveJob | undefined): Promise<void> {
-    for (;;) {
+    for (let last: unknown; ; ) {
       try {
         return await this.#ledger.whenSafe()
       } catch (error) {
-        if (this.#failure || (inserted && !inserted.told && !this.#roster.has(inserted))) throw error
+        // The same again: the ledger has stopped, and would go on saying so for ever.
+        if (error === last || (inserted && !inserted.told && !this.#roster.has(inserted))) throw error
+        last = error
       }
     }
   }
@@ -768,7 +770,11 @@ export class LocalEngine implements Engine {
     const closed = this.closedError()
     // What the store refused to the last is found as it was, when it is opened again.
     this.#ledger.stop(closed)
-    await this.#options.store.close()
+    try {
+      await this.#options.store.close()
+    } catch (error) {
+      this.bus.tell('store:error', { error })
+    }
     this.isEnded = true
     this.#timetable.close()
     this.#lines.close()
@@ -797,6 +803,12 @@ export class LocalEngine implements Engine {
       })
     })
   }
+}
+
+/** In the order of adding. A store may have another, but a copy of a million is not made for nothing. */
+function inOrder(records: readonly JobRecord[]): readonly JobRecord[] {
+  const isSorted = records.every(({ seq }, index) => index === 0 || (records[index - 1] as JobRecord).seq < seq)
+  return isSorted ? records : [...records].sort((a, b) => a.seq - b.seq)
 }
 
 const dueToExpire = (record: JobRecord): number =>

@@ -81,8 +81,8 @@ export class FileMedium implements Medium {
     this.#file = file
     this.#size = 0
     this.#identity = (await file.stat()).identity
+    const piece = new Uint8Array(pieceBytes)
     for (;;) {
-      const piece = new Uint8Array(pieceBytes)
       const bytes = await file.read(piece, this.#size)
       if (bytes === 0) return
       onPiece(piece.subarray(0, bytes))

@@ -67,10 +67,9 @@ export type Verdict =
 /** Reads frames from pieces that may cut them anywhere. */
 export class FrameScanner {
   readonly #onPayload: (payload: Uint8Array, at: number) => void
-  #rest: Uint8Array = new Uint8Array(0)
-  /** What has come of a frame that is longer than the piece; joined when it is complete. */
+  /** What has come of a frame that is not complete yet; joined when it is. */
   #pieces: Uint8Array[] = []
-  #restBytes = 0
+  #pieceBytes = 0
   #neededBytes = headerBytes
   /** Where the frame begins that is read next. */
   #at = 0
@@ -84,61 +83,48 @@ export class FrameScanner {
   }
 
   push(piece: Uint8Array): void {
+    this.#pieceBytes += piece.length
+    let rest = piece
+    if (this.#pieceBytes >= this.#neededBytes && !this.#isBad) {
+      if (this.#pieces.length > 0) rest = joined([...this.#pieces.splice(0), piece])
+      for (let next: Uint8Array | undefined = rest; next; next = this.#read(rest)) rest = next
+      this.#pieceBytes = rest.length
+    }
     // The piece is only lent.
-    this.#pieces.push(piece.slice())
-    this.#restBytes += piece.length
-    if (this.#restBytes < this.#neededBytes || this.#isBad) return
-    this.#join()
-    while (!this.#isBad && this.#restBytes >= this.#neededBytes) this.#read()
+    if (rest.length > 0) this.#pieces.push(rest.slice())
   }
 
   end(): Verdict {
-    this.#join()
+    const rest = joined(this.#pieces)
     const chain = this.#chain
     const size = this.#at
     if (this.#newer !== undefined) return { kind: 'newer', version: this.#newer }
-    if (this.#restBytes === 0) return chain ? { kind: 'clean', chain, size, lastAt: this.#lastAt } : { kind: 'empty' }
-    const next = searchFrame(this.#rest, 1, chain)
+    if (rest.length === 0) return chain ? { kind: 'clean', chain, size, lastAt: this.#lastAt } : { kind: 'empty' }
+    const next = searchFrame(rest, 1, chain)
     if (next) return { kind: 'damaged', at: size, chain, nextSequence: next.sequence }
     return chain ? { kind: 'torn', chain, size } : { kind: 'foreign' }
   }
 
-  #join(): void {
-    if (this.#pieces.length === 0) return
-    const joined = new Uint8Array(this.#restBytes)
-    joined.set(this.#rest)
-    let at = this.#rest.length
-    for (const piece of this.#pieces.splice(0)) {
-      joined.set(piece, at)
-      at += piece.length
-    }
-    this.#rest = joined
-  }
-
-  /** One frame, or as much of it as there is. */
-  #read(): void {
-    const rest = this.#rest
+  /** Takes one frame, and answers what is behind it; nothing when there is no whole good frame. */
+  #read(rest: Uint8Array): Uint8Array | undefined {
+    if (rest.length < headerBytes) return undefined
     const header = readHeader(rest)
     if (header && header.version > formatVersion && (!this.#chain || isIntact(rest, header.length)))
       this.#newer = header.version
-    if (!header || !this.#follows(header)) {
-      this.#isBad = true
-      return
-    }
+    this.#isBad = !header || !this.#follows(header)
+    if (!header || this.#isBad) return undefined
     this.#neededBytes = headerBytes + header.length
-    if (rest.length < this.#neededBytes) return
-    if (!isIntact(rest, header.length)) {
-      this.#isBad = true
-      return
-    }
-    const { salt, epoch, sequence, checksum } = header
+    if (rest.length < this.#neededBytes) return undefined
+    this.#isBad = !isIntact(rest, header.length)
+    if (this.#isBad) return undefined
+    const { salt, epoch, sequence, checksum, length } = header
+    const end = headerBytes + length
     this.#chain = { salt, epoch, sequence, checksum }
-    this.#onPayload(rest.subarray(headerBytes, this.#neededBytes), this.#at)
+    this.#onPayload(rest.subarray(headerBytes, end), this.#at)
     this.#lastAt = this.#at
-    this.#at += this.#neededBytes
-    this.#rest = rest.subarray(this.#neededBytes)
-    this.#restBytes = this.#rest.length
+    this.#at += end
     this.#neededBytes = headerBytes
+    return rest.subarray(end)
   }
 
   #follows({ version, salt, sequence, previous }: Header): boolean {
@@ -146,6 +132,16 @@ export class FrameScanner {
     if (!this.#chain) return sequence === 1 && previous === 0
     return salt === this.#chain.salt && sequence === this.#chain.sequence + 1 && previous === this.#chain.checksum
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
 }
 
 interface Header {
