@@ -590,7 +590,7 @@ export class TabEngine implements Engine {
   #put(id: number, question: Question): void {
     const { ask, args, isAgain } = question
     const all = ask === 'insert' ? [...args, isAgain] : args
-    if (this.#local) void this.#answerHere(this.#local, id, ask, all)
+    if (this.#local) void this.#answerHere(this.#local, id, ask, ask === 'insert' ? withoutAttaching(all) : all)
     else if (this.#link) this.#link.post('ask', id, ask, argsToWire(ask, all))
     else return
     question.isAgain = true
@@ -951,6 +951,12 @@ function steerLocal(local: LocalEngine, [queue, what, value]: Steer): void {
   else if (value) control.pause()
   else control.resume()
 }
+
+/** Callbacks hang on the jobs already. */
+const withoutAttaching = ([requests, ...rest]: readonly unknown[]): readonly unknown[] => [
+  (requests as readonly Naming[]).map((request) => ({ ...request, attach: undefined })),
+  ...rest,
+]
 
 function argsToWire(ask: Ask, args: readonly unknown[]): readonly unknown[] {
   if (ask === 'insert') {
