@@ -25,7 +25,7 @@ export class Campaign {
   witness = new Witness()
   /** @type {Record<Moment, number>} */
   kills = { work: 0, open: 0, compaction: 0, close: 0 }
-  /** How often a draft was there when it was killed. */
+  /** How often there was a draft, or one had just been published. */
   compactions = 0
   /** @type {number[]} */
   openMs = []
@@ -101,8 +101,9 @@ export class Campaign {
     const random = this.#random
     if (moment === 'open') return sleep(share * 40)
     const drafts = new EventEmitter()
-    const watcher = watch(this.store, (_type, name) => {
-      if (name?.startsWith('journal.next')) drafts.emit('draft', name)
+    const watcher = watch(this.store, (type, name) => {
+      if (name?.startsWith('journal.next')) drafts.emit('draft')
+      if (name === 'journal' && type === 'rename') drafts.emit('published')
     })
     try {
       if (!(await life.says('looked'))) return
@@ -111,8 +112,10 @@ export class Campaign {
         await Promise.race([life.saysMore(1 + Math.floor(share ** 2 * 600)), sleep(waitMsMax)])
         await sleep(random() * 4)
       } else if (moment === 'compaction') {
-        if (await Promise.race([once(drafts, 'draft'), sleep(waitMsMax)])) this.compactions++
-        await sleep(share * 8)
+        // While it is written, or the moment it has taken the journal's place.
+        const what = share < 0.4 ? 'draft' : 'published'
+        if (await Promise.race([once(drafts, what), sleep(waitMsMax)])) this.compactions++
+        if (what === 'draft') await sleep(share * 16)
       } else {
         await Promise.race([life.saysMore(1 + Math.floor(share * 200)), sleep(waitMsMax)])
         life.close()
@@ -146,7 +149,7 @@ export class Campaign {
     const isSlow = openMs.filter((ms) => ms > openMsMax).length * 100 > openMs.length
     console.log(
       `  ${all} times: ${kills.work} at work, ${kills.open} while opening, ${kills.close} while closing, ${kills.compaction} ` +
-        `while compacting, of which ${compactions} with a draft on the disk\n` +
+        `while compacting (${compactions} found a draft)\n` +
         `  acknowledged: ${figures.added} jobs, ${figures.completed} completions, ${figures.failed} failures, ` +
         `${figures.cancelled} cancellations, ${figures.removed} removals, ${figures.checkpoints} checkpoints; ${figures.runs} runs\n` +
         `  opened at the first try each time, p50 ${part(0.5)} ms, p99 ${part(0.99)} ms, at most ${part(1)} ms\n` +
