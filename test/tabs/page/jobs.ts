@@ -1,0 +1,46 @@
+/** The worker module of the page. */
+import { defineJobs, type JobContext } from '../../../src/worker.ts'
+import { hashOf, type Input } from './mix.ts'
+import { telling } from './tell.ts'
+
+export interface Ran {
+  readonly run: string
+}
+
+const parameters = new URL(self.location.href).searchParams
+const thread = `${parameters.get('life')}.${Math.random().toString(36).slice(2, 8)}`
+const tell = telling(String(parameters.get('tab')), thread)
+let runs = 0
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+/** Said by the thread itself, because a page that is busy or about to end may not come to it. */
+async function begin(input: Input, job: JobContext): Promise<Ran> {
+  const at = Date.now()
+  const run = `${thread}.${++runs}`
+  const checkpointed = Number(job.checkpointed ?? 0)
+  await tell({ type: 'ran', id: job.id, run, hash: hashOf(input), attempt: job.attempt, checkpointed, at })
+  return { run }
+}
+
+export const jobs = defineJobs({
+  work: begin,
+  async steps(input: Input, job: JobContext): Promise<Ran> {
+    const ran = await begin(input, job)
+    for (let step = Number(job.checkpointed ?? 0) + 1; step <= 4; step++) {
+      await job.checkpoint(step)
+      await tell({ type: 'checkpoint', id: job.id, step })
+    }
+    return ran
+  },
+  async flaky(input: Input, job: JobContext): Promise<Ran> {
+    const ran = await begin(input, job)
+    if (job.attempt === 1) throw new Error('the first attempt fails')
+    return ran
+  },
+  async slow(input: Input, job: JobContext): Promise<Ran> {
+    const ran = await begin(input, job)
+    await sleep(input.text.charCodeAt(0) % 100)
+    return ran
+  },
+})

@@ -1,0 +1,244 @@
+/** The page: does what the site asks, and tells what happens. */
+import { idbStore } from '../../../src/idb.ts'
+import { createScheduler, type Scheduler } from '../../../src/index.ts'
+import type { LoadOptions, PageCalls, Plant, Report, StartOptions } from '../protocol.ts'
+import type { jobs, Ran } from './jobs.ts'
+import { hashOf, inputOf, isPassing, kindOf } from './mix.ts'
+import { telling } from './tell.ts'
+
+type Jobs = Scheduler<typeof jobs>
+
+const parameters = new URL(location.href).searchParams
+const tab = String(parameters.get('tab'))
+/** Another one for each time that this page is loaded. */
+const life = Math.random().toString(36).slice(2, 10)
+const tell = telling(tab, life)
+
+let scheduler: Jobs
+let plant: Plant | undefined
+let isLoading = false
+let callers: Promise<void>[] = []
+/** Results that nobody has waited for yet. */
+const results = new Set<Promise<void>>()
+let added = 0
+let nextId = 0
+
+/** From the error to its last cause. */
+function describe(error: unknown): string {
+  const parts: string[] = []
+  for (let each = error; each && parts.length < 6; each = (each as Error).cause) {
+    const { code, name, message } = each as Error & { code?: string }
+    parts.push(`${typeof code === 'string' ? code : name}: ${message}`)
+    if (each instanceof AggregateError) parts.push(...each.errors.map((one) => `[${describe(one)}]`))
+  }
+  return parts.join(' < ')
+}
+
+const calls: PageCalls = {
+  async start(options: StartOptions) {
+    plant = options.plant
+    const address = `jobs.js?tab=${tab}&life=${life}`
+    scheduler = createScheduler<typeof jobs>(() => new Worker(address, { type: 'module' }), {
+      store: idbStore(options.database),
+      workers: 2,
+      concurrency: 8,
+      keep: { completed: { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY } },
+      defaults: { flaky: { attempts: 2 } },
+    })
+    scheduler.on('completed', ({ jobId, result }) => {
+      void tell({ type: 'completed', id: jobId, run: (result as Ran).run })
+    })
+    scheduler.on('failed', ({ jobId, error }) => {
+      void tell({ type: 'refused', id: jobId, why: describe(error), isAdd: false })
+    })
+    scheduler.on('leader', ({ isLeader }) => void tell({ type: 'leader', isLeader }))
+    for (const type of ['store:error', 'error'] as const) {
+      scheduler.on(type, ({ error }) => void tell({ type: 'trouble', what: `${type}: ${describe(error)}` }))
+    }
+    await scheduler.counts()
+    if (plant === 'run-again') await runAgain()
+  },
+
+  load({ prefix, callers: count }: LoadOptions) {
+    isLoading = true
+    nextId = 0
+    callers = Array.from({ length: count }, async () => {
+      while (isLoading) await addOne(`${prefix}.${nextId++}`)
+    })
+  },
+
+  async stop() {
+    isLoading = false
+    await Promise.all(callers)
+    await Promise.all(results)
+    return added
+  },
+
+  async list() {
+    const found = await scheduler.find({ limit: Number.POSITIVE_INFINITY })
+    return Promise.all(
+      found.map(async (job) => {
+        const { state } = job.snapshot()
+        const result = state === 'completed' ? ((await job.result()) as Ran) : undefined
+        return { id: job.id, state, hash: hashOf(job.input), ...(result && { run: result.run }) }
+      }),
+    )
+  },
+
+  idle: () => scheduler.onIdle(),
+  counts: () => scheduler.counts(),
+  close: () => scheduler.close(),
+
+  open: (url: string) => void window.open(url, '_blank', 'noopener'),
+  spin(ms: number) {
+    const until = performance.now() + ms
+    while (performance.now() < until);
+  },
+  leave(url: string | undefined) {
+    // After the answer is out.
+    setTimeout(() => (url === undefined ? window.close() : location.assign(url)), 50)
+  },
+  back: () => void setTimeout(() => history.back(), 50),
+
+  deleteDatabase: (name: string) =>
+    new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(name)
+      let outcome: 'deleted' | 'blocked' = 'deleted'
+      request.onblocked = () => {
+        outcome = 'blocked'
+      }
+      request.onsuccess = () => resolve(outcome)
+      request.onerror = () => reject(request.error)
+    }),
+
+  stubQuota(room: number | undefined) {
+    const { prototype } = IDBObjectStore
+    realPut ??= prototype.put
+    const put = realPut
+    let left = room ?? Number.POSITIVE_INFINITY
+    prototype.put = function (this: IDBObjectStore, ...args) {
+      if (left-- <= 0) throw new DOMException('There is no room, says the test.', 'QuotaExceededError')
+      return put.apply(this, args)
+    }
+  },
+
+  async fill(prefix: string) {
+    for (let count = 0; ; count++) {
+      const id = `${prefix}.${count}`
+      const input = inputOf(id)
+      try {
+        await scheduler.add.work(input, { id })
+        void tell({ type: 'added', id, hash: hashOf(input) })
+      } catch (error) {
+        return { added: count, refused: describe(error) }
+      }
+    }
+  },
+
+  async refusals() {
+    const attempts = {
+      add: () => scheduler.add.work(inputOf('never')),
+      addMany: () => scheduler.addMany([{ name: 'work', input: inputOf('never') }]),
+      run: () => scheduler.run.work(inputOf('never')),
+      get: () => scheduler.get('never'),
+      find: () => scheduler.find(),
+      counts: () => scheduler.counts(),
+      cancel: () => scheduler.cancel('never'),
+      remove: () => scheduler.remove('never'),
+      onIdle: () => scheduler.onIdle(),
+    }
+    return Promise.all(
+      Object.entries(attempts).map(([name, attempt]) =>
+        attempt().then(
+          () => `${name} resolved`,
+          (error) => `${name} ${describe(error)}`,
+        ),
+      ),
+    )
+  },
+}
+
+let realPut: typeof IDBObjectStore.prototype.put | undefined
+
+// Adding.
+
+async function addOne(id: string): Promise<void> {
+  const input = inputOf(id)
+  const hash = hashOf(input)
+  const told = { type: 'added', id, hash } as const
+  if (plant === 'ack-early') void tell(told)
+  if (plant === 'other-input') input.bytes.reverse()
+  try {
+    const job = await scheduler.add[kindOf(id)](input, { id })
+    added++
+    if (plant !== 'ack-early') void tell(told)
+    const result = settle(id, job.result())
+    results.add(result)
+    result.finally(() => results.delete(result))
+    if (hash < '8') await result
+  } catch (error) {
+    void tell({ type: 'refused', id, why: describe(error), isAdd: true })
+    // Not again and again, as fast as it can.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Never rejects. */
+async function settle(id: string, result: Promise<Ran>): Promise<void> {
+  try {
+    const { run } = await result
+    await tell({ type: 'completed', id, run })
+    if (!isPassing(id)) return
+    await tell({ type: 'removing', id })
+    await scheduler.remove(id)
+    void tell({ type: 'removed', id })
+  } catch (error) {
+    void tell({ type: 'refused', id, why: describe(error), isAdd: false })
+  }
+}
+
+/** Takes a job that is done for one that is not. */
+async function runAgain(): Promise<void> {
+  for (const job of await scheduler.find({ state: 'completed', limit: 5 })) {
+    await scheduler.remove(job.id)
+    await scheduler.add[kindOf(job.id)](inputOf(job.id), { id: job.id })
+  }
+}
+
+// Being asked.
+
+/** Ends a request that waits: a page with one is not put into the back/forward cache. */
+let polling = new AbortController()
+
+async function poll(): Promise<void> {
+  const { signal } = polling
+  while (!signal.aborted) {
+    try {
+      const response = await fetch(`/commands?tab=${tab}`, { signal })
+      if (response.status === 200) void answer(await response.json())
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
+
+async function answer({ call, name, args }: { call: number; name: keyof PageCalls; args: never[] }): Promise<void> {
+  try {
+    const value = await (calls[name] as (...args: never[]) => unknown)(...args)
+    await tell({ type: 'reply', call, value })
+  } catch (error) {
+    await tell({ type: 'reply', call, error: describe(error) })
+  }
+}
+
+const uncaught = (what: string): Report => ({ type: 'uncaught', what })
+addEventListener('error', ({ message, error }) => void tell(uncaught(`${message} ${describe(error)}`)))
+addEventListener('unhandledrejection', ({ reason }) => void tell(uncaught(`rejection: ${describe(reason)}`)))
+addEventListener('pagehide', () => polling.abort())
+addEventListener('pageshow', ({ persisted }) => {
+  polling = new AbortController()
+  const [navigation] = performance.getEntriesByType('navigation') as { notRestoredReasons?: unknown }[]
+  const reasons = JSON.stringify(navigation?.notRestoredReasons ?? '')
+  void tell({ type: 'hello', isIsolated: crossOriginIsolated, isPersisted: persisted, reasons })
+  void poll()
+})
