@@ -33,6 +33,12 @@ export class FakeOrigin {
     return new FakeTab(this)
   }
 
+  /** The channels that a tab has open. */
+  channelsOf(tab: FakeTab): string[] {
+    const isOpen = ([, ends]: readonly [string, Set<{ tab: FakeTab }>]) => [...ends].some((end) => end.tab === tab)
+    return [...this.#channels].filter(isOpen).map(([name]) => name)
+  }
+
   /** Locks that are held or queued for, and channels that are open. */
   get inUse(): number {
     const sizes = [...this.#locks.values()].map(({ length }) => length)
@@ -126,6 +132,10 @@ export class FakeTab implements TabPlatform {
     }
   }
 
+  get listening(): string[] {
+    return this.#origin.channelsOf(this)
+  }
+
   get listeners(): number {
     return this.#sleepers.length
   }
@@ -156,6 +166,11 @@ export class SharedDisk {
 
   constructor(later: Later) {
     this.#later = later
+  }
+
+  /** How often it was opened. */
+  get owners(): number {
+    return this.#epoch
   }
 
   storeOf(tab: FakeTab): Store {

@@ -77,7 +77,8 @@ class World {
     const id = hasId ? `job${++this.#lastId}` : undefined
     const key = id ?? `anonymous${++this.#lastId}`
     const onCompleted = () => void this.called.set(key, (this.called.get(key) ?? 0) + 1)
-    const options = { ...(id && { id }), onCompleted }
+    // Asked again of the next leader, it must not be taken for a second job of that id.
+    const options = { ...(id && { id, ifExists: 'reject' as const }), onCompleted }
     if (isRun) return this.expect(`run ${key}`, page, true, page.scheduler.run.work(turns, options))
     const adding = page.scheduler.add.work(turns, options).then((job) => {
       this.acknowledged.set(job.id, job)

@@ -2,7 +2,7 @@
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { jobs } from '../fixtures/jobs.ts'
-import { type Jobs, tabCases } from '../support/tab-cases.ts'
+import { type Jobs, read, tabCases } from '../support/tab-cases.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
 import { heard, turn } from '../support/testing.ts'
 
@@ -159,6 +159,65 @@ describe('who leads', () => {
     followerTab.wake()
     expect(await results[1]).toBe('later')
     expect(origin.disk.problems).toEqual([])
+  })
+
+  test('a job that is removed while a tab sleeps: its promise says so when the tab wakes', async () => {
+    const { leader, follower, followerTab } = await pair()
+    leader.pause()
+    const job = await follower.add.double(1, { id: 'a' })
+    const settled = job.result().catch((error: unknown) => error)
+    const events = job.events()
+    followerTab.sleep()
+    expect(await leader.remove('a')).toBe(1)
+    followerTab.wake()
+    expect(await settled).toMatchObject({ code: 'JOB_CANCELLED', jobId: 'a' })
+    expect((await read(events)).map(({ type }) => type)).toEqual(['cancelled'])
+    await expect(job.result()).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
+    expect(await job.retry()).toBe(false)
+  })
+
+  test('a job that ends while a tab sleeps: told once when the tab wakes', async () => {
+    const { leader, follower, followerTab } = await pair()
+    leader.pause()
+    const onCompleted = vi.fn()
+    const completed = vi.fn()
+    follower.on('completed', completed)
+    const job = await follower.add.double(21, { onCompleted })
+    followerTab.sleep()
+    leader.resume()
+    await leader.onIdle()
+    followerTab.wake()
+    expect(await job.result()).toBe(42)
+    await follower.counts()
+    expect(onCompleted.mock.calls).toEqual([[42]])
+    expect(completed).toHaveBeenCalledTimes(1)
+  })
+
+  test('a tab that wakes while it is still closing its store does not lead before its turn', async () => {
+    const { origin, leaderTab, leader, follower } = await pair()
+    leaderTab.sleep()
+    leaderTab.wake()
+    leaderTab.sleep()
+    leaderTab.wake()
+    expect(await follower.run.double(1)).toBe(2)
+    expect(await leader.run.double(2)).toBe(4)
+    expect(origin.disk.problems).toEqual([])
+    expect(origin.disk.owners).toBe(2)
+  })
+
+  test('what a leader says that has been replaced is not heard', async () => {
+    const { origin, followerTab, follower, leaderTab, leader } = await pair()
+    const letters: unknown[] = []
+    const own = followerTab.listening.find((name) => name.split(':').length === 3) as string
+    const ear = origin.open(own, leaderTab, (letter) => letters.push(letter))
+    leader.pause()
+    const job = await follower.add.double(1, { id: 'a' })
+    const { epoch } = letters[0] as { epoch: number }
+    const change = { id: 'a', state: 'completed', result: 'forged', finishedAt: 1, error: undefined }
+    ear.post({ from: 'somebody', epoch, notes: [['change', change]] })
+    ear.post({ from: 'somebody', epoch: epoch - 1, notes: [['change', change]] })
+    await follower.counts()
+    expect(job.snapshot().state).toBe('queued')
   })
 
   test('all asleep, then one wakes', async () => {
