@@ -1,17 +1,15 @@
 // `npm run bench [-- cases] [--quick] [--json file] [--dist folder] [--baseline folder]`: see README.md.
-import { spawnSync } from 'node:child_process'
-import { statSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { install } from './lib/install.js'
 
 /** @import { Case, Field, Result } from './lib/case.js' */
 /** @typedef {{ cases: string[], isQuick: boolean, json: string | undefined }} Choice */
 
-const here = fileURLToPath(new URL('.', import.meta.url))
 const roundMsMax = 120_000
-const browserCase = 'browser'
 /** Above this, others are at work on the machine. */
 const calmLoadMax = 0.5
 
@@ -34,22 +32,17 @@ function readArguments() {
   return { cases: positionals, isQuick: values.quick, json: values.json && resolve(from, values.json) }
 }
 
-/** The peers are installed here when they are missing, or not those of the lock file. */
-function install() {
-  const changedAt = (/** @type {string} */ file) =>
-    statSync(new URL(file, import.meta.url), { throwIfNoEntry: false })?.mtimeMs ?? 0
-  if (changedAt('node_modules/.package-lock.json') >= changedAt('package-lock.json')) return
-  console.log('Installing the peers in bench/')
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--prefix', here], { stdio: 'inherit' })
-  if (status !== 0) throw new Error('`npm ci --prefix bench` failed.')
-}
-
-/** @param {readonly Case[]} cases @param {readonly string[]} chosen */
-function choose(cases, chosen) {
-  const names = [...cases.map(({ name }) => name), browserCase]
+/**
+ * @param {readonly Case[]} cases
+ * @param {readonly string[]} browserCases
+ * @param {readonly string[]} chosen
+ */
+function choose(cases, browserCases, chosen) {
+  const names = [...cases.map(({ name }) => name), ...browserCases]
   const unknown = chosen.find((name) => !names.includes(name))
   if (unknown) throw new Error(`There is no case \`${unknown}\`. The cases: ${names.join(', ')}.`)
-  return chosen.length === 0 ? cases : cases.filter(({ name }) => chosen.includes(name))
+  const isChosen = (/** @type {string} */ name) => chosen.length === 0 || chosen.includes(name)
+  return { cases: cases.filter(({ name }) => isChosen(name)), inBrowsers: browserCases.filter(isChosen) }
 }
 
 /**
@@ -81,12 +74,22 @@ async function main() {
   const { nodeField } = await import('./pools/index.js')
   const { load, machine, peerVersions, revision } = await import('./lib/machine.js')
   const { printResult } = await import('./lib/table.js')
+  const { browserCases, playInBrowsers } = await import('./browser/play.js')
+  const { describeDisk } = await import('./lib/disk.js')
 
-  const cases = choose(await nodeCases(), chosen)
-  const about = { ...machine(), revision: revision(), isQuick, at: new Date().toISOString(), loadBefore: load() }
+  const { cases, inBrowsers } = choose(await nodeCases(), browserCases, chosen)
+  const about = {
+    ...machine(),
+    disk: describeDisk(),
+    revision: revision(),
+    isQuick,
+    at: new Date().toISOString(),
+    loadBefore: load(),
+  }
   console.log(
     `offstage ${about.revision} on ${about.cpu}, ${about.cores} cores, ${about.memoryGb} GB, Node ${about.node}`,
   )
+  console.log(`Stores are in ${about.disk}`)
   if (about.loadBefore > calmLoadMax)
     console.log(
       `!!! The machine is not quiet (load ${about.loadBefore.toFixed(1)}): trust ratios only, and those little.`,
@@ -100,16 +103,16 @@ async function main() {
   }
   const field = await nodeField()
   for (const benchCase of cases) await playCase(benchCase, field, isQuick, report)
-  if (chosen.length === 0 || chosen.includes(browserCase)) {
-    const { playInBrowsers } = await import('./browser/play.js')
-    await playInBrowsers(isQuick, report)
-  }
+  if (inBrowsers.length > 0) await playInBrowsers(inBrowsers, isQuick, report)
   if (json) writeFileSync(json, `${JSON.stringify({ format: 1, about, peers: peerVersions(), results }, null, 1)}\n`)
   // A peer that fails is in the tables; it is no fault of ours.
   const hasFailed = results.some(({ rows }) => rows.some((row) => row.failed && row.contestant.startsWith('offstage')))
   // Not all pools let go of the process when they are closed.
   process.exit(hasFailed ? 1 : 0)
 }
+
+// Through `exit`, where stores are removed; what else we started ends with us.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
 
 await main().catch((error) => {
   console.error(error)

@@ -1,11 +1,10 @@
 // Opens a page in a browser of the system, as the tests do.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, firefox } from 'playwright'
 import { browserPath } from '../../test/support/browsers.mjs'
+import { makeFolder, removeFolder } from '../lib/disk.js'
+import { endGroup, startGroup } from '../lib/process-group.js'
 
 /** @typedef {import('../../test/support/browsers.mjs').BrowserName} BrowserName */
 /** @typedef {() => Promise<unknown>} Close */
@@ -21,16 +20,14 @@ const chromiumArgs = [
 
 /** @type {Record<BrowserName, (url: string) => Promise<Close>>} */
 const openers = {
-  async chromium(url) {
+  chromium(url) {
     const executablePath = browserPath('chromium')
-    const browser = await chromium.launch({ executablePath, chromiumSandbox: false, args: chromiumArgs })
-    await (await browser.newPage()).goto(url)
-    return () => browser.close()
+    const options = { executablePath, chromiumSandbox: false, args: chromiumArgs }
+    return openInProfile(url, (profile) => chromium.launchPersistentContext(profile, options))
   },
-  async firefox(url) {
-    const browser = await firefox.launch({ channel: 'moz-firefox', executablePath: browserPath('firefox') })
-    await (await browser.newPage()).goto(url)
-    return () => browser.close()
+  firefox(url) {
+    const options = { channel: 'moz-firefox', executablePath: browserPath('firefox') }
+    return openInProfile(url, (profile) => firefox.launchPersistentContext(profile, options))
   },
   webkitgtk: openMiniBrowser,
 }
@@ -38,9 +35,27 @@ const openers = {
 /** @param {BrowserName} name @param {string} url @returns {Promise<Close>} */
 export const openPage = (name, url) => openers[name](url)
 
+/**
+ * A profile of its own on the disk. In the contexts that Playwright makes otherwise nothing is kept, and Chromium has
+ * IndexedDB in memory: no database would ever be synced.
+ *
+ * @param {string} url
+ * @param {(profile: string) => Promise<import('playwright').BrowserContext>} launch
+ * @returns {Promise<Close>}
+ */
+async function openInProfile(url, launch) {
+  const profile = makeFolder()
+  const context = await launch(profile)
+  await (await context.newPage()).goto(url)
+  return async () => {
+    await context.close()
+    removeFolder(profile)
+  }
+}
+
 /** WebKitGTK's own browser, on a virtual display. @type {(url: string) => Promise<Close>} */
 async function openMiniBrowser(url) {
-  const profile = mkdtempSync(join(tmpdir(), 'offstage-bench-'))
+  const profile = makeFolder()
   const display = startGroup(['Xvfb', '-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'])
   const [displayNumber] = await once(/** @type {import('node:stream').Readable} */ (display.stdio[3]), 'data')
   const browser = startGroup([browserPath('webkitgtk'), url], {
@@ -52,27 +67,7 @@ async function openMiniBrowser(url) {
     NO_AT_BRIDGE: '1', // There is no accessibility bus in a container, and to look for it takes seconds.
   })
   return async () => {
-    for (const group of [browser, display]) {
-      if (group.pid && group.exitCode === null && group.signalCode === null) {
-        process.kill(-group.pid, 'SIGKILL')
-        await once(group, 'exit')
-      }
-    }
-    rmSync(profile, { recursive: true, force: true, maxRetries: 10 })
+    for (const group of [browser, display]) await endGroup(group)
+    removeFolder(profile)
   }
-}
-
-/**
- * A process group that ends with us, whatever we die of: its shell waits for the end of its input.
- *
- * @param {string[]} command
- * @param {NodeJS.ProcessEnv} [env]
- */
-function startGroup(command, env = {}) {
-  const script = '"$@" & exec 3>&-; read -r _; kill -s KILL 0'
-  return spawn('sh', ['-c', script, 'sh', ...command], {
-    stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...env },
-    detached: true,
-  })
 }

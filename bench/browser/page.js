@@ -3,17 +3,21 @@ import { burst } from '../cases/burst.js'
 import { callers } from '../cases/callers.js'
 import { oneByOne } from '../cases/one-by-one.js'
 import { runCase } from '../lib/run-case.js'
+import { durableIdb } from './durable-idb.js'
 import { mainThread } from './main-thread.js'
 import { browserField } from './pools.js'
 
+/** What the command line calls them. @type {Record<string, import('../lib/case.js').Case[]>} */
+const casesByName = { browser: [burst, callers, oneByOne, mainThread], 'durable-idb': [durableIdb] }
 const roundMsMax = 60_000
 const roundsMax = 5
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20))
 
 async function play() {
   if (!crossOriginIsolated) throw new Error('The page is not isolated: its clocks are coarse.')
-  const isQuick = new URL(location.href).searchParams.has('quick')
-  for (const benchCase of [burst, callers, oneByOne, mainThread]) {
+  const { searchParams } = new URL(location.href)
+  const isQuick = searchParams.has('quick')
+  for (const benchCase of searchParams.getAll('case').flatMap((name) => casesByName[name] ?? [])) {
     for (const variant of benchCase.variants(isQuick)) {
       const rounds = isQuick ? 2 : Math.min(benchCase.rounds, roundsMax)
       const contestants = benchCase.contestants(browserField, variant)

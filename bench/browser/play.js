@@ -7,20 +7,25 @@ import { startServer } from './server.js'
 
 const browserMsMax = 20 * 60_000
 
-/** @param {boolean} isQuick @param {(result: Result) => void} report */
-export async function playInBrowsers(isQuick, report) {
+/** The cases that run in browsers. */
+export const browserCases = ['browser', 'durable-idb']
+
+/** @param {readonly string[]} cases @param {boolean} isQuick @param {(result: Result) => void} report */
+export async function playInBrowsers(cases, isQuick, report) {
   for (const name of browserNames) {
-    if (isInstalled(name)) await playIn(name, isQuick, report)
-    else console.log(`\n11. ${name} is left out: it is not installed. \`npm test\` as root installs it.`)
+    if (isInstalled(name)) await playIn(name, cases, isQuick, report)
+    else
+      console.log(`\n${cases.join(', ')}: ${name} is left out: it is not installed. \`npm test\` as root installs it.`)
   }
 }
 
 /**
  * @param {import('./open.js').BrowserName} name
+ * @param {readonly string[]} cases
  * @param {boolean} isQuick
  * @param {(result: Result) => void} report
  */
-async function playIn(name, isQuick, report) {
+async function playIn(name, cases, isQuick, report) {
   /** @type {(error?: string) => void} */
   let end = () => {}
   const ended = new Promise((resolve) => {
@@ -31,7 +36,8 @@ async function playIn(name, isQuick, report) {
     else end(body.error)
   })
   const timer = setTimeout(() => end(`Not done within ${browserMsMax} ms.`), browserMsMax)
-  const close = await openPage(name, `${server.url}${isQuick ? '?quick' : ''}`)
+  const query = [...cases.map((name) => `case=${name}`), ...(isQuick ? ['quick'] : [])].join('&')
+  const close = await openPage(name, `${server.url}?${query}`)
   const error = await ended
   clearTimeout(timer)
   await close()

@@ -22,7 +22,7 @@ async function bundle() {
   const { outputFiles } = await build({
     absWorkingDir: folder,
     entryPoints: ['page.js', ...['offstage', 'comlink', 'workerpool', 'bare'].map((name) => `threads/${name}.js`)],
-    alias: { offstage: `${dist}index.js`, 'offstage/worker': `${dist}worker.js` },
+    alias: { offstage: `${dist}index.js`, 'offstage/idb': `${dist}idb.js`, 'offstage/worker': `${dist}worker.js` },
     // Both of workerpool and of ours: what only Node runs is behind a check of the platform.
     external: ['worker_threads', 'os', 'child_process', '*/lib/memory.js'],
     outdir: folder,

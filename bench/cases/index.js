@@ -1,5 +1,4 @@
-// All cases, in the order of the issue. Those of a durable store (beside plainjob and BullMQ) come with the store: a file
-// each here, and a contestant each in `stores/`.
+// All cases, in the order of the issues. Those of durable stores have their contestants in `stores/`.
 
 /** @import { Case } from '../lib/case.js' */
 
@@ -15,5 +14,26 @@ export async function nodeCases() {
   const { startUp } = await import('./start-up.js')
   const { idle } = await import('./idle.js')
   const { scaling } = await import('./scaling.js')
-  return [burst, callers, oneByOne, payloads, mixed, million, progress, startUp, idle, scaling]
+  const { durableAdd } = await import('./durable-add.js')
+  const { durableRun } = await import('./durable-run.js')
+  const { durableOpen } = await import('./durable-open.js')
+  const { durablePool } = await import('./durable-pool.js')
+  const { durableCompact } = await import('./durable-compact.js')
+  return [
+    burst,
+    callers,
+    oneByOne,
+    payloads,
+    mixed,
+    million,
+    progress,
+    startUp,
+    idle,
+    scaling,
+    durableAdd,
+    durableRun,
+    durableOpen,
+    durablePool,
+    durableCompact,
+  ]
 }

@@ -22,6 +22,7 @@
  * @typedef {object} Contestant
  * @property {string} name
  * @property {string} [skip] why it cannot take part here
+ * @property {string} [acknowledged] where a job is once its `add` was answered
  * @property {(variant: Variant) => Promise<Running> | Running} start
  */
 
@@ -69,6 +70,7 @@
  *
  * @typedef {object} Row
  * @property {string} contestant
+ * @property {string} [acknowledged] where a job is once its `add` was answered
  * @property {string} [skipped] why it did not take part
  * @property {string} [failed] what went wrong
  * @property {Record<string, number[]>} samples by measure, one figure a round

@@ -33,5 +33,8 @@ export function revision() {
 
 /** @returns {Record<string, string>} */
 export function peerVersions() {
-  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).dependencies
+  const { dependencies, optionalDependencies } = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  )
+  return { ...dependencies, ...optionalDependencies }
 }

@@ -52,6 +52,7 @@ class Entry {
     this.#contestant = contestant
     this.#roundMsMax = roundMsMax
     this.row = { contestant: contestant.name, samples: {} }
+    if (contestant.acknowledged) this.row.acknowledged = contestant.acknowledged
     if (contestant.skip) this.row.skipped = contestant.skip
   }
 

@@ -21,16 +21,19 @@ function printMeasure(measure, rows, host) {
   const taking = rows.filter(({ samples }) => samples[key]?.length)
   if (taking.length === 0) return
   const ours = rows.find(({ contestant }) => contestant === host)?.samples[key] ?? []
-  const lines = taking.map(({ contestant, samples }) => {
+  const saysWhere = taking.some(({ acknowledged }) => acknowledged)
+  const lines = taking.map(({ contestant, acknowledged, samples }) => {
     const figures = samples[key] ?? []
     const { median: middle, min, max } = spread(figures)
     const ratios = contestant === host || !better ? [] : leads(ours, figures, better)
-    return [contestant, format(middle, measure), range(min, max, measure), lead(ratios)]
+    const line = [contestant, format(middle, measure), range(min, max, measure), lead(ratios)]
+    return saysWhere ? [...line, acknowledged ?? ''] : line
   })
   const title = better
     ? [`${label} (${better} is better)`, 'median', 'spread', `${host} is ahead by`]
-    : [label, 'median', 'spread']
-  printTable(title, lines)
+    : [label, 'median', 'spread', '']
+  if (saysWhere) title.push('once answered, a job is')
+  printTable(title, lines, [0, 4])
   console.log()
 }
 
@@ -55,12 +58,16 @@ export function format(figure, { digits }) {
   return figure.toLocaleString('en-US', { minimumFractionDigits: fraction, maximumFractionDigits: fraction })
 }
 
-/** The first column is text, the others are figures. @param {readonly string[]} head @param {readonly string[][]} lines */
-export function printTable(head, lines) {
+/**
+ * @param {readonly string[]} head
+ * @param {readonly string[][]} lines
+ * @param {readonly number[]} texts the columns that are text; the others are figures
+ */
+export function printTable(head, lines, texts = [0]) {
   const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)))
   const print = (/** @type {readonly string[]} */ line) =>
     console.log(
-      `   ${line.map((cell, column) => (column ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join('  ')}`.trimEnd(),
+      `   ${line.map((cell, column) => (texts.includes(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')}`.trimEnd(),
     )
   print(head)
   print(widths.map((width) => '─'.repeat(width)))
