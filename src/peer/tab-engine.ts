@@ -361,9 +361,7 @@ export class TabEngine implements Engine {
     })
     for (const question of this.#questions.values()) question.isAgain = true
     for (const [id, question] of later) this.#questions.set(id, question)
-    this.#handover = Promise.all(adding)
-    // Whoever waits for it is told; nobody may be waiting.
-    this.#handover.catch(() => {})
+    this.#handover = Promise.allSettled([this.#handover, ...adding])
   }
 
   #welcome(tab: string): void {
@@ -687,12 +685,15 @@ export class TabEngine implements Engine {
   async whenSafe(inserted?: LiveJob): Promise<void> {
     const local = this.#local
     try {
-      await local?.whenSafe(inserted)
+      // What came as an answer is safe already.
+      if (local) return await local.whenSafe(inserted)
     } catch (error) {
-      if (local === this.#local) throw error
+      if (local === this.#local || this.isEnded) throw error
     }
-    // What came as an answer is safe already; what was made here before the lead was lost is safe when it is handed over.
-    if (!local || local !== this.#local) await this.#handover
+    // What was made here before the lead was lost is safe when the next leader has it.
+    await this.#handover
+    const gone = inserted && !inserted.told && (this.#gone.get(inserted) ?? (this.isEnded && this.closedError()))
+    if (gone) throw gone
   }
 
   check(value: unknown, what: string): void {

@@ -168,6 +168,9 @@ export class SharedDisk {
     this.#later = later
   }
 
+  /** How many steps it takes to close. */
+  closeSteps = 1
+
   /** How often it was opened. */
   get owners(): number {
     return this.#epoch
@@ -201,7 +204,9 @@ export class SharedDisk {
         await step()
         if (tab.isDead) return never
       },
-      close: step,
+      close: async () => {
+        for (let n = 0; n < this.closeSteps; n++) await step()
+      },
     }
   }
 

@@ -194,13 +194,21 @@ describe('who leads', () => {
   })
 
   test('a tab that wakes while it is still closing its store does not lead before its turn', async () => {
-    const { origin, leaderTab, leader, follower } = await pair()
-    leaderTab.sleep()
-    leaderTab.wake()
-    leaderTab.sleep()
-    leaderTab.wake()
-    expect(await follower.run.double(1)).toBe(2)
-    expect(await leader.run.double(2)).toBe(4)
+    const origin = new FakeOrigin()
+    const tab = origin.openTab()
+    const first = startIn(tab)
+    await first.counts()
+    origin.disk.closeSteps = 10
+    tab.sleep()
+    tab.wake()
+    // It has the lock again, and waits for its store to be closed.
+    for (let n = 0; n < 3; n++) await turn()
+    tab.sleep()
+    const second = startIn(origin.openTab())
+    for (let n = 0; n < 2; n++) await turn()
+    tab.wake()
+    expect(await second.run.double(1)).toBe(2)
+    expect(await first.run.double(2)).toBe(4)
     expect(origin.disk.problems).toEqual([])
     expect(origin.disk.owners).toBe(2)
   })
