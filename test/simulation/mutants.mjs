@@ -1,0 +1,429 @@
+// Bugs, planted one at a time in the real sources. The simulation must find every one of them.
+
+const journal = 'src/store/journal.ts'
+const medium = 'src/store/file-medium.ts'
+const frame = 'src/store/frame.ts'
+const codec = 'src/store/change-codec.ts'
+const ledger = 'src/engine/ledger.ts'
+const engine = 'src/engine/local-engine.ts'
+const move = 'src/job/transition.ts'
+const pool = 'src/pool/pool.ts'
+const slot = 'src/pool/slot.ts'
+const line = 'src/queue/line.ts'
+const retention = 'src/engine/retention.ts'
+const timetable = 'src/schedule/timetable.ts'
+
+/** @typedef {{ name: string, file: string, find: string, replace: string }} Mutant */
+
+/** @type {Mutant[]} */
+export const mutants = [
+  // The file.
+  {
+    name: 'acknowledged before the sync',
+    file: medium,
+    find: 'Promise.allSettled([file.write(frame, offset), file.sync()])',
+    replace: 'Promise.allSettled([file.write(frame, offset), Promise.resolve()])',
+  },
+  {
+    name: 'a long frame is not synced',
+    file: medium,
+    find: '    if (isStrict) await file.sync()\n    return\n',
+    replace: '    return\n',
+  },
+  {
+    name: 'the rest of a short write is not synced',
+    file: medium,
+    find: 'offset + writing.value)\n  await file.sync()\n',
+    replace: 'offset + writing.value)\n',
+  },
+  {
+    name: 'a short write is ignored',
+    file: medium,
+    find: '  if (writing.value === frame.length) return\n',
+    replace: '  return\n',
+  },
+  {
+    name: 'a short write ends the writing of a long frame',
+    file: medium,
+    find: '      done += await file.write(bytes.subarray(done, done + writeBytesMax), offset + done)',
+    replace:
+      '      done += Math.max(await file.write(bytes.subarray(done, done + writeBytesMax), offset + done), Math.min(writeBytesMax, bytes.length - done))',
+  },
+  {
+    name: 'no truncate after a full disk',
+    file: medium,
+    find: '        await file.truncate(this.#size)\n',
+    replace: '',
+  },
+  {
+    name: 'a failed sync is tried again on the same descriptor',
+    file: medium,
+    find: "  if (syncing.status === 'rejected') throw syncing.reason\n",
+    replace: "  if (syncing.status === 'rejected') await file.sync()\n",
+  },
+  {
+    name: 'nobody looks at the size before a write',
+    file: medium,
+    find: '    await this.#assertUntouched()\n    const { length }',
+    replace: '    const { length }',
+  },
+  {
+    name: 'another file of the same size is taken for ours',
+    file: medium,
+    find: 'if (there?.identity === this.#identity && there.size === this.#size) return',
+    replace: 'if (there?.identity === this.#identity) return',
+  },
+  {
+    name: 'the snapshot is published without a sync',
+    file: medium,
+    find: '        await this.#attempt(() => file.sync())\n        const { identity }',
+    replace: '        const { identity }',
+  },
+  {
+    name: 'the folder is not synced after a rename',
+    file: medium,
+    find: '        await this.#attempt(() => this.#disk.syncFolder(this.#folder))\n        this.#isUncertain = false',
+    replace: '        this.#isUncertain = false',
+  },
+  {
+    name: 'a rename that may have failed is passed over',
+    file: medium,
+    find: '        this.#isUncertain = true\n',
+    replace: '',
+  },
+  {
+    name: 'the names above are not made durable',
+    file: medium,
+    find: '        await this.#secureNames()\n',
+    replace: '',
+  },
+  {
+    name: 'what a failed sync left behind is trusted',
+    file: medium,
+    find: '        await this.#writeAgain(from)\n',
+    replace: '',
+  },
+  { name: 'the torn end is not cut', file: medium, find: '      await file.truncate(offset)\n', replace: '' },
+  {
+    name: 'the size after a snapshot is forgotten',
+    file: medium,
+    find: '        this.#size = size\n        this.#identity',
+    replace: '        this.#identity',
+  },
+  { name: 'the folder is not owned', file: medium, find: '    else throw locked(this.#folder, owned)\n', replace: '' },
+  // Frames.
+  {
+    name: 'checksums are not verified',
+    file: frame,
+    find: '    this.#isBad = !isIntact(rest, header.length)\n',
+    replace: '',
+  },
+  {
+    name: 'frames of another generation are taken for ours',
+    file: frame,
+    find: 'header.salt !== chain.salt || header.sequence',
+    replace: 'header.sequence',
+  },
+  {
+    name: 'an older frame counts as one behind the damage',
+    file: frame,
+    find: ' || header.sequence <= chain.sequence)',
+    replace: ')',
+  },
+  {
+    name: 'the checksum of the frame before is not written',
+    file: frame,
+    find: 'view.setUint32(36, chain.checksum, true)',
+    replace: 'view.setUint32(36, 0, true)',
+  },
+  {
+    name: 'the end is cut although a later frame is whole',
+    file: frame,
+    find: "    if (next) return { kind: 'damaged'",
+    replace: "    if (next && size < 0) return { kind: 'damaged'",
+  },
+  // The journal.
+  {
+    name: 'applied before it is appended',
+    file: journal,
+    find: '    const checksum = stamp(frame, this.#chain)\n',
+    replace: '    const checksum = stamp(frame, this.#chain)\n    apply()\n',
+  },
+  {
+    name: 'a refused batch leaves its number',
+    file: journal,
+    find: "if ((error as Partial<MediumError>).failure === 'full') throw",
+    replace: "if ((error as Partial<MediumError>).failure === 'full' && ++this.#chain.sequence) throw",
+  },
+  {
+    name: 'a broken file counts as a full disk',
+    file: journal,
+    find: '      apply()\n      return this.#renewOrStop(error)\n',
+    replace: '      throw this.#writeFailed(error)\n',
+  },
+  {
+    name: 'a new generation lacks the batch it was for',
+    file: journal,
+    find: '      apply()\n      return this.#renewOrStop(error)\n',
+    replace: '      return this.#renewOrStop(error)\n',
+  },
+  {
+    name: 'changes behind the cursor do not follow',
+    file: journal,
+    find: 'if (compaction && seq <= compaction.cursor) compaction.behind.push(change)',
+    replace: '',
+  },
+  {
+    name: 'changes ahead of the cursor follow as well',
+    file: journal,
+    find: 'if (compaction && seq <= compaction.cursor)',
+    replace: 'if (compaction)',
+  },
+  {
+    name: 'a snapshot is published while a commit is on its way',
+    file: journal,
+    find: '      if (isGentle) await this.#takeTurn(abandoned.promise)\n      hasTurn = isGentle\n',
+    replace: '',
+  },
+  {
+    name: 'the chain of the old generation goes on in the new',
+    file: journal,
+    find: '      this.#chain = chain\n',
+    replace: '',
+  },
+  {
+    name: 'no seal on closing',
+    file: journal,
+    find: '    try {\n      await this.#seal()\n    } catch {',
+    replace: '    try {\n    } catch {',
+  },
+  {
+    name: 'two append at a time',
+    file: journal,
+    find: '    while (this.#turn) await',
+    replace: '    if (this.#turn === null) await',
+  },
+  {
+    name: 'the seal timer outlives the journal',
+    file: journal,
+    find: '    this.#isClosing = true\n    this.#stopSealTimer?.()\n',
+    replace: '    this.#isClosing = true\n',
+  },
+  // What is written.
+  {
+    name: 'interruptions are not stored',
+    file: codec,
+    find: '    if (mask & bits.interruptions) out.varint(after.interruptions)\n',
+    replace: '    if (mask & bits.interruptions) out.varint(0)\n',
+  },
+  {
+    name: 'a change of priority is not stored',
+    file: codec,
+    find: '  if (!Object.is(before.priority, after.priority)) mask |= bits.priority\n',
+    replace: '',
+  },
+  {
+    name: 'a removal is not stored',
+    file: codec,
+    find: '    else if (before) this.#begin(operations.remove, before.seq)\n',
+    replace: '',
+  },
+  {
+    name: 'failures are not stored',
+    file: codec,
+    find: '  if (!Object.is(before.failures, after.failures)) mask |= bits.failures\n',
+    replace: '',
+  },
+  // The ledger.
+  {
+    name: 'told before it is safe',
+    file: ledger,
+    find: '        () => this.#tell(steps, 0),\n',
+    replace: '        () => {},\n',
+  },
+  {
+    name: 'completions of a refused batch are dropped',
+    file: ledger,
+    find: '    this.#gathering = [...again, ',
+    replace: '    this.#gathering = [',
+  },
+  {
+    name: 'what was refused goes behind what came later',
+    file: ledger,
+    find: 'this.#gathering = [...again, ...this.#gathering]',
+    replace: 'this.#gathering = [...this.#gathering, ...again]',
+  },
+  {
+    name: 'a refused batch is not tried again',
+    file: ledger,
+    find: 'startTimer(() => this.#flush(), retryMs, true)',
+    replace: 'startTimer(() => {}, retryMs, true)',
+  },
+  {
+    name: 'a batch in flight counts as safe',
+    file: ledger,
+    find: '    if (!this.#isBusy) return Promise.resolve()\n',
+    replace: '    return Promise.resolve()\n',
+  },
+  // The engine.
+  {
+    name: 'a refused add stays in line',
+    file: engine,
+    find: '    if (job.heapIndex !== -1) job.line.quit(job)\n    this.#timetable.cancel(job.alarm)\n    this.#roster.remove(job)\n    job.abandon(error)',
+    replace: '    this.#timetable.cancel(job.alarm)\n    job.abandon(error)',
+  },
+  {
+    name: "a stale attempt's result is taken",
+    file: engine,
+    find: '      this.#end(run)\n      if (run.isStale) return\n      this.#dashboard.runMs',
+    replace: '      this.#end(run)\n      this.#dashboard.runMs',
+  },
+  {
+    name: 'a checkpoint is said to be safe before it is',
+    file: engine,
+    find: '      this.#move(run.owner, action, () => run.slot.kept(run, call))',
+    replace: '      this.#move(run.owner, action)\n      run.slot.kept(run, call)',
+  },
+  {
+    name: 'what ran in another life stays as it was',
+    file: engine,
+    find: "if (record.state === 'running') this.#move(job, { type: 'interrupt', error: undefined, isOwnMaking: false })\n      else",
+    replace: '',
+  },
+  {
+    name: 'a crash of the process is blamed on the job',
+    file: engine,
+    find: "{ type: 'interrupt', error: undefined, isOwnMaking: false }",
+    replace: "{ type: 'interrupt', error: undefined, isOwnMaking: true }",
+  },
+  {
+    name: 'expired jobs start',
+    file: engine,
+    find: '      if (this.#hasExpired(job)) {\n',
+    replace: '      if (this.#hasExpired(job) && this.isPaused) {\n',
+  },
+  {
+    name: 'delays start again in the next life',
+    file: engine,
+    find: 'this.#timetable.at(Math.min(runAt as number, dueToExpire(record)), () => this.#ring(job), true)',
+    replace:
+      'this.#timetable.after(Math.min(runAt as number, dueToExpire(record)) - record.addedAt, () => this.#ring(job), true)',
+  },
+  {
+    name: 'expiry is not counted through the gap between lives',
+    file: engine,
+    find: 'job.alarm = this.#timetable.at(expiresAt, () => this.#ring(job))',
+    replace: 'job.alarm = this.#timetable.after(expiresAt - record.addedAt, () => this.#ring(job))',
+  },
+  {
+    name: 'the next attempt does not wait for the one before',
+    file: engine,
+    find: "if (state === 'queued' && !job.run) line.join(job)",
+    replace: "if (state === 'queued') line.join(job)",
+  },
+  {
+    name: 'sequence numbers begin anew in the next life',
+    file: engine,
+    find: '      this.#seq = Math.max(this.#seq, record.seq)\n',
+    replace: '',
+  },
+  {
+    name: 'a pause does not hold',
+    file: engine,
+    find: 'if (!this.#mayStart || this.isPaused || this.opening) return',
+    replace: 'if (!this.#mayStart || this.opening) return',
+  },
+  {
+    name: 'jobs that are open at the end keep their promises',
+    file: engine,
+    find: 'if (!job.hasEnded) job.abandon(closed)',
+    replace: 'if (job.hasEnded) job.abandon(closed)',
+  },
+  // Moves.
+  {
+    name: 'an interruption uses up an attempt',
+    file: move,
+    find: "return { ...record, state: 'queued', interruptions, error }",
+    replace: "return { ...record, state: 'queued', interruptions, failures: record.failures + 1, error }",
+  },
+  {
+    name: 'a retry takes a new place in line',
+    file: move,
+    find: "        state: 'queued',\n        failures: 0,",
+    replace: "        state: 'queued',\n        dueAt: now,\n        failures: 0,",
+  },
+  {
+    name: 'a job that ends threads is tried for ever',
+    file: move,
+    find: 'if (interruptions < interruptionsMax) return',
+    replace: 'if (interruptions < 1e9) return',
+  },
+  {
+    name: 'one attempt too many',
+    file: move,
+    find: 'failures >= record.rules.attempts',
+    replace: 'failures > record.rules.attempts',
+  },
+  {
+    name: 'the number of an attempt is used twice',
+    file: move,
+    find: "state: 'running', attempt: record.attempt + 1",
+    replace: "state: 'running', attempt: record.attempt",
+  },
+  {
+    name: 'what was completed can be retried',
+    file: move,
+    find: "retry: ['failed', 'cancelled']",
+    replace: "retry: ['failed', 'cancelled', 'completed']",
+  },
+  // Lines, threads, time.
+  {
+    name: 'the lowest priority goes first',
+    file: line,
+    find: 'this.#waiting.add(item, -priority, dueAt, seq)',
+    replace: 'this.#waiting.add(item, priority, dueAt, seq)',
+  },
+  {
+    name: 'the last goes first',
+    file: line,
+    find: 'this.#waiting.add(item, -priority, dueAt, seq)',
+    replace: 'this.#waiting.add(item, -priority, -dueAt, -seq)',
+  },
+  {
+    name: 'a thread that died takes its attempts with it',
+    file: pool,
+    find: '    this.#blame(slot, error)\n',
+    replace: '',
+  },
+  {
+    name: 'what only waited on a thread is blamed',
+    file: pool,
+    find: "(candidates.includes(run) ? loss : 'released')",
+    replace: "(candidates.includes(run) ? loss : 'blamed')",
+  },
+  {
+    name: 'an attempt is sent before its start is safe',
+    file: engine,
+    find: '    job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n',
+    replace:
+      '    job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n    this.#pool.send(job.run)\n',
+  },
+  {
+    name: 'a checkpoint is not given to the next attempt',
+    file: slot,
+    find: 'const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }',
+    replace: 'const resume: Resume | 0 = steps === undefined ? 0 : { checkpoint, steps }',
+  },
+  {
+    name: 'finished jobs go too early',
+    file: retention,
+    find: 'endOf(job) <= dueAt',
+    replace: 'endOf(job) <= dueAt + 2_000',
+  },
+  {
+    name: 'a clock that is set ahead is not noticed',
+    file: timetable,
+    find: 'const wallSleepMsMax = 30_000',
+    replace: 'const wallSleepMsMax = 3_000_000',
+  },
+]

@@ -1,0 +1,601 @@
+/**
+ * What must be true, held against everything that a user, a thread and a disk can see.
+ *
+ * The store is watched: each batch is judged when it is handed over (is every move legal, in order, in time?), and what is
+ * told to anybody must be in a batch that the store has said to have. What a later opening finds must be those batches.
+ */
+import type { Step } from '../../src/engine/ledger.ts'
+import { isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
+import { say } from '../../src/pool/protocol.ts'
+import type { OffstageError } from '../../src/shared/errors.ts'
+import type { Change, Store, StoreHost } from '../../src/store/store.ts'
+import { isEqual, show } from './equal.ts'
+import type { SimClock } from './sim-clock.ts'
+import type { SimTask, SimWorker } from './sim-worker.ts'
+import type { Stats } from './stats.ts'
+import { applyTo, assert, Truth, Violation } from './truth.ts'
+
+export interface Added {
+  readonly tag: number
+  readonly input: unknown
+  readonly options: { readonly id?: string | undefined; readonly delayMs?: number; readonly priority?: number }
+}
+
+type Terminal = 'completed' | 'failed' | 'cancelled'
+
+export interface World {
+  readonly clock: SimClock
+  readonly stats: Stats
+  readonly workers: readonly SimWorker[]
+  readonly keep: Readonly<Record<Terminal, { readonly count: number; readonly ageMs: number }>>
+}
+
+/** Timers look at the wall clock at least this often. */
+const latenessMs = 30_000
+
+export class Oracle {
+  readonly truth = new Truth()
+  readonly #world: World
+  violation: unknown
+  /** By the tag in its input. */
+  readonly adds = new Map<number, Added>()
+  readonly #inserted = new Set<number>()
+  readonly #absent = new Set<number>()
+  readonly #completed = new Set<number>()
+  readonly #failures = new Map<number, number>()
+  /** With those of the batch that is judged. */
+  #batchFailures = new Map<number, number>()
+  #lastBatch: readonly Step[] = []
+  #seen = new Set<Step>()
+  readonly #answers = new Map<string, unknown>()
+  readonly #finals = new Set<string>()
+  readonly #begun = new Set<string>()
+  /** Of this life: ids that were promoted, and removed by hand, at any time. */
+  readonly promoted = new Set<string>()
+  readonly removed = new Set<string>()
+  readonly verbs = new Map<string, number>()
+  /** Since the last batch. */
+  areGatesTouched = false
+  #released = new Set<string>()
+  #deaths = 0
+  #blames = 0
+  isPaused = false
+  readonly pausedQueues = new Set<string>()
+  limits: Record<string, number> = {}
+  isStopped = false
+  readonly #overdue = new Map<number, number>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  guard(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.violation ??= error
+    }
+  }
+
+  /** A process is gone, or ended. What it held in memory is gone with it. */
+  newLife(limits: Record<string, number>): void {
+    this.#lastBatch = []
+    this.#seen = new Set()
+    this.#answers.clear()
+    this.#finals.clear()
+    this.#begun.clear()
+    this.promoted.clear()
+    this.removed.clear()
+    this.verbs.clear()
+    this.#released.clear()
+    this.#overdue.clear()
+    this.areGatesTouched = true
+    this.isPaused = false
+    this.pausedQueues.clear()
+    this.limits = limits
+    this.isStopped = false
+    this.#world.clock.resetExtremes()
+  }
+
+  byId(id: string): JobRecord | undefined {
+    for (const record of this.truth.records.values()) if (record.id === id) return record
+    return undefined
+  }
+
+  // The store.
+
+  recovered(records: readonly JobRecord[]): void {
+    this.truth.recovered(records)
+    // From here on a record is known by its identity.
+    this.truth.records = new Map(records.map((record) => [record.seq, record]))
+    const ids = new Set<string>()
+    for (const record of records) {
+      assert(!ids.has(record.id), 'I3', () => `two jobs are called '${record.id}'`)
+      ids.add(record.id)
+      const tag = tagOf(record)
+      const added = this.adds.get(tag)
+      assert(
+        added !== undefined && isEqual(added.input, record.input),
+        'I1',
+        () => `job '${record.id}' has another input`,
+      )
+      assert(!this.#absent.has(tag), 'I6', () => `job '${record.id}' is there, and its add was refused`)
+      this.#inserted.add(tag)
+      const isAsTold = record.state === 'completed' || !this.#completed.has(tag)
+      assert(isAsTold, 'I2', () => `'${record.id}' was completed, and is ${record.state}`)
+      if (record.state === 'completed') this.#completed.add(tag)
+      this.#failures.set(tag, record.failures)
+    }
+  }
+
+  committing(steps: readonly Step[]): void {
+    const model = new Map(this.truth.records)
+    this.truth.begin(steps)
+    this.#batchFailures = new Map()
+    for (const step of steps) {
+      try {
+        this.#judge(step, model)
+      } catch (error) {
+        const batch = steps.map(
+          ({ type, before, after }) =>
+            `${type} ${(after ?? before)?.id} p${after?.priority} ${(after ?? before)?.queue}`,
+        )
+        ;(error as Error).message += `; the batch: ${batch.join(', ')}`
+        throw error
+      }
+      applyTo(model, [step])
+      this.#count(step, this.#batchFailures)
+    }
+    for (const step of steps) this.#seen.add(step)
+    this.areGatesTouched = false
+    this.#released.clear()
+    this.#deaths = 0
+    this.#blames = 0
+    this.#world.clock.resetExtremes()
+  }
+
+  committed(steps: readonly Step[]): void {
+    this.truth.done()
+    this.#lastBatch = steps
+    this.#seen.clear()
+    for (const { type, after } of steps) {
+      if (type === 'insert' && after) this.#inserted.add(tagOf(after))
+    }
+    for (const [tag, count] of this.#batchFailures) this.#failures.set(tag, count)
+  }
+
+  #failuresOf(tag: number): number {
+    return this.#batchFailures.get(tag) ?? this.#failures.get(tag) ?? 0
+  }
+
+  #count({ type, before }: Step, counts: Map<number, number>): void {
+    if (!before) return
+    if (type === 'fail') counts.set(tagOf(before), this.#failuresOf(tagOf(before)) + 1)
+    if (type === 'retry') counts.set(tagOf(before), 0)
+  }
+
+  stopped({ code, message }: OffstageError): void {
+    this.isStopped = true
+    this.guard(() =>
+      assert(code !== 'STORE_LOCKED', 'I10', () => `somebody else is said to have written, and nobody did: ${message}`),
+    )
+  }
+
+  refused(): void {
+    if (!this.isStopped) this.truth.refused()
+  }
+
+  // One move.
+
+  #judge(step: Step, model: Map<number, JobRecord>): void {
+    const { type, before, after } = step
+    const { seq, id } = (after ?? before) as JobRecord
+    const current = model.get(seq)
+    const what = () => `${type} of '${id}' (${before?.state} → ${after?.state})`
+    assert(current === before, 'I3', () => `${what()} does not follow ${show(current)} but ${show(before)}`)
+    if (type === 'insert') return this.#judgeInsert(after as JobRecord, model)
+    if (!before) throw new Violation('I3', what())
+    if (type === 'remove') return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
+    const moved = after as JobRecord
+    assert(moved.id === id && moved.seq === before.seq && moved.input === before.input, 'I1', what)
+    assert(type === 'due' || moved.dueAt === before.dueAt, 'I7', () => `${what()} has another place in line`)
+    assert(type === 'prioritize' || moved.priority === before.priority, 'I7', () => `${what()} has another priority`)
+    assert(!isTerminal(before.state) || type === 'retry', 'I3', () => `${what()} changes what has ended`)
+    assert(before.state !== 'completed', 'I2', what)
+    const isNew = !this.#seen.has(step)
+    this.#judgeMove(step, before, moved, model, isNew, what)
+  }
+
+  #judgeMove(
+    step: Step,
+    before: JobRecord,
+    after: JobRecord,
+    model: Map<number, JobRecord>,
+    isNew: boolean,
+    what: () => string,
+  ): void {
+    const { clock } = this.#world
+    const key = `${tagOf(before)}/${before.attempt}`
+    switch (step.type) {
+      case 'start':
+        assert(before.state === 'queued' && after.state === 'running', 'I3', what)
+        assert(
+          after.attempt === before.attempt + 1,
+          'I13',
+          () => `${what()}: attempt ${before.attempt} is followed by ${after.attempt}`,
+        )
+        assert(
+          this.#failuresOf(tagOf(before)) < before.rules.attempts,
+          'I13',
+          () => `${what()}: all attempts are used up`,
+        )
+        if (isNew) this.#judgeStart(before, model, what)
+        return
+      case 'complete':
+        assert(before.state === 'running', 'I4', what)
+        assert(
+          this.#answers.has(key) && this.#answers.get(key) === after.result,
+          'I4',
+          () => `${what()} with a result that no handler returned in attempt ${before.attempt}: ${show(after.result)}`,
+        )
+        return
+      case 'fail':
+        return this.#judgeFailure(before, after, key, what)
+      case 'interrupt':
+        assert(after.failures === before.failures, 'I13', () => `${what()} uses up an attempt`)
+        assert(
+          after.interruptions === before.interruptions || this.#deaths > 0 || !isNew,
+          'I13',
+          () => `${what()} is blamed for a death that was none`,
+        )
+        if (isNew && after.interruptions > before.interruptions) this.#blames++
+        assert(
+          this.#blames <= this.#deaths,
+          'I13',
+          () => `${what()}: ${this.#blames} jobs are blamed for ${this.#deaths} deaths`,
+        )
+        assert(
+          (after.state === 'failed') === after.interruptions >= 3,
+          'I13',
+          () => `${what()} with ${after.interruptions} interruptions`,
+        )
+        return
+      case 'release':
+        assert(!this.#begun.has(key), 'I13', () => `${what()} as if it had never begun`)
+        assert(after.state === 'queued' && after.attempt === before.attempt - 1, 'I13', what)
+        return
+      case 'expire':
+        assert(after.state === 'failed' && isWaiting(before.state), 'I7', what)
+        assert(
+          before.attempt === 0 && (!isNew || (before.expiresAt ?? Number.POSITIVE_INFINITY) <= clock.highest),
+          'I7',
+          () => `${what()} before its time`,
+        )
+        return
+      case 'due': {
+        const isDue = (before.runAt as number) <= clock.highest || this.promoted.has(before.id) || !isNew
+        assert(before.state === 'scheduled' && isDue, 'I7', () => `${what()} before its time`)
+        return
+      }
+      case 'retry':
+        assert(before.state === 'failed' || before.state === 'cancelled', 'I3', what)
+        return
+      case 'cancel':
+        return assert(after.state === 'cancelled', 'I3', what)
+      case 'checkpoint':
+      case 'step':
+        return assert(before.state === 'running', 'I3', what)
+    }
+  }
+
+  #judgeInsert(after: JobRecord, model: Map<number, JobRecord>): void {
+    const tag = tagOf(after)
+    const added = this.adds.get(tag)
+    assert(added !== undefined, 'I6', () => `a job '${after.id}' that nobody added`)
+    assert(isEqual(added.input, after.input), 'I1', () => `job '${after.id}' is stored with another input`)
+    assert(!this.#absent.has(tag), 'I6', () => `job '${after.id}' is stored, and its add was refused`)
+    assert(!this.#inserted.has(tag), 'I3', () => `job '${after.id}' is stored twice`)
+    for (const { id, seq } of model.values()) {
+      assert(id !== after.id, 'I3', () => `a second job '${id}'`)
+      assert(seq < after.seq, 'I7', () => `job '${after.id}' stands before '${id}', which was there`)
+    }
+  }
+
+  #judgeRemoval(before: JobRecord, model: Map<number, JobRecord>): void {
+    if (this.removed.has(before.id)) return
+    const { state, rules, finishedAt, id } = before
+    assert(isTerminal(state), 'I1', () => `job '${id}' is removed while ${state}`)
+    const { clock, keep } = this.#world
+    const { count, ageMs } = keep[state as Terminal]
+    const isOld = rules.keepMs === 0 || (finishedAt as number) + (rules.keepMs ?? ageMs) <= clock.highest
+    let others = 0
+    for (const record of model.values()) if (record.state === state) others++
+    assert(
+      isOld || others > count,
+      'I1',
+      () =>
+        `job '${id}', ${state}, is removed before its time: ${others} of ${count}, ${show(rules.keepMs)}, ${finishedAt} + ${ageMs}, ${clock.highest}`,
+    )
+    this.#world.stats.count('let go by retention')
+  }
+
+  #judgeFailure(before: JobRecord, after: JobRecord, key: string, what: () => string): void {
+    const { attempts, backoff } = before.rules
+    const failures = this.#failuresOf(tagOf(before)) + 1
+    assert(after.failures === failures, 'I13', () => `${what()}: ${failures} failures, recorded are ${after.failures}`)
+    const isFinal = this.#finals.has(key) || (after.error as OffstageError | undefined)?.code === 'DATA_CLONE'
+    if (after.state !== 'failed') assert(failures < attempts, 'I13', () => `${what()}: all attempts are used up`)
+    else
+      assert(failures >= attempts || isFinal, 'I13', () => `${what()}: attempts are left (${failures} of ${attempts})`)
+    if (after.state !== 'scheduled') return
+    const { lowest, highest } = this.#world.clock
+    const waitMs = (backoff?.delayMs ?? 0) * 1
+    const runAt = after.runAt as number
+    if (this.#seen.size === 0)
+      assert(runAt >= lowest + waitMs && runAt <= highest + waitMs, 'I7', () => `${what()}: back-off is not ${waitMs}`)
+  }
+
+  #judgeStart(before: JobRecord, model: Map<number, JobRecord>, what: () => string): void {
+    const { clock } = this.#world
+    const hasExpired = before.attempt === 0 && before.expiresAt !== undefined && before.expiresAt <= clock.lowest
+    assert(!hasExpired, 'I7', () => `${what()} after it expired`)
+    assert(!this.#completed.has(tagOf(before)), 'I2', () => `${what()} after it was completed`)
+    if (this.areGatesTouched) return
+    assert(!this.isPaused && !this.pausedQueues.has(before.queue), 'I7', () => `${what()} while paused`)
+    const limit = this.limits[before.queue] ?? Number.POSITIVE_INFINITY
+    let running = 0
+    for (const other of model.values()) {
+      if (other.state === 'running' && other.queue === before.queue) running++
+      if (other.state !== 'queued' || other === before || !isAhead(other, before)) continue
+      const isComparable =
+        other.queue === before.queue || (this.limits[other.queue] === undefined && !this.pausedQueues.has(other.queue))
+      if (!isComparable || this.#isHeld(other)) continue
+      throw new Violation(
+        'I7',
+        `${what()} although '${other.id}' (${other.priority}, ${other.dueAt}, ${other.seq}) is ahead of (${before.priority}, ${before.dueAt}, ${before.seq})`,
+      )
+    }
+    assert(running < limit, 'I7', () => `${what()}: ${running} run in '${before.queue}', whose limit is ${limit}`)
+  }
+
+  /** An earlier attempt is on a thread still, or was a moment ago. */
+  #isHeld(record: JobRecord): boolean {
+    if (this.#released.has(record.id)) return true
+    return this.#world.workers.some(
+      (worker) => !worker.isDead && !worker.isClosing && [...worker.known.values()].some(({ id }) => id === record.id),
+    )
+  }
+
+  // The threads.
+
+  ran(task: SimTask): void {
+    const { id, attempt } = task
+    const start = this.#lastBatch.find(
+      ({ type, after }) => type === 'start' && after?.id === id && after.attempt === attempt,
+    )
+    if (!start?.after) throw new Violation('I4', `attempt ${attempt} of '${id}' is sent before its start is safe`)
+    const { input, checkpoint, steps } = start.after
+    assert(
+      !this.#completed.has(tagOf(start.after as JobRecord)),
+      'I2',
+      () => `'${id}' is run again after it was completed`,
+    )
+    assert(isEqual(task.input, input), 'I1', () => `'${id}' is run with another input`)
+    const resume = task.resume === 0 ? { checkpoint: undefined, steps: undefined } : task.resume
+    assert(
+      isEqual(resume, { checkpoint, steps }),
+      'I1',
+      () => `'${id}' resumes from ${show(task.resume)}, not from ${show({ checkpoint, steps })}`,
+    )
+    for (const other of this.#world.workers) {
+      if (other.isDead || other.isClosing) continue
+      for (const rival of other.known.values()) {
+        const isRival =
+          rival !== task && !rival.isOver && (rival.input as { tag: number }).tag === tagOf(start.after as JobRecord)
+        assert(!isRival, 'I2', () => `attempts ${rival.attempt} and ${attempt} of '${id}' are both on threads`)
+      }
+    }
+    this.#begun.delete(`${tagOf(start.after)}/${attempt}`)
+  }
+
+  heard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void {
+    const key = `${(task.input as { tag: number }).tag}/${task.attempt}`
+    if (operation === say.begun) this.#begun.add(key)
+    if (operation === say.done) this.#answers.set(key, value)
+    if (operation === say.failed && isFinal) this.#finals.add(key)
+    if (operation === say.done || operation === say.failed) this.#released.add(task.id)
+  }
+
+  kept(value: unknown): void {
+    const isSafe = this.#lastBatch.some(
+      ({ type, after }) =>
+        (type === 'checkpoint' && after?.checkpoint === value) ||
+        (type === 'step' && [...(after?.steps?.values() ?? [])].includes(value)),
+    )
+    assert(value === undefined || isSafe, 'I4', () => `${show(value)} is said to be safe before it is`)
+  }
+
+  gone(worker: SimWorker, isByItself: boolean): void {
+    if (isByItself) this.#deaths++
+    for (const task of worker.known.values()) this.#released.add(task.id)
+  }
+
+  // The user.
+
+  told(type: string, jobId: string): void {
+    const isTrue = this.#lastBatch.some((step) => {
+      if ((step.after ?? step.before)?.id !== jobId) return false
+      if (type === 'added') return step.type === 'insert'
+      if (type === 'started') return step.type === 'start'
+      if (type === 'removed') return step.type === 'remove'
+      if (type === 'interrupted') return step.type === 'interrupt'
+      if (type === 'retrying') return step.type === 'fail'
+      return step.after?.state === type
+    })
+    assert(isTrue, 'I4', () => `'${type}' of '${jobId}' is told, and is in no batch that is safe`)
+  }
+
+  addResolved({ tag }: Added, id: string): void {
+    const there = this.byId(id)
+    const isThere = this.#inserted.has(tag) || there !== undefined || this.removed.has(id)
+    const mayBeGone = [...this.#lastBatch].some(({ type, before }) => type === 'remove' && before?.id === id)
+    assert(isThere || mayBeGone, 'I1', () => `add of '${id}' resolved, and the store does not have it`)
+  }
+
+  /** `isKnown`: the error says that nothing of it is there. */
+  addRejected({ tag }: Added, error: unknown): void {
+    if (this.isStopped) return
+    assert(!this.#inserted.has(tag), 'I6', () => `an add was refused (${String(error)}), and is stored`)
+    this.#absent.add(tag)
+  }
+
+  resultResolved({ tag }: Added, result: unknown): void {
+    for (const record of this.truth.records.values()) {
+      if (tagOf(record) !== tag) continue
+      assert(
+        record.state === 'completed' && record.result === result,
+        'I4',
+        () => `the result of '${record.id}' is told while it is ${record.state}`,
+      )
+      this.#completed.add(tag)
+    }
+  }
+
+  resultRejected({ tag }: Added, error: unknown): void {
+    const { code } = (error ?? {}) as Partial<OffstageError>
+    if (this.isStopped || code === 'SCHEDULER_CLOSED' || !this.#inserted.has(tag)) return
+    const inBatch = this.#lastBatch.some(
+      ({ after }) => after && tagOf(after) === tag && (after.state === 'failed' || after.state === 'cancelled'),
+    )
+    if (inBatch) return
+    for (const record of this.truth.records.values()) {
+      if (tagOf(record) !== tag) continue
+      assert(
+        isTerminal(record.state) && record.state !== 'completed',
+        'I4',
+        () => `'${record.id}' is said to have failed while it is ${record.state}: ${String(error)}`,
+      )
+    }
+  }
+
+  acted(verb: string, id: string, serial: number, count: number, argument: unknown): void {
+    if (this.verbs.get(id) !== serial || count === 0) return
+    const record = this.byId(id)
+    if (verb === 'cancel')
+      assert(!record || isTerminal(record.state), 'I4', () => `cancel of '${id}' resolved while it is ${record?.state}`)
+    if (verb === 'remove') assert(!record, 'I4', () => `remove of '${id}' resolved while it is ${record?.state}`)
+    if (verb === 'setPriority')
+      assert(
+        !record || record.priority === argument,
+        'I4',
+        () => `setPriority of '${id}' resolved; it has ${record?.priority}, not ${String(argument)}`,
+      )
+    if (verb === 'promote')
+      assert(
+        record?.state !== 'scheduled' || record.attempt > 0,
+        'I4',
+        () => `promote of '${id}' resolved while it is scheduled`,
+      )
+  }
+
+  /** Nothing may be long overdue. */
+  checkTimely(): void {
+    const { clock } = this.#world
+    const now = clock.now()
+    const mono = clock.now() - clock.wallOffset
+    for (const { seq, state, runAt, expiresAt, attempt, id } of this.truth.records.values()) {
+      const isDue = state === 'scheduled' && (runAt as number) <= now
+      const hasExpired = isWaiting(state) && attempt === 0 && expiresAt !== undefined && expiresAt <= now
+      if (!isDue && !hasExpired) {
+        this.#overdue.delete(seq)
+        continue
+      }
+      const since = this.#overdue.get(seq)
+      if (since === undefined) this.#overdue.set(seq, mono)
+      else
+        assert(
+          mono - since <= latenessMs + 1_000,
+          'I5',
+          () => `'${id}' is ${state}, and ${isDue ? 'due' : 'expired'} for ${mono - since} ms`,
+        )
+    }
+    for (const seq of this.#overdue.keys()) if (!this.truth.records.has(seq)) this.#overdue.delete(seq)
+  }
+
+  forgetLateness(): void {
+    this.#overdue.clear()
+  }
+
+  unfinished(): JobRecord[] {
+    return [...this.truth.records.values()].filter(({ state }) => !isTerminal(state))
+  }
+
+  states(): Record<State, number> {
+    const counts = { scheduled: 0, blocked: 0, queued: 0, running: 0, completed: 0, failed: 0, cancelled: 0 }
+    for (const { state } of this.truth.records.values()) counts[state]++
+    return counts
+  }
+}
+
+const tagOf = ({ input }: JobRecord): number => (input as { tag: number }).tag
+
+const isAhead = (a: JobRecord, b: JobRecord): boolean =>
+  a.priority !== b.priority ? a.priority > b.priority : a.dueAt !== b.dueAt ? a.dueAt < b.dueAt : a.seq < b.seq
+
+/** A store, and the oracle looks on. What happens in a life that is over is nothing to it. */
+export class WatchedStore implements Store {
+  readonly isDurable = true
+  readonly #store: Store
+  readonly #oracle: Oracle
+  readonly #isCurrent: () => boolean
+  readonly #onOpen: (error: unknown) => void
+
+  constructor(store: Store, oracle: Oracle, isCurrent: () => boolean, onOpen: (error: unknown) => void) {
+    this.#store = store
+    this.#oracle = oracle
+    this.#isCurrent = isCurrent
+    this.#onOpen = onOpen
+  }
+
+  async open(host: StoreHost): Promise<readonly JobRecord[]> {
+    const oracle = this.#oracle
+    try {
+      const records = await this.#store.open({
+        ...host,
+        stopped: (error) => {
+          if (this.#isCurrent()) oracle.stopped(error)
+          host.stopped(error)
+        },
+      })
+      if (this.#isCurrent()) oracle.guard(() => oracle.recovered(records))
+      if (this.#isCurrent()) this.#onOpen(undefined)
+      return records
+    } catch (error) {
+      if (this.#isCurrent()) this.#onOpen(error)
+      throw error
+    }
+  }
+
+  check(value: unknown, what: string): void {
+    this.#store.check(value, what)
+  }
+
+  commit(changes: readonly Change[]): Promise<void> {
+    const oracle = this.#oracle
+    const steps = changes as readonly Step[]
+    if (this.#isCurrent()) oracle.guard(() => oracle.committing(steps))
+    return (this.#store.commit(changes) as Promise<void>).then(
+      () => {
+        if (this.#isCurrent()) oracle.guard(() => oracle.committed(steps))
+      },
+      (error) => {
+        if (this.#isCurrent()) oracle.guard(() => oracle.refused())
+        throw error
+      },
+    )
+  }
+
+  close(): Promise<void> | void {
+    return this.#store.close()
+  }
+}

@@ -1,0 +1,54 @@
+import { type JobRecord, type Rules, states } from '../../src/job/record.ts'
+import type { Chance } from './chance.ts'
+
+const sharedRules: Rules = { attempts: 3, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] }
+
+/** Any record at all, possible or not: a store does not care. */
+export function randomRecord(chance: Chance, seq: number): JobRecord {
+  const at = 1_700_000_000_000 + seq * 7
+  return {
+    id: `job ${seq}`,
+    name: chance.of(['a', 'b', '__proto__']),
+    queue: chance.of(['default', 'ü€']),
+    rules: chance.is(0.7)
+      ? sharedRules
+      : { ...sharedRules, backoff: { type: 'fixed', delayMs: seq }, timeoutMs: seq, tags: ['x', String(seq)] },
+    input: chance.value(seq),
+    state: chance.of(states),
+    priority: chance.of([0, 0, 5, -1.5]),
+    dueAt: at + chance.int(1000),
+    seq,
+    attempt: chance.int(3),
+    failures: chance.int(3),
+    interruptions: chance.int(3),
+    addedAt: at,
+    runAt: chance.is(0.3) ? at + 5 : undefined,
+    expiresAt: chance.is(0.3) ? at + 6 : undefined,
+    startedAt: chance.is(0.3) ? at + 7 : undefined,
+    finishedAt: chance.is(0.3) ? at + 8 : undefined,
+    result: undefined,
+    error: undefined,
+    checkpoint: undefined,
+    steps: undefined,
+  }
+}
+
+/** A few fields are different. */
+export function randomUpdate(chance: Chance, before: JobRecord, tag: number): JobRecord {
+  switch (chance.int(7)) {
+    case 0:
+      return { ...before, state: 'completed', result: chance.value(tag), finishedAt: before.addedAt + tag }
+    case 1:
+      return { ...before, state: 'failed', error: new TypeError(`error ${tag}`), failures: before.failures + 1 }
+    case 2:
+      return { ...before, steps: new Map(before.steps).set(`step ${tag}`, chance.value(tag, 50)) }
+    case 3:
+      return { ...before, checkpoint: chance.value(tag) }
+    case 4:
+      return { ...before, priority: tag, dueAt: before.dueAt - tag, runAt: undefined }
+    case 5:
+      return { ...before, state: 'running', attempt: before.attempt + 1, startedAt: before.addedAt + tag }
+    default:
+      return { ...before, interruptions: before.interruptions + 1, expiresAt: undefined, steps: undefined }
+  }
+}

@@ -1,0 +1,211 @@
+// `node test/simulation/run.mjs`: the deterministic simulation, on all cores.
+//
+//   --steps 20e6 --crashes 40000   goes on until both are reached
+//   --from 1000                    the first seed
+//   --seed 17                      one run, told step by step
+//   --mutants [name]               plants each known bug in turn; all of them must be found
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bundle } from './bundle.mjs'
+import { mutants } from './mutants.mjs'
+
+/** What must have happened: a simulation that never reaches a state proves nothing about it. */
+const mustHappen = [
+  'power cuts',
+  'kills',
+  'crashes while opening',
+  'crashes while closing',
+  'stopped for good',
+  'foreign writer',
+  'flipped bits reported',
+  'commit refused: STORE_LOCKED',
+  'commit refused: STORE_WRITE_FAILED',
+  'open refused: STORE_WRITE_FAILED',
+  'second opener refused: STORE_LOCKED',
+  'store:error',
+  'adds acknowledged',
+  'adds refused: STORE_WRITE_FAILED',
+  'adds refused: QUEUE_FULL',
+  'attempts',
+  'kept',
+  'threads that died',
+  'threads that did not load',
+  'let go by retention',
+  'clock jumps',
+  'gaps between lives',
+  'closed: drain',
+  'closed: finish',
+  'closed: now',
+  'cancel: 1',
+  'retry: 1',
+  'remove: 1',
+  'setPriority: 1',
+  'promote: 1',
+  'disk: generations published',
+  'disk: torn tails set aside',
+  'disk: seals',
+  'disk: ENOSPC',
+  'disk: short write',
+  'disk: stale sectors',
+  'disk: lost names',
+  'disk: EIO on sync',
+  'disk: EIO on write',
+  'disk: EIO on syncFolder',
+  'disk: EIO on truncate',
+  'disk: EIO on rename',
+  'disk: EIO on stat',
+  'disk: EIO on read',
+  'disk: EACCES on open',
+  'disk: power cut: none',
+  'disk: power cut: all',
+  'disk: power cut: prefix',
+  'disk: power cut: subset',
+  'disk: power cut: torn',
+]
+
+const args = process.argv.slice(2)
+/** @param {string} name @param {number} otherwise */
+const option = (name, otherwise) =>
+  args.includes(`--${name}`) ? Number(args[args.indexOf(`--${name}`) + 1]) : otherwise
+
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const children = new Set()
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    for (const child of children) child.kill('SIGKILL')
+    process.exit(1)
+  })
+}
+const folder = mkdtempSync(join(tmpdir(), 'offstage-simulation-'))
+try {
+  if (args.includes('--seed')) await replay()
+  else if (args.includes('--mutants')) await hunt()
+  else await prove()
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** @param {string} file @param {string[]} childArgs @param {number} [timeoutMs] @returns {Promise<{ code: number | null, output: string }>} */
+function start(file, childArgs, timeoutMs) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [file, ...childArgs], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+    })
+    children.add(child)
+    let output = ''
+    child.stdout.on('data', (text) => {
+      output += text
+    })
+    child.stderr.on('data', (text) => {
+      output += text
+    })
+    child.on('close', (code) => {
+      children.delete(child)
+      resolve({ code, output })
+    })
+  })
+}
+
+async function replay() {
+  const file = join(folder, 'main.mjs')
+  await bundle(file)
+  const { output } = await start(file, args)
+  console.log(output)
+}
+
+async function prove() {
+  const file = join(folder, 'main.mjs')
+  await bundle(file)
+  const processes = option('processes', availableParallelism())
+  const [steps, crashes, from] = [option('steps', 2e6), option('crashes', 0), option('from', 1)]
+  const shares = Array.from({ length: processes }, (_, index) =>
+    start(file, [
+      '--steps',
+      `${steps / processes}`,
+      '--crashes',
+      `${crashes / processes}`,
+      '--from',
+      `${from + index}`,
+      '--stride',
+      `${processes}`,
+    ]),
+  )
+  const results = (await Promise.all(shares)).map(({ output }) => parse(output))
+  /** @type {Record<string, number>} */
+  const counts = {}
+  for (const result of results) {
+    for (const [what, count] of Object.entries(result.counts)) counts[what] = (counts[what] ?? 0) + count
+  }
+  const sum = (/** @type {'steps' | 'crashes' | 'runs'} */ what) =>
+    results.reduce((total, result) => total + result[what], 0)
+  const violations = results.flatMap((result) => result.violations)
+  const seconds = Math.max(...results.map(({ ms }) => ms)) / 1000
+  for (const what of Object.keys(counts).sort()) console.log(`  ${String(counts[what]).padStart(9)} ${what}`)
+  console.log(
+    `${sum('steps')} steps, ${sum('crashes')} crashes, ${sum('runs')} runs in ${seconds.toFixed(1)} s on ${processes} processes: ${Math.round(sum('steps') / seconds / 1000)}k steps a second`,
+  )
+  const missing = sum('steps') >= 1e6 ? mustHappen.filter((what) => !counts[what]) : []
+  for (const what of missing) console.log(`NEVER HAPPENED: ${what}`)
+  for (const { seed, message } of violations) console.log(`VIOLATION with --seed ${seed}: ${message}`)
+  console.log(`${violations.length} violations`)
+  process.exitCode = violations.length + missing.length > 0 ? 1 : 0
+}
+
+/** @param {string} output @returns {{ steps: number, crashes: number, runs: number, ms: number, counts: Record<string, number>, violations: { seed: number, invariant: string, message: string, steps: number }[] }} */
+function parse(output) {
+  const line = output.split('\n').find((text) => text.startsWith('{"steps"'))
+  if (!line) throw new Error(`the simulation came to grief:\n${output}`)
+  return JSON.parse(line)
+}
+
+/** Each planted bug must be found. */
+async function hunt() {
+  const only = args[args.indexOf('--mutants') + 1]
+  const chosen = mutants.filter(({ name }) => !only || only.startsWith('--') || name.includes(only))
+  const list = chosen.slice(option('skip', 0))
+  const seconds = option('seconds', 30)
+  /** @type {string[]} */
+  const missed = []
+  let next = 0
+  const hunter = async () => {
+    while (next < list.length) {
+      const index = next++
+      const mutant = /** @type {import('./mutants.mjs').Mutant} */ (list[index])
+      const { name } = mutant
+      const file = join(folder, `mutant-${index}.mjs`)
+      await bundle(file, [mutant])
+      const { code, output } = await start(
+        file,
+        ['--steps', '1e9', '--mutant', '1', '--seconds', `${seconds}`, '--violations', '1'],
+        (seconds + 15) * 1000,
+      )
+      const found = describe(code, output)
+      console.log(`${found ? 'found ' : 'MISSED'} ${name}${found ? `: ${found}` : ''}`)
+      if (!found) missed.push(name)
+    }
+  }
+  await Promise.all(Array.from({ length: option('processes', availableParallelism()) }, hunter))
+  console.log(`${list.length - missed.length} of ${list.length} planted bugs found`)
+  process.exitCode = missed.length > 0 ? 1 : 0
+}
+
+/** @param {number | null} code @param {string} output */
+function describe(code, output) {
+  if (code === null) return 'it hangs'
+  const line = output.split('\n').find((text) => text.startsWith('{"steps"'))
+  if (!line)
+    return `it throws: ${output
+      .split('\n')
+      .find((text) => text.includes('Error'))
+      ?.slice(0, 120)}`
+  const { violations, ms } = JSON.parse(line)
+  const [first] = violations
+  return (
+    first &&
+    `seed ${first.seed} after ${first.steps} steps, ${(ms / 1000).toFixed(1)} s: ${first.message.slice(0, 110)}`
+  )
+}

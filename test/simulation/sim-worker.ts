@@ -1,0 +1,287 @@
+/**
+ * Threads, as src/thread/serve.ts serves them, and worse: handlers complete, fail, keep things, hang, pass over their
+ * abort signal, answer late or twice; threads die at any moment, load slowly or not at all. All of it happens when the
+ * simulation says so.
+ */
+import { say, sayFields, tell, tellFields } from '../../src/pool/protocol.ts'
+import { thrownToWire } from '../../src/shared/error-wire.ts'
+import type { Port } from '../../src/shared/port.ts'
+import type { Chance } from './chance.ts'
+
+type Plan = 'complete' | 'fail' | 'hang' | 'crash' | 'stubborn'
+
+/** One attempt in a thread. */
+export interface SimTask {
+  readonly ticket: number
+  readonly id: string
+  readonly attempt: number
+  readonly resume: unknown
+  readonly input: unknown
+  readonly isWatched: boolean
+  readonly plan: Plan
+  isBegun: boolean
+  isAborted: boolean
+  /** It has said that it is over; nobody may have heard it. */
+  isOver: boolean
+  /** What it still keeps, checkpoint or step, before it ends. */
+  keeps: number
+  /** Calls of its that were not said to be safe. */
+  readonly waiting: Map<number, unknown>
+}
+
+export interface WorkerHost {
+  readonly chance: Chance
+  /** Everything well from now on. */
+  readonly isCalm: boolean
+  onRun(worker: SimWorker, task: SimTask): void
+  onKept(worker: SimWorker, value: unknown): void
+  /** About to be heard: what a thread has to say of an attempt. */
+  onHeard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void
+  /** It has ended, or is about to: nothing that it had is on it any more. */
+  onGone(worker: SimWorker, isByItself: boolean): void
+  nextTag(): number
+}
+
+export class SimWorker implements Port {
+  readonly #host: WorkerHost
+  #onMessage: ((message: unknown[]) => void) | undefined
+  #onClose: ((cause: unknown) => void) | undefined
+  #inbox: unknown[][] = []
+  #outbox: unknown[][] = []
+  /** In order; one is in its handler. */
+  tasks: SimTask[] = []
+  readonly known = new Map<number, SimTask>()
+  isReady = false
+  isDead = false
+  /** The scheduler has asked it to end. */
+  isClosing = false
+  isHeld = false
+  #closed: (() => void) | undefined
+  #lastCall = 0
+  readonly #isConcurrent: boolean
+
+  constructor(host: WorkerHost, isConcurrent: boolean) {
+    this.#host = host
+    this.#isConcurrent = isConcurrent
+  }
+
+  // As the scheduler sees it.
+
+  post(message: unknown[]): void {
+    if (this.isDead) return
+    for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number))
+      this.#look(message, at)
+    this.#inbox.push(message)
+  }
+
+  onMessage(listener: (message: unknown[]) => void): void {
+    this.#onMessage = listener
+  }
+
+  onClose(listener: (cause: unknown) => void): void {
+    this.#onClose = listener
+  }
+
+  close(): Promise<void> {
+    if (this.isDead) return Promise.resolve()
+    this.#host.onGone(this, false)
+    this.isClosing = true
+    return new Promise((resolve) => {
+      this.#closed = resolve
+    })
+  }
+
+  hold(isHeld: boolean): void {
+    this.isHeld = isHeld
+  }
+
+  /** What is on its way is judged when it is sent. */
+  #look(message: unknown[], at: number): void {
+    const ticket = message[at + 1] as number
+    if (message[at] === tell.run) {
+      const plan = this.#plan((message[at + 7] as { tag: number }).tag)
+      const task: SimTask = {
+        ticket,
+        id: message[at + 3] as string,
+        attempt: message[at + 4] as number,
+        isWatched: message[at + 5] === 1,
+        resume: message[at + 6],
+        input: message[at + 7],
+        plan,
+        isBegun: false,
+        isAborted: false,
+        isOver: false,
+        keeps: this.#host.chance.is(0.15) ? 1 + this.#host.chance.int(2) : 0,
+        waiting: new Map(),
+      }
+      this.known.set(ticket, task)
+      this.#host.onRun(this, task)
+    } else if (message[at] === tell.kept) {
+      const task = this.known.get(ticket)
+      const call = message[at + 2] as number
+      if (task) this.#host.onKept(this, task.waiting.get(call))
+    }
+  }
+
+  #plan(tag: number): Plan {
+    const { chance, isCalm } = this.#host
+    if (isCalm) return 'complete'
+    // Some jobs are poison.
+    if (tag % 29 === 0) return 'crash'
+    const pick = chance.int(100)
+    return pick < 62 ? 'complete' : pick < 86 ? 'fail' : pick < 92 ? 'hang' : pick < 95 ? 'stubborn' : 'crash'
+  }
+
+  // As the simulation drives it.
+
+  get canStep(): boolean {
+    if (this.isDead) return false
+    return this.isClosing || !this.isReady || this.#inbox.length > 0 || this.#outbox.length > 0 || this.tasks.length > 0
+  }
+
+  step(): void {
+    const { chance } = this.#host
+    if (this.isClosing && chance.is(0.3)) return this.#end()
+    if (!this.isReady) return this.#load()
+    const pick = chance.int(3)
+    if (this.#inbox.length > 0 && pick === 0) return this.#hear(this.#inbox.shift() as unknown[])
+    if (this.#outbox.length > 0 && pick === 1) return this.#deliver()
+    const task = this.#current()
+    if (task) return this.#work(task)
+    if (this.#outbox.length > 0) return this.#deliver()
+    if (this.#inbox.length > 0) this.#hear(this.#inbox.shift() as unknown[])
+    else if (this.isClosing) this.#end()
+  }
+
+  #load(): void {
+    if (!this.#onMessage) return
+    this.isReady = true
+    this.#outbox.push([say.ready])
+  }
+
+  #current(): SimTask | undefined {
+    const { tasks } = this
+    if (tasks.length === 0) return undefined
+    return this.#isConcurrent ? this.#host.chance.of(tasks) : tasks[0]
+  }
+
+  #hear(message: unknown[]): void {
+    for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number)) {
+      const task = this.known.get(message[at + 1] as number)
+      if (!task) continue
+      if (message[at] === tell.run) this.tasks.push(task)
+      else if (message[at] === tell.abort) this.#abort(task)
+      else if (message[at] === tell.kept) task.waiting.delete(message[at + 2] as number)
+    }
+  }
+
+  #abort(task: SimTask): void {
+    task.isAborted = true
+    if (task.isOver || task.isBegun) return
+    // It had not begun.
+    this.#finish(task, [say.failed, task.ticket, 0, thrownToWire(new Error('aborted')), false])
+  }
+
+  #work(task: SimTask): void {
+    const { chance, isCalm } = this.#host
+    if (!task.isBegun) {
+      task.isBegun = true
+      if (task.isWatched || chance.is(0.7)) this.#outbox.push([say.begun, task.ticket])
+      return
+    }
+    if (task.waiting.size > 0 && !task.isAborted && !isCalm && chance.is(0.8)) return
+    if (task.keeps > 0 && !task.isAborted) return this.#keep(task)
+    if (chance.is(0.1)) return this.#talk(task)
+    if (isCalm || task.plan === 'complete') return this.#complete(task)
+    if (task.plan === 'crash') return this.die(chance.is(0.5))
+    if (task.plan === 'fail') return this.#fail(task)
+    if (task.plan === 'hang' && task.isAborted) return this.#fail(task)
+    if (task.plan === 'stubborn' && task.isAborted && chance.is(0.05)) this.#complete(task)
+    if (chance.is(0.002)) this.#complete(task)
+  }
+
+  #keep(task: SimTask): void {
+    const { chance } = this.#host
+    task.keeps--
+    const call = ++this.#lastCall
+    const value = { kept: this.#host.nextTag(), more: chance.value(call, 60) }
+    task.waiting.set(call, value)
+    const key = chance.is(0.5) ? '' : `step ${chance.int(3)}`
+    this.#outbox.push([say.keep, task.ticket, call, key, value])
+  }
+
+  #talk(task: SimTask): void {
+    const { chance } = this.#host
+    const pick = chance.int(4)
+    if (pick === 0) this.#outbox.push([say.progress, task.ticket, chance.random()])
+    else if (pick === 1) this.#outbox.push([say.value, task.ticket, chance.random()])
+    else if (pick === 2) this.#outbox.push([say.log, task.ticket, ['word']])
+    // Of an attempt that never was.
+    else this.#outbox.push([say.done, 1e9 + chance.int(100), 1, 'forged'])
+  }
+
+  #complete(task: SimTask): void {
+    const { chance } = this.#host
+    const runMs = chance.is(0.8) ? 0.05 : 5
+    const result = { by: task.id, attempt: task.attempt, tag: this.#host.nextTag(), of: chance.value(task.ticket, 120) }
+    this.#finish(task, [say.done, task.ticket, runMs, result])
+    // Once more, or the opposite.
+    if (chance.is(0.03)) this.#outbox.push([say.done, task.ticket, runMs, 'a second answer'])
+    if (chance.is(0.03))
+      this.#outbox.push([say.failed, task.ticket, runMs, thrownToWire(new Error('after all')), false])
+  }
+
+  #fail(task: SimTask): void {
+    const { chance } = this.#host
+    const error = chance.is(0.1) ? `text ${this.#host.nextTag()}` : new RangeError(`error ${this.#host.nextTag()}`)
+    this.#finish(task, [say.failed, task.ticket, 1, thrownToWire(error), chance.is(0.05)])
+  }
+
+  #finish(task: SimTask, note: unknown[]): void {
+    task.isOver = true
+    const index = this.tasks.indexOf(task)
+    if (index !== -1) this.tasks.splice(index, 1)
+    this.#outbox.push(note)
+  }
+
+  /** One message: as many notes as there are, or fewer. */
+  #deliver(): void {
+    const { chance } = this.#host
+    const count = 1 + chance.int(this.#outbox.length)
+    const message = this.#outbox.splice(0, count).flat(1)
+    for (let at = 0; at < message.length; at += 1 + (sayFields[message[at] as number] as number)) {
+      const operation = message[at] as number
+      if (operation === say.fatal) {
+        // Nobody listens to what comes behind it.
+        this.#host.onGone(this, true)
+        break
+      }
+      const task = operation > say.ready && operation < say.fatal && this.known.get(message[at + 1] as number)
+      if (!task || this.isClosing) continue
+      if (operation === say.done || operation === say.failed) this.known.delete(task.ticket)
+      this.#host.onHeard(task, operation, message[at + 3], message[at + 4] === true)
+    }
+    this.#onMessage?.(message)
+  }
+
+  /** By itself, or by what its handler did. What it had said and nobody heard is lost. */
+  die(isSudden: boolean): void {
+    if (this.isDead) return
+    if (!isSudden && this.isReady) {
+      this.#outbox.push([say.fatal, thrownToWire(new Error('fatal'))])
+      this.tasks = []
+      return
+    }
+    if (!this.isClosing) this.#host.onGone(this, true)
+    this.#end()
+    if (!this.isClosing) this.#onClose?.(new Error('the thread is gone'))
+  }
+
+  #end(): void {
+    this.isDead = true
+    this.tasks = []
+    this.#inbox = []
+    this.#outbox = []
+    this.#closed?.()
+  }
+}

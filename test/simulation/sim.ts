@@ -1,0 +1,797 @@
+/** The scheduler and its journal, whole, over a disk, a clock, threads and a user that are all played. */
+
+import type { Job } from '../../src/job-handle.ts'
+import { createScheduler, type Scheduler } from '../../src/scheduler.ts'
+import type { OffstageError } from '../../src/shared/errors.ts'
+import type { Port } from '../../src/shared/port.ts'
+import { FileMedium } from '../../src/store/file-medium.ts'
+import { Journal } from '../../src/store/journal.ts'
+import { Chance } from './chance.ts'
+import { drain } from './drain.ts'
+import { show } from './equal.ts'
+import { Faults } from './faults.ts'
+import { folder } from './journal-sim.ts'
+import { type Added, Oracle, WatchedStore } from './oracle.ts'
+import { hops } from './platform/hop.ts'
+import { SimClock } from './sim-clock.ts'
+import { SimDisk, SimFileSystem } from './sim-disk.ts'
+import { SimWorker, type WorkerHost } from './sim-worker.ts'
+import type { Stats, Trace } from './stats.ts'
+import { assert, Violation } from './truth.ts'
+
+type Phase = 'opening' | 'open' | 'refused' | 'closing' | 'ended'
+type AnyJob = Job<unknown, unknown, unknown>
+interface Spawning {
+  readonly resolve: (port: Port) => void
+  readonly reject: (error: unknown) => void
+}
+
+const workMs = 1_700_000_000_000
+const ownIds = Array.from({ length: 10 }, (_, index) => `own ${index}`)
+const names = ['tiny', 'mail', '__proto__']
+const queueNames = ['default', 'narrow', 'wide']
+const verbs = ['cancel', 'retry', 'remove', 'setPriority', 'promote'] as const
+
+/** Of one life of a process. */
+class Life {
+  phase: Phase = 'opening'
+  isRefused = false
+  readonly disk: SimDisk
+  readonly scheduler: Scheduler
+  /** What was promised and is not settled. */
+  readonly promises = new Set<string>()
+  readonly jobs: AnyJob[] = []
+  readonly controllers: AbortController[] = []
+  readonly settled = new Map<number, number>()
+
+  constructor(disk: SimDisk, makeScheduler: (life: Life) => Scheduler) {
+    this.disk = disk
+    this.scheduler = makeScheduler(this)
+  }
+}
+
+export class Simulation implements WorkerHost {
+  readonly chance: Chance
+  readonly #stats: Stats
+  readonly #trace: Trace
+  readonly #clock = new SimClock(workMs)
+  readonly #system: SimFileSystem
+  readonly #faults: Faults
+  readonly #oracle: Oracle
+  readonly #settings
+  readonly #crashRate: number
+  #workers: SimWorker[] = []
+  #spawning: Spawning[] = []
+  #guests: { disk: SimDisk; isOpen: boolean }[] = []
+  #life: Life
+  #tag = 0
+  #pid = 0
+  #promise = 0
+  isCalm = false
+
+  constructor(seed: number, stats: Stats, trace: Trace) {
+    hops.clear()
+    this.chance = new Chance(seed)
+    const { chance } = this
+    this.#stats = stats
+    this.#trace = trace
+    this.#system = new SimFileSystem(chance.random)
+    this.#faults = new Faults(chance, this.#system)
+    this.#crashRate = chance.of([0, 0.001, 0.004, 0.02])
+    if (chance.is(0.1)) this.#clock.dragMs = 1
+    const keep = { count: chance.of([2, 10, 1_000]), ageMs: chance.of([5_000, 3_600_000]) }
+    this.#settings = {
+      keep: { completed: keep, failed: { ...keep, count: keep.count * 2 }, cancelled: keep },
+      workers: { min: chance.int(2), max: 1 + chance.int(3), idleMs: 2_000 },
+      concurrency: chance.of([1, 1, 3]),
+      maxQueued: chance.of([15, 40]),
+      graceMs: chance.of([100, 1_000]),
+      compactBytesMin: chance.of([1_000, 4_000, 20_000]),
+      deathRate: chance.of([0, 0, 0.003]),
+      loadFailures: chance.of([0, 0, 0.2]),
+      jumps: chance.of([0, 0, 0.1]),
+      limits: { narrow: 1, wide: 2 },
+    }
+    const world = this
+    this.#oracle = new Oracle({
+      clock: this.#clock,
+      stats,
+      keep: this.#settings.keep,
+      get workers() {
+        return world.#workers
+      },
+    })
+    this.#life = this.#begin()
+  }
+
+  run(steps: number): void {
+    for (let step = 0; step < steps; step++) {
+      this.#stats.steps++
+      this.#step()
+      this.#check()
+    }
+    this.#finish()
+    this.#stats.addAll(this.#system.counts, 'disk: ')
+    this.#stats.runs++
+  }
+
+  #check(): void {
+    drain()
+    if (this.#oracle.violation) throw this.#oracle.violation
+  }
+
+  #say(kind: number, line: () => string): void {
+    this.#trace.note(kind)
+    if (this.#trace.isVerbose) this.#trace.say(line)
+  }
+
+  // Lives.
+
+  #begin(): Life {
+    const disk = new SimDisk(this.#system, ++this.#pid)
+    disk.plan = this.#faults.plan
+    this.#oracle.newLife({ ...this.#settings.limits })
+    return new Life(disk, (life) => this.#makeScheduler(life, disk))
+  }
+
+  #makeScheduler(life: Life, disk: SimDisk): Scheduler {
+    const { keep, workers, concurrency, maxQueued, graceMs, compactBytesMin, limits } = this.#settings
+    const medium = new FileMedium(() => disk, folder, { durability: 'strict' })
+    const journal = new Journal(medium, { valueBytesMax: 10_000, compactBytesMin })
+    const isCurrent = () => this.#life === life || this.#life === undefined
+    const store = new WatchedStore(journal, this.#oracle, isCurrent, (error) =>
+      this.#opened(life, error as OffstageError),
+    )
+    const scheduler = createScheduler((() => this.#spawn(life)) as never, {
+      store,
+      keep,
+      workers,
+      concurrency,
+      maxQueued,
+      graceMs,
+      startTimeoutMs: 3_000,
+      queues: { narrow: { concurrency: limits.narrow }, wide: { concurrency: limits.wide } },
+      clock: this.#clock,
+      random: this.chance.random,
+    })
+    for (const type of [
+      'added',
+      'started',
+      'retrying',
+      'interrupted',
+      'completed',
+      'failed',
+      'cancelled',
+      'removed',
+    ] as const) {
+      scheduler.on(type, ({ jobId }) => {
+        if (isCurrent()) this.#oracle.guard(() => this.#oracle.told(type, jobId))
+      })
+    }
+    scheduler.on('store:error', () => this.#stats.count('store:error'))
+    scheduler.on('error', ({ error }) => {
+      this.#oracle.violation ??= new Violation('I12', `an error that nobody caught: ${(error as Error)?.stack}`)
+    })
+    return scheduler as Scheduler
+  }
+
+  #opened(life: Life, error: OffstageError | undefined): void {
+    if (!error) {
+      life.phase = life.phase === 'opening' ? 'open' : life.phase
+      this.#stats.count('opened')
+      this.#say(1, () => `opened: ${show(this.#oracle.states())}`)
+      return
+    }
+    this.#say(2, () => `refused: ${error.code} ${error.message}`)
+    this.#stats.count(`open refused: ${error.code}`)
+    life.isRefused = true
+    if (life.phase === 'opening') life.phase = 'refused'
+    if (error.code === 'STORE_WRITE_FAILED') {
+      if (this.chance.is(0.5)) this.#faults.calm(true)
+      return
+    }
+    this.#oracle.violation ??= new Violation(
+      'I9',
+      `an opening was refused: ${error.code} ${error.stack} ${String(error.cause)}`,
+    )
+  }
+
+  #crash(): void {
+    const isPowerCut = this.chance.is(0.6)
+    this.#say(3, () => (isPowerCut ? 'power cut' : 'kill'))
+    this.#stats.crashes++
+    this.#stats.count(isPowerCut ? 'power cuts' : 'kills')
+    if (this.#life.phase === 'opening') this.#stats.count('crashes while opening')
+    if (this.#life.phase === 'closing') this.#stats.count('crashes while closing')
+    this.#life.disk.kill()
+    if (isPowerCut) this.#system.cutPower()
+    this.#clearMemory()
+    if (this.chance.is(0.3)) this.#pass(this.chance.of([10, 5_000, 200_000]))
+    this.#life = this.#begin()
+  }
+
+  #clearMemory(): void {
+    for (const { disk } of this.#guests) disk.kill()
+    this.#guests = []
+    this.#workers = []
+    this.#spawning = []
+    hops.clear()
+    this.#clock.clear()
+  }
+
+  /** While no process runs. */
+  #pass(ms: number): void {
+    this.#stats.count('gaps between lives')
+    this.#clock.advance(ms)
+  }
+
+  // Threads.
+
+  #spawn(life: Life): Promise<Port> {
+    return new Promise((resolve, reject) => {
+      if (life === this.#life) this.#spawning.push({ resolve, reject })
+    })
+  }
+
+  #stepSpawn(): void {
+    const { resolve, reject } = this.#spawning.shift() as Spawning
+    if (!this.isCalm && this.chance.is(this.#settings.loadFailures)) {
+      this.#stats.count('threads that did not load')
+      return reject(new Error('no thread today'))
+    }
+    const worker = new SimWorker(this, this.#settings.concurrency > 1)
+    this.#workers.push(worker)
+    resolve(worker)
+  }
+
+  nextTag(): number {
+    return ++this.#tag
+  }
+
+  onRun(worker: SimWorker, task: { id: string; attempt: number } & Parameters<Oracle['ran']>[0]): void {
+    void worker
+    this.#stats.count('attempts')
+    this.#say(4, () => `run ${task.id} attempt ${task.attempt}: ${task.plan}`)
+    this.#oracle.guard(() => this.#oracle.ran(task))
+  }
+
+  onKept(_worker: SimWorker, value: unknown): void {
+    this.#stats.count('kept')
+    this.#oracle.guard(() => this.#oracle.kept(value))
+  }
+
+  onHeard(task: Parameters<Oracle['ran']>[0], operation: number, value: unknown, isFinal: boolean): void {
+    this.#say(5, () => `heard ${operation} of ${task.id} attempt ${task.attempt}`)
+    this.#oracle.heard(task, operation, value, isFinal)
+  }
+
+  onGone(worker: SimWorker, isByItself: boolean): void {
+    this.#say(6, () => `thread gone${isByItself ? ' by itself' : ''}`)
+    if (isByItself) this.#stats.count('threads that died')
+    this.#oracle.gone(worker, isByItself)
+  }
+
+  // One step.
+
+  #step(): void {
+    const { chance } = this
+    if (this.#crashRate > 0 && chance.is(this.#crashRate)) return this.#crash()
+    const pick = chance.int(1000)
+    if (pick < 400 && this.#stepDisk()) return
+    if (pick < 760 && this.#stepThreads()) return
+    if (pick < 780 && hops.pending > 0) return hops.step()
+    if (pick < 850) return this.#stepClock()
+    if (pick < 855) return this.#faults.breathe()
+    if (pick < 857 && this.#life.phase === 'open') return this.#tryGuest()
+    if (this.#life.phase === 'refused' || this.#life.phase === 'ended' || this.#oracle.isStopped) return this.#replace()
+    if (pick < 860 && chance.is(0.15)) return this.#close()
+    this.#command()
+  }
+
+  #stepDisk(): boolean {
+    const { disk } = this.#life
+    const guest = this.#guests.length > 0 && this.chance.is(0.3) ? this.chance.of(this.#guests) : undefined
+    const target = guest && guest.disk.pending > 0 ? guest.disk : disk
+    if (target.pending === 0) return false
+    this.#say(7, () => `disk ${target.next}`)
+    target.step()
+    // Calls of one tick are often answered by one message.
+    while (target.pending > 0 && this.chance.is(0.3)) target.step()
+    return true
+  }
+
+  #stepThreads(): boolean {
+    if (this.#spawning.length > 0 && this.chance.is(0.2)) {
+      this.#stepSpawn()
+      return true
+    }
+    const workers = this.#workers
+    if (workers.length === 0) return false
+    const from = this.chance.int(workers.length)
+    for (let index = 0; index < workers.length; index++) {
+      const worker = workers[(from + index) % workers.length] as SimWorker
+      if (!worker.canStep) continue
+      this.#trace.note(8)
+      if (!this.isCalm && worker.isReady && this.chance.is(this.#settings.deathRate)) worker.die(this.chance.is(0.5))
+      else worker.step()
+      if (worker.isDead) this.#workers = workers.filter(({ isDead }) => !isDead)
+      return true
+    }
+    return false
+  }
+
+  #stepClock(): void {
+    const { chance } = this
+    this.#say(9, () => 'clock')
+    if (!this.isCalm && this.#settings.jumps > 0 && chance.is(this.#settings.jumps)) {
+      this.#stats.count('clock jumps')
+      return this.#clock.jump(chance.of([-3_600_000, -1_000, 60_000, 10 * 365 * 86_400_000]))
+    }
+    this.#clock.advance(chance.of([0, 1, 20, 300, 1_000, 10_000]))
+    this.#checkTimely()
+  }
+
+  #checkTimely(): void {
+    const isQuiet = this.#life.disk.pending === 0 && hops.pending === 0 && !this.#oracle.truth.pending
+    if (this.#life.phase !== 'open' || !isQuiet || this.#oracle.isStopped || this.#system.capacity < 1e9)
+      return this.#oracle.forgetLateness()
+    drain()
+    this.#oracle.guard(() => this.#oracle.checkTimely())
+  }
+
+  /** Somebody else tries to open the same folder. */
+  #tryGuest(): void {
+    if (this.#guests.length > 0) return
+    const disk = new SimDisk(this.#system, ++this.#pid)
+    const guest = { disk, isOpen: false }
+    this.#guests.push(guest)
+    this.#stats.count('second openers')
+    const journal = new Journal(new FileMedium(() => disk, folder, { durability: 'strict' }), { valueBytesMax: 10_000 })
+    const host = { clock: this.#clock, random: this.chance.random, errors: [], report() {}, stopped() {} }
+    const life = this.#life
+    const leave = () => {
+      disk.kill()
+      this.#guests = this.#guests.filter((other) => other !== guest)
+    }
+    journal.open(host).then(
+      () => {
+        if (life !== this.#life || disk.isDead) return
+        this.#oracle.violation ??= new Violation('I10', 'two have the same folder open')
+      },
+      (error: OffstageError) => {
+        if (life !== this.#life || disk.isDead) return
+        this.#stats.count(`second opener refused: ${error.code}`)
+        if (error.code !== 'STORE_LOCKED')
+          this.#oracle.violation ??= new Violation('I10', `a second opener was refused with ${error.stack}`)
+        if (disk.writes > 0) this.#oracle.violation ??= new Violation('I8', 'a second opener was refused, and wrote')
+        leave()
+      },
+    )
+  }
+
+  // The user.
+
+  /** Everything that is promised is settled in the end. */
+  #watch<Value>(
+    label: string,
+    promise: Promise<Value>,
+    onValue: (value: Value) => void,
+    onError: (error: unknown) => void,
+  ): void {
+    const life = this.#life
+    const key = `${++this.#promise} ${label}`
+    life.promises.add(key)
+    promise.then(
+      (value) => {
+        life.promises.delete(key)
+        if (life === this.#life) this.#oracle.guard(() => onValue(value))
+      },
+      (error) => {
+        life.promises.delete(key)
+        if (life === this.#life) this.#oracle.guard(() => onError(error))
+      },
+    )
+  }
+
+  #command(): void {
+    const { chance } = this
+    const pick = chance.int(100)
+    if (pick < 50) return this.#add()
+    if (pick < 55) return this.#addMany()
+    if (pick < 80) return this.#act()
+    if (pick < 84) return this.#actOnMany()
+    if (pick < 88) return this.#look()
+    if (pick < 92) return this.#steer()
+    if (pick < 94) return void chance.of(this.#life.controllers)?.abort(new Error('aborted'))
+    if (pick < 97) return this.#askResult()
+    this.#watch(
+      'idle',
+      this.#life.scheduler.onIdle(),
+      () => {},
+      () => {},
+    )
+  }
+
+  #request(): { added: Added; name: string; input: unknown; options: Record<string, unknown> } {
+    const { chance } = this
+    const tag = ++this.#tag
+    const input = { tag, value: chance.value(tag, 200) }
+    const options: Record<string, unknown> = {}
+    if (chance.is(0.25)) options.id = chance.of(ownIds)
+    if (options.id && chance.is(0.3)) options.ifExists = chance.of(['replace', 'reject'])
+    if (chance.is(0.4)) options.priority = chance.of([-1, 1, 2])
+    if (chance.is(0.15)) options.delayMs = chance.of([0, 50, 5_000, 100_000])
+    if (chance.is(0.5)) options.attempts = 1 + chance.int(3)
+    if (chance.is(0.3)) options.backoff = { type: 'fixed', delayMs: chance.of([100, 1_000]) }
+    if (chance.is(0.05)) options.timeoutMs = chance.of([10, 500])
+    if (chance.is(0.06)) options.expiresInMs = chance.of([0, 100, 5_000, 60_000])
+    if (chance.is(0.06)) options.keepMs = chance.of([0, 1_000, Number.POSITIVE_INFINITY])
+    if (chance.is(0.3)) options.queue = chance.of(queueNames)
+    if (chance.is(0.05)) options.tags = ['tagged']
+    if (chance.is(0.05)) {
+      const controller = new AbortController()
+      this.#life.controllers.push(controller)
+      options.signal = controller.signal
+    }
+    if (chance.is(0.05)) options.onSettled = this.#onSettled(tag)
+    const added: Added = { tag, input, options }
+    this.#oracle.adds.set(tag, added)
+    return { added, name: chance.of(names), input, options }
+  }
+
+  #onSettled(tag: number): () => void {
+    const life = this.#life
+    return () => {
+      const count = (life.settled.get(tag) ?? 0) + 1
+      life.settled.set(tag, count)
+    }
+  }
+
+  #note(options: Record<string, unknown>): void {
+    const { id } = options as { id?: string }
+    if (id === undefined) return
+    this.#oracle.verbs.set(id, (this.#oracle.verbs.get(id) ?? 0) + 1)
+    if (options.ifExists === 'replace') this.#oracle.removed.add(id)
+  }
+
+  #add(): void {
+    const { added, name, input, options } = this.#request()
+    this.#say(10, () => `add ${added.tag} ${show(options)}`)
+    this.#note(options)
+    const { scheduler } = this.#life
+    if (this.chance.is(0.3)) {
+      const call = (scheduler.run as Record<string, (input: unknown, options: object) => Promise<unknown>>)[name]
+      return this.#watch(
+        `run ${added.tag}`,
+        call?.(input, options) as Promise<unknown>,
+        (result) => this.#oracle.resultResolved(added, result),
+        (error) => this.#oracle.resultRejected(added, error),
+      )
+    }
+    const call = (scheduler.add as Record<string, (input: unknown, options: object) => Promise<AnyJob>>)[name]
+    this.#watch(
+      `add ${added.tag}`,
+      call?.(input, options) as Promise<AnyJob>,
+      (job) => {
+        this.#say(11, () => `added ${added.tag}: ${job.id} ${job.disposition}`)
+        this.#stats.count('adds acknowledged')
+        this.#oracle.addResolved(added, job.id)
+        this.#keep(job, job.disposition === 'existing' ? undefined : added)
+      },
+      (error) => this.#addRejected(added, error),
+    )
+  }
+
+  #addRejected(added: Added, error: unknown): void {
+    this.#say(12, () => `not added ${added.tag}: ${String(error)}`)
+    this.#stats.count(`adds refused: ${(error as OffstageError)?.code ?? 'other'}`)
+    this.#oracle.addRejected(added, error)
+  }
+
+  #keep(job: AnyJob, added: Added | undefined): void {
+    const { jobs } = this.#life
+    jobs.push(job)
+    if (jobs.length > 40) jobs.shift()
+    if (added && this.chance.is(0.5)) this.#result(job, added)
+  }
+
+  #result(job: AnyJob, added: Added): void {
+    this.#say(19, () => `ask result of ${job.id} (${job.snapshot().state})`)
+    this.#watch(
+      `result ${job.id} ${added.tag}`,
+      job.result(),
+      (result) => this.#oracle.resultResolved(added, result),
+      (error) => this.#oracle.resultRejected(added, error),
+    )
+  }
+
+  #addMany(): void {
+    const requests = Array.from({ length: 1 + this.chance.int(4) }, () => this.#request())
+    for (const { options } of requests) this.#note(options)
+    this.#say(13, () => `addMany ${requests.map(({ added }) => added.tag)}`)
+    this.#watch(
+      'addMany',
+      this.#life.scheduler.addMany(
+        requests.map(({ name, input, options }) => ({ name, input, options })) as never,
+      ) as Promise<AnyJob[]>,
+      (jobs) => {
+        for (const [index, job] of jobs.entries())
+          this.#oracle.addResolved((requests[index] as { added: Added }).added, job.id)
+      },
+      (error) => {
+        for (const { added } of requests) this.#addRejected(added, error)
+      },
+    )
+  }
+
+  #someId(): string | undefined {
+    const { chance } = this
+    if (chance.is(0.3)) return chance.of(ownIds)
+    const { records } = this.#oracle.truth
+    if (records.size === 0) return undefined
+    const skip = chance.int(records.size)
+    let index = 0
+    for (const { id } of records.values()) if (index++ === skip) return id
+    return undefined
+  }
+
+  #act(): void {
+    const { chance } = this
+    const id = this.#someId()
+    if (id === undefined) return
+    const verb = chance.of(verbs)
+    this.#actOn(verb, id)
+    // Again, while the attempt that was cancelled is still on its thread.
+    if (verb === 'cancel' && chance.is(0.4)) this.#actOn('retry', id)
+  }
+
+  #actOn(verb: (typeof verbs)[number], id: string): void {
+    const { chance } = this
+    this.#say(14, () => `${verb} ${id}`)
+    const serial = (this.#oracle.verbs.get(id) ?? 0) + 1
+    this.#oracle.verbs.set(id, serial)
+    if (verb === 'promote') this.#oracle.promoted.add(id)
+    if (verb === 'remove') this.#oracle.removed.add(id)
+    const argument = verb === 'setPriority' ? chance.int(5) : undefined
+    const { scheduler } = this.#life
+    const promise = verb === 'setPriority' ? scheduler.setPriority(id, argument as number) : scheduler[verb](id)
+    this.#watch(
+      `${verb} ${id}`,
+      promise as Promise<number | boolean>,
+      (count) => {
+        this.#stats.count(`${verb}: ${Number(count)}`)
+        this.#oracle.acted(verb, id, serial, Number(count), argument)
+      },
+      (error) => this.#notActed(verb, error),
+    )
+  }
+
+  #actOnMany(): void {
+    const { chance } = this
+    const verb = chance.of(['cancel', 'retry', 'remove'] as const)
+    const filter = chance.of([
+      { state: 'failed' },
+      { queue: 'narrow' },
+      { tag: 'tagged' },
+      { state: ['queued', 'scheduled'] },
+    ] as const)
+    if (verb !== 'retry' && chance.is(0.7)) return
+    this.#say(15, () => `${verb} ${show(filter)}`)
+    for (const { id } of this.#oracle.truth.records.values())
+      this.#oracle.verbs.set(id, (this.#oracle.verbs.get(id) ?? 0) + 1)
+    // Which jobs it meets only the engine knows: some of them may not be in the store yet.
+    if (verb === 'remove') return void this.#removeMany(filter)
+    this.#watch(
+      `${verb} many`,
+      this.#life.scheduler[verb](filter as never),
+      () => {},
+      (error) => this.#notActed(verb, error),
+    )
+  }
+
+  #removeMany(filter: object): void {
+    const { scheduler } = this.#life
+    this.#watch(
+      'find',
+      scheduler.find(filter),
+      (jobs) => {
+        for (const { id } of jobs) {
+          this.#oracle.removed.add(id)
+          this.#oracle.verbs.set(id, (this.#oracle.verbs.get(id) ?? 0) + 1)
+          this.#watch(
+            `remove ${id}`,
+            scheduler.remove(id),
+            () => {},
+            (error) => this.#notActed('remove', error),
+          )
+        }
+      },
+      (error) => this.#notActed('find', error),
+    )
+  }
+
+  /** Only a store that is gone, or a scheduler that is, refuses what is to be done to jobs that are there. */
+  #notActed(verb: string, error: unknown): void {
+    const { code } = error as Partial<OffstageError>
+    this.#stats.count(`${verb} refused: ${code ?? 'other'}`)
+    const isExpected = code === 'SCHEDULER_CLOSED' || this.#oracle.isStopped || this.#life.isRefused
+    assert(isExpected, 'I6', () => `${verb} was refused: ${(error as Error)?.stack}`)
+  }
+
+  #look(): void {
+    const { chance } = this
+    const { scheduler } = this.#life
+    const id = this.#someId() ?? 'nobody'
+    const pick = chance.int(3)
+    const refused = (error: unknown) => this.#notActed('look', error)
+    if (pick === 0) this.#watch('counts', scheduler.counts(), () => {}, refused)
+    else if (pick === 1)
+      this.#watch(
+        'find',
+        scheduler.find({ limit: 5 }),
+        (jobs) => {
+          for (const job of jobs) this.#keep(job, undefined)
+        },
+        refused,
+      )
+    else
+      this.#watch(
+        'get',
+        scheduler.get(id),
+        (job) => {
+          if (job) this.#keep(job, undefined)
+        },
+        refused,
+      )
+  }
+
+  #askResult(): void {
+    const job = this.chance.of(this.#life.jobs)
+    if (!job) return
+    const { tag } = (job.input ?? {}) as { tag?: number }
+    const added = tag === undefined ? undefined : this.#oracle.adds.get(tag)
+    if (added) this.#result(job, added)
+  }
+
+  #steer(): void {
+    const { chance } = this
+    const { scheduler } = this.#life
+    const oracle = this.#oracle
+    this.#say(16, () => 'steer')
+    oracle.areGatesTouched = true
+    try {
+      const pick = chance.int(6)
+      const queue = chance.of(queueNames)
+      if (pick === 0) {
+        scheduler.pause()
+        oracle.isPaused = true
+      } else if (pick < 3) {
+        scheduler.resume()
+        oracle.isPaused = false
+      } else if (pick === 3) {
+        scheduler.queue(queue).pause()
+        oracle.pausedQueues.add(queue)
+      } else if (pick === 4) {
+        scheduler.queue(queue).resume()
+        oracle.pausedQueues.delete(queue)
+      } else {
+        const limit = 1 + chance.int(3)
+        scheduler.queue('wide').setConcurrency(limit)
+        oracle.limits.wide = limit
+      }
+    } catch (error) {
+      this.#oracle.guard(() => this.#notActed('steer', error))
+    }
+  }
+
+  // Ends.
+
+  #close(): void {
+    const { chance } = this
+    const life = this.#life
+    if (life.phase === 'closing') {
+      if (chance.is(0.5))
+        this.#watch(
+          'close',
+          life.scheduler.close({ mode: 'now' }),
+          () => {},
+          () => {},
+        )
+      return
+    }
+    const mode = chance.of(['drain', 'finish', 'now'] as const)
+    this.#say(17, () => `close ${mode}`)
+    this.#shut(mode, chance.is(0.5) ? 2_000 : undefined)
+  }
+
+  #shut(mode: 'drain' | 'finish' | 'now', timeoutMs: number | undefined): void {
+    const life = this.#life
+    life.phase = 'closing'
+    this.#oracle.areGatesTouched = true
+    for (const { disk } of this.#guests) disk.kill()
+    this.#guests = []
+    this.#oracle.isPaused = false
+    this.#oracle.pausedQueues.clear()
+    this.#watch(
+      'close',
+      life.scheduler.close(timeoutMs === undefined ? { mode } : { mode, timeoutMs }),
+      () => {
+        life.phase = 'ended'
+        this.#stats.count(`closed: ${mode}`)
+      },
+      (error) => {
+        throw new Violation('I11', `close rejected: ${(error as Error)?.stack}`)
+      },
+    )
+  }
+
+  /** A scheduler that has ended leaves nothing behind; then another begins. */
+  #replace(): void {
+    const life = this.#life
+    if (life.phase !== 'ended') {
+      if (life.phase !== 'closing') this.#shut('now', undefined)
+      else this.#stats.count('waits for the end')
+      return
+    }
+    this.#say(18, () => 'at rest')
+    this.#assertAtRest(life)
+    this.#clearMemory()
+    if (this.chance.is(0.3)) this.#pass(this.chance.of([10, 5_000, 200_000]))
+    this.#life = this.#begin()
+  }
+
+  #assertAtRest(life: Life): void {
+    drain()
+    const [left] = life.promises
+    assert(left === undefined, 'I11', () => `${life.promises.size} promises are not settled, among them ${left}`)
+    const { timers } = this.#clock
+    assert(timers.length === 0, 'I11', () => `${timers.length} timers run on`)
+    assert(life.disk.openFiles === 0, 'I11', () => `${life.disk.openFiles} files are open`)
+    assert(life.disk.pending === 0, 'I11', () => `the disk is still asked to ${life.disk.next}`)
+    assert(!this.#system.owners.has(folder), 'I10', () => 'the folder is still owned')
+    assert(this.#spawning.length === 0 || true, 'I11', () => '')
+    const alive = this.#workers.filter(({ isDead, isClosing }) => !isDead && !isClosing)
+    assert(alive.length === 0, 'I11', () => `${alive.length} threads run on`)
+  }
+
+  /** When faults stop, everything ends. */
+  #finish(): void {
+    this.isCalm = true
+    this.#faults.calm(true)
+    const { scheduler } = this.#life
+    const { phase } = this.#life
+    if (phase !== 'refused' && phase !== 'ended') for (const name of queueNames) scheduler.queue(name).resume()
+    if ((phase === 'open' || phase === 'opening') && !this.#oracle.isStopped) scheduler.resume()
+    this.#oracle.isPaused = false
+    this.#oracle.pausedQueues.clear()
+    this.#oracle.areGatesTouched = true
+    this.#settle(
+      'every job to end',
+      () => this.#life.phase === 'open' && this.#oracle.unfinished().length === 0 && !this.#oracle.truth.pending,
+    )
+    this.#shut('finish', undefined)
+    this.#settle('the close', () => this.#life.phase === 'ended')
+    this.#replace()
+    this.#settle('the last opening', () => this.#life.phase === 'open')
+    this.#shut('now', undefined)
+    this.#settle('the last close', () => this.#life.phase === 'ended')
+    this.#assertAtRest(this.#life)
+  }
+
+  #settle(what: string, isOver: () => boolean): void {
+    for (let step = 0; step < 20_000; step++) {
+      this.#stats.steps++
+      this.#check()
+      if (isOver()) return
+      const isGone = this.#life.phase === 'refused' || this.#life.phase === 'ended' || this.#oracle.isStopped
+      if (isGone && (this.#life.phase === 'ended' || this.#life.phase !== 'closing')) this.#replace()
+      else if (this.#spawning.length > 0) this.#stepSpawn()
+      else if (!(this.chance.is(0.5) && this.#stepDisk()) && !this.#stepThreads() && !this.#stepDisk()) {
+        if (hops.pending > 0) hops.step()
+        else this.#clock.advance(this.chance.of([1, 1_000, 20_000]))
+      }
+    }
+    const left = this.#oracle.unfinished().map(({ id, state, runAt }) => `${id} ${state} ${runAt ?? ''}`)
+    throw new Violation('I5', `still waiting for ${what} (${this.#life.phase}): ${left.slice(0, 5).join(', ')}`)
+  }
+}

@@ -1,0 +1,231 @@
+// One fault at a time, everywhere: each disk call fails in each way, each prefix and each flipped bit of a journal. Every
+// opening must find exactly what was acknowledged, or the state before a torn last batch, or say what is wrong and
+// change nothing.
+import { describe, expect, test } from 'vitest'
+import type { JobRecord } from '../../src/job/record.ts'
+import type { OffstageError } from '../../src/shared/errors.ts'
+import { manualClock } from '../../src/shared/manual-clock.ts'
+import { FileMedium } from '../../src/store/file-medium.ts'
+import { headerBytes } from '../../src/store/frame.ts'
+import { Journal } from '../../src/store/journal.ts'
+import type { Change } from '../../src/store/store.ts'
+import { Chance } from '../simulation/chance.ts'
+import { randomRecord, randomUpdate } from '../simulation/records.ts'
+import { type Fault, SimDisk, SimFileSystem } from '../simulation/sim-disk.ts'
+import { Truth } from '../simulation/truth.ts'
+
+const folder = '/data/jobs'
+const path = `${folder}/journal`
+
+/** A journal on a disk whose calls are carried out as soon as they are made. */
+class Bench {
+  readonly chance = new Chance(1)
+  readonly system = new SimFileSystem(this.chance.random)
+  readonly truth = new Truth()
+  disk = new SimDisk(this.system, 1)
+  journal = this.#make()
+  isStopped = false
+  #isCrashed = false
+  calls = 0
+  /** The number of the call that goes wrong, and how. */
+  fault: { readonly at: number; readonly how: Fault | 'crash' } | undefined
+
+  #make(): Journal {
+    this.disk = new SimDisk(this.system, 1)
+    this.disk.plan = (name) => {
+      this.calls++
+      // A folder above that we may not open is one that we did not make.
+      if (name === 'syncFolder' && this.fault?.how === faults.EACCES) return undefined
+      if (this.fault?.at !== this.calls || this.fault.how === 'crash') return undefined
+      return this.fault.how
+    }
+    return new Journal(new FileMedium(() => this.disk, folder, { durability: 'strict' }), {
+      valueBytesMax: 1_000_000,
+      compactBytesMin: 3_000,
+    })
+  }
+
+  /** Until the promise settles, or the process dies. */
+  async during<Value>(promise: Promise<Value>): Promise<Value | OffstageError | 'crashed'> {
+    let outcome: { value: Value | OffstageError } | undefined
+    promise.then(
+      (value) => (outcome = { value }),
+      (error) => (outcome = { value: error }),
+    )
+    for (let idle = 0; !outcome; ) {
+      await undefined
+      if (this.disk.pending === 0) {
+        if (++idle > 10_000) throw new Error('nothing happens any more')
+        continue
+      }
+      idle = 0
+      if (this.fault?.how === 'crash' && this.fault.at === this.calls + 1) {
+        this.#isCrashed = true
+        return 'crashed'
+      }
+      this.disk.step()
+    }
+    return outcome.value
+  }
+
+  async open(): Promise<readonly JobRecord[] | OffstageError | 'crashed'> {
+    this.isStopped = false
+    const host = {
+      clock: manualClock(),
+      random: this.chance.random,
+      errors: [],
+      report() {},
+      stopped: () => {
+        this.isStopped = true
+      },
+    }
+    return this.during(this.journal.open(host) as Promise<readonly JobRecord[]>)
+  }
+
+  async commit(changes: readonly Change[]): Promise<unknown> {
+    this.truth.begin(changes)
+    const outcome = await this.during(this.journal.commit(changes))
+    if (outcome === undefined) this.truth.done()
+    else if (outcome !== 'crashed' && !this.isStopped) this.truth.refused()
+    return outcome
+  }
+
+  /** The process is gone, the power with it, and another begins. */
+  restart(isPowerCut: boolean): void {
+    this.fault = undefined
+    this.disk.kill()
+    if (isPowerCut) this.system.cutPower()
+    this.journal = this.#make()
+    this.#isCrashed = false
+  }
+
+  get isOver(): boolean {
+    return this.#isCrashed || this.isStopped
+  }
+
+  /** Batches of all sizes, and compactions. */
+  async work(batches: number): Promise<void> {
+    const opened = await this.open()
+    if (!Array.isArray(opened)) return
+    let seq = 0
+    for (let batch = 0; batch < batches && !this.isOver; batch++) {
+      const known = [...this.truth.records.values()]
+      const changes: Change[] = []
+      if (known.length > 3) {
+        const before = known[batch % known.length] as JobRecord
+        const after = batch % 3 === 0 ? undefined : randomUpdate(this.chance, before, batch)
+        changes.push({ before, after })
+      }
+      for (let count = 0; count < 1 + (batch % 2); count++) {
+        changes.push({ before: undefined, after: randomRecord(this.chance, ++seq) })
+      }
+      await this.commit(changes)
+    }
+    if (!this.isOver) await this.during(this.journal.close())
+  }
+}
+
+/** Enough for two compactions. */
+const batches = 40
+
+const faults: Record<string, Fault | 'crash'> = {
+  ENOSPC: { code: 'ENOSPC', partly: 0.5 },
+  EIO: { code: 'EIO', partly: 0.5 },
+  EACCES: { code: 'EACCES' },
+  'a short write': { partly: 0.3 },
+  'a crash': 'crash',
+}
+
+describe.each(Object.entries(faults))('%s', (_name, how) => {
+  test('at each call to the disk in turn', { timeout: 60_000 }, async () => {
+    const whole = new Bench()
+    await whole.work(batches)
+    expect(whole.calls).toBeGreaterThan(100)
+    for (let at = 1; at <= whole.calls; at++) {
+      const bench = new Bench()
+      bench.fault = { at, how }
+      await bench.work(batches)
+      bench.restart(at % 2 === 0)
+      const found = await bench.open()
+      expect(found, `call ${at}: ${(found as OffstageError).message}`).toBeInstanceOf(Array)
+      bench.truth.recovered(found as readonly JobRecord[])
+    }
+  })
+})
+
+/** The states behind each batch, and where its frame ends. */
+async function hundredRecords(): Promise<{ bytes: Uint8Array; states: Map<number, JobRecord[]>; ends: number[] }> {
+  const bench = new Bench()
+  expect(await bench.open()).toEqual([])
+  const states = new Map<number, JobRecord[]>()
+  const inode = () => bench.system.names.get(path) as { content: Uint8Array }
+  const ends: number[] = []
+  const note = () => {
+    ends.push(inode().content.length)
+    states.set(inode().content.length, [...bench.truth.records.values()])
+  }
+  note()
+  for (let seq = 1; seq <= 100; seq++) {
+    // Small ones: this is about frames.
+    const after = { ...randomRecord(bench.chance, seq), input: seq }
+    await bench.commit([{ before: undefined, after }])
+    note()
+  }
+  await bench.during(bench.journal.close())
+  note()
+  return { bytes: inode().content.slice(), states, ends }
+}
+
+/** What an opening of these bytes makes of them. */
+async function openBytes(
+  bytes: Uint8Array,
+): Promise<{ found: readonly JobRecord[] | OffstageError; isUntouched: boolean }> {
+  const bench = new Bench()
+  bench.system.create('/data', 'folder')
+  bench.system.create(folder, 'folder')
+  bench.system.create(path, 'file').write(bytes, 0)
+  const before = bench.system.image(path)
+  const found = (await bench.open()) as readonly JobRecord[] | OffstageError
+  const isUntouched = bench.system.image(path) === before && bench.disk.writes === 0
+  return { found, isUntouched }
+}
+
+const idsOf = (records: readonly JobRecord[]): string => records.map(({ seq }) => seq).join()
+
+test('each prefix of a journal is the state behind its last whole batch', { timeout: 60_000 }, async () => {
+  const { bytes, states, ends } = await hundredRecords()
+  for (let length = 0; length < bytes.length; length += length < 300 || length > bytes.length - 200 ? 1 : 11) {
+    const { found, isUntouched } = await openBytes(bytes.subarray(0, length))
+    const end = ends.filter((each) => each <= length).at(-1)
+    if (end !== undefined) {
+      expect(found, `${length} bytes`).toBeInstanceOf(Array)
+      expect(idsOf(found as JobRecord[]), `${length} bytes`).toBe(idsOf(states.get(end) as JobRecord[]))
+    } else if (!Array.isArray(found)) {
+      // Not even one batch: it may be anything, and is left alone.
+      expect(found).toMatchObject({ code: 'STORE_CORRUPT' })
+      expect(isUntouched).toBe(true)
+    } else {
+      expect(found).toEqual([])
+    }
+  }
+})
+
+test('each flipped bit before the last batch is reported, and nothing is changed', { timeout: 120_000 }, async () => {
+  const { bytes, states, ends } = await hundredRecords()
+  const lastBegins = ends.at(-2) as number
+  const stride = process.env.CI ? 1 : 29
+  for (let bit = 0; bit < bytes.length * 8; bit += stride) {
+    const flipped = bytes.slice()
+    flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
+    const { found, isUntouched } = await openBytes(flipped)
+    if (Array.isArray(found)) {
+      // Only the seal is unprotected: without it everything is there.
+      expect(bit >> 3, `bit ${bit} was not noticed`).toBeGreaterThanOrEqual(lastBegins)
+      expect(idsOf(found)).toBe(idsOf(states.get(lastBegins) as JobRecord[]))
+      continue
+    }
+    expect(found, `bit ${bit}`).toMatchObject({ code: 'STORE_CORRUPT' })
+    expect(isUntouched, `bit ${bit}: refused, and changed`).toBe(true)
+  }
+  expect(bytes.length - lastBegins).toBe(headerBytes)
+})

@@ -1,0 +1,14 @@
+// A small share of the deterministic simulation (test/simulation/run.mjs); CI runs all of it.
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+
+const program = fileURLToPath(new URL('../simulation/run.mjs', import.meta.url))
+
+test('a scheduler over a journal over a disk that fails: no promise is broken', { timeout: 120_000 }, async () => {
+  const args = [program, '--steps', '150000', '--processes', '1']
+  // A violation ends the program with a code, and then this rejects, and shows the seed.
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  expect(stdout).toContain('0 violations')
+})
