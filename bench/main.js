@@ -61,7 +61,7 @@ async function playCase(benchCase, field, isQuick, report) {
   const { name, number, title, shows, measures } = benchCase
   for (const variant of benchCase.variants(isQuick)) {
     const rounds = variant.rounds ?? (isQuick ? 2 : benchCase.rounds)
-    const contestants = benchCase.contestants(field, variant)
+    const contestants = await benchCase.contestants(field, variant)
     const rows = await runCase(benchCase, variant, contestants, { rounds, roundMsMax, settle })
     report({ case: name, number, title, shows, variant: variant.label, where: 'node', measures, rows })
   }

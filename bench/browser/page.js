@@ -20,7 +20,7 @@ async function play() {
   for (const benchCase of searchParams.getAll('case').flatMap((name) => casesByName[name] ?? [])) {
     for (const variant of benchCase.variants(isQuick)) {
       const rounds = isQuick ? 2 : Math.min(benchCase.rounds, roundsMax)
-      const contestants = benchCase.contestants(browserField, variant)
+      const contestants = await benchCase.contestants(browserField, variant)
       const rows = await runCase(benchCase, variant, contestants, { rounds, roundMsMax, settle })
       const { name, number, title, shows, measures } = benchCase
       await send('result', { case: name, number, title, shows, variant: variant.label, measures, rows })

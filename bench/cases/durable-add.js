@@ -7,8 +7,6 @@ import { smallJob } from '../stores/store.js'
 /** @import { Case } from '../lib/case.js' */
 /** @import { DurableQueue } from '../stores/store.js' */
 
-const queues = await durableQueues()
-
 /** @type {Case} */
 export const durableAdd = {
   name: 'durable-add',
@@ -22,16 +20,16 @@ export const durableAdd = {
   variants: (isQuick) => [
     { label: '', callers: 100, count: isQuick ? 1_000 : 20_000, warmCount: isQuick ? 100 : 2_000 },
   ],
-  contestants: () => queues,
+  contestants: durableQueues,
 
   round: (/** @type {DurableQueue} */ { openToAdd }, { callers, count, warmCount }) =>
     inFolder(async (folder) => {
       const { add, waiting, close } = await openToAdd(folder)
       try {
         // A store that was just opened has threads and statements that are cold.
-        await runCallers(callers, warmCount, async (index) => add(smallJob(index)))
+        await runCallers(callers, warmCount, (index) => add(smallJob(index)))
         const begin = performance.now()
-        await runCallers(callers, count, async (index) => add(smallJob(warmCount + index)))
+        await runCallers(callers, count, (index) => add(smallJob(warmCount + index)))
         const ms = performance.now() - begin
         mustBe(await waiting(), warmCount + count, 'number of waiting jobs')
         return { perSecond: (count / ms) * 1_000 }

@@ -9,7 +9,6 @@ const child = new URL('../lib/open-store.js', import.meta.url)
 
 /** BullMQ's jobs are in the memory of Redis, and better-queue has no way to take one. */
 const names = ['offstage', 'baseline', 'plainjob']
-const queues = (await durableQueues()).filter(({ name }) => names.includes(name))
 
 /** @type {Case} */
 export const durableOpen = {
@@ -32,7 +31,7 @@ export const durableOpen = {
   warmUps: 0,
   variants: (isQuick) =>
     [isQuick ? 5_000 : 1_000_000].map((count) => ({ label: `${count.toLocaleString('en-US')} waiting`, count })),
-  contestants: () => queues.map(filled),
+  contestants: async () => (await durableQueues()).filter(({ name }) => names.includes(name)).map(filled),
 
   async round({ open }) {
     const { waiting, expected, ...figures } = await open()

@@ -7,8 +7,6 @@ import { smallJob } from '../stores/store.js'
 /** @import { Case } from '../lib/case.js' */
 /** @import { DurableQueue } from '../stores/store.js' */
 
-const queues = await durableQueues()
-
 /** @type {Case} */
 export const durableRun = {
   name: 'durable-run',
@@ -24,7 +22,7 @@ export const durableRun = {
   variants: (isQuick) => [
     { label: '', workers: 2, callers: 100, count: isQuick ? 1_000 : 10_000, warmCount: isQuick ? 100 : 1_000 },
   ],
-  contestants: () => queues,
+  contestants: durableQueues,
 
   round: (/** @type {Required<DurableQueue>} */ { openToRun }, variant) =>
     inFolder(async (folder) => {

@@ -3,7 +3,7 @@
  *
  * @param {number} callers
  * @param {number} count
- * @param {(index: number) => PromiseLike<any>} run
+ * @param {(index: number) => unknown} run a promise, as a rule
  * @returns {Promise<any[]>}
  */
 export async function runCallers(callers, count, run) {

@@ -60,7 +60,7 @@
  * @property {number} rounds
  * @property {number} [warmUps] rounds that do not count; 1 unless said otherwise
  * @property {(isQuick: boolean) => readonly Variant[]} variants
- * @property {(field: Field, variant: Variant) => readonly Contestant[]} contestants
+ * @property {(field: Field, variant: Variant) => readonly Contestant[] | Promise<readonly Contestant[]>} contestants
  * @property {(running: any, variant: Variant) => Promise<Record<string, number>>} round does the work once, checks what
  *   came back, and answers a figure for each measure; one that cannot be had here is left out
  */

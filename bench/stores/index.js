@@ -6,7 +6,7 @@ import { plainjob } from './plainjob.js'
 
 /** @import { Contestant } from '../lib/case.js' */
 
-/** @returns {Promise<readonly Contestant[]>} */
+/** Looks for what they need. @returns {Promise<readonly Contestant[]>} */
 export async function durableQueues() {
   const baseline = process.env.OFFSTAGE_BENCH_BASELINE
   return [

@@ -11,10 +11,13 @@ const program = '/usr/bin/redis-server'
 const install = ['apt-get', '-q', 'install', '-y', '--no-install-recommends', 'redis-server']
 const startMsMax = 10_000
 
+let hasTried = false
+
 /** Installs it if this user may; answers why there is none. @returns {string | undefined} */
 export function withoutRedis() {
   if (existsSync(program)) return undefined
-  if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+  if (!hasTried && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+    hasTried = true
     console.log('Installing redis-server')
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
     spawnSync('apt-get', ['-q', 'update'], { stdio: ['ignore', 'ignore', 'inherit'], env })
