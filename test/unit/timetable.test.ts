@@ -1,5 +1,5 @@
 // Everything that waits for a time waits here, behind one timer.
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Timetable } from '../../src/schedule/timetable.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 
@@ -92,4 +92,42 @@ test('the timer holds the process only while an alarm does', () => {
   const holding = timetable.after(200, () => {}, true)
   timetable.cancel(holding)
   expect(held).toEqual([false, true, false])
+})
+
+test('a timer that is late is no reason to wait for it: `look` rings what is due', () => {
+  let isAsleep = false
+  const clock = manualClock(0)
+  const timetable = new Timetable({
+    ...clock,
+    startTimer: (callback, delayMs, keepsAlive) => clock.startTimer(() => isAsleep || callback(), delayMs, keepsAlive),
+  })
+  const rung: number[] = []
+  timetable.after(100, () => rung.push(clock.monotonic()))
+  isAsleep = true
+  clock.advance(99)
+  timetable.look()
+  expect(rung).toEqual([])
+  clock.advance(50)
+  timetable.look()
+  timetable.look()
+  expect(rung).toEqual([149])
+})
+
+test('a page that wakes up rings what is due, and after close nothing listens', () => {
+  const page = new EventTarget()
+  const stubs = { document: page, addEventListener: page.addEventListener.bind(page) }
+  for (const [name, value] of Object.entries(stubs)) vi.stubGlobal(name, value)
+  onTestFinished(() => void vi.unstubAllGlobals())
+  const { clock, timetable, rung, ring } = setUp()
+  timetable.at(3_600_000, ring('due'))
+  clock.setWall(3_600_000)
+  page.dispatchEvent(new Event('visibilitychange'))
+  expect(rung).toHaveLength(1)
+  timetable.at(3_600_000, ring('never'))
+  timetable.close()
+  page.dispatchEvent(new Event('pageshow'))
+  timetable.after(0, ring('nor this'))
+  clock.advance(1_000)
+  expect(rung).toHaveLength(1)
+  expect(clock.timers).toBe(0)
 })
