@@ -379,8 +379,10 @@ export class Journal implements Store {
     return this.#failure
   }
 
-  #writeFailed(cause: unknown): OffstageError {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+  #writeFailed(error: unknown): OffstageError {
+    const reason = error instanceof Error ? error.message : String(error)
+    // What the system said, code and all, is of more use than what we made of it.
+    const cause = error instanceof MediumError ? (error.cause ?? error) : error
     return new OffstageError('STORE_WRITE_FAILED', `${this.#medium.place} could not be written: ${reason}`, { cause })
   }
 
