@@ -155,7 +155,8 @@ export class FileMedium implements Medium {
       await file.sync()
       this.#size = offset
     } catch (error) {
-      throw new MediumError('broken', `the torn end could not be set aside: ${messageOf(error)}`, error)
+      const cause = error instanceof WriteError ? error.cause : error
+      throw new MediumError('broken', `the torn end could not be set aside: ${messageOf(cause)}`, cause)
     }
   }
 

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 const program = fileURLToPath(new URL('../simulation/run.mjs', import.meta.url))
 
 test('a scheduler over a journal over a disk that fails: no promise is broken', { timeout: 120_000 }, async () => {
-  const args = [program, '--steps', '150000', '--processes', '1']
+  const args = [program, '--steps', '100000', '--processes', '1']
   // A violation ends the program with a code, and then this rejects, and shows the seed.
   const { stdout } = await promisify(execFile)(process.execPath, args)
   expect(stdout).toContain('0 violations')
