@@ -122,7 +122,9 @@ export async function bundle(outfile, edits = [], entry = 'main.ts') {
           }
         }
         let contents = readFileSync(path, 'utf8')
-        for (const { find, replace } of process.argv.includes('--as-is') ? [] : reported.filter((edit) => edit.file === file))
+        for (const { find, replace } of process.argv.includes('--as-is')
+          ? []
+          : reported.filter((edit) => edit.file === file))
           contents = contents.replace(find, () => replace)
         for (const edit of [...unused]) {
           if (edit.file !== file) continue
