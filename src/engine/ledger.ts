@@ -48,6 +48,7 @@ export class Ledger {
   #isAsked = false
   /** The store is gone: nothing is written any more, and nobody may wait for it. */
   #failure: OffstageError | undefined
+  #stopRetry: (() => void) | undefined
 
   constructor(store: Store, clock: Clock, listener: LedgerListener) {
     this.#store = store
@@ -81,9 +82,14 @@ export class Ledger {
     return this.#batchIsSafe.promise
   }
 
+  get isStopped(): boolean {
+    return this.#failure !== undefined
+  }
+
   /** Nothing more can be made safe; whoever waits for it is told. */
   stop(error: OffstageError): void {
     this.#failure = error
+    this.#stopRetry?.()
     this.#gathering = []
     this.#gatheringIsSafe?.reject(error)
     this.#batchIsSafe?.reject(error)
@@ -140,12 +146,16 @@ export class Ledger {
     const message = `The store did not take ${steps.length} changes.`
     const error = cause instanceof OffstageError ? cause : new OffstageError('STORE_WRITE_FAILED', message, { cause })
     const again = this.#listener.onRefused(steps, error)
+    // What has come of the others meanwhile goes with them.
+    const kept = new Set(again)
+    const gone = new Set(steps.filter((step) => !kept.has(step)).map(({ job }) => job))
+    this.#gathering = this.#gathering.filter(({ job }) => !gone.has(job))
     this.#batchIsSafe?.reject(error)
     this.#batchIsSafe = undefined
     if (again.length === 0) return this.#finish()
     // The ledger stays busy: what comes in the meantime waits behind what must go first.
     this.#gathering = [...again, ...this.#gathering]
     if (again.length < steps.length) queueMicrotask(() => this.#flush())
-    else this.#clock.startTimer(() => this.#flush(), retryMs, true)
+    else this.#stopRetry = this.#clock.startTimer(() => this.#flush(), retryMs, true)
   }
 }

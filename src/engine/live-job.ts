@@ -45,7 +45,7 @@ export class LiveJob implements HeapItem {
   }
 
   get hasEnded(): boolean {
-    return isTerminal(this.safe.state)
+    return this.told !== undefined && isTerminal(this.told.state)
   }
 
   /** Made for the first who looks on. */

@@ -98,6 +98,8 @@ export class LocalEngine implements Engine {
   #failure: OffstageError | undefined
   /** Removed, but the store has yet to say so. */
   readonly #leaving = new Set<LiveJob>()
+  /** Why the store did not take a new job. */
+  readonly #refusals = new WeakMap<LiveJob, OffstageError>()
   readonly #closers = new Set<() => void>()
   #waits: { readonly isOver: () => boolean; readonly resolve: () => void }[] = []
   opening: Promise<void> | undefined
@@ -555,7 +557,8 @@ export class LocalEngine implements Engine {
   }
 
   /** A job that never was: the store did not take it. */
-  #forget(job: LiveJob, error: unknown): void {
+  #forget(job: LiveJob, error: OffstageError): void {
+    this.#refusals.set(job, error)
     if (job.run) this.#pool.abort(job.run, error)
     if (job.heapIndex !== -1) job.line.quit(job)
     this.#timetable.cancel(job.alarm)
@@ -573,14 +576,16 @@ export class LocalEngine implements Engine {
 
   /** Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next. */
   async #whenTaken(inserted: LiveJob | undefined): Promise<void> {
-    for (let last: unknown; ; ) {
-      try {
-        return await this.#ledger.whenSafe()
-      } catch (error) {
-        // The same again: the ledger has stopped, and would go on saying so for ever.
-        if (error === last || (inserted && !inserted.told && !this.#roster.has(inserted))) throw error
-        last = error
-      }
+    for (let isTaken = false; !isTaken; ) {
+      isTaken = await this.#ledger.whenSafe().then(
+        () => true,
+        (error) => {
+          if (this.#ledger.isStopped) throw error
+          return false
+        },
+      )
+      const refusal = inserted && this.#refusals.get(inserted)
+      if (refusal) throw refusal
     }
   }
 
@@ -779,7 +784,7 @@ export class LocalEngine implements Engine {
     this.#timetable.close()
     this.#lines.close()
     // One error for all: a million stacks take ten seconds.
-    for (const job of this.#roster.jobs) if (!job.hasEnded) job.abandon(closed)
+    for (const job of [...this.#roster.jobs, ...this.#leaving]) if (!job.hasEnded) job.abandon(closed)
     for (const { resolve } of this.#waits.splice(0)) resolve()
     for (const callback of [...this.#closers]) callback()
     this.#dashboard.changed()
