@@ -797,15 +797,18 @@ describe('one store object', () => {
     expect(await idsOf(open(store))).toEqual(['one'])
   })
 
-  test('can be opened once what was in its way is gone', async () => {
-    const store = fileStore(at('jobs'))
-    writeFileSync(at('jobs'), 'mine')
-    const first = open(store)
-    expect(await refused(first.counts())).toMatchObject({ code: 'STORE_WRITE_FAILED' })
-    await first.close()
-    unlinkSync(at('jobs'))
-    expect(await open(store).run.double(21)).toBe(42)
-  })
+  test.each([true, false])(
+    'can be opened once what was in its way is gone; the first was closed: %s',
+    async (isClosed) => {
+      const store = fileStore(at('jobs'))
+      writeFileSync(at('jobs'), 'mine')
+      const first = open(store)
+      expect(await refused(first.counts())).toMatchObject({ code: 'STORE_WRITE_FAILED' })
+      if (isClosed) await first.close()
+      unlinkSync(at('jobs'))
+      expect(await open(store).run.double(21)).toBe(42)
+    },
+  )
 })
 
 describe('while it opens', () => {
@@ -841,7 +844,10 @@ describe('while it opens', () => {
   test('nobody asked for anything, and it cannot be opened: the host hears nothing, and close resolves', async () => {
     writeFileSync(at('jobs'), 'mine')
     const scheduler = open()
+    // By the time that two others have learnt of it, one after the other, so has the first.
+    for (const other of [open, open]) await refused(other().counts())
     await turn()
+    expect(host.uncaught).toEqual([])
     await scheduler.close()
     await scheduler.close({ mode: 'now' })
   })
