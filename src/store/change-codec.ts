@@ -75,14 +75,20 @@ const timeStepMax = 2 ** 51
 
 const stepsKinds = { none: 0, whole: 1, more: 2 } as const
 
+/** What one giant value needed is not kept for ever. */
+const scratchBytesMax = 1024 * 1024
+/** What a record takes beside its id and its values. */
+const otherBytes = 20
+
 /** The records that are in a journal, by `seq`. */
 export class LiveRecords {
   readonly #bySeq = new Map<number, JobRecord>()
   /**
-   * What a snapshot would take, about: each operation counts in full, and a removal as much as the average job. To know
-   * it exactly would take 40 bytes a job.
+   * What a snapshot would take, about: each operation counts in full, and a removal takes off what its record comes to.
+   * To keep that number for each would take 40 bytes a job.
    */
   bytes = 0
+  #scratch = new ByteWriter()
 
   get(seq: number): JobRecord | undefined {
     return this.#bySeq.get(seq)
@@ -95,8 +101,24 @@ export class LiveRecords {
   }
 
   delete(seq: number): void {
-    const { size } = this.#bySeq
-    if (this.#bySeq.delete(seq)) this.bytes -= this.bytes / size
+    const record = this.#bySeq.get(seq)
+    if (!record) return
+    this.#bySeq.delete(seq)
+    this.bytes = Math.max(0, this.bytes - this.#bytesOf(record))
+  }
+
+  #bytesOf({ id, input, result, error, checkpoint, steps }: JobRecord): number {
+    const out = this.#scratch
+    out.truncate(0)
+    out.string(id)
+    writeValue(out, input, 'input')
+    if (result !== undefined) writeValue(out, result, 'result')
+    if (error !== undefined) writeThrown(out, error)
+    if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint')
+    if (steps) for (const value of steps.values()) writeValue(out, value, 'step')
+    const { length } = out
+    if (length > scratchBytesMax) this.#scratch = new ByteWriter()
+    return length + otherBytes
   }
 
   /** In the order of adding; what is added meanwhile comes as well. */

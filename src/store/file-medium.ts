@@ -160,7 +160,18 @@ export class FileMedium implements Medium {
     }
   }
 
+  /** A copy of what goes, for whoever wants to know. Where there is no room for one, there is none. */
   async #setAside(file: DiskFile, offset: number): Promise<void> {
+    try {
+      await this.#copyTail(file, offset)
+    } catch (error) {
+      const cause = error instanceof WriteError ? error.cause : error
+      if (!noRoomCodes.includes(codeOf(cause))) throw error
+      await this.#disk.remove(this.#path('journal.torn'))
+    }
+  }
+
+  async #copyTail(file: DiskFile, offset: number): Promise<void> {
     const aside = await this.#disk.open(this.#path('journal.torn'), 'create')
     try {
       for (let at = offset; at < this.#size; ) {
@@ -219,6 +230,13 @@ export class FileMedium implements Medium {
     throw new MediumError('lost', `expected ${this.#size} bytes, found ${found}`)
   }
 
+  /** What a draft takes the place of must be the journal that we had, whatever became of its end. */
+  async #assertOurs(): Promise<void> {
+    const there = await this.#attempt(() => this.#disk.stat(this.place))
+    if (this.#file && there && there.identity !== this.#identity)
+      throw new MediumError('lost', 'another file has taken its place')
+  }
+
   async draft(): Promise<Draft> {
     const path = this.#path(`journal.next${++this.#lastDraft}`)
     const file = await this.#attempt(() => this.#disk.open(path, 'create'))
@@ -239,6 +257,7 @@ export class FileMedium implements Medium {
       publish: async () => {
         await this.#attempt(() => file.sync())
         const { identity } = await this.#attempt(() => file.stat())
+        await this.#assertOurs()
         this.#isUncertain = true
         await this.#attempt(() => this.#disk.rename(path, this.place))
         const before = this.#file

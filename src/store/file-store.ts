@@ -41,5 +41,5 @@ export function fileStore(folder: string, options: FileStoreOptions = {}): Store
     )
   const { durability = 'strict', valueBytesMax = valueBytesMaxDefault } = options
   const medium = new FileMedium(nodeDisk, path.resolve(folder), { durability })
-  return new Journal(medium, { valueBytesMax })
+  return new Journal(medium, { valueBytesMax, isRelaxed: durability === 'relaxed' })
 }

@@ -2,7 +2,8 @@
  * A frame is one batch as a journal keeps it, all numbers little-endian:
  *
  *    0  4  magic          'off1'
- *    4  4  version        of the format, 1
+ *    4  2  version        of the format, 1
+ *    6  2  flags          1: relaxed, not synced before the next one was written
  *    8  8  salt           random for each generation: frames of an older file in recycled sectors are not ours
  *   16  8  epoch          random for each opening: who wrote it
  *   24  8  sequence       1 for the first of a generation, then one more each
@@ -13,7 +14,8 @@
  *
  * `previous` chains the frames, and because it stands in the frame, each can be checked on its own. That is what tells
  * a torn tail from corruption: only one batch is ever on its way to the disk, so behind a torn one there is nothing. A
- * valid later frame behind a bad one means that the bad one was complete once.
+ * valid later frame behind a bad one means that the bad one was complete once. Unless all that is behind it is relaxed:
+ * then the power failed before the system had written all it was given, in whatever order, and the rest is lost, as was said.
  *
  * The last frame has none behind it and so, when idle and on close, a seal is written behind it.
  */
@@ -23,11 +25,13 @@ export const headerBytes = 44
 export const formatVersion = 1
 const magic = 0x31_66_66_6f
 const payloadBytesMax = 0x7f_ff_ff_ff
+const relaxedFlag = 1
 
 /** What the frames of one generation have in common, and where it stands. */
 export interface Chain {
   readonly salt: number
   readonly epoch: number
+  readonly isRelaxed: boolean
   /** Of the newest frame. */
   sequence: number
   checksum: number
@@ -40,7 +44,8 @@ export const newMark = (random: () => number): number => Math.floor(random() * 2
 export function stamp(frame: Uint8Array, chain: Chain): number {
   const view = viewOf(frame)
   view.setUint32(0, magic, true)
-  view.setUint32(4, formatVersion, true)
+  view.setUint16(4, formatVersion, true)
+  view.setUint16(6, chain.isRelaxed ? relaxedFlag : 0, true)
   setMark(view, 8, chain.salt)
   setMark(view, 16, chain.epoch)
   setMark(view, 24, chain.sequence + 1)
@@ -100,7 +105,8 @@ export class FrameScanner {
     const size = this.#at
     if (this.#newer !== undefined) return { kind: 'newer', version: this.#newer }
     if (rest.length === 0) return chain ? { kind: 'clean', chain, size, lastAt: this.#lastAt } : { kind: 'empty' }
-    const next = searchFrame(rest, 1, chain)
+    let next = searchFrame(rest, 1, chain)
+    while (next?.isRelaxed) next = searchFrame(rest, next.at + next.bytes, chain)
     if (next) return { kind: 'damaged', at: size, chain, nextSequence: next.sequence }
     return chain ? { kind: 'torn', chain, size } : { kind: 'foreign' }
   }
@@ -117,9 +123,9 @@ export class FrameScanner {
     if (rest.length < this.#neededBytes) return undefined
     this.#isBad = !isIntact(rest, header.length)
     if (this.#isBad) return undefined
-    const { salt, epoch, sequence, checksum, length } = header
+    const { salt, epoch, isRelaxed, sequence, checksum, length } = header
     const end = headerBytes + length
-    this.#chain = { salt, epoch, sequence, checksum }
+    this.#chain = { salt, epoch, isRelaxed, sequence, checksum }
     this.#onPayload(rest.subarray(headerBytes, end), this.#at)
     this.#lastAt = this.#at
     this.#at += end
@@ -146,6 +152,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 
 interface Header {
   readonly version: number
+  readonly isRelaxed: boolean
   readonly salt: number
   readonly epoch: number
   readonly sequence: number
@@ -160,7 +167,8 @@ function readHeader(bytes: Uint8Array): Header | undefined {
   const length = view.getUint32(32, true)
   if (view.getUint32(0, true) !== magic || length > payloadBytesMax) return undefined
   return {
-    version: view.getUint32(4, true),
+    version: view.getUint16(4, true),
+    isRelaxed: (view.getUint16(6, true) & relaxedFlag) !== 0,
     salt: getMark(view, 8),
     epoch: getMark(view, 16),
     sequence: getMark(view, 24),
@@ -188,9 +196,9 @@ export function readFrame(bytes: Uint8Array, at: number, chain: Chain | undefine
   const header = readHeader(rest)
   if (!header || (chain && (header.salt !== chain.salt || header.sequence <= chain.sequence))) return undefined
   if (!isIntact(rest, header.length)) return undefined
-  const { salt, epoch, sequence, checksum, length } = header
+  const { salt, epoch, isRelaxed, sequence, checksum, length } = header
   const payload = rest.subarray(headerBytes, headerBytes + length)
-  return { salt, epoch, sequence, checksum, at, bytes: headerBytes + length, payload }
+  return { salt, epoch, isRelaxed, sequence, checksum, at, bytes: headerBytes + length, payload }
 }
 
 /** The first such frame from `from` on, at whatever byte it begins. */

@@ -35,6 +35,6 @@ export function idbStore(name: string, options: IdbStoreOptions = {}): Store {
   check.checkOptions(options, optionChecks)
   const { durability = 'strict', valueBytesMax = valueBytesMaxDefault } = options
   const medium = idbMedium(name, { durability, onTrouble: (error) => journal.report(error) })
-  const journal: Journal = new Journal(medium, { valueBytesMax })
+  const journal: Journal = new Journal(medium, { valueBytesMax, isRelaxed: durability === 'relaxed' })
   return journal
 }

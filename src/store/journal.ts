@@ -24,6 +24,8 @@ import { writeValue } from './value-codec.ts'
 export interface JournalOptions {
   /** An input, result, checkpoint or step value that takes more is refused. */
   readonly valueBytesMax: number
+  /** Batches may be lost with the power, in whatever order; see frame.ts. Default `false`. */
+  readonly isRelaxed?: boolean | undefined
   /** For tests: a journal that is smaller is not worth compacting. Default 1 MiB. */
   readonly compactBytesMin?: number
 }
@@ -59,7 +61,7 @@ export class Journal implements Store {
   readonly #compactBytesMin: number
   #host: StoreHost | undefined
   #records = new LiveRecords()
-  #chain: Chain = { salt: 0, epoch: 0, sequence: 0, checksum: 0 }
+  #chain: Chain = { salt: 0, epoch: 0, isRelaxed: false, sequence: 0, checksum: 0 }
   #size = 0
   /** The next compaction is not tried before the journal is as large as this. */
   #compactFrom: number
@@ -142,7 +144,7 @@ export class Journal implements Store {
         await this.#medium.cut(verdict.size)
     }
     await this.#medium.secure(verdict.kind === 'clean' ? verdict.lastAt : verdict.size)
-    this.#chain = { ...verdict.chain, epoch: newMark(this.#live.random) }
+    this.#chain = { ...verdict.chain, isRelaxed: this.#options.isRelaxed ?? false, epoch: newMark(this.#live.random) }
     this.#size = verdict.size
     this.#isSealed = false
     this.#compactFrom = this.#compactBytesMin
@@ -282,7 +284,9 @@ export class Journal implements Store {
   /** Writes all of memory into a draft and publishes it. Only one that `isGentle` lets commits in between. */
   async #writeSnapshot(isGentle: boolean): Promise<void> {
     const { random } = this.#live
-    const chain: Chain = { salt: newMark(random), epoch: newMark(random), sequence: 0, checksum: 0 }
+    const marks = { salt: newMark(random), epoch: newMark(random) }
+    // A draft is synced as a whole, whatever the durability.
+    const chain: Chain = { ...marks, isRelaxed: false, sequence: 0, checksum: 0 }
     const draft = await this.#medium.draft()
     const [abandoned, ended] = [defer<never>(), defer<void>()]
     abandoned.promise.catch(() => {})
@@ -297,7 +301,7 @@ export class Journal implements Store {
       // A seal, because the last batch must be as safe as the others.
       await this.#appendToDraft(compaction, new Uint8Array(headerBytes))
       await draft.publish()
-      this.#chain = chain
+      this.#chain = { ...chain, isRelaxed: this.#options.isRelaxed ?? false }
       this.#size = compaction.size
       this.#records.bytes = compaction.size
       // At least half as large again, whatever is thought to be alive.

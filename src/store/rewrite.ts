@@ -15,7 +15,8 @@ export async function rewriteJournal(
 ): Promise<void> {
   const medium = new FileMedium(makeDisk, folder, { durability: 'strict' })
   const draft = await medium.draft()
-  const chain: Chain = { salt: newMark(random), epoch: newMark(random), sequence: 0, checksum: 0 }
+  const marks = { salt: newMark(random), epoch: newMark(random) }
+  const chain: Chain = { ...marks, isRelaxed: false, sequence: 0, checksum: 0 }
   const append = async (frame: Uint8Array) => {
     chain.checksum = stamp(frame, chain)
     chain.sequence++

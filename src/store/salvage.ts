@@ -8,7 +8,7 @@ import { LiveRecords, Replayer } from './change-codec.ts'
 import { type Chain, readFrame, searchFrame } from './frame.ts'
 
 /** A part of the journal that cannot be read. */
-export interface Gap {
+interface Gap {
   readonly at: number
   readonly bytes: number
   /** How many batches stood there; 0 at the end of the journal, where nobody can tell. */

@@ -24,75 +24,6 @@ const tuning = [
   { file: 'src/engine/ledger.ts', find: 'const stepsPerCheck = 64', replace: 'const stepsPerCheck = 3' },
 ]
 
-/** Bugs that were found and reported: each is passed over once its text is no longer there. @type {Edit[]} */
-const reported = [
-  {
-    file: 'src/engine/local-engine.ts',
-    find: 'if (this.#failure || (inserted && !inserted.told && !this.#roster.has(inserted))) throw error',
-    replace:
-      'if (this.#failure || this.#ledger.isStopped || (inserted && !inserted.told && !this.#roster.has(inserted))) throw error',
-  },
-  {
-    file: 'src/engine/local-engine.ts',
-    find: 'for (const job of this.#roster.jobs) if (!job.hasEnded) job.abandon(closed)',
-    replace: 'for (const job of [...this.#roster.jobs, ...this.#leaving]) if (!job.hasEnded) job.abandon(closed)',
-  },
-  {
-    file: 'src/engine/local-engine.ts',
-    find: 'return await this.#ledger.whenSafe()\n',
-    replace: `await this.#ledger.whenSafe()
-        const refusal = inserted && this.#refusals.get(inserted)
-        if (refusal) throw refusal
-        return
-`,
-  },
-  {
-    file: 'src/engine/local-engine.ts',
-    find: '    if (job.run) this.#pool.abort(job.run, error)\n    if (job.heapIndex',
-    replace:
-      '    this.#refusals.set(job, error as OffstageError)\n    if (job.run) this.#pool.abort(job.run, error)\n    if (job.heapIndex',
-  },
-  {
-    file: 'src/engine/local-engine.ts',
-    find: '  readonly #leaving = new Set<LiveJob>()\n',
-    replace: '  readonly #leaving = new Set<LiveJob>()\n  readonly #refusals = new WeakMap<LiveJob, OffstageError>()\n',
-  },
-  {
-    file: 'src/engine/live-job.ts',
-    find: 'return isTerminal(this.safe.state)',
-    replace: 'return this.told !== undefined && isTerminal(this.told.state)',
-  },
-  {
-    file: 'src/engine/ledger.ts',
-    find: 'else this.#clock.startTimer(() => this.#flush(), retryMs, true)',
-    replace: 'else this.#stopRetry = this.#clock.startTimer(() => this.#flush(), retryMs, true)',
-  },
-  {
-    file: 'src/engine/ledger.ts',
-    find: '    this.#failure = error\n    this.#gathering = []\n',
-    replace: '    this.#failure = error\n    this.#stopRetry?.()\n    this.#gathering = []\n',
-  },
-  {
-    file: 'src/engine/ledger.ts',
-    find: '  #isBusy = false\n',
-    replace: '  #isBusy = false\n  #stopRetry: (() => void) | undefined\n',
-  },
-  {
-    file: 'src/engine/ledger.ts',
-    find: '  /** Nothing more can be made safe; whoever waits for it is told. */',
-    replace:
-      '  get isStopped(): boolean {\n    return this.#failure !== undefined\n  }\n\n  /** Nothing more can be made safe. */',
-  },
-  {
-    file: 'src/engine/ledger.ts',
-    find: '    const again = this.#listener.onRefused(steps, error)\n',
-    replace: `    const again = this.#listener.onRefused(steps, error)
-    const gone = new Set(steps.filter((step) => !again.includes(step)).map(({ job }) => job))
-    this.#gathering = this.#gathering.filter(({ job }) => !gone.has(job))
-`,
-  },
-]
-
 /** @param {string} text @param {Edit} edit */
 function apply(text, { file, find, replace }) {
   const count = text.split(find).length - 1
@@ -122,10 +53,6 @@ export async function bundle(outfile, edits = [], entry = 'main.ts') {
           }
         }
         let contents = readFileSync(path, 'utf8')
-        for (const { find, replace } of process.argv.includes('--as-is')
-          ? []
-          : reported.filter((edit) => edit.file === file))
-          contents = contents.replace(find, () => replace)
         for (const edit of [...unused]) {
           if (edit.file !== file) continue
           contents = apply(contents, edit)

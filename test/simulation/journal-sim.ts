@@ -16,7 +16,7 @@ import type { Stats, Trace } from './stats.ts'
 import { assert, Truth, Violation } from './truth.ts'
 
 export const folder = '/data/jobs'
-export const journalPath = `${folder}/journal`
+const journalPath = `${folder}/journal`
 
 type Phase = 'closed' | 'opening' | 'open' | 'closing' | 'stopped'
 

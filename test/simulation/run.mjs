@@ -3,7 +3,6 @@
 //   --steps 20e6 --crashes 40000   goes on until both are reached
 //   --from 1000                    the first seed
 //   --seed 17                      one run, told step by step
-//   --as-is                        without the proposed fixes of bugs that are reported and open (bundle.mjs)
 //   --mutants [name]               plants each known bug in turn; all of them must be found
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -38,7 +38,7 @@ export interface Fault {
 /** Asked before each call is carried out. */
 export type FaultPlan = (name: CallName, path: string) => Fault | undefined
 
-export function ioError(code: string, name: string, path: string): Error {
+function ioError(code: string, name: string, path: string): Error {
   return Object.assign(new Error(`${code}: injected, ${name} '${path}'`), { code })
 }
 
