@@ -188,7 +188,7 @@ export const mutants = [
   {
     name: 'the chain of the old generation goes on in the new',
     file: journal,
-    find: '      this.#chain = chain\n',
+    find: '      this.#chain = { ...chain, isRelaxed: this.#options.isRelaxed ?? false }\n',
     replace: '',
   },
   {
