@@ -11,41 +11,50 @@ import { chunksOf, textOf } from './read.js'
 
 /** @typedef {import('./files.js').FileEntry} FileEntry */
 /** @typedef {{ worker: number, file: string, done: number, of: number }} Progress bytes, or whatever the job counts */
+/** @typedef {import('offstage/worker').JobContext<Progress>} Context */
+
+/** So much work is between two checkpoints, about: what a kill costs a job at most. */
+const checkpointBytes = 1024 * 1024
 
 export const jobs = defineJobs({
   /**
    * SHA-256 of each file, to find the same content twice.
    * @param {{ files: FileEntry[] }} input
-   * @returns {Generator<Progress, { digests: (string | undefined)[] }>}
+   * @param {Context} job
+   * @returns {AsyncGenerator<Progress, { digests: (string | undefined)[] }>}
    */
-  *hash({ files }) {
-    const digests = []
-    for (const step of steps(files)) {
+  async *hash({ files }, job) {
+    const { next, total } = resume(job, { digests: /** @type {(string | undefined)[]} */ ([]) })
+    for (const step of steps(files, next)) {
       const hash = createHash('sha256')
-      digests.push((yield* step.read((chunk) => hash.update(chunk))) ? hash.digest('base64') : undefined)
+      total.digests.push((yield* step.read((chunk) => hash.update(chunk))) ? hash.digest('base64') : undefined)
+      if (step.isKeeping) await job.checkpoint({ next: step.next, total })
     }
-    return { digests }
+    return total
   },
 
   /**
    * Lines and words of what is text.
    * @param {{ files: FileEntry[] }} input
-   * @returns {Generator<Progress, { files: number, bytes: number, lines: number, words: number }>}
+   * @param {Context} job
+   * @returns {AsyncGenerator<Progress, { files: number, bytes: number, lines: number, words: number }>}
    */
-  *count({ files }) {
-    const total = { files: 0, bytes: 0, lines: 0, words: 0 }
-    for (const step of steps(files)) {
+  async *count({ files }, job) {
+    const { next, total } = resume(job, { files: 0, bytes: 0, lines: 0, words: 0 })
+    for (const step of steps(files, next)) {
       const own = { isText: true, isInWord: false, lines: 0, words: 0 }
       const isRead = yield* step.read((chunk) => {
         own.isText &&= !chunk.includes(0)
         if (own.isText) countChunk(chunk, own)
         return own.isText
       })
-      if (!isRead || !own.isText) continue
-      total.files++
-      total.bytes += step.file.size
-      total.lines += own.lines
-      total.words += own.words
+      if (isRead && own.isText) {
+        total.files++
+        total.bytes += step.file.size
+        total.lines += own.lines
+        total.words += own.words
+      }
+      if (step.isKeeping) await job.checkpoint({ next: step.next, total })
     }
     return total
   },
@@ -53,11 +62,12 @@ export const jobs = defineJobs({
   /**
    * How small the text files get with gzip.
    * @param {{ files: FileEntry[] }} input
-   * @returns {Generator<Progress, { bytes: number, packed: number }>}
+   * @param {Context} job
+   * @returns {AsyncGenerator<Progress, { bytes: number, packed: number }>}
    */
-  *compress({ files }) {
-    const total = { bytes: 0, packed: 0 }
-    for (const step of steps(files)) {
+  async *compress({ files }, job) {
+    const { next, total } = resume(job, { bytes: 0, packed: 0 })
+    for (const step of steps(files, next)) {
       let isText = true
       let packed = 0
       const gzip = new Gzip({ level: 3 }, (chunk) => {
@@ -68,10 +78,12 @@ export const jobs = defineJobs({
         if (isText) gzip.push(chunk)
         return isText
       })
-      if (!isRead || !isText) continue
-      gzip.push(new Uint8Array(0), true)
-      total.bytes += step.file.size
-      total.packed += packed
+      if (isRead && isText) {
+        gzip.push(new Uint8Array(0), true)
+        total.bytes += step.file.size
+        total.packed += packed
+      }
+      if (step.isKeeping) await job.checkpoint({ next: step.next, total })
     }
     return total
   },
@@ -113,29 +125,28 @@ export const jobs = defineJobs({
   /**
    * Which types of files there are, and the newest file. Its first attempt fails half way, on purpose; the second goes
    * on from the checkpoint.
-   * @param {{ files: FileEntry[] }} input
-   * @param {import('offstage/worker').JobContext<Progress>} job
+   * @param {{ folder: string, files: FileEntry[] }} input
+   * @param {Context} job
    * @returns {AsyncGenerator<Progress, Survey & { resumedAt: number }>}
    */
   async *survey({ files }, job) {
-    const kept = /** @type {(Survey & { next: number }) | undefined} */ (job.checkpointed)
-    const { types, newest } = kept ?? { types: new Map(), newest: undefined }
-    const survey = { types, newest }
+    const { next, total } = resume(job, /** @type {Survey} */ ({ types: new Map(), newest: undefined }))
+    const { types } = total
     const half = Math.floor(files.length / 2)
     for (const [index, { path, size }] of files.entries()) {
-      if (index < (kept?.next ?? 0)) continue
-      if (index === half && job.attempt === 1) {
-        await job.checkpoint({ ...survey, next: index })
+      if (index < next) continue
+      if (index === half && job.checkpointed === undefined) {
+        await job.checkpoint({ next: index, total })
         throw new Error('the plug was pulled, on purpose')
       }
       const type = extname(path) || '(none)'
       const { files: before = 0, bytes = 0 } = types.get(type) ?? {}
       types.set(type, { files: before + 1, bytes: bytes + size })
       const { mtimeMs = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {}
-      if (mtimeMs > (survey.newest?.mtimeMs ?? -1)) survey.newest = { path, mtimeMs }
+      if (mtimeMs > (total.newest?.mtimeMs ?? -1)) total.newest = { path, mtimeMs }
       yield { worker: threadId, file: path, done: index + 1, of: files.length }
     }
-    return { ...survey, resumedAt: kept?.next ?? 0 }
+    return { ...total, resumedAt: next }
   },
 
   /**
@@ -155,16 +166,36 @@ export const jobs = defineJobs({
 /** @typedef {{ types: Map<string, { files: number, bytes: number }>, newest: { path: string, mtimeMs: number } | undefined }} Survey */
 
 /**
- * The files one by one, each with a way to read it that reports progress after every chunk. `read` answers whether the
- * file could be read; it stops early when `take` answers `false`.
- * @param {readonly FileEntry[]} files
+ * Where an earlier attempt of the job was, and what it had found by then; says so.
+ * @template Total
+ * @param {Context} job
+ * @param {Total} none
  */
-function* steps(files) {
+function resume(job, none) {
+  const kept = /** @type {{ next: number, total: Total } | undefined} */ (job.checkpointed)
+  if (kept) job.log('goes on', kept.next)
+  return kept ?? { next: 0, total: none }
+}
+
+/**
+ * The files one by one, from the `first` on, each with a way to read it that reports progress after every chunk. `read`
+ * answers whether the file could be read; it stops early when `take` answers `false`. After some of them, not after the
+ * last, it is time for a checkpoint.
+ * @param {readonly FileEntry[]} files
+ * @param {number} first
+ */
+function* steps(files, first) {
   const of = bytesOf(files)
-  let before = 0
-  for (const file of files) {
+  let before = bytesOf(files.slice(0, first))
+  let keptAt = before
+  for (const [index, file] of files.entries()) {
+    if (index < first) continue
+    const next = index + 1
+    const isKeeping = next < files.length && before + file.size - keptAt >= checkpointBytes
     yield {
       file,
+      next,
+      isKeeping,
       /**
        * @param {(chunk: Buffer) => unknown} take
        * @returns {Generator<Progress, boolean>}
@@ -186,6 +217,7 @@ function* steps(files) {
       },
     }
     before += file.size
+    if (isKeeping) keptAt = before
   }
 }
 

@@ -1,9 +1,12 @@
-// `npm run demo [folder]`: hashes, counts, indexes and compresses real files in worker threads, and shows it.
+// `npm run demo [folder]`: hashes, counts, indexes and compresses real files in worker threads, and shows it. With
+// `--store folder` it may be killed at any time: started again, it goes on where it was.
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createScheduler, OffstageError } from 'offstage'
+import { fileStore } from 'offstage/file'
+import { Earlier } from './earlier.js'
 import { batchesOf, bytesOf, documentsOf, listFiles } from './files.js'
 import { createScreen } from './screen.js'
 import { printSummary } from './summary.js'
@@ -11,7 +14,7 @@ import { Tally } from './tally.js'
 import { bytes, count, UsageError } from './text.js'
 
 /** @typedef {import('offstage').Scheduler<typeof import('./jobs.js').jobs>} Scheduler */
-/** @typedef {import('./jobs.js').Progress} Progress */
+/** @typedef {import('offstage').Job} AnyJob */
 
 /** A folder that surely has something in it: the files that came with the install. */
 const folderDefault = fileURLToPath(new URL('../../node_modules', import.meta.url))
@@ -19,31 +22,39 @@ const queryDefault = 'worker thread'
 /** How long the job that would never end may try. */
 const stampMs = 1_500
 
-/** What the command line asks for. An option `store`, a folder where jobs outlive the process, would be read here. */
+/** What the command line asks for. */
 function readArguments() {
   const { values, positionals } = parseArguments()
   if (positionals.length > 1) throw new UsageError(`Expected one folder, got ${positionals.length}.`)
   // npm runs scripts in the package's folder; what the user typed was meant from where they are.
-  const here = process.env.npm_lifecycle_event === 'demo' ? process.env.INIT_CWD : undefined
-  const folder = positionals[0] === undefined ? folderDefault : resolve(here ?? '.', positionals[0])
-  return { folder, query: values.search ?? queryDefault }
+  const here = (process.env.npm_lifecycle_event === 'demo' ? process.env.INIT_CWD : undefined) ?? '.'
+  const folder = positionals[0] === undefined ? folderDefault : resolve(here, positionals[0])
+  const store = values.store === undefined ? undefined : resolve(here, values.store)
+  return { folder, query: values.search ?? queryDefault, store }
 }
 
 function parseArguments() {
   try {
-    return parseArgs({ allowPositionals: true, options: { search: { type: 'string' } } })
+    return parseArgs({ allowPositionals: true, options: { search: { type: 'string' }, store: { type: 'string' } } })
   } catch (error) {
-    throw new UsageError(`${/** @type {Error} */ (error).message} Usage: npm run demo -- [folder] [--search words]`)
+    const usage = 'Usage: npm run demo -- [folder] [--search words] [--store folder]'
+    throw new UsageError(`${/** @type {Error} */ (error).message} ${usage}`)
   }
 }
 
 /**
- * One scheduler for everything. The store would be one more option here.
+ * One scheduler for everything. It is paused until all jobs are there.
  * @param {number} workers
+ * @param {string | undefined} store
  * @returns {Scheduler}
  */
-function start(workers) {
-  return createScheduler(() => new Worker(new URL('./jobs.js', import.meta.url), { type: 'module' }), {
+function start(workers, store) {
+  const forever = { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY }
+  /** @type {Scheduler} */
+  const scheduler = createScheduler(() => new Worker(new URL('./jobs.js', import.meta.url), { type: 'module' }), {
+    store: store === undefined ? undefined : fileStore(store),
+    // The summary wants all of them, however many there are, and whenever they were done.
+    keep: { completed: forever, failed: forever, cancelled: forever },
     workers,
     defaults: {
       index: { priority: 40 },
@@ -54,75 +65,140 @@ function start(workers) {
       compress: { priority: 0 },
     },
   })
+  scheduler.pause()
+  return scheduler
+}
+
+/**
+ * What the store has of a run that was started before: the files that it was about, which may have changed since.
+ * @param {Scheduler} scheduler
+ * @param {{ folder: string, query: string }} asked
+ */
+async function findEarlierRun(scheduler, { folder, query }) {
+  const found = await scheduler.find({ limit: Number.POSITIVE_INFINITY })
+  if (found.length === 0) return { found, files: undefined }
+  const [survey, index] = ['survey', 'index'].map((id) => found.find((job) => job.id === id)?.input)
+  const plan = /** @type {{ folder: string, files: import('./files.js').FileEntry[] } | undefined} */ (survey)
+  const earlier = /** @type {{ query: string } | undefined} */ (index)
+  if (plan?.folder === folder && earlier?.query === query) return { found, files: plan.files }
+  const what = plan ? `${plan.folder}, searched for "${earlier?.query}"` : 'something else'
+  throw new UsageError(`There are jobs in that store already, about ${what}. Finish them, or name another store.`)
 }
 
 async function main() {
-  const { folder, query } = readArguments()
-  const { files, unreadable } = listFiles(folder)
-  const batches = batchesOf(files)
-  const documents = documentsOf(files)
+  const { folder, query, store } = readArguments()
+  const listed = listFiles(folder)
   // The default leaves a core to the page or the server; here the main thread has next to nothing to do.
   const workers = Math.max(2, availableParallelism() - 1)
+  const scheduler = start(workers, store)
+  try {
+    const { found, files = listed.files } = await findEarlierRun(scheduler, { folder, query })
+    await run({ scheduler, workers, folder, query, store, found, files, unreadable: listed.unreadable })
+  } finally {
+    await scheduler.close({ mode: 'now' })
+  }
+}
+
+/**
+ * @param {object} options
+ * @param {Scheduler} options.scheduler
+ * @param {number} options.workers
+ * @param {string} options.folder
+ * @param {string} options.query
+ * @param {string | undefined} options.store
+ * @param {AnyJob[]} options.found
+ * @param {import('./files.js').FileEntry[]} options.files
+ * @param {number} options.unreadable
+ */
+async function run({ scheduler, workers, folder, query, store, found, files, unreadable }) {
+  const batches = batchesOf(files)
+  const documents = documentsOf(files)
   const jobs = 3 * batches.length + 3
 
   console.log(`${count(files.length)} files, ${bytes(bytesOf(files))}, in ${folder}`)
-  console.log(`${count(jobs)} jobs of 6 types on ${workers} worker threads; Ctrl-C ends it.\n`)
+  console.log(`${count(jobs)} jobs of 6 types on ${workers} worker threads; Ctrl-C ends it.`)
+  const earlier = found.length > 0 ? new Earlier(found) : undefined
+  if (earlier) console.log(`Going on with what is in ${store}: ${earlier.line}.`)
+  console.log()
   const screen = createScreen(process.stdout, {
     folder,
     workers,
     jobs,
     bytes: 3 * bytesOf(files) + bytesOf(documents),
   })
-  const scheduler = start(workers)
-  const tally = new Tally(scheduler, screen)
-  const stopListening = stopOnSignals(scheduler, screen, tally)
+  const tally = new Tally(scheduler, screen, found)
+  earlier?.listen(scheduler, screen)
+  const stopListening = stopOnSignals(scheduler, screen, tally, store)
 
   const startedAt = performance.now()
   const enough = new AbortController()
   const giveUp = () => enough.abort(new Error(`it would never have ended, and ${stampMs / 1_000} s are enough`))
-  // The types added last have the highest priorities: they start first all the same.
-  const [compressed, counted, hashed, surveyed, indexed] = await Promise.all([
-    Promise.all(batches.map((batch) => scheduler.run.compress({ files: batch }, tally.follow('compress', batch)))),
-    Promise.all(batches.map((batch) => scheduler.run.count({ files: batch }, tally.follow('count', batch)))),
-    Promise.all(batches.map((batch) => scheduler.run.hash({ files: batch }, tally.follow('hash', batch)))),
-    scheduler.run.survey({ files }, tally.follow('survey', [])),
-    scheduler.run.index({ files: documents, query }, tally.follow('index', documents)),
-    scheduler.run
-      .stamp(
-        { text: String(files[0]?.path) },
-        {
-          ...tally.follow('stamp', []),
-          signal: enough.signal,
-          onStarted: () => setTimeout(giveUp, stampMs).unref(),
-        },
-      )
-      .catch(orThrowUnless(enough.signal)),
+  // Under ids of our own: what is in the store is answered and not added again. All at once, so that there is never half
+  // a run in it. The types added last have the highest priorities: they start first all the same.
+  const added = await scheduler.addMany([
+    ...['compress', 'count', 'hash'].flatMap((name) =>
+      batches.map((batch, index) => ({
+        name: /** @type {'compress'} */ (name),
+        input: { files: batch },
+        options: { id: `${name} ${index + 1}`, ...tally.follow(name, batch) },
+      })),
+    ),
+    { name: 'survey', input: { folder, files }, options: { id: 'survey', ...tally.follow('survey', []) } },
+    {
+      name: 'index',
+      input: { files: documents, query },
+      options: { id: 'index', ...tally.follow('index', documents) },
+    },
+    {
+      name: 'stamp',
+      input: { text: String(files[0]?.path) },
+      options: {
+        id: 'stamp',
+        ...tally.follow('stamp', []),
+        signal: enough.signal,
+        onStarted: () => setTimeout(giveUp, stampMs).unref(),
+      },
+    },
   ])
+  scheduler.resume()
+  const results = await Promise.all(added.map(resultOf))
   const wallMs = performance.now() - startedAt
   const { latencies } = scheduler.stats()
   stopListening()
   screen.stop()
   await scheduler.close()
-  printSummary({
-    folder,
-    files,
-    unreadable,
-    workers,
-    wallMs,
-    latencies,
-    types: tally.types,
-    compressed,
-    counted,
-    hashed,
-    surveyed,
-    indexed,
-  })
+  const ofBatches = (/** @type {number} */ type) => results.slice(type * batches.length, (type + 1) * batches.length)
+  const [surveyed, indexed] = results.slice(3 * batches.length)
+  printSummary(
+    /** @type {import('./summary.js').Outcome} */ ({
+      folder,
+      files,
+      unreadable,
+      workers,
+      wallMs,
+      latencies,
+      types: tally.types,
+      earlier: earlier?.summary,
+      compressed: ofBatches(0),
+      counted: ofBatches(1),
+      hashed: ofBatches(2),
+      surveyed,
+      indexed,
+    }),
+  )
 }
 
-/** @param {AbortSignal} signal */
-function orThrowUnless(signal) {
-  return (/** @type {unknown} */ error) => {
-    if (error !== signal.reason) throw error
+/**
+ * One of them is cancelled, now or in an earlier life.
+ * @param {AnyJob} job
+ * @returns {Promise<unknown>}
+ */
+async function resultOf(job) {
+  try {
+    return await job.result()
+  } catch (error) {
+    if (job.snapshot().state === 'cancelled') return undefined
+    throw error
   }
 }
 
@@ -131,15 +207,15 @@ function orThrowUnless(signal) {
  * @param {Scheduler} scheduler
  * @param {import('./screen.js').Screen} screen
  * @param {Tally} tally
+ * @param {string | undefined} store
  */
-function stopOnSignals(scheduler, screen, tally) {
+function stopOnSignals(scheduler, screen, tally, store) {
   const stop = async (/** @type {NodeJS.Signals} */ signal) => {
     stopListening()
     screen.stop()
     await scheduler.close({ mode: 'now' })
-    console.log(
-      `\nStopped by ${signal}: ${tally.ended} jobs had ended, the others were dropped, all threads are ended.`,
-    )
+    const others = store === undefined ? 'were dropped' : `are in ${store}, where the same command goes on`
+    console.log(`\nStopped by ${signal}: ${tally.ended} jobs had ended, the others ${others}, all threads are ended.`)
     process.exitCode = signal === 'SIGINT' ? 130 : 143
   }
   const stopListening = () => void process.off('SIGINT', stop).off('SIGTERM', stop)
@@ -150,6 +226,7 @@ function stopOnSignals(scheduler, screen, tally) {
 await main().catch((error) => {
   // Whoever stopped it has been told.
   if (error instanceof OffstageError && error.code === 'SCHEDULER_CLOSED') return
-  console.error(error instanceof UsageError ? error.message : error)
+  const isPlain = error instanceof UsageError || (error instanceof OffstageError && error.code.startsWith('STORE_'))
+  console.error(isPlain ? error.message : error)
   process.exitCode = 1
 })

@@ -15,6 +15,7 @@ import { bytes, count, percent, seconds } from './text.js'
  * @property {number} wallMs
  * @property {import('offstage').Stats['latencies']} latencies
  * @property {Map<string, import('./tally.js').Outcomes>} types
+ * @property {string | undefined} earlier what became of the jobs of an earlier life
  * @property {ResultOf<'compress'>[]} compressed
  * @property {ResultOf<'count'>[]} counted
  * @property {ResultOf<'hash'>[]} hashed
@@ -33,13 +34,14 @@ export function printSummary(outcome) {
 }
 
 /** @param {Outcome} outcome */
-function facts({ folder, files, unreadable, latencies, compressed, counted, hashed, surveyed, indexed }) {
+function facts({ folder, files, unreadable, latencies, earlier, compressed, counted, hashed, surveyed, indexed }) {
   const digests = hashed.flatMap(({ digests }) => digests)
   const { bytes: unpacked, packed } = sum(compressed)
   const text = sum(counted)
   const skipped = unreadable + digests.filter((digest) => digest === undefined).length
   const show = (/** @type {string} */ path) => relative(folder, path)
   return [
+    ...(earlier ? [['resumed', earlier]] : []),
     [
       'files',
       `${count(files.length)} files, ${bytes(bytesOf(files))}${skipped ? `; ${count(skipped)} unreadable` : ''}`,

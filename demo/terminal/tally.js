@@ -15,9 +15,14 @@ export class Tally {
   /**
    * @param {Pick<import('offstage').Scheduler, 'on'>} scheduler
    * @param {import('./screen.js').Screen} screen
+   * @param {readonly import('offstage').Job[]} found what is there already; what has ended of it counts
    */
-  constructor(scheduler, screen) {
+  constructor(scheduler, screen, found) {
     this.#screen = screen
+    for (const job of found) {
+      const { state } = job.snapshot()
+      if (state === 'completed' || state === 'failed' || state === 'cancelled') this.#end(job.name, state)
+    }
     scheduler.on('completed', ({ name }) => this.#end(name, 'completed'))
     scheduler.on('failed', ({ name, error }) => {
       this.#end(name, 'failed')

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createScreen } from '../../demo/terminal/screen.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -170,6 +170,99 @@ test('Ctrl-C ends the threads and leaves a line', async () => {
   expect(stdout).toMatch(/\nStopped by SIGINT: \d+ jobs had ended, the others were dropped, all threads are ended\.\n$/)
   expect(stdout).not.toContain('Done in')
 }, 60_000)
+
+describe('with a store', () => {
+  /** Until it has said this much; then it is killed, or asked to stop. */
+  async function demoUntil(said: string, signal: NodeJS.Signals, args: string[]): Promise<string> {
+    const child = spawn(process.execPath, [main, ...args])
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data) => {
+        output += data
+        if (output.includes(said)) child.kill(signal)
+      })
+    }
+    await new Promise((resolve) => child.on('close', resolve))
+    return output
+  }
+  /** How many jobs have completed, failed, were cancelled. */
+  const totals = (output: string) => output.match(/^ +all +(\d+) +(\d+) +(\d+) /m)?.slice(1)
+  const numbers = (output: string, pattern: RegExp) => output.match(pattern)?.slice(1).map(Number) ?? []
+
+  test.each(['SIGKILL', 'SIGINT'] as const)(
+    'ended by %s, it goes on where it was, and says so',
+    async (signal) => {
+      const args = [folder, '--store', join(folder, `.store ${signal}`)]
+      const first = await demoUntil('↻', signal, args)
+      expect(first).not.toContain('Done in')
+      if (signal === 'SIGINT') expect(first).toContain(`the others are in ${args[2]}, where the same command goes on,`)
+      // What it was about is in the store: files that have come since are none of its business.
+      writeFileSync(join(folder, 'later.md'), 'written since')
+      onTestFinished(() => rmSync(join(folder, 'later.md')))
+
+      const second = demo(args)
+      expect({ status: second.status, stderr: second.stderr }).toEqual({ status: 0, stderr: '' })
+      const [finished, underWay, waiting] = numbers(
+        second.stdout,
+        new RegExp(
+          `Going on with what is in ${args[2]}: (\\d+) jobs finished, (\\d+) under way, (\\d+) not started\\.`,
+        ),
+      )
+      expect((finished ?? 0) + (underWay ?? 0) + (waiting ?? 0)).toBe(9)
+      // The survey was between two attempts, and had left a checkpoint.
+      expect(second.stdout).toContain('↷ survey goes on behind file 3, from its checkpoint')
+      const resumed =
+        /resumed +(\d+) jobs had finished before, (\d+) were under way, (\d+) of them went on from a checkpoint/
+      const [finishedBefore, wentOn, fromCheckpoint] = numbers(second.stdout, resumed)
+      expect([finishedBefore, wentOn]).toEqual([finished, underWay])
+      expect(fromCheckpoint).toBeGreaterThanOrEqual(1)
+      expect(second.stdout).toContain('second attempt went on at file 4 of 6')
+      expect(second.stdout).toContain('50,009 lines, 200,021 words in 5 text files')
+      // Each once: a job that had finished and ran again would be counted twice.
+      expect(totals(second.stdout)).toEqual(['8', '0', '1'])
+
+      const third = demo(args)
+      expect(third.stdout).toContain('9 jobs finished, 0 under way, 0 not started')
+      expect(third.stdout).toContain('50,009 lines, 200,021 words in 5 text files')
+      expect(totals(third.stdout)).toEqual(['8', '0', '1'])
+      expect(third.status).toBe(0)
+    },
+    60_000,
+  )
+
+  const fails = (args: string[], ...words: string[]) => {
+    const { status, stdout, stderr } = demo(args)
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+    for (const word of words) expect(stderr).toContain(word)
+  }
+
+  test('that is in use: names the process', async () => {
+    const store = join(folder, '.store in use')
+    const child = spawn(process.execPath, [main, folder, '--store', store])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    fails([folder, '--store', store], `The folder '${store}' is open in process ${child.pid}`)
+  }, 60_000)
+
+  test('that is damaged: says so', () => {
+    const store = join(folder, '.store damaged')
+    mkdirSync(store)
+    writeFileSync(join(store, 'journal'), 'no journal')
+    fails([folder, '--store', store], `${store}/journal is not a journal of offstage`)
+  })
+
+  test('that is no folder', () => {
+    const file = join(folder, 'many.log')
+    fails([folder, '--store', file], `The folder '${file}' cannot hold jobs: it is not a folder.`)
+  })
+
+  test('that is about something else', async () => {
+    const store = join(folder, '.store taken')
+    await demoUntil('↻', 'SIGKILL', [join(folder, 'docs'), '--store', store])
+    fails([folder, '--store', store], `about ${join(folder, 'docs')}, searched for "worker thread"`)
+  }, 60_000)
+})
 
 test('in a terminal there is a bar for each worker and one in total, and lines that stay', () => {
   let output = ''
