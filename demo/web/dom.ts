@@ -44,6 +44,8 @@ export function keepSharp(canvas: HTMLCanvasElement, onResize: (width: number, h
 export const cssColor = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
 
+export const percent = (share: number): string => `${Math.round(share * 100)} %`
+
 const still = matchMedia('(prefers-reduced-motion: reduce)')
 export const prefersStillness = (): boolean => still.matches
 

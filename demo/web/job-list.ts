@@ -8,18 +8,24 @@ interface Entry {
   readonly snapshot: JobSnapshot
 }
 
-const finishedMax = 6
+export const finishedMax = 6
 const slideMs = 180
 
-/** Every job but the tiles, in the order in which they will run: what runs, what waits, what ended last. */
+/** Jobs in the order in which they will run: what runs, what waits, what ended last. */
 export class JobList {
-  readonly #list = byId<HTMLOListElement>('jobs')
-  readonly #empty = byId('jobs-empty')
+  readonly #list: HTMLOListElement
+  readonly #empty: HTMLElement
   /** In the order of adding, which is what counts among equals. */
   readonly #rows = new Map<JobRow, () => void>()
   #waiting: Entry[] = []
   #dragged: JobRow | undefined
   readonly #render = oncePerFrame(() => this.#show())
+
+  /** `id` of the list; what is shown while nothing runs or waits is called `<id>-empty`. */
+  constructor(id: string) {
+    this.#list = byId<HTMLOListElement>(id)
+    this.#empty = byId(`${id}-empty`)
+  }
 
   add(job: ListedJob, subject: string): void {
     const row = new JobRow(job, subject, {
@@ -27,6 +33,11 @@ export class JobList {
       drag: (dragged, event) => this.#drag(dragged, event),
     })
     this.#rows.set(row, job.subscribe(this.#render))
+    this.#render()
+  }
+
+  remove(id: string): void {
+    for (const row of [...this.#rows.keys()]) if (row.job.id === id) this.#drop(row)
     this.#render()
   }
 

@@ -1,5 +1,6 @@
 import type { Job, JobSnapshot } from 'offstage'
-import { element } from './dom.ts'
+import { element, percent } from './dom.ts'
+import type { Sheet } from './work/print.ts'
 
 /** A job of any type, as far as the list goes. */
 export type ListedJob = Pick<Job, 'id' | 'name' | 'snapshot' | 'subscribe' | 'cancel' | 'setPriority'>
@@ -17,6 +18,7 @@ export class JobRow {
   readonly #actions: RowActions
   readonly #state = element('span', { className: 'state' })
   readonly #priority = element('span', { className: 'priority', title: 'Priority' })
+  readonly #note = element('span', { className: 'note' })
   readonly #bar = element('span', { className: 'bar' })
   readonly #buttons: {
     readonly handle: HTMLElement
@@ -46,6 +48,7 @@ export class JobRow {
         { className: 'what' },
         element('span', { className: 'kind', textContent: job.name }),
         element('span', { className: 'subject', textContent: subject }),
+        this.#note,
       ),
       this.#state,
       this.#priority,
@@ -62,12 +65,14 @@ export class JobRow {
     if (snapshot === this.#shown) return snapshot
     this.#shown = snapshot
     const { state, priority, error } = snapshot
-    const progress = typeof snapshot.progress === 'number' ? snapshot.progress : 0
+    const { share, start } = state === 'running' ? progressOf(snapshot.progress) : nothing
     this.element.dataset.state = state
     this.element.title = state === 'failed' ? String((error as Error)?.message ?? error) : ''
-    this.#state.textContent = stateText(snapshot, progress)
+    this.#state.textContent = stateText(snapshot, share)
+    this.#note.textContent = noteText(snapshot, start)
     this.#priority.textContent = state === 'queued' ? String(priority) : ''
-    this.#bar.style.transform = `scaleX(${state === 'running' ? progress : 0})`
+    this.#bar.style.setProperty('--share', String(share))
+    this.#bar.style.setProperty('--start', String(start))
     return snapshot
   }
 
@@ -91,11 +96,32 @@ export class JobRow {
   }
 }
 
-function stateText({ state, startedAt, finishedAt }: JobSnapshot, progress: number): string {
-  if (state === 'running') return `${Math.round(progress * 100)} %`
+interface Progress {
+  readonly share: number
+  /** Where this attempt went on from. */
+  readonly start: number
+}
+
+const nothing: Progress = { share: 0, start: 0 }
+
+/** Some jobs report a number, others a whole sheet. */
+function progressOf(progress: unknown): Progress {
+  if (typeof progress === 'number') return { share: progress, start: 0 }
+  const { share, starts } = (progress ?? {}) as Partial<Sheet>
+  return { share: share ?? 0, start: starts?.at(-1) ?? 0 }
+}
+
+function stateText({ state, startedAt, finishedAt }: JobSnapshot, share: number): string {
+  if (state === 'running') return percent(share)
   if (state !== 'completed' || startedAt === undefined || finishedAt === undefined) return state
   const ms = finishedAt - startedAt
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
+}
+
+function noteText({ state, attempt }: JobSnapshot, start: number): string {
+  if (state === 'queued' && attempt > 0) return 'interrupted'
+  if (state === 'completed' && attempt > 1) return `${attempt} attempts`
+  return state === 'running' && start > 0 ? `from ${percent(start)}` : ''
 }
 
 const button = (text: string, label: string, className = ''): HTMLButtonElement => {

@@ -5,6 +5,7 @@ import { FrameStrip } from './frame-strip.ts'
 import { Globes } from './globes.ts'
 import { JobList } from './job-list.ts'
 import { Pictures } from './pictures.ts'
+import { PrintShop } from './print-shop.ts'
 import { type Place, Stage } from './stage.ts'
 import { StatsPanel } from './stats-panel.ts'
 
@@ -16,11 +17,12 @@ const places: Readonly<Record<string, View>> = {
 
 const stage = new Stage()
 const frames = new FrameStrip()
-const list = new JobList()
+const list = new JobList('jobs')
 const globes = new Globes(list)
 const pictures = new Pictures(list)
 const fractal = new Fractal(() => stage.performance, oncePerFrame(showTiles))
 new StatsPanel(stage)
+new PrintShop()
 
 /** Everything on the page, once more. */
 function perform(): void {
@@ -106,3 +108,5 @@ addEventListener('drop', (event) => {
 })
 
 perform()
+// A tab that is brought back is reloaded, and a reload does not go to the fragment.
+if (location.hash === '#prints') byId('prints').scrollIntoView()

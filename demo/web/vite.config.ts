@@ -6,7 +6,8 @@ export default defineConfig({
   // They lie above this page's root, where Vite would not serve them from.
   server: { fs: { allow: ['../..'] } },
   // Found late, they would reload the page while its first jobs run.
-  optimizeDeps: { include: ['p-queue', 'eventemitter3'] },
+  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'idb-keyval'] },
   worker: { format: 'es' },
-  build: { target: 'es2022' },
+  // gone.html is where a tab goes that is killed.
+  build: { target: 'es2022', rolldownOptions: { input: ['index.html', 'gone.html'] } },
 })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium, type Locator, type Page } from 'playwright'
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright'
 import { build, type PreviewServer, preview } from 'vite'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { browserPath, isInstalled } from '../support/browsers.mjs'
@@ -24,6 +24,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
   let server: PreviewServer
   let origin: string
   let browser: Browser
+  let context: BrowserContext
   let page: Page
   let problems: string[]
 
@@ -47,27 +48,33 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
 
   beforeEach(async () => {
     problems = []
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
-    })
-    page.on('pageerror', (error) => problems.push(String(error.stack)))
-    page.on('request', (request) => {
-      const { protocol, origin: asked } = new URL(request.url())
-      if (protocol !== 'data:' && protocol !== 'blob:' && asked !== origin) problems.push(`asked for ${request.url()}`)
-    })
+    context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
+    context.on('page', watch)
+    page = await context.newPage()
     await page.goto(origin)
   })
 
+  /** Every tab, however it was opened. */
+  function watch(tab: Page): void {
+    tab.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
+    })
+    tab.on('pageerror', (error) => problems.push(String(error.stack)))
+    tab.on('request', (request) => {
+      const { protocol, origin: asked } = new URL(request.url())
+      if (protocol !== 'data:' && protocol !== 'blob:' && asked !== origin) problems.push(`asked for ${request.url()}`)
+    })
+  }
+
   afterEach(async () => {
-    await page?.close()
+    await context?.close()
     expect(problems).toEqual([])
   })
 
   // What the page shows.
 
-  const rows = (state: string) => page.locator(`.row[data-state=${state}]`)
-  const row = (text: string) => page.locator('.row', { hasText: new RegExp(`${text.replace(' ', '\\s*')}`) })
+  const rows = (state: string) => page.locator(`#jobs .row[data-state=${state}]`)
+  const row = (text: string) => page.locator('#jobs .row', { hasText: new RegExp(`${text.replace(' ', '\\s*')}`) })
   const titles = (locator: Locator) =>
     locator.evaluateAll((items) =>
       items.map((item) => ['.kind', '.subject'].map((part) => item.querySelector(part)?.textContent).join(' ')),
@@ -86,6 +93,52 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
   async function cancelEverything(): Promise<void> {
     await button('Cancel all').click()
     await whenIdle()
+  }
+
+  // The jobs that outlive the tab.
+
+  const prints = (tab: Page, state?: string) =>
+    tab.locator(`#print-jobs .row${state === undefined ? '' : `[data-state=${state}]`}`)
+  const subjects = async (rows: Locator) => (await rows.locator('.subject').allTextContents()).sort()
+  const lead = (tab: Page) => tab.locator('#lead').innerText()
+
+  async function print(...names: string[]): Promise<void> {
+    await cancelEverything()
+    for (const name of names) await page.getByRole('button', { name: `Print ${name}`, exact: true }).click()
+    await eventually(() => subjects(prints(page))).toEqual([...names].sort())
+  }
+
+  /** What is seen of each sheet that is being printed, in percent. */
+  const shares = (tab: Page) => percents(tab, '.state')
+  /** Where those went on that were interrupted. */
+  const starts = (tab: Page) => percents(tab, '.note')
+
+  async function percents(tab: Page, part: string): Promise<Record<string, number>> {
+    const texts = await prints(tab, 'running').evaluateAll(
+      (rows, part) => rows.map((row) => ['.subject', part].map((each) => row.querySelector(each)?.textContent ?? '')),
+      part,
+    )
+    return Object.fromEntries(
+      texts.map(([name, text]) => [name, Number(/\d+/.exec(text as string)?.[0] ?? 0)] as const),
+    )
+  }
+
+  /** Waits until two sheets are so far that one can see where they are, and answers how far. */
+  async function halfPrinted(): Promise<Record<string, number>> {
+    await eventually(async () => Object.values(await shares(page)).filter((share) => share >= 10).length).toBe(2)
+    return shares(page)
+  }
+
+  /** No sheet begins again with what was seen of it. */
+  async function expectToGoOn(tab: Page, seen: Readonly<Record<string, number>>): Promise<void> {
+    await eventually(async () => Object.values(await starts(tab)).filter((start) => start > 0).length).toBe(2)
+    const began = await starts(tab)
+    for (const [name, share] of Object.entries(seen)) expect(began[name], name).toBeGreaterThanOrEqual(share)
+  }
+
+  async function expectAllPrinted(tab: Page, ...names: string[]): Promise<void> {
+    await eventually(() => subjects(prints(tab, 'completed'))).toEqual([...names].sort())
+    expect(await subjects(prints(tab))).toEqual([...names].sort())
   }
 
   /** All that the page does at once, waiting. */
@@ -296,6 +349,72 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     expect(await page.locator('#notice').innerText()).toContain('notes.txt')
   })
 
+  test('a killed tab that is brought back goes on where it was, and keeps what is done', async () => {
+    const names = ['Swallow', 'Jellyfish', 'Heron']
+    await print(...names)
+    expect(await lead(page)).toMatch('This tab runs the jobs.')
+    const seen = await halfPrinted()
+    await button('Kill this tab').click()
+    await page.getByText('This tab is gone.').waitFor()
+    await button('Bring it back').click()
+    await expectToGoOn(page, seen)
+    expect(await lead(page)).toMatch(/3 jobs from before: 2 were interrupted and went on from [1-9]\d % and [1-9]\d %/)
+    await cancelEverything()
+    await expectAllPrinted(page, ...names)
+    expect((await prints(page).locator('.note').allTextContents()).sort()).toEqual(['', '2 attempts', '2 attempts'])
+
+    await page.reload()
+    await expectAllPrinted(page, ...names)
+    await eventually(() => page.locator('.sheet:not(.empty-sheet)').count()).toBe(3)
+    expect(await page.locator('.seam').count()).toBe(2)
+    await button('Clear').click()
+    await eventually(() => prints(page).count()).toBe(0)
+    await page.reload()
+    await eventually(() => lead(page)).toMatch('This tab runs the jobs.')
+    expect(await prints(page).count()).toBe(0)
+  })
+
+  test('two tabs show the same jobs; when the one that runs them is closed, the other goes on', async () => {
+    const names = ['Swallow', 'Jellyfish', 'Heron']
+    await print(...names)
+    const [second] = await Promise.all([
+      context.waitForEvent('page'),
+      page.getByRole('link', { name: 'Open a second tab' }).click(),
+    ])
+    await second.getByRole('button', { name: 'Cancel all', exact: true }).click()
+    await eventually(() => lead(second)).toMatch('Another tab runs the jobs.')
+    expect(await lead(page)).toMatch('This tab runs the jobs.')
+    await eventually(() => subjects(prints(second))).toEqual([...names].sort())
+    // What one tab does the other sees.
+    await second.getByRole('button', { name: 'Cancel print Heron', exact: true }).click()
+    await eventually(() => subjects(prints(page, 'cancelled'))).toEqual(['Heron'])
+    await halfPrinted()
+    await eventually(async () => Object.values(await shares(second)).filter((share) => share > 0).length).toBe(2)
+
+    const seen = await shares(second)
+    await page.close()
+    await expectToGoOn(second, seen)
+    expect(await lead(second)).toMatch(
+      /This tab runs the jobs\.\s+The other tab is gone and left 2 jobs: 2 were interrupted and went on from \d\d % and/,
+    )
+    await eventually(() => subjects(prints(second, 'completed'))).toEqual(['Jellyfish', 'Swallow'])
+    expect(await subjects(prints(second))).toEqual([...names].sort())
+  })
+
+  test('a tab that crashes loses no more', async () => {
+    await print('Swallow', 'Jellyfish')
+    const seen = await halfPrinted()
+    const crashed = page.waitForEvent('crash')
+    // It never answers.
+    void (await context.newCDPSession(page)).send('Page.crash').catch(() => {})
+    await crashed
+    page = await context.newPage()
+    await page.goto(origin)
+    await expectToGoOn(page, seen)
+    await cancelEverything()
+    await expectAllPrinted(page, 'Swallow', 'Jellyfish')
+  })
+
   test('fits a phone, in the dark, for those who want no motion', async () => {
     await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
     await page.setViewportSize({ width: 390, height: 844 })
@@ -303,7 +422,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
     await page.locator('#fractal').focus()
     await page.keyboard.press('+')
-    await whenIdle()
-    expect(await page.locator('#fractal-place').textContent()).not.toContain('× 1.0')
+    // Drawn in the next frame, which is not there yet when nothing had to wait.
+    await eventually(() => page.locator('#fractal-place').textContent()).not.toContain('× 1.0')
   })
 })
