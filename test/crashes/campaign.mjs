@@ -2,7 +2,7 @@
 import { EventEmitter, once } from 'node:events'
 import { watch } from 'node:fs'
 import { chanceOf, pick } from './app/values.mjs'
-import { install, Life, sleep, Tail } from './life.mjs'
+import { install, Life, sleep, Tail, within } from './life.mjs'
 import { Witness } from './witness.mjs'
 
 const moments = /** @type {const} */ (['work', 'work', 'work', 'open', 'open', 'compaction', 'compaction', 'close'])
@@ -109,15 +109,15 @@ export class Campaign {
       if (!(await life.says('looked'))) return
       // Lines said are a measure that does not depend on how busy the machine is.
       if (moment === 'work') {
-        await Promise.race([life.saysMore(1 + Math.floor(share ** 2 * 600)), sleep(waitMsMax)])
+        await within(waitMsMax, life.saysMore(1 + Math.floor(share ** 2 * 600)))
         await sleep(random() * 4)
       } else if (moment === 'compaction') {
         // While it is written, or the moment it has taken the journal's place.
         const what = share < 0.4 ? 'draft' : 'published'
-        if (await Promise.race([once(drafts, what), sleep(waitMsMax)])) this.compactions++
+        if (await within(waitMsMax, once(drafts, what))) this.compactions++
         if (what === 'draft') await sleep(share * 16)
       } else {
-        await Promise.race([life.saysMore(1 + Math.floor(share * 200)), sleep(waitMsMax)])
+        await within(waitMsMax, life.saysMore(1 + Math.floor(share * 200)))
         life.close()
         await life.says('closing')
         await sleep(random() * 25)
@@ -132,7 +132,7 @@ export class Campaign {
     for (const task of /** @type {const} */ (['drain', 'look'])) {
       if (this.isLost) return
       const life = await this.#begin(task)
-      const isOver = await Promise.race([life.says('closed'), sleep(drainMsMax)])
+      const isOver = await within(drainMsMax, life.says('closed'))
       if (!isOver) this.witness.violations.push(`what was left did not end within ${drainMsMax / 1_000} s`)
       await this.#end(life)
     }

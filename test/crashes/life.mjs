@@ -143,3 +143,21 @@ export class Tail {
 }
 
 export const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/**
+ * Whether it comes true in time.
+ * @param {number} ms
+ * @param {Promise<unknown>} promise
+ * @returns {Promise<boolean>}
+ */
+export async function within(ms, promise) {
+  let timer
+  const tooLate = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  try {
+    return Boolean(await Promise.race([promise, tooLate]))
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -22,8 +22,9 @@ import { chanceOf, inputOf, kindOf, optionsOf, pick } from './values.mjs'
 /** @typedef {import('offstage').Scheduler<typeof import('./jobs.mjs').jobs>} Scheduler */
 /** @typedef {{ token: string, id: string, hasEnded: boolean }} Known */
 
-/** Jobs that are there at a time, about: more would only make each look at all of them longer. */
-const populationMax = 100
+/** Jobs that have ended and those that have not, about: more would only make each look at all of them longer. */
+const populationMax = 60
+const waitingMax = 40
 const clients = 5
 
 function say(/** @type {unknown[]} */ ...line) {
@@ -98,7 +99,7 @@ async function live({ life, seed, folder, trace, durability, task }) {
       await scheduler.onIdle()
       const { scheduled } = await scheduler.counts()
       if (scheduled === 0) break
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await sleep(20)
     }
   }
   await scheduler.close()
@@ -106,6 +107,7 @@ async function live({ life, seed, folder, trace, durability, task }) {
   process.exit(0)
 }
 
+const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const messageOf = (/** @type {unknown} */ error) => (error instanceof Error ? error.message : String(error))
 
 /**
@@ -171,16 +173,16 @@ async function act(scheduler, known, random, life) {
     if (verb !== 'remove') known.set(job.token, { ...job, hasEnded: verb === 'cancel' || moved === 0 })
   }
   const removeSome = async () => {
-    const ended = () => [...known.values()].filter(({ hasEnded }) => hasEnded)
-    // Where threads get little time hardly anything ends.
-    if (ended().length < 20) await new Promise((resolve) => setTimeout(resolve, 4))
-    const some = ended().length < 20 ? [...known.values()].slice(0, 5) : ended().slice(0, 40)
+    const some = [...known.values()].filter(({ hasEnded }) => hasEnded).slice(0, 40)
     for (const { token } of some) known.delete(token)
     await Promise.all(some.map((job) => change('remove', job)))
   }
   const step = async () => {
     const dice = random()
-    if (known.size > populationMax && dice < 0.5) return removeSome()
+    const waiting = [...known.values()].filter(({ hasEnded }) => !hasEnded).length
+    if (known.size - waiting > populationMax && dice < 0.5) return removeSome()
+    // Threads are slower than whoever asks for things.
+    if (waiting > waitingMax && random() < 0.9) return sleep(4)
     if (dice < 0.65) return add()
     if (dice < 0.7) return addMany()
     const job = take(({ hasEnded }) => (dice < 0.84 ? !hasEnded : hasEnded))
