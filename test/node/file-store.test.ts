@@ -323,6 +323,13 @@ describe('the journal is no journal', () => {
     expect(await open().run.double(21)).toBe(42)
   })
 
+  test.skipIf(!canMount)('but a device (skipped for whoever may not make one)', async () => {
+    mkdirSync(at('jobs'))
+    execFileSync('mknod', [journal(), 'c', '1', '5'])
+    await refusesAll(open(), 'STORE_CORRUPT', [journal(), 'is not a file'])
+    expect(statSync(journal()).isCharacterDevice()).toBe(true)
+  })
+
   test('but a link to one: what it leads to is not ours', async () => {
     await fill(['one'])
     renameSync(journal(), at('elsewhere'))
