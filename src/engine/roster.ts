@@ -37,7 +37,9 @@ export class Roster {
     this.#enter(job.record)
   }
 
+  /** Nothing happens when it is gone already, or another has its id. */
   remove(job: LiveJob): void {
+    if (!this.has(job)) return
     this.#jobs.delete(job.record.id)
     this.#leave(job.record)
   }

@@ -68,5 +68,9 @@ export const isTerminal = (state: State): boolean =>
 /** Waits for a thread, a time or another job. */
 export const isWaiting = (state: State): boolean => state === 'queued' || state === 'scheduled' || state === 'blocked'
 
-/** A job between two of its attempts: its wait counts as work, unlike that of a job planned for later. */
-export const isRetrying = (record: JobRecord): boolean => record.state === 'scheduled' && record.attempt > 0
+/**
+ * A job between two of its attempts: its wait counts as work, unlike that of a job planned for later. (An attempt that
+ * found no thread to start on has failed and has no number.)
+ */
+export const isRetrying = ({ state, attempt, failures }: JobRecord): boolean =>
+  state === 'scheduled' && (attempt > 0 || failures > 0)

@@ -34,6 +34,8 @@ export class FileMedium implements Medium {
   #lastDraft = 0
   /** A draft was about to take the journal's place, and may have: neither can be written to. */
   #isUncertain = false
+  /** The drafts that may have. */
+  readonly #drafts = new Set<string>()
 
   /** A disk is made at the first call and closed with the medium, which can then be opened again. */
   constructor(makeDisk: () => Disk, folder: string, { durability }: FileMediumOptions) {
@@ -233,7 +235,7 @@ export class FileMedium implements Medium {
   /** What a draft takes the place of must be the journal that we had, whatever became of its end. */
   async #assertOurs(): Promise<void> {
     const there = await this.#attempt(() => this.#disk.stat(this.place))
-    if (this.#file && there && there.identity !== this.#identity)
+    if (this.#file && there && there.identity !== this.#identity && !this.#drafts.has(there.identity))
       throw new MediumError('lost', 'another file has taken its place')
   }
 
@@ -258,6 +260,7 @@ export class FileMedium implements Medium {
         await this.#attempt(() => file.sync())
         const { identity } = await this.#attempt(() => file.stat())
         await this.#assertOurs()
+        this.#drafts.add(identity)
         this.#isUncertain = true
         await this.#attempt(() => this.#disk.rename(path, this.place))
         const before = this.#file
@@ -269,6 +272,7 @@ export class FileMedium implements Medium {
         // Until the name is durable a power cut brings the old journal back.
         await this.#attempt(() => this.#disk.syncFolder(this.#folder))
         this.#isUncertain = false
+        this.#drafts.clear()
       },
       discard: async () => {
         if (!isOpen) return

@@ -492,7 +492,7 @@ export class Oracle {
       )
     if (verb === 'promote')
       assert(
-        record?.state !== 'scheduled' || record.attempt > 0,
+        record?.state !== 'scheduled' || record.attempt > 0 || record.failures > 0,
         'I4',
         () => `promote of '${id}' resolved while it is scheduled`,
       )

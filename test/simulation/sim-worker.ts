@@ -3,7 +3,9 @@
  * abort signal, answer late or twice; threads die at any moment, load slowly or not at all. All of it happens when the
  * simulation says so.
  */
+
 import { say, sayFields, tell, tellFields } from '../../src/pool/protocol.ts'
+import { type Deferred, defer } from '../../src/shared/deferred.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
 import type { Chance } from './chance.ts'
@@ -56,7 +58,7 @@ export class SimWorker implements Port {
   /** The scheduler has asked it to end. */
   isClosing = false
   isHeld = false
-  #closed: (() => void) | undefined
+  #whenClosed: Deferred<void> | undefined
   #lastCall = 0
   readonly #isConcurrent: boolean
 
@@ -84,11 +86,10 @@ export class SimWorker implements Port {
 
   close(): Promise<void> {
     if (this.isDead) return Promise.resolve()
-    this.#host.onGone(this, false)
+    if (!this.isClosing) this.#host.onGone(this, false)
     this.isClosing = true
-    return new Promise((resolve) => {
-      this.#closed = resolve
-    })
+    this.#whenClosed ??= defer()
+    return this.#whenClosed.promise
   }
 
   hold(isHeld: boolean): void {
@@ -282,6 +283,6 @@ export class SimWorker implements Port {
     this.tasks = []
     this.#inbox = []
     this.#outbox = []
-    this.#closed?.()
+    this.#whenClosed?.resolve()
   }
 }

@@ -657,11 +657,13 @@ export class Simulation implements WorkerHost {
     const { chance } = this
     const { scheduler } = this.#life
     const oracle = this.#oracle
-    this.#say(16, () => 'steer')
+    // A drain lets everything through, whatever is asked of it by then.
+    if (this.#life.phase === 'closing') return
     oracle.areGatesTouched = true
     try {
       const pick = chance.int(6)
       const queue = chance.of(queueNames)
+      this.#say(16, () => `steer ${pick} ${queue}`)
       if (pick === 0) {
         scheduler.pause()
         oracle.isPaused = true
