@@ -1,4 +1,5 @@
 import type { UseStore } from 'idb-keyval'
+import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 
 export interface DatabaseOptions {
@@ -14,6 +15,10 @@ export interface DatabaseOptions {
  * A connection is lost in many ways: somebody wants to upgrade or to delete the database, the user clears the site's data,
  * WebKit's database process dies. Whoever calls next connects again, and a call that fails with it is made a second time:
  * what a call does must come to the same when it is done twice.
+ *
+ * A page that leaves, or is put aside for the back button, takes nothing along: what runs is undone, and calls wait until
+ * it is back. A transaction that is left behind, or begun on the way out, has Chromium throw the page away, and WebKit keep
+ * all others out of the database: until the page is back, and when its tab was closed for ever.
  */
 export class Database {
   readonly #name: string
@@ -24,6 +29,13 @@ export class Database {
   /** Lends its `indexedDB` when that of the page is dead. */
   #frame: HTMLIFrameElement | undefined
   readonly #underWay = new Set<Promise<unknown>>()
+  /** What undoes each transaction that runs. */
+  readonly #running = new Set<(error: unknown) => void>()
+  /** Settles when the page is back. */
+  #absence: Deferred<void> | undefined
+  /** Goes up with each absence and each return: how long a call took that had one is nobody's fault. */
+  #absences = 0
+  #stopListening: (() => void) | undefined
 
   constructor(name: string, storeName: string, options: DatabaseOptions) {
     this.#name = name
@@ -33,11 +45,19 @@ export class Database {
 
   /** One transaction. Settles when it is complete or undone, and it is undone when `body` rejects. */
   readonly use: UseStore = (mode, body) => {
+    this.#stopListening ??= onAbsence(
+      () => this.#interrupt(),
+      () => this.#resume(),
+    )
     const call = this.#attempt(mode, body).catch((error) => {
       if (isPlatformError(error)) return this.#attempt(mode, body)
       throw error
     })
-    const timer = setTimeout(this.#options.onWait, this.#options.patienceMs)
+    const { onWait, patienceMs } = this.#options
+    const absences = this.#absences
+    const timer = setTimeout(() => {
+      if (!this.#absence && absences === this.#absences) onWait()
+    }, patienceMs)
     const done = () => {
       clearTimeout(timer)
       this.#underWay.delete(call)
@@ -55,19 +75,38 @@ export class Database {
     await this.#leave(this.#connection)
     this.#frame?.remove()
     this.#frame = undefined
+    this.#stopListening?.()
+    this.#stopListening = undefined
   }
 
   async #attempt<T>(mode: IDBTransactionMode, body: (store: IDBObjectStore) => T | PromiseLike<T>): Promise<T> {
+    await this.#absence?.promise
     this.#connection ??= this.#connect()
     const connection = this.#connection
     try {
       const { durability } = this.#options
-      const transaction = (await connection).transaction(this.#storeName, mode, { durability })
-      return await settled(transaction, async () => body(transaction.objectStore(this.#storeName)))
+      const database = await connection
+      if (this.#absence) throw aborted()
+      const transaction = database.transaction(this.#storeName, mode, { durability })
+      return await settled(transaction, async () => body(transaction.objectStore(this.#storeName)), this.#running)
     } catch (error) {
       if (isPlatformError(error)) this.#leave(connection)
       throw error
     }
+  }
+
+  #interrupt(): void {
+    this.#absence ??= defer()
+    this.#absences++
+    for (const undo of this.#running) undo(aborted())
+    this.#leave(this.#connection)
+  }
+
+  #resume(): void {
+    if (!this.#absence) return
+    this.#absence.resolve()
+    this.#absence = undefined
+    this.#absences++
   }
 
   #connect(): Promise<IDBDatabase> {
@@ -137,17 +176,25 @@ export class Database {
  * Settles as the transaction does, never earlier. (idb-keyval's `promisifyRequest` rejects with `null` here when a request
  * has failed: the transaction does not have its error yet.)
  */
-function settled<T>(transaction: IDBTransaction, body: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let failure: unknown
-    const undo = (error: unknown) => {
+function settled<T>(
+  transaction: IDBTransaction,
+  body: () => Promise<T>,
+  running: Set<(error: unknown) => void>,
+): Promise<T> {
+  let failure: unknown
+  let undo!: (error: unknown) => void
+  const call = new Promise<T>((resolve, reject) => {
+    undo = (error) => {
       failure ??= error
       try {
         transaction.abort()
+        // Not when its event comes: in WebKit that never does once the connection is closed.
+        reject(failure)
       } catch {
         // It is over already, and tells itself how.
       }
     }
+    running.add(undo)
     const outcome = body()
     outcome.catch(undo)
     transaction.onerror = (event) => {
@@ -155,9 +202,24 @@ function settled<T>(transaction: IDBTransaction, body: () => Promise<T>): Promis
       undo((event.target as IDBRequest).error)
     }
     // Its own error first: where it has one, those of its requests only say that they went with it.
-    transaction.onabort = () => reject(transaction.error ?? failure ?? new DOMException('Aborted.', 'AbortError'))
+    transaction.onabort = () => reject(transaction.error ?? failure ?? aborted())
     transaction.oncomplete = () => resolve(outcome)
   })
+  return call.finally(() => running.delete(undo))
+}
+
+const aborted = (): DOMException => new DOMException('Aborted.', 'AbortError')
+
+/** The page is about to end or to be put aside, and is back. Answers how to listen no longer. */
+function onAbsence(leave: () => void, comeBack: () => void): () => void {
+  if (!globalThis.document) return () => {}
+  const listeners = new AbortController()
+  const options = { signal: listeners.signal, capture: true }
+  addEventListener('pagehide', leave, options)
+  addEventListener('pageshow', comeBack, options)
+  document.addEventListener('freeze', leave, options)
+  document.addEventListener('resume', comeBack, options)
+  return () => listeners.abort()
 }
 
 /** Another connection may do better. (A quota that is used up is not such an error, and in some engines no DOMException.) */

@@ -796,6 +796,66 @@ function abortedOnlyInName(transaction: IDBTransaction): void {
   })
 }
 
+describe('the page leaves', () => {
+  const passes = {
+    'for the back button': [
+      () => dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })),
+      () => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })),
+    ],
+    'to be frozen': [
+      () => document.dispatchEvent(new Event('freeze')),
+      () => document.dispatchEvent(new Event('resume')),
+    ],
+  } as const
+
+  describe.each(Object.entries(passes))('%s', (_, [leave, comeBack]) => {
+    afterEach(() => void comeBack())
+
+    test('under a write: it is undone, and made again when the page is back', async () => {
+      const name = newName()
+      const medium = await filled(name, ['a'])
+      const left = defer<unknown>()
+      spyOnTransactions(() => queueMicrotask(() => left.resolve(leave())))
+      const writing = medium.append(bytes('b'))
+      await left.promise
+      vi.restoreAllMocks()
+      // As another tab would find it.
+      expect(await keysIn(name)).toEqual(['meta', [0, 0]])
+      comeBack()
+      await writing
+      expect(await reopened(name)).toEqual(['a', 'b'])
+    })
+
+    test('and nothing is begun until it is back', async () => {
+      const name = newName()
+      const medium = await filled(name, ['a'])
+      leave()
+      const transactions = spyOnTransactions()
+      const writing = medium.append(bytes('b'))
+      // Nobody is in the way of who wants to upgrade it.
+      const other = await connect(name, 2)
+      other.close()
+      expect(transactions).toEqual([])
+      comeBack()
+      await writing
+      expect(await reopened(name)).toEqual(['a', 'b'])
+    })
+
+    test('for longer than the patience: that is not the fault of another tab', async () => {
+      const patienceMs = 20
+      let troubles = 0
+      const medium = await filled(newName(), ['a'], { patienceMs, onTrouble: () => void troubles++ })
+      troubles = 0
+      leave()
+      const writing = medium.append(bytes('b'))
+      await new Promise((resolve) => setTimeout(resolve, 3 * patienceMs))
+      comeBack()
+      await writing
+      expect(troubles).toBe(0)
+    })
+  })
+})
+
 describe('WebKit has lost its database server', () => {
   const frames = (): number => document.querySelectorAll('iframe').length
   const lastFrame = (): HTMLIFrameElement => [...document.querySelectorAll('iframe')].at(-1) as HTMLIFrameElement
