@@ -94,6 +94,8 @@ export class LocalEngine implements Engine {
   #closed: Promise<void> | undefined
   #escalate: (() => void) | undefined
   isEnded = false
+  /** The store was opened, and so is ours to close. */
+  #hasStore = false
   /** The store has stopped, and with it everything. */
   #failure: OffstageError | undefined
   /** Removed, but the store has yet to say so. */
@@ -132,9 +134,13 @@ export class LocalEngine implements Engine {
       stopped: (error) => this.#fail(error),
     }
     const records = store.open(host)
-    if (!(records instanceof Promise)) return this.#restore(records)
+    if (!(records instanceof Promise)) {
+      this.#hasStore = true
+      return this.#restore(records)
+    }
     this.opening = records.then((stored) => {
       this.opening = undefined
+      this.#hasStore = true
       this.#restore(stored)
     })
     // Each call that waits for the opening gets the failure; nobody may be waiting yet.
@@ -608,8 +614,8 @@ export class LocalEngine implements Engine {
   }
 
   result(job: LiveJob): Promise<unknown> {
-    if (this.isEnded && !job.hasEnded) return Promise.reject(this.closedError())
-    return job.result()
+    const refusal = this.#refusals.get(job) ?? (this.isEnded && !job.hasEnded && this.closedError())
+    return refusal ? Promise.reject(refusal) : job.result()
   }
 
   values(job: LiveJob): EventStream<unknown> {
@@ -776,7 +782,8 @@ export class LocalEngine implements Engine {
     // What the store refused to the last is found as it was, when it is opened again.
     this.#ledger.stop(closed)
     try {
-      await this.#options.store.close()
+      // One that was refused may be somebody else's.
+      if (this.#hasStore) await this.#options.store.close()
     } catch (error) {
       this.bus.tell('store:error', { error })
     }

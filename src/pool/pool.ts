@@ -265,7 +265,10 @@ export class Pool<Owner> {
     slot.isClosing = true
     this.#remove(slot)
     this.#track(slot.port.close())
-    this.#lose(slot, error ?? ended, (run) => (run === culprit || !run.isBegun ? 'released' : 'interrupted'))
+    // On closing nobody waits for what the thread may still have to say: an attempt that was sent may have begun, and its
+    // number is not given to another.
+    const mayHaveBegun = (run: Run) => (this.#isClosed ? run.isSent : run.isBegun)
+    this.#lose(slot, error ?? ended, (run) => (run === culprit || !mayHaveBegun(run) ? 'released' : 'interrupted'))
     this.#listener.onExit(slot.id, error)
     this.#listener.onRoom()
   }

@@ -782,7 +782,7 @@ parentPort.postMessage('open')`,
 
 describe('one store object', () => {
   // The engine closes a store that it could not open: it is the first scheduler's.
-  test.fails('for two schedulers at a time: the second is refused, and its end is not that of the first', async () => {
+  test('for two schedulers at a time: the second is refused, and its end is not that of the first', async () => {
     const store = fileStore(at('jobs'))
     const first = open(store)
     await first.add.double(1, { id: 'one', ...later })

@@ -496,12 +496,15 @@ export class Simulation implements WorkerHost {
   }
 
   #result(job: AnyJob, added: Added): void {
-    this.#say(19, () => `ask result of ${job.id} (${job.snapshot().state})`)
+    const { state } = job.snapshot()
+    this.#say(19, () => `ask result of ${job.id} (${state})`)
+    // It was told that it failed, and it did; a retry may be safe already and not told.
+    const hasFailed = state === 'failed' || state === 'cancelled'
     this.#watch(
       `result ${job.id} ${added.tag}`,
       job.result(),
       (result) => this.#oracle.resultResolved(added, result),
-      (error) => this.#oracle.resultRejected(added, error),
+      (error) => hasFailed || this.#oracle.resultRejected(added, error),
     )
   }
 
@@ -762,7 +765,8 @@ export class Simulation implements WorkerHost {
     this.#faults.calm(true)
     const { scheduler } = this.#life
     const { phase } = this.#life
-    if (phase !== 'refused' && phase !== 'ended') for (const name of queueNames) scheduler.queue(name).resume()
+    if (phase !== 'refused' && phase !== 'ended' && !this.#oracle.isStopped)
+      for (const name of queueNames) scheduler.queue(name).resume()
     if ((phase === 'open' || phase === 'opening') && !this.#oracle.isStopped) scheduler.resume()
     this.#oracle.isPaused = false
     this.#oracle.pausedQueues.clear()
