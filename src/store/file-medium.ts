@@ -22,6 +22,7 @@ const forbiddenCodes: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS']
 
 export class FileMedium implements Medium {
   readonly place: string
+  readonly remedy = '`npx offstage salvage` recovers what is intact.'
   readonly #makeDisk: () => Disk
   #madeDisk: Disk | undefined
   readonly #folder: string

@@ -60,6 +60,7 @@ export function idbMedium(name: string, options: IdbMediumOptions): Medium {
 
 class IdbMedium implements Medium {
   readonly place: string
+  readonly remedy = 'Deleting the database makes room for a new one; what was in it is gone then.'
   readonly #name: string
   readonly #database: Database
   /** Empty while closed. */

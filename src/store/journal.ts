@@ -151,7 +151,7 @@ export class Journal implements Store {
   }
 
   #corrupt(what: string, cause: unknown): OffstageError {
-    const message = `${this.#medium.place} is ${what}. Nothing was changed. \`offstage salvage\` recovers what is intact.`
+    const message = `${this.#medium.place} is ${what}. Nothing was changed. ${this.#medium.remedy}`
     return new OffstageError('STORE_CORRUPT', message, cause === undefined ? {} : { cause })
   }
 
@@ -277,7 +277,7 @@ export class Journal implements Store {
     this.#compacted = this.#writeSnapshot(true).catch((error) => {
       // It is tried again when there is that much more to gain; nothing is lost meanwhile.
       this.#compactFrom = this.#size + this.#compactBytesMin
-      if (!this.#failure) this.#host?.report(this.#writeFailed(error))
+      if (!this.#failure && !this.#isClosing) this.#host?.report(this.#writeFailed(error))
     })
   }
 
@@ -395,6 +395,8 @@ export class Journal implements Store {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#stopSealTimer?.()
+    // What it was to gain is not worth waiting for.
+    this.#compaction?.abandoned.reject(new MediumError('broken', 'the store is being closed'))
     await this.#compacted
     try {
       await this.#seal()

@@ -32,6 +32,8 @@ export interface Draft {
 export interface Medium {
   /** For messages: `'/var/jobs/journal'`. */
   readonly place: string
+  /** What somebody can do who needs what is intact of a damaged one. */
+  readonly remedy: string
   /**
    * Takes possession (`STORE_LOCKED` when somebody else has it), then hands over all that is there, in order. Frames
    * may be cut anywhere between two pieces. A piece belongs to the listener only until it answers.

@@ -3,6 +3,7 @@ import type { Draft, Medium } from '../../src/store/medium.ts'
 /** The simplest place for a journal's frames: arrays, one for each generation, shared by all who name the same. */
 export class MemoryMedium implements Medium {
   readonly place = 'memory'
+  readonly remedy = ''
   readonly #generations: Uint8Array[][]
   #isDead = false
 
