@@ -161,12 +161,13 @@ export class Browser {
     return tab
   }
 
-  /** Ends the process of a page, at once. (Firefox keeps the requests of a process that is gone open for a while.) */
+  /** Ends the process of a page, at once. */
   async killTab(tab: Tab): Promise<void> {
     const pid = this.#pidOf(tab)
     process.kill(pid, 'SIGKILL')
     while (this.#renderers().some((each) => each.pid === pid)) await sleep(1)
     this.#pids.delete(tab)
+    tab.gone()
   }
 
   /** As a user does it. */

@@ -23,7 +23,9 @@ const killMs = { from: 150, to: 1_000 }
 
 const moment = ({ random }: Stage) => killMs.from + random() * (killMs.to - killMs.from)
 
-const quotaBytes = 10_000_000
+/** Of room that is left, in Chromium; of records that IndexedDB takes, elsewhere. */
+const quotaBytes = 8_000_000
+const quotaRecords = 60
 
 let loads = 0
 
@@ -40,9 +42,14 @@ async function start(tab: Tab, database: string, plant?: Plant): Promise<void> {
 
 /** Opens the store where it was left, compares it with what was acknowledged, finishes, compares again. */
 async function verify(stage: Stage, tab: Tab): Promise<void> {
-  stage.evidence.compare(await tab.ask('list'), false)
+  await compare(stage, tab, false)
   await tab.ask('idle')
-  stage.evidence.compare(await tab.ask('list'), true)
+  await compare(stage, tab, true)
+}
+
+async function compare({ evidence }: Stage, tab: Tab, isAtRest: boolean): Promise<void> {
+  const askedAt = Date.now()
+  evidence.compare(await tab.ask('list'), askedAt, isAtRest)
 }
 
 /** Kills at random moments while jobs are added and run, each time on what the last kill left behind. */
@@ -115,7 +122,7 @@ async function takeOvers(stage: Stage): Promise<void> {
     leader = follower
     follower = await browser.openTab()
     await start(follower, 'take-overs')
-    evidence.compare(await follower.ask('list'), true)
+    await compare(stage, follower, true)
   }
   stage.note(`led ${Math.round(Math.min(...waits))} to ${Math.round(Math.max(...waits))} ms after the kill`)
   await closeBoth(stage, { leader, follower })
@@ -160,7 +167,7 @@ async function awayAndBack(stage: Stage, database: string, isAtWork: boolean): P
   if (isPersisted) await traveller.ask('stop')
   else await start(traveller, database)
   await settle(stage, other)
-  evidence.compare(await traveller.ask('list'), true)
+  await compare(stage, traveller, true)
   // It must be able to lead again.
   await loadBoth(stage, pair)
   await handOver({ leader: other, follower: traveller }, () => browser.killTab(other))
@@ -194,9 +201,8 @@ async function deletedDatabase(stage: Stage): Promise<void> {
 
 /** Only Chromium can be told how much it may store; in others IndexedDB is made to say that there is no room. */
 async function limitStore({ browser, site }: Stage, tab: Tab): Promise<() => Promise<void>> {
-  if (browser.name === 'chromium') return browser.limitQuota(site.origin, quotaBytes)
-  const room = 20
-  await tab.ask('stubQuota', room)
+  if (browser.name === 'chromium') return browser.limitQuota(site.origin, (await tab.ask('usage')) + quotaBytes)
+  await tab.ask('stubQuota', quotaRecords)
   return () => tab.ask('stubQuota', undefined)
 }
 

@@ -14,13 +14,13 @@ interface Story {
   addedAt?: number
   hash?: string
   completedAt?: number
+  removedAt?: number
   /** Of the run whose result was reported. */
   run?: string
   readonly runs: ReportOf<'ran'>[]
   /** The last step whose checkpoint was acknowledged, and when. */
   readonly checkpoints: { readonly step: number; readonly at: number }[]
   isRemoving: boolean
-  isRemoved: boolean
   isLost: boolean
 }
 
@@ -61,9 +61,9 @@ export class Evidence {
     switch (report.type) {
       case 'added': {
         const story = this.#storyOf(report.id)
+        if (story.addedAt === undefined) this.#figures.acknowledged++
         story.addedAt ??= at
         story.hash = report.hash
-        this.#figures.acknowledged++
         return
       }
       case 'completed':
@@ -77,7 +77,7 @@ export class Evidence {
         this.#storyOf(report.id).isRemoving = true
         return
       case 'removed':
-        this.#storyOf(report.id).isRemoved = true
+        this.#storyOf(report.id).removedAt ??= at
         return
       case 'refused':
         return this.#unexpected(`${tab}: ${report.isAdd ? 'add' : 'result'} of ${report.id}: ${report.why}`)
@@ -87,11 +87,12 @@ export class Evidence {
     }
   }
 
-  /** `isAtRest`: everything that there was to do is done. */
-  compare(found: readonly Found[], isAtRest: boolean): void {
+  /** What a page has found that was asked at that moment. `isAtRest`: everything that there was to do is done. */
+  compare(found: readonly Found[], askedAt: number, isAtRest: boolean): void {
     const there = new Map(found.map((each) => [each.id, each]))
+    const isBefore = (at: number | undefined): boolean => at !== undefined && at <= askedAt
     for (const [id, story] of this.#stories) {
-      if (story.addedAt === undefined || story.isRemoving || story.isLost || there.has(id)) continue
+      if (!isBefore(story.addedAt) || story.isRemoving || story.isLost || there.has(id)) continue
       story.isLost = true
       this.#figures.lost++
       this.violate(`lost: ${id} was acknowledged, and is not in the store`)
@@ -99,8 +100,9 @@ export class Evidence {
     for (const { id, state, hash, run } of found) {
       const story = this.#storyOf(id)
       if (hash !== (story.hash ?? hashOf(inputOf(id)))) this.violate(`changed: the input of ${id}`)
-      if (story.isRemoved) this.violate(`back: ${id} was removed, and is in the store`)
-      if (story.run !== undefined && state !== 'completed') this.violate(`undone: ${id} was completed, and is ${state}`)
+      if (isBefore(story.removedAt)) this.violate(`back: ${id} was removed, and is in the store`)
+      if (isBefore(story.completedAt) && state !== 'completed')
+        this.violate(`undone: ${id} was completed, and is ${state}`)
       if (run !== undefined) this.#sameRun(id, story, run)
       if (isAtRest && state !== 'completed') this.violate(`unfinished: ${id} is ${state}`)
     }
@@ -109,7 +111,7 @@ export class Evidence {
   #storyOf(id: string): Story {
     let story = this.#stories.get(id)
     if (!story) {
-      story = { runs: [], checkpoints: [], isRemoving: false, isRemoved: false, isLost: false }
+      story = { runs: [], checkpoints: [], isRemoving: false, isLost: false }
       this.#stories.set(id, story)
     }
     return story

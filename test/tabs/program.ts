@@ -95,19 +95,18 @@ export async function main(args: string[]): Promise<number> {
       plant: { type: 'string' },
     },
   })
-  const engines = (values.engine as BrowserName[] | undefined) ?? browserNames
   const seed = Number(values.seed)
   console.log(`seed ${seed}`)
-  const outcomes: Outcome[] = []
-  for (const engine of engines) {
-    if (!isInstalled(engine)) {
-      console.warn(`\n!!! SKIPPED: ${engine} is not installed, so no tab of it was killed.\n`)
-      continue
-    }
-    outcomes.push(
-      await runEngine({ engine, seed, kills: Number(values.kills), cases: values.case, plant: values.plant as Plant }),
-    )
-  }
+  const engines = ((values.engine as BrowserName[] | undefined) ?? browserNames).filter((engine) => {
+    if (!isInstalled(engine)) console.warn(`\n!!! SKIPPED: ${engine} is not installed, so no tab of it was killed.\n`)
+    return isInstalled(engine)
+  })
+  // All at once: most of the time browsers start and end, and another can work meanwhile.
+  const outcomes = await Promise.all(
+    engines.map((engine) =>
+      runEngine({ engine, seed, kills: Number(values.kills), cases: values.case, plant: values.plant as Plant }),
+    ),
+  )
   console.log('')
   for (const { engine, kills, acknowledged, lost, twice, violations, ms } of outcomes) {
     console.log(

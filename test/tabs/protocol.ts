@@ -90,6 +90,8 @@ export interface PageCalls {
   deleteDatabase(name: string): Promise<'deleted' | 'blocked'>
   /** IndexedDB takes so many records more, then it says that there is no room; with nothing given, no longer. */
   stubQuota(room: number | undefined): void
+  /** Bytes of this origin. */
+  usage(): Promise<number>
   /** Adds large jobs until one is refused. */
   fill(prefix: string): Promise<Filled>
   /** What each kind of call rejects with. */

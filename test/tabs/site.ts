@@ -23,6 +23,7 @@ interface Call {
   readonly call: number
   readonly name: string
   readonly args: readonly unknown[]
+  isSent: boolean
 }
 
 interface Body {
@@ -70,7 +71,10 @@ export class Site {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(request.url ?? '', this.origin)
-    if (pathname === '/commands') return this.#tabs.get(searchParams.get('tab') ?? '')?.poll(response)
+    if (pathname === '/commands') {
+      const [tab = '', life = '', heard] = ['tab', 'life', 'heard'].map((name) => searchParams.get(name) ?? '')
+      return this.#tabs.get(tab)?.poll(life, Number(heard), response)
+    }
     if (pathname === '/reports') return this.#hear(await textOf(request), response)
     const [, part, name = ''] = pathname.split('/')
     const file = this.#files.get(name)
@@ -105,7 +109,9 @@ export class Tab {
   /** It said so, and was not loaded again since. */
   leads = false
   #poll: ServerResponse | undefined
-  readonly #calls: Call[] = []
+  /** Not known to be heard. What was sent to a page that is loaded anew is over. */
+  #calls: Call[] = []
+  #life = ''
   readonly #pending = new Map<number, (reply: ReportOf<'reply'>) => void>()
   readonly #listeners = new Set<() => void>()
   #lastCall = 0
@@ -120,7 +126,10 @@ export class Tab {
     return this.#poll !== undefined
   }
 
-  poll(response: ServerResponse): void {
+  poll(life: string, heard: number, response: ServerResponse): void {
+    const isNew = life !== this.#life
+    this.#life = life
+    this.#calls = this.#calls.filter(({ call, isSent }) => call > heard && !(isNew && isSent))
     this.#poll?.writeHead(204).end()
     this.#poll = response
     response.once('close', () => {
@@ -130,6 +139,12 @@ export class Tab {
     })
     this.#serve()
     this.#tell()
+  }
+
+  /** Its process is gone. Firefox would keep its request, one of six that it makes at a time. */
+  gone(): void {
+    this.#poll?.writeHead(204).end()
+    this.#poll = undefined
   }
 
   hear(report: Report): void {
@@ -150,7 +165,7 @@ export class Tab {
   ): Promise<Awaited<ReturnType<PageCalls[Name]>>> {
     const call = ++this.#lastCall
     const replied = new Promise<ReportOf<'reply'>>((resolve) => this.#pending.set(call, resolve))
-    this.#calls.push({ call, name, args })
+    this.#calls.push({ call, name, args, isSent: false })
     this.#serve()
     const { value, error } = await within(callMs, replied, `${this.id} has not answered '${name}'`)
     if (error !== undefined) throw new Error(`${this.id}: ${name}: ${error}`)
@@ -178,10 +193,12 @@ export class Tab {
   }
 
   #serve(): void {
-    if (!this.#poll || this.#calls.length === 0) return
+    const [call] = this.#calls
+    if (!this.#poll || !call) return
     const response = this.#poll
     this.#poll = undefined
-    response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(this.#calls.shift()))
+    call.isSent = true
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(call))
   }
 
   #tell(): void {

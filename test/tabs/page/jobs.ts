@@ -1,7 +1,7 @@
 /** The worker module of the page. */
 import { defineJobs, type JobContext } from '../../../src/worker.ts'
 import { hashOf, type Input } from './mix.ts'
-import { telling } from './tell.ts'
+import { makeTeller } from './tell.ts'
 
 export interface Ran {
   readonly run: string
@@ -9,7 +9,7 @@ export interface Ran {
 
 const parameters = new URL(self.location.href).searchParams
 const thread = `${parameters.get('life')}.${Math.random().toString(36).slice(2, 8)}`
-const tell = telling(String(parameters.get('tab')), thread)
+const { tell } = makeTeller(String(parameters.get('tab')), thread)
 let runs = 0
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))

@@ -4,7 +4,7 @@ import { createScheduler, type Scheduler } from '../../../src/index.ts'
 import type { LoadOptions, PageCalls, Plant, Report, StartOptions } from '../protocol.ts'
 import type { jobs, Ran } from './jobs.ts'
 import { hashOf, inputOf, isPassing, kindOf } from './mix.ts'
-import { telling } from './tell.ts'
+import { makeTeller } from './tell.ts'
 
 type Jobs = Scheduler<typeof jobs>
 
@@ -12,7 +12,7 @@ const parameters = new URL(location.href).searchParams
 const tab = String(parameters.get('tab'))
 /** Another one for each time that this page is loaded. */
 const life = Math.random().toString(36).slice(2, 10)
-const tell = telling(tab, life)
+const { tell, again } = makeTeller(tab, life)
 
 let scheduler: Jobs
 let plant: Plant | undefined
@@ -122,6 +122,8 @@ const calls: PageCalls = {
     }
   },
 
+  usage: async () => (await navigator.storage.estimate()).usage ?? 0,
+
   async fill(prefix: string) {
     for (let count = 0; ; count++) {
       const id = `${prefix}.${count}`
@@ -166,7 +168,7 @@ async function addOne(id: string): Promise<void> {
   const input = inputOf(id)
   const hash = hashOf(input)
   const told = { type: 'added', id, hash } as const
-  if (plant === 'ack-early') void tell(told)
+  if (plant === 'ack-early') await tell(told)
   if (plant === 'other-input') input.bytes.reverse()
   try {
     const job = await scheduler.add[kindOf(id)](input, { id })
@@ -209,13 +211,18 @@ async function runAgain(): Promise<void> {
 
 /** Ends a request that waits: a page with one is not put into the back/forward cache. */
 let polling = new AbortController()
+/** The newest call that was heard: it may come twice. */
+let heard = 0
 
 async function poll(): Promise<void> {
   const { signal } = polling
   while (!signal.aborted) {
     try {
-      const response = await fetch(`/commands?tab=${tab}`, { signal })
-      if (response.status === 200) void answer(await response.json())
+      const response = await fetch(`/commands?tab=${tab}&life=${life}&heard=${heard}`, { signal })
+      if (response.status !== 200) continue
+      const call = await response.json()
+      if (call.call > heard) void answer(call)
+      heard = Math.max(heard, call.call)
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
@@ -236,7 +243,9 @@ addEventListener('error', ({ message, error }) => void tell(uncaught(`${message}
 addEventListener('unhandledrejection', ({ reason }) => void tell(uncaught(`rejection: ${describe(reason)}`)))
 addEventListener('pagehide', () => polling.abort())
 addEventListener('pageshow', ({ persisted }) => {
+  polling.abort()
   polling = new AbortController()
+  again()
   const [navigation] = performance.getEntriesByType('navigation') as { notRestoredReasons?: unknown }[]
   const reasons = JSON.stringify(navigation?.notRestoredReasons ?? '')
   void tell({ type: 'hello', isIsolated: crossOriginIsolated, isPersisted: persisted, reasons })
