@@ -116,8 +116,9 @@ beforeAll(async () => {
     target: 'es2022',
     alias: {
       offstage: join(root, 'src/index.ts'),
-      'offstage/worker': join(root, 'src/worker.ts'),
-      'offstage/testing': join(root, 'src/testing.ts'),
+      ...Object.fromEntries(
+        ['worker', 'idb', 'file', 'testing'].map((name) => [`offstage/${name}`, join(root, `src/${name}.ts`)]),
+      ),
     },
     plugins: [workerLine],
     logLevel: 'warning',
