@@ -172,7 +172,7 @@ describe('runs, prints what it says, and ends by itself:', () => {
     '%s',
     async (_, block) => {
       const script = join(folder, block.file.replace(/\.ts$/, '.js'))
-      const { stdout, stderr } = await run(process.execPath, [script], { timeout: 30_000 })
+      const { stdout, stderr } = await run(process.execPath, [script], { timeout: 30_000, cwd: folder })
       expect(stderr).toBe('')
       expect(stdout.trimEnd()).toBe(printedBy(block.code.replace(/^\/\/ \S+\.ts\n/, '')))
     },
