@@ -65,8 +65,10 @@ async function kills(stage: Stage, database: string, kill: (tab: Tab) => Promise
     tab = await browser.openTab(isIsolated)
     await start(tab, database, plant)
     await verify(stage, tab)
+    await tab.ask('prune')
   }
   await tab.ask('close')
+  stage.note(`journal written anew ${await tab.ask('generation', database)} times`)
   await browser.closeTab(tab)
 }
 

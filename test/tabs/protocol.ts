@@ -63,7 +63,7 @@ export interface LoadOptions {
   readonly callers: number
 }
 
-export interface Filled {
+interface Filled {
   readonly added: number
   readonly refused: string
 }
@@ -77,6 +77,8 @@ export interface PageCalls {
   stop(): Promise<number>
   /** All jobs in the store. */
   list(): Promise<readonly Found[]>
+  /** Takes out of the store what would be gone if whoever waited for it had not been killed. */
+  prune(): Promise<void>
   idle(): Promise<void>
   counts(): Promise<unknown>
   close(): Promise<void>
@@ -90,6 +92,8 @@ export interface PageCalls {
   deleteDatabase(name: string): Promise<'deleted' | 'blocked'>
   /** IndexedDB takes so many records more, then it says that there is no room; with nothing given, no longer. */
   stubQuota(room: number | undefined): void
+  /** How often the journal was written anew. */
+  generation(database: string): Promise<number>
   /** Bytes of this origin. */
   usage(): Promise<number>
   /** Adds large jobs until one is refused. */

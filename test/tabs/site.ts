@@ -1,8 +1,9 @@
 /** The site that the browsers visit: serves the page, hands it what it is asked to do, and hears what it tells. */
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import type { PageCalls, Report, ReportOf } from './protocol.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -236,8 +237,21 @@ async function buildPage(): Promise<Map<string, string>> {
     target: 'es2022',
     sourcemap: 'inline',
     logLevel: 'warning',
+    plugins: [oftenCompacted],
   })
   const files = outputFiles.map(({ path, text }) => [path.slice(path.lastIndexOf('/') + 1), text] as const)
   const html = '<!doctype html><title>tabs</title><script type="module" src="page.js"></script>'
   return new Map([...files, ['page.html', html]])
+}
+
+/** Journals so small are compacted that kills meet with it. */
+const oftenCompacted: Plugin = {
+  name: 'often compacted',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]src[\\/]store[\\/]journal\.ts$/ }, ({ path }) => {
+      const [before, after, ...more] = readFileSync(path, 'utf8').split('const compactBytesMinDefault = 1024 * 1024\n')
+      if (after === undefined || more.length > 0) throw new Error(`${path} says otherwise from which size it compacts.`)
+      return { contents: `${before}const compactBytesMinDefault = 30_000\n${after}`, loader: 'ts' }
+    })
+  },
 }

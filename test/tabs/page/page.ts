@@ -85,6 +85,11 @@ const calls: PageCalls = {
     )
   },
 
+  async prune() {
+    const found = await scheduler.find({ state: 'completed', limit: Number.POSITIVE_INFINITY })
+    await Promise.all(found.filter(({ id }) => isPassing(id)).map(({ id }) => remove(id)))
+  },
+
   idle: () => scheduler.onIdle(),
   counts: () => scheduler.counts(),
   close: () => scheduler.close(),
@@ -121,6 +126,20 @@ const calls: PageCalls = {
       return put.apply(this, args)
     }
   },
+
+  generation: (database: string) =>
+    new Promise((resolve, reject) => {
+      const request = indexedDB.open(database)
+      request.onerror = () => reject(request.error)
+      request.onsuccess = () => {
+        const meta = request.result.transaction('offstage').objectStore('offstage').get('meta')
+        meta.onerror = () => reject(meta.error)
+        meta.onsuccess = () => {
+          request.result.close()
+          resolve(meta.result.generation)
+        }
+      }
+    }),
 
   usage: async () => (await navigator.storage.estimate()).usage ?? 0,
 
@@ -190,13 +209,16 @@ async function settle(id: string, result: Promise<Ran>): Promise<void> {
   try {
     const { run } = await result
     await tell({ type: 'completed', id, run })
-    if (!isPassing(id)) return
-    await tell({ type: 'removing', id })
-    await scheduler.remove(id)
-    void tell({ type: 'removed', id })
+    if (isPassing(id)) await remove(id)
   } catch (error) {
     void tell({ type: 'refused', id, why: describe(error), isAdd: false })
   }
+}
+
+async function remove(id: string): Promise<void> {
+  await tell({ type: 'removing', id })
+  await scheduler.remove(id)
+  void tell({ type: 'removed', id })
 }
 
 /** Takes a job that is done for one that is not. */
