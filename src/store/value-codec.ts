@@ -422,11 +422,16 @@ function platformNameOf(value: object): string | undefined {
     if (!Object.hasOwn(prototype, 'constructor')) continue
     const Class = prototype.constructor
     const name = String(Class?.name)
-    const isBuiltIn = Object.getOwnPropertyDescriptor(globalThis, name)?.enumerable === false
+    const isEnumerable = Object.getOwnPropertyDescriptor(globalThis, name)?.enumerable
+    // On Bun they are, but none of them is written in JavaScript.
+    const isBuiltIn = isEnumerable === false || (isEnumerable && isNative(Class))
     if (isBuiltIn && (globalThis as Record<string, unknown>)[name] === Class) return name
   }
   return undefined
 }
+
+const isNative = (Class: unknown): boolean =>
+  typeof Class === 'function' && Function.prototype.toString.call(Class).includes('[native code]')
 
 const isRoot = (prototype: object): boolean => Object.getPrototypeOf(prototype) === null
 

@@ -253,7 +253,9 @@ describe('errors', () => {
     expect(stored(value).errors.map(({ message }) => message)).toEqual(value.errors.map(({ message }) => message))
   })
 
-  test('far within other errors, or very many, are only shown; others stay', () => {
+  // Bun's structuredClone drops the causes of errors within values.
+  const onBun = 'Bun' in globalThis ? ' (not on Bun, whose structuredClone drops inner causes)' : ''
+  test.skipIf(onBun)(`far within other errors, or very many, are only shown; others stay${onBun}`, () => {
     const list = Array.from({ length: 150 }, (_, n) => new Error(`${n}`))
     const chain = [4, 3, 2, 1].reduce((inner: unknown, n) => new Error(`${n}`, { cause: { inner } }), 'end')
     const copy = stored([new Error('many', { cause: list }), chain, list]) as [Error, Error, Error[]]
