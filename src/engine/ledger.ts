@@ -82,8 +82,9 @@ export class Ledger {
     return this.#batchIsSafe.promise
   }
 
-  get isStopped(): boolean {
-    return this.#failure !== undefined
+  /** Why nothing more can be made safe. */
+  get failure(): OffstageError | undefined {
+    return this.#failure
   }
 
   /** Nothing more can be made safe; whoever waits for it is told. */

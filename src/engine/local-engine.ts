@@ -190,7 +190,7 @@ export class LocalEngine implements Engine {
     return this.#carryOut(plan)
   }
 
-  insertMany(requests: readonly InsertRequest[]): Inserted[] {
+  insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
     this.#assertOpen()
     // First all that may refuse, then all that changes: all or none.
     const firstOfId = new Map<string, Plan>()
@@ -202,6 +202,9 @@ export class LocalEngine implements Engine {
         throw duplicate(plan.id, ' among those that are added with it')
       return plan
     })
+    // If the store does not take that one, it is ours to add: we could not be told all or none.
+    const unsafe = plans.find(({ existing }) => existing && !existing.told)?.existing
+    if (unsafe && this.#options.store.isDurable) return this.#retryBehind(unsafe, requests)
     this.#assertRoom([...firstOfId.values()].filter(({ existing }) => !existing).length)
     const insertedById = new Map<string, Inserted>()
     return plans.map((plan) => {
@@ -214,6 +217,11 @@ export class LocalEngine implements Engine {
       insertedById.set(plan.id, inserted)
       return inserted
     })
+  }
+
+  async #retryBehind(unsafe: LiveJob, requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    await this.#whenTaken(unsafe).catch(() => {})
+    return this.insertMany(requests)
   }
 
   #plan(request: InsertRequest): Plan {
@@ -582,16 +590,12 @@ export class LocalEngine implements Engine {
 
   /** Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next. */
   async #whenTaken(inserted: LiveJob | undefined): Promise<void> {
-    for (let isTaken = false; !isTaken; ) {
-      isTaken = await this.#ledger.whenSafe().then(
-        () => true,
-        (error) => {
-          if (this.#ledger.isStopped) throw error
-          return false
-        },
-      )
+    while (!inserted?.told) {
+      const error = await this.#ledger.whenSafe().catch((cause) => cause as OffstageError)
       const refusal = inserted && this.#refusals.get(inserted)
       if (refusal) throw refusal
+      if (!error || inserted?.told) return
+      if (error === this.#ledger.failure) throw error
     }
   }
 

@@ -22,7 +22,7 @@ export const answers = {
       return there !== false && there?.name === name && there.addedAt >= since
     }
     const done = requests.map(isDone)
-    const inserted = local.insertMany(
+    const inserted = await local.insertMany(
       requests.map((request, at) =>
         done[at] ? { ...request, options: { ...request.options, ifExists: 'return' } } : request,
       ),

@@ -275,9 +275,16 @@ describe('a second one on the same name', () => {
     const first = make(name)
     const second = make(name)
     let opened: Promise<unknown> | undefined
-    spyOnTransactions((_, count) => {
+    const all = spyOnTransactions((transaction, count) => {
       // The claim is first, then what is read in pieces.
-      if (count === 2) opened = open(second)
+      if (count !== 2) return
+      opened = open(second)
+      // Lasts until the second one's claim is in line behind it, and before whatever is read next.
+      const store = transaction.objectStore('offstage')
+      const last = () => {
+        if (all.length === 2) store.count().onsuccess = last
+      }
+      last()
     })
     await expect(first.open(() => {})).rejects.toMatchObject({ code: 'STORE_LOCKED' })
     expect(await opened).toHaveLength(40)

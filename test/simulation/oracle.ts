@@ -370,9 +370,10 @@ export class Oracle {
 
   ran(task: SimTask): void {
     const { id, attempt } = task
-    const start = this.#lastBatch.find(
-      ({ type, after }) => type === 'start' && after?.id === id && after.attempt === attempt,
-    )
+    // A batch may hold the starts of two jobs of one name, if the first was removed.
+    const start = this.#lastBatch
+      .filter(({ type, after }) => type === 'start' && after?.id === id && after.attempt === attempt)
+      .at(-1)
     if (!start?.after) throw new Violation('I4', `attempt ${attempt} of '${id}' is sent before its start is safe`)
     const { input, checkpoint, steps } = start.after
     assert(

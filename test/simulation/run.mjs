@@ -113,8 +113,9 @@ function start(file, childArgs, timeoutMs) {
 async function replay() {
   const file = join(folder, 'main.mjs')
   await bundle(file)
-  const { output } = await start(file, args)
+  const { code, output } = await start(file, args)
   console.log(output)
+  process.exitCode = code ?? 1
 }
 
 async function prove() {

@@ -511,7 +511,7 @@ export class Simulation implements WorkerHost {
   #addMany(): void {
     const requests = Array.from({ length: 1 + this.chance.int(4) }, () => this.#request())
     for (const { options } of requests) this.#note(options)
-    this.#say(13, () => `addMany ${requests.map(({ added }) => added.tag)}`)
+    this.#say(13, () => `addMany ${requests.map(({ added }) => `${added.tag} ${show(added.options)}`)}`)
     this.#watch(
       'addMany',
       this.#life.scheduler.addMany(

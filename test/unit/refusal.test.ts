@@ -1,0 +1,86 @@
+// A store that refuses batches, at will: what was to be added is given up, as it was added, and everything else goes again.
+import { createScheduler, inline } from 'offstage'
+import { manualClock } from 'offstage/testing'
+import { expect, onTestFinished, test } from 'vitest'
+import { type Deferred, defer } from '../../src/shared/deferred.ts'
+import { memoryStore } from '../../src/store/memory-store.ts'
+import { jobs } from '../fixtures/jobs.ts'
+
+const full = new Error('disk full')
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
+
+/** Nothing starts, and each batch waits for its answer. */
+function setUp() {
+  const batches: Deferred<void>[] = []
+  let isOver = false
+  const clock = manualClock()
+  const commit = () => {
+    const batch = defer<void>()
+    batches.push(batch)
+    if (isOver) batch.resolve()
+    return batch.promise
+  }
+  const store = { ...memoryStore(), isDurable: true, commit }
+  const scheduler = createScheduler(inline(jobs), { store, clock })
+  scheduler.pause()
+  onTestFinished(() => {
+    isOver = true
+    for (const batch of batches) batch.resolve()
+    const closing = scheduler.close({ mode: 'now' })
+    clock.advance(1_000) // What was refused goes again.
+    return closing
+  })
+  return { scheduler, batches }
+}
+
+test('an `addMany` with a job that another call is just adding is stored whole, whatever becomes of that call', async () => {
+  const { scheduler, batches } = setUp()
+  const first = scheduler.add.double(1, { id: 'same' })
+  await turn()
+  const both = scheduler.addMany([
+    { name: 'double', input: 2 },
+    { name: 'double', input: 3, options: { id: 'same' } },
+  ])
+  await turn()
+  batches[0]?.reject(full)
+  await expect(first).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED', cause: full })
+  await turn()
+  batches[1]?.resolve()
+  expect((await both).map(({ input, disposition }) => [input, disposition])).toEqual([
+    [2, 'created'],
+    [3, 'created'],
+  ])
+  expect(await scheduler.counts()).toMatchObject({ queued: 2 })
+})
+
+test('an `addMany` finds the job that another call was just adding, once that is safe', async () => {
+  const { scheduler, batches } = setUp()
+  const first = scheduler.add.double(1, { id: 'same' })
+  await turn()
+  const both = scheduler.addMany([
+    { name: 'double', input: 2 },
+    { name: 'double', input: 3, options: { id: 'same' } },
+  ])
+  batches[0]?.resolve()
+  await first
+  await turn()
+  batches[1]?.resolve()
+  expect((await both).map(({ input, disposition }) => [input, disposition])).toEqual([
+    [2, 'created'],
+    [1, 'existing'],
+  ])
+})
+
+test('an `add` of what is safe does not wait for batches behind it', async () => {
+  const { scheduler, batches } = setUp()
+  const first = scheduler.add.double(1, { id: 'same' })
+  await turn()
+  batches[0]?.resolve()
+  await first
+  const moving = scheduler.setPriority('same', 1)
+  await turn()
+  const again = scheduler.add.double(1, { id: 'same' })
+  batches[1]?.reject(full)
+  expect((await again).disposition).toBe('existing')
+  expect(await Promise.race([moving, 'not yet'])).toBe('not yet')
+})
