@@ -83,7 +83,10 @@ const calls = {
     return count === length ? bytes.buffer : bytes.buffer.slice(0, count)
   },
 
-  write: (fd, bytes, offset) => fs.writeSync(fd, bytes, 0, bytes.length, offset),
+  write(fd, bytes, offset, expected) {
+    if (expected) assertUntouched(expected)
+    return fs.writeSync(fd, bytes, 0, bytes.length, offset)
+  },
   // Not fsync: a new size is written too, as far as it is needed to read the bytes back; times are not.
   sync: (fd) => fs.fdatasyncSync(fd),
   truncate: (fd, size) => fs.ftruncateSync(fd, size),
@@ -111,6 +114,13 @@ function assertFile(found, path) {
   if (found.isDirectory()) throw failure('EISDIR', 'illegal operation on a directory', 'open', path)
   if (found.isSymbolicLink()) throw failure('ELOOP', 'symbolic links are not followed', 'open', path)
   throw failure('EFTYPE', 'inappropriate file type or format', 'open', path)
+}
+
+function assertUntouched({ path, size, identity }) {
+  const there = statOf(lookAt(path))
+  if (there?.identity === identity && there.size === size) return
+  const found = there ? there.size + ' bytes' + (there.identity === identity ? '' : ', another file') : 'nothing'
+  throw Object.assign(new Error('expected ' + size + ' bytes, found ' + found), { code: 'ECHANGED', path })
 }
 
 function failure(code, what, syscall, path) {

@@ -65,9 +65,9 @@ function openFile(thread: IoThread, fd: number): DiskFile {
       into.set(new Uint8Array(bytes))
       return bytes.byteLength
     },
-    write(bytes, offset) {
+    write(bytes, offset, expected) {
       const copy = new Uint8Array(bytes)
-      return call('write', [copy, offset], copy.buffer)
+      return call('write', [copy, offset, expected], copy.buffer)
     },
     sync: () => call('sync', []),
     truncate: (size) => call('truncate', [size]),

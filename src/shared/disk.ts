@@ -38,11 +38,21 @@ export interface FileStat {
   readonly identity: string
 }
 
+/** What must stand at a path. */
+export interface Expected {
+  readonly path: string
+  readonly size: number
+  readonly identity: string
+}
+
 export interface DiskFile {
   /** Answers how many bytes were read into `into`, 0 at the end. */
   read(into: Uint8Array, offset: number): Promise<number>
-  /** Answers how many bytes went out, which may be fewer than there are. `bytes` are copied within the call. */
-  write(bytes: Uint8Array, offset: number): Promise<number>
+  /**
+   * Answers how many bytes went out, which may be fewer than there are. `bytes` are copied within the call. Rejects with
+   * the code `ECHANGED`, and writes nothing, where not all is as `expected`.
+   */
+  write(bytes: Uint8Array, offset: number, expected?: Expected): Promise<number>
   /** Resolves when what was written is durable. */
   sync(): Promise<void>
   truncate(size: number): Promise<void>

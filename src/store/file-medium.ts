@@ -5,7 +5,7 @@
  *   journal.next…  a draft; left behind by a crash it means nothing, and goes
  *   journal.torn   what the last recovery set aside: the beginning of a batch that nobody was told of
  */
-import type { Disk, DiskFile, FileStat } from '../shared/disk.ts'
+import type { Disk, DiskFile, Expected, FileStat } from '../shared/disk.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
 
@@ -194,10 +194,10 @@ export class FileMedium implements Medium {
   async append(frame: Uint8Array): Promise<void> {
     const file = this.#open
     if (this.#isUncertain) throw new MediumError('broken', 'a new generation may not have taken its place')
-    await this.#assertUntouched()
     const { length } = frame
+    const expected = { path: this.place, size: this.#size, identity: this.#identity }
     try {
-      await writeAndSync(file, frame, this.#size, this.#isStrict)
+      await writeAndSync(file, frame, expected, this.#isStrict)
     } catch (error) {
       return this.#undo(file, error)
     }
@@ -216,21 +216,11 @@ export class FileMedium implements Medium {
         if (second instanceof MediumError) throw second
       }
     }
-    // A second sync would succeed although the pages are gone: this descriptor is finished.
     const cause = error instanceof WriteError ? error.cause : error
+    // Somebody else has written there: not ours to undo.
+    if (codeOf(cause) === 'ECHANGED') throw new MediumError('lost', messageOf(cause), cause)
+    // A second sync would succeed although the pages are gone: this descriptor is finished.
     throw new MediumError('broken', messageOf(cause), cause)
-  }
-
-  async #assertUntouched(): Promise<void> {
-    let there: FileStat | undefined
-    try {
-      there = await this.#disk.stat(this.place)
-    } catch (error) {
-      throw new MediumError('broken', messageOf(error), error)
-    }
-    if (there?.identity === this.#identity && there.size === this.#size) return
-    const found = there ? `${there.size} bytes${there.identity === this.#identity ? '' : ', another file'}` : 'nothing'
-    throw new MediumError('lost', `expected ${this.#size} bytes, found ${found}`)
   }
 
   /** What a draft takes the place of must be the journal that we had, whatever became of its end. */
@@ -322,10 +312,11 @@ class WriteError extends Error {
 const writeBytesMax = 8 * 1024 * 1024
 
 /** A short write is no error: the rest goes next. */
-async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number): Promise<void> {
+async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number, expected?: Expected): Promise<void> {
   try {
     for (let done = 0; done < bytes.length; ) {
-      done += await file.write(bytes.subarray(done, done + writeBytesMax), offset + done)
+      const piece = bytes.subarray(done, done + writeBytesMax)
+      done += await file.write(piece, offset + done, done === 0 ? expected : undefined)
     }
   } catch (error) {
     throw new WriteError(error)
@@ -333,13 +324,14 @@ async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number): Prom
 }
 
 /** Both at once, because a disk that answers from another thread then answers once; in nearly all cases that is all. */
-async function writeAndSync(file: DiskFile, frame: Uint8Array, offset: number, isStrict: boolean): Promise<void> {
+async function writeAndSync(file: DiskFile, frame: Uint8Array, expected: Expected, isStrict: boolean): Promise<void> {
+  const offset = expected.size
   if (!isStrict || frame.length > writeBytesMax) {
-    await writeAll(file, frame, offset)
+    await writeAll(file, frame, offset, expected)
     if (isStrict) await file.sync()
     return
   }
-  const [writing, syncing] = await Promise.allSettled([file.write(frame, offset), file.sync()])
+  const [writing, syncing] = await Promise.allSettled([file.write(frame, offset, expected), file.sync()])
   if (writing.status === 'rejected') throw new WriteError(writing.reason)
   if (syncing.status === 'rejected') throw syncing.reason
   if (writing.value === frame.length) return

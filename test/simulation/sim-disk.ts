@@ -5,7 +5,7 @@
  * names that were not synced reach the platters in any subset, sector by sector, or not at all, when the power is cut.
  * Nothing happens by itself: a call waits until `step` carries it out.
  */
-import type { Disk, DiskFile, FileStat, FolderOwner } from '../../src/shared/disk.ts'
+import type { Disk, DiskFile, Expected, FileStat, FolderOwner } from '../../src/shared/disk.ts'
 
 const sectorBytes = 512
 const graveyardBytes = 32 * 1024
@@ -369,8 +369,9 @@ export class SimDisk implements Disk {
     if ((fault.partly ?? 0) > 0 || name === 'sync') {
       try {
         act(fault)
-      } catch {
-        // It fails either way.
+      } catch (error) {
+        // That is seen before anything can fail.
+        if ((error as { code?: unknown }).code === 'ECHANGED') throw error
       }
     }
     throw ioError(fault.code, name, path)
@@ -524,10 +525,13 @@ class SimFile implements DiskFile {
     })
   }
 
-  write(bytes: Uint8Array, offset: number): Promise<number> {
+  write(bytes: Uint8Array, offset: number, expected?: Expected): Promise<number> {
     const copy = bytes.slice()
     return this.#call('write', (fault) => {
       const { system } = this.#disk
+      const there = expected && system.names.get(expected.path)
+      if (expected && (there?.size !== expected.size || String(there.id) !== expected.identity))
+        throw ioError('ECHANGED', 'write', this.#path)
       this.#disk.writes++
       if (copy.length === sealBytes) system.count('seals')
       let count = fault ? Math.floor((fault.partly ?? 0) * copy.length) : copy.length

@@ -21,7 +21,7 @@ function setUp() {
     return batch.promise
   }
   const store = { ...memoryStore(), isDurable: true, commit }
-  const scheduler = createScheduler(inline(jobs), { store, clock })
+  const scheduler = createScheduler<typeof jobs>(inline(jobs), { store, clock })
   scheduler.pause()
   onTestFinished(() => {
     isOver = true
