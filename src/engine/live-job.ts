@@ -11,6 +11,8 @@ import { Audience, type JobSnapshot } from './audience.ts'
 export class LiveJob implements HeapItem {
   /** Its place in its line, or among the finished; −1 in neither. */
   heapIndex = -1
+  /** It is there: neither removed, nor refused by the store. Written by the roster. */
+  isListed = false
   /** Of the engine that has it; none while another tab runs it. */
   line: Line<LiveJob>
   /** As decided. */
@@ -91,6 +93,7 @@ export class LiveJob implements HeapItem {
   /** Its engine is no more; another may adopt it. What was not safe has not happened. */
   quit(): void {
     this.heapIndex = -1
+    this.isListed = false
     this.record = this.safe
     this.run = undefined
     this.alarm = undefined

@@ -57,8 +57,12 @@ export interface LocalEngineOptions {
   readonly adopt?: (record: JobRecord, isNew: boolean) => LiveJob | undefined
 }
 
-/** So many characters of chance keep the ids that we make up apart from the user's and from those of other lives. */
-const idPrefixLength = 10
+/**
+ * So many characters of chance keep the ids that we make up apart from the user's and from those of other lives. With four
+ * more for the number of the job an id has twelve: V8 joins longer strings only when they are read, and keeps the parts.
+ */
+const idPrefixLength = 8
+const idCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 type Removal = JobEventMap['removed']['reason']
 
@@ -98,7 +102,7 @@ export class LocalEngine implements Engine {
   #hasStore = false
   /** The store has stopped, and with it everything. */
   #failure: OffstageError | undefined
-  /** Removed, but the store has yet to say so. */
+  /** Removed, but the store has yet to say so, and so somebody may wait for them still. */
   readonly #leaving = new Set<LiveJob>()
   /** Why the store did not take a new job. */
   readonly #refusals = new WeakMap<LiveJob, OffstageError>()
@@ -110,7 +114,10 @@ export class LocalEngine implements Engine {
     const { clock, random, store, pool, keep, queues } = options
     this.#options = options
     this.#clock = clock
-    this.#idPrefix = Array.from({ length: idPrefixLength }, () => Math.floor(random() * 36).toString(36)).join('')
+    this.#idPrefix = Array.from(
+      { length: idPrefixLength },
+      () => idCharacters[Math.floor(random() * idCharacters.length)],
+    ).join('')
     this.bus = options.bus ?? new EventBus(() => clock.now(), options.reportUnheard)
     this.#timetable = new Timetable(clock)
     this.#ledger = new Ledger(store, clock, this.#ledgerListener)
@@ -149,6 +156,7 @@ export class LocalEngine implements Engine {
 
   #restore(records: readonly JobRecord[]): void {
     if (this.isEnded) return
+    const finished: LiveJob[] = []
     for (const record of inOrder(records)) {
       const job = this.#live(record, false)
       const before = job.told
@@ -161,8 +169,10 @@ export class LocalEngine implements Engine {
         this.#lineTime = Math.max(this.#lineTime, record.dueAt)
       if (record.state === 'running') this.#move(job, { type: 'interrupt', error: undefined, isOwnMaking: false })
       else this.#place(job)
-      if (isTerminal(record.state)) this.#retention.add(job)
+      if (isTerminal(record.state)) finished.push(job)
     }
+    finished.sort((a, b) => (a.record.finishedAt as number) - (b.record.finishedAt as number))
+    for (const job of finished) this.#retention.add(job)
     this.#ledger.schedule()
   }
 
@@ -220,7 +230,7 @@ export class LocalEngine implements Engine {
   }
 
   async #retryBehind(unsafe: LiveJob, requests: readonly InsertRequest[]): Promise<Inserted[]> {
-    await this.#whenTaken(unsafe).catch(() => {})
+    await this.whenSafe(unsafe).catch(() => {})
     return this.insertMany(requests)
   }
 
@@ -275,7 +285,7 @@ export class LocalEngine implements Engine {
   }
 
   #meant(target: LiveJob | string | JobFilter): LiveJob[] {
-    if (target instanceof LiveJob) return this.#roster.has(target) ? [target] : []
+    if (target instanceof LiveJob) return target.isListed ? [target] : []
     if (typeof target !== 'string') return this.#roster.find({ ...target, limit: Number.POSITIVE_INFINITY })
     const job = this.#roster.get(target)
     return job ? [job] : []
@@ -333,7 +343,7 @@ export class LocalEngine implements Engine {
   #remove(job: LiveJob, reason: Removal): void {
     this.#roster.remove(job)
     this.#retention.drop(job)
-    this.#leaving.add(job)
+    if (!job.hasEnded) this.#leaving.add(job)
     this.#write(job, 'remove', job.record, undefined, () => {
       this.#leaving.delete(job)
       this.#herald.announce(job, 'removed', { reason })
@@ -415,7 +425,7 @@ export class LocalEngine implements Engine {
     this.#timetable.cancel(run.timeout)
     const { line } = job
     // An attempt that no longer counted may have kept the next one waiting.
-    if (run.isStale && job.record.state === 'queued' && job.heapIndex === -1 && this.#roster.has(job)) line.join(job)
+    if (run.isStale && job.record.state === 'queued' && job.heapIndex === -1 && job.isListed) line.join(job)
     line.gate.leave(line.size > 0)
     if (run.isStale) this.#ledger.schedule()
   }
@@ -552,7 +562,7 @@ export class LocalEngine implements Engine {
   #tellEnd(job: LiveJob, record: JobRecord): void {
     job.settle(record)
     // Unless it was removed, or moved on, while this was on its way.
-    if (job.record === record && this.#roster.has(job)) this.#retention.add(job)
+    if (job.record === record && job.isListed) this.#retention.add(job)
   }
 
   #afterTell(): void {
@@ -584,19 +594,17 @@ export class LocalEngine implements Engine {
     this.#options.store.check(value, what)
   }
 
+  /** Not async: one promise for each that waits is enough. */
   whenSafe(inserted?: LiveJob): Promise<void> {
-    return this.#options.store.isDurable ? this.#whenTaken(inserted) : this.#ledger.whenSafe()
+    if (inserted?.told) return Promise.resolve()
+    const refusal = inserted && this.#refusals.get(inserted)
+    if (refusal) return Promise.reject(refusal)
+    return this.#ledger.whenSafe().catch((error) => this.#whenRefused(inserted, error))
   }
 
   /** Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next. */
-  async #whenTaken(inserted: LiveJob | undefined): Promise<void> {
-    while (!inserted?.told) {
-      const error = await this.#ledger.whenSafe().catch((cause) => cause as OffstageError)
-      const refusal = inserted && this.#refusals.get(inserted)
-      if (refusal) throw refusal
-      if (!error || inserted?.told) return
-      if (error === this.#ledger.failure) throw error
-    }
+  #whenRefused(inserted: LiveJob | undefined, error: unknown): Promise<void> {
+    return error === this.#ledger.failure ? Promise.reject(error) : this.whenSafe(inserted)
   }
 
   // Looking.

@@ -1,6 +1,6 @@
 import type { State } from '../job/record.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
-import { IndexedHeap } from '../shared/indexed-heap.ts'
+import { Fifo } from '../shared/fifo.ts'
 import type { LiveJob } from './live-job.ts'
 
 export interface Keep {
@@ -20,10 +20,10 @@ export const keepDefault: KeepByState = {
   cancelled: { count: 10_000, ageMs: 30 * 24 * hourMs },
 }
 
-/** The finished jobs of one state, by when they finished. A job that has finished waits in no line, so its place is free. */
+/** The finished jobs of one state, as they finished. A job that has finished waits in no line, so its place is free. */
 interface Finished {
   readonly keep: Keep
-  readonly jobs: IndexedHeap<LiveJob>
+  readonly jobs: Fifo<LiveJob>
   /** For the oldest; the others are due later. */
   alarm: Alarm | undefined
 }
@@ -37,13 +37,13 @@ export class Retention {
   constructor(keep: KeepByState, timetable: Timetable, remove: (job: LiveJob) => void) {
     this.#timetable = timetable
     this.#remove = remove
-    const finished = (state: Terminal): Finished => ({ keep: keep[state], jobs: new IndexedHeap(), alarm: undefined })
+    const finished = (state: Terminal): Finished => ({ keep: keep[state], jobs: new Fifo(), alarm: undefined })
     this.#finished = { completed: finished('completed'), failed: finished('failed'), cancelled: finished('cancelled') }
   }
 
-  /** The job has just finished. */
+  /** The job has finished, and after all that were added before it: who is the oldest is not looked at again. */
   add(job: LiveJob): void {
-    const { rules, finishedAt, seq } = job.record
+    const { rules, finishedAt } = job.record
     const { keepMs } = rules
     if (keepMs === 0) return this.#remove(job)
     if (keepMs === Number.POSITIVE_INFINITY) return
@@ -52,7 +52,7 @@ export class Retention {
       return
     }
     const finished = this.#of(job)
-    finished.jobs.add(job, finishedAt as number, seq, 0)
+    finished.jobs.add(job)
     if (finished.jobs.size > finished.keep.count) this.#remove(finished.jobs.peek() as LiveJob)
     if (!finished.alarm) this.#watchAge(finished)
   }

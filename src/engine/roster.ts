@@ -23,23 +23,21 @@ export class Roster {
     return this.#jobs.get(id)
   }
 
-  has(job: LiveJob): boolean {
-    return this.#jobs.get(job.record.id) === job
-  }
-
   /** In the order in which they were added. */
   get jobs(): Iterable<LiveJob> {
     return this.#jobs.values()
   }
 
   add(job: LiveJob): void {
+    job.isListed = true
     this.#jobs.set(job.record.id, job)
     this.#enter(job.record)
   }
 
-  /** Nothing happens when it is gone already, or another has its id. */
+  /** Nothing happens when it is gone already. */
   remove(job: LiveJob): void {
-    if (!this.has(job)) return
+    if (!job.isListed) return
+    job.isListed = false
     this.#jobs.delete(job.record.id)
     this.#leave(job.record)
   }

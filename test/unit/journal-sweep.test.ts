@@ -126,7 +126,7 @@ class Bench {
 }
 
 /** Enough for two compactions. */
-const batches = 40
+const batches = 60
 
 const faults: Record<string, Fault | 'crash'> = {
   ENOSPC: { code: 'ENOSPC', partly: 0.5 },
