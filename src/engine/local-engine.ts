@@ -597,14 +597,21 @@ export class LocalEngine implements Engine {
   /** Not async: one promise for each that waits is enough. */
   whenSafe(inserted?: LiveJob): Promise<void> {
     if (inserted?.told) return Promise.resolve()
-    const refusal = inserted && this.#refusals.get(inserted)
-    if (refusal) return Promise.reject(refusal)
-    return this.#ledger.whenSafe().catch((error) => this.#whenRefused(inserted, error))
+    return this.#ledger.whenSafe().then(
+      () => this.#assertTaken(inserted),
+      (error) => {
+        this.#assertTaken(inserted)
+        if (error === this.#ledger.failure) throw error
+        // Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next.
+        return this.whenSafe(inserted)
+      },
+    )
   }
 
-  /** Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next. */
-  #whenRefused(inserted: LiveJob | undefined, error: unknown): Promise<void> {
-    return error === this.#ledger.failure ? Promise.reject(error) : this.whenSafe(inserted)
+  /** Also when all went well: what was waited for may be a batch behind that of the job. */
+  #assertTaken(inserted: LiveJob | undefined): void {
+    const refusal = inserted && this.#refusals.get(inserted)
+    if (refusal) throw refusal
   }
 
   // Looking.

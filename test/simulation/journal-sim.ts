@@ -141,9 +141,13 @@ export class JournalSimulation {
     const content = this.#system.names.get(journalPath)?.content
     if (!content) return
     const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
-    const begins: number[] = []
-    for (let at = 0; at < content.length; at += headerBytes + view.getUint32(at + 32, true)) begins.push(at)
-    const end = begins.at(-1) ?? 0
+    // Where the last whole one begins. A seal that failed on closing may have left a torn end.
+    let end = 0
+    for (let at = 0; at + headerBytes <= content.length; ) {
+      const next = at + headerBytes + view.getUint32(at + 32, true)
+      if (next <= content.length) end = at
+      at = next
+    }
     if (end === 0) return
     this.#flippedBit = this.#chance.int(end * 8)
     this.#system.flip(journalPath, this.#flippedBit)

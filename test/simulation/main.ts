@@ -52,7 +52,12 @@ function runMany(): void {
     violations.length >= violationsMax ||
     performance.now() - began > seconds * 1000 ||
     (stats.steps >= steps && stats.crashes >= crashes)
-  for (let seed = from; !isOver(); seed += stride) {
+  let seed = from
+  // Nobody catches it, so nobody knows which run it came from.
+  process.on('unhandledRejection', (error) => {
+    throw new Error(`a promise that was rejected and that nobody heard, with --seed ${seed}`, { cause: error })
+  })
+  for (; !isOver(); seed += stride) {
     try {
       runSeed(seed, stats, false)
     } catch (error) {
