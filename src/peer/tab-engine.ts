@@ -70,7 +70,7 @@ export interface TabHost {
 
 /** Said to all tabs. */
 type Call =
-  | { readonly type: 'hello'; readonly from: string }
+  | { readonly type: 'hello'; readonly from: string; readonly epoch: number }
   | { readonly type: 'lead'; readonly from: string; readonly epoch: number }
   | { readonly type: 'steer'; readonly steer: Steer }
 
@@ -316,16 +316,22 @@ export class TabEngine implements Engine {
   #led(local: LocalEngine): void {
     this.#candidate = undefined
     this.#local = local
-    this.#epoch = Math.max(this.#epoch + 1, this.#host.clock.now())
+    this.#epoch = Math.max(this.#epoch, this.#host.clock.now())
     const known = this.#known
     this.#known = new Map()
     for (const [id, job] of known) if (local.get(id) !== job) this.#lose(job)
     this.#reading.clear()
     this.bus.tell('leader', { isLeader: true })
-    this.#call({ type: 'lead', from: this.#tab, epoch: this.#epoch })
+    this.#announce()
     this.#askAll()
     this.#watchBoard()
     this.#notify()
+  }
+
+  /** With an epoch behind all that were heard of: what comes from a leader before is ignored. */
+  #announce(): void {
+    this.#epoch++
+    this.#call({ type: 'lead', from: this.#tab, epoch: this.#epoch })
   }
 
   /** Leads no longer, for whatever reason. Threads are ended and nothing is written any more; the jobs stay. */
@@ -409,16 +415,20 @@ export class TabEngine implements Engine {
   }
 
   #sayHello(): void {
-    if (this.#isPresent && !this.#local) this.#call({ type: 'hello', from: this.#tab })
+    if (this.#isPresent && !this.#local) this.#call({ type: 'hello', from: this.#tab, epoch: this.#epoch })
   }
 
   #hearCall(call: Call): void {
     switch (call.type) {
       case 'hello':
-        if (this.#local && !this.#isClosing) this.#welcome(call.from)
-        return
+        if (!this.#local || this.#isClosing) return
+        if (call.epoch <= this.#epoch) return this.#welcome(call.from)
+        // It knew a leader whose clock was ahead of ours, and would take us for one of before.
+        this.#epoch = call.epoch
+        return this.#announce()
       case 'lead':
-        if (call.epoch < this.#epoch || this.#candidate) return
+        if (this.#candidate) return
+        if (call.epoch < this.#epoch) return this.#sayHello()
         // The lock is lost, and the browser has yet to say so.
         if (this.#local) this.#sleep()
         this.#epoch = call.epoch

@@ -1,5 +1,6 @@
 // Several tabs on one store: one runs the jobs, the others reach them through it, and nothing is lost when it goes.
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
+import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { jobs } from '../fixtures/jobs.ts'
 import { type Jobs, read, tabCases } from '../support/tab-cases.ts'
@@ -58,6 +59,22 @@ describe('who leads', () => {
     expect(follower.isPaused).toBe(true)
     follower.resume()
     expect(await result).toBe(42)
+  })
+
+  test('clocks that disagree: who was ahead of the next leader follows it all the same', async () => {
+    const origin = new FakeOrigin()
+    const [fastTab, slowTab] = [origin.openTab(), origin.openTab()]
+    const fast = startIn(fastTab, { clock: manualClock(2_000) })
+    await fast.counts()
+    fastTab.sleep()
+    const slow = startIn(slowTab, { clock: manualClock(1_000) })
+    await slow.counts()
+    fastTab.wake()
+    expect(await fast.run.double(21)).toBe(42)
+    expect(await fast.counts()).toEqual(await slow.counts())
+    // One that was there before hears it too.
+    const third = startIn(origin.openTab(), { clock: manualClock(0) })
+    expect(await third.counts()).toEqual(await slow.counts())
   })
 
   test('a crash: what ran is interrupted and runs again, callbacks and promises live on', async () => {
