@@ -21,8 +21,8 @@ export const mutants = [
   {
     name: 'acknowledged before the sync',
     file: medium,
-    find: 'Promise.allSettled([file.write(frame, offset), file.sync()])',
-    replace: 'Promise.allSettled([file.write(frame, offset), Promise.resolve()])',
+    find: 'Promise.allSettled([file.write(frame, offset, expected), file.sync()])',
+    replace: 'Promise.allSettled([file.write(frame, offset, expected), Promise.resolve()])',
   },
   {
     name: 'a long frame is not synced',
@@ -45,9 +45,9 @@ export const mutants = [
   {
     name: 'a short write ends the writing of a long frame',
     file: medium,
-    find: '      done += await file.write(bytes.subarray(done, done + writeBytesMax), offset + done)',
+    find: '      done += await file.write(piece, offset + done, done === 0 ? expected : undefined)',
     replace:
-      '      done += Math.max(await file.write(bytes.subarray(done, done + writeBytesMax), offset + done), Math.min(writeBytesMax, bytes.length - done))',
+      '      done += Math.max(await file.write(piece, offset + done, done === 0 ? expected : undefined), piece.length)',
   },
   {
     name: 'no truncate after a full disk',
