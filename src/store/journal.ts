@@ -19,7 +19,7 @@ import { BatchWriter, LiveRecords, Replayer } from './change-codec.ts'
 import { type Chain, FrameScanner, headerBytes, newMark, stamp, type Verdict } from './frame.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
 import type { Change, Store, StoreHost } from './store.ts'
-import { writeValue } from './value-codec.ts'
+import { roomBehind, writeValue } from './value-codec.ts'
 
 export interface JournalOptions {
   /** An input, result, checkpoint or step value that takes more is refused. */
@@ -39,6 +39,8 @@ const changesPerCheck = 32
 /** One frame of a snapshot holds about so much. */
 const sliceBytes = 256 * 1024
 const sealDelayMs = 1_000
+/** What is smaller need not be written to see that it fits. */
+const smallBytes = 4 * 1024
 const scratchBytesMax = 1024 * 1024
 
 /** A snapshot on its way into a draft. */
@@ -163,6 +165,7 @@ export class Journal implements Store {
   // Committing.
 
   check(value: unknown, what: string): void {
+    if (roomBehind(value, Math.min(smallBytes, this.#options.valueBytesMax)) >= 0) return
     const out = this.#scratch
     out.truncate(0)
     writeValue(out, value, what)

@@ -7,7 +7,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { OffstageError } from '../../src/shared/errors.ts'
 import { isObject } from '../../src/shared/show.ts'
 import { ByteReader, ByteWriter } from '../../src/store/bytes.ts'
-import { readValue, writeThrown, writeValue } from '../../src/store/value-codec.ts'
+import { readValue, roomBehind, writeThrown, writeValue } from '../../src/store/value-codec.ts'
 
 class PaymentError extends Error {
   override readonly name = 'PaymentError'
@@ -506,4 +506,45 @@ test.each<[string, unknown]>([
 ])('version 1: %s', (hex, value) => {
   expectSame(fromBytes(Uint8Array.from(Buffer.from(hex, 'hex'))), value)
   expect(hexOf(toBytes(value))).toBe(hex)
+})
+
+test('what is said to fit without being written does fit', () => {
+  fc.assert(
+    fc.property(
+      fc.anything({ withBigInt: true, withDate: true, withSparseArray: true }),
+      fc.nat(400),
+      (value, bytes) => {
+        const left = roomBehind(value, bytes)
+        if (left < 0) return
+        const out = new ByteWriter()
+        writeValue(out, value, 'input')
+        expect(out.length).toBeLessThanOrEqual(bytes - left)
+      },
+    ),
+    { numRuns: 2_000 },
+  )
+})
+
+test.each([
+  ['a small object', { a: 1, b: 'text', c: { d: null, e: undefined, f: true } }, true],
+  ['a text as long as it may be', 'x'.repeat(30), true],
+  ['a longer one', 'x'.repeat(40), false],
+  ['an array', [], false],
+  ['a function', () => {}, false],
+  ['a function inside', { a: { b: () => {} } }, false],
+  ['a class instance', new (class Own {})(), false],
+])('%s is told without being written: %s', (_what, value, fits) => {
+  expect(roomBehind(value, typeof value === 'string' ? 100 : 1_000) >= 0).toBe(fits)
+})
+
+test('a getter that throws, and a cycle, are left to be told by who writes them', () => {
+  const cyclic: { self?: unknown } = {}
+  cyclic.self = cyclic
+  expect(roomBehind(cyclic, 1_000)).toBeLessThan(0)
+  const throwing = {
+    get broken() {
+      throw new Error('broken')
+    },
+  }
+  expect(roomBehind(throwing, 1_000)).toBeLessThan(0)
 })
