@@ -28,6 +28,16 @@ async function run(options: Partial<Parameters<typeof runEngine>[0]>) {
   return { ...outcome, report: [`seed ${seed}`, ...lines].join('\n') }
 }
 
+/** A kill may come in a moment in which nothing is wrong; ten will not. */
+async function runUntil(
+  isOver: (outcome: Awaited<ReturnType<typeof run>>) => boolean,
+  options: Parameters<typeof run>[0],
+) {
+  let outcome = await run(options)
+  for (let kills = 1; kills < 10 && !isOver(outcome); kills++) outcome = await run({ ...options, seed: seed + kills })
+  return outcome
+}
+
 describe.concurrent('killed in the middle of their work', { timeout }, () => {
   test.each(engines)('%s: nothing that was acknowledged is lost, nothing is done twice', async (engine) => {
     const { kills, acknowledged, violations, report } = await run({ engine, cases })
@@ -37,12 +47,12 @@ describe.concurrent('killed in the middle of their work', { timeout }, () => {
   })
 
   test.skipIf(!engines.includes('chromium'))('a page that acknowledges too early is found out', async () => {
-    const { lost, report } = await run({ cases: ['tab kills'], kills: 3, plant: 'ack-early' })
+    const { lost, report } = await runUntil(({ lost }) => lost > 0, { cases: ['tab kills'], plant: 'ack-early' })
     expect(lost, report).toBeGreaterThan(0)
   })
 
   test.skipIf(!engines.includes('chromium'))('a page that does things again is found out', async () => {
-    const { twice, report } = await run({ cases: ['tab kills'], plant: 'run-again' })
+    const { twice, report } = await runUntil(({ twice }) => twice > 0, { cases: ['tab kills'], plant: 'run-again' })
     expect(twice, report).toBeGreaterThan(0)
   })
 })

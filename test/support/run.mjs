@@ -10,4 +10,7 @@ const isBuilt = vitestArgs.length > 0 || run('npm', ['run', '--silent', 'build',
 const areTypesRight = vitestArgs.length > 0 || (isBuilt && run('node', ['test/support/types.mjs']))
 const isGreen = run('node', [vitest, 'run', ...vitestArgs])
 
+// What comes before the tests is far up by now.
+if (!isBuilt) console.error('FAILED: npm run build')
+else if (!areTypesRight) console.error('FAILED: node test/support/types.mjs')
 process.exitCode = isBuilt && areTypesRight && isGreen ? 0 : 1
