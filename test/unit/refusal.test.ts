@@ -33,7 +33,8 @@ function setUp() {
   return { scheduler, batches }
 }
 
-test('an `addMany` with a job that another call is just adding is stored whole, whatever becomes of that call', async () => {
+/** One call is just adding a job when another wants the same job and one more. */
+async function addBehind() {
   const { scheduler, batches } = setUp()
   const first = scheduler.add.double(1, { id: 'same' })
   await turn()
@@ -41,6 +42,11 @@ test('an `addMany` with a job that another call is just adding is stored whole, 
     { name: 'double', input: 2 },
     { name: 'double', input: 3, options: { id: 'same' } },
   ])
+  return { scheduler, batches, first, both }
+}
+
+test('an `addMany` with a job that another call is just adding is stored whole, whatever becomes of that call', async () => {
+  const { scheduler, batches, first, both } = await addBehind()
   await turn()
   batches[0]?.reject(full)
   await expect(first).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED', cause: full })
@@ -54,13 +60,7 @@ test('an `addMany` with a job that another call is just adding is stored whole, 
 })
 
 test('an `addMany` finds the job that another call was just adding, once that is safe', async () => {
-  const { scheduler, batches } = setUp()
-  const first = scheduler.add.double(1, { id: 'same' })
-  await turn()
-  const both = scheduler.addMany([
-    { name: 'double', input: 2 },
-    { name: 'double', input: 3, options: { id: 'same' } },
-  ])
+  const { batches, first, both } = await addBehind()
   batches[0]?.resolve()
   await first
   await turn()
