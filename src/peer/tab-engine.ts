@@ -654,7 +654,15 @@ export class TabEngine implements Engine {
   }
 
   insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
-    return this.#local ? this.#local.insertMany(requests) : this.#insert(requests)
+    const local = this.#local
+    if (!local) return this.#insert(requests)
+    const inserting = local.insertMany(requests)
+    if (!(inserting instanceof Promise)) return inserting
+    return inserting.catch((error) => {
+      if (local === this.#local || this.isEnded) throw error
+      // The lead was lost while it waited: nothing of it was added.
+      return this.insertMany(requests)
+    })
   }
 
   #insert(requests: readonly InsertRequest[]): Promise<Inserted[]> {

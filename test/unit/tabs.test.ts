@@ -104,6 +104,22 @@ describe('who leads', () => {
     expect(origin.disk.problems).toEqual([])
   })
 
+  test('an `addMany` that waits for a job that is just being added is added by the next leader', async () => {
+    const { leader, leaderTab, origin } = await pair()
+    const first = leader.add.double(1, { id: 'same' })
+    const both = leader.addMany([
+      { name: 'double', input: 2 },
+      { name: 'double', input: 3, options: { id: 'same' } },
+    ])
+    await Promise.resolve().then(() => {}) // It waits.
+    leaderTab.sleep()
+    leaderTab.wake()
+    expect((await both).map(({ disposition }) => disposition)).toEqual(['created', 'existing'])
+    expect((await first).id).toBe('same')
+    expect(origin.disk.records.size).toBe(2)
+    expect(origin.disk.problems).toEqual([])
+  })
+
   test('of three, the last goes on when two have gone', async () => {
     const { origin, leaderTab, followerTab, follower } = await pair()
     const third = startIn(origin.openTab())
