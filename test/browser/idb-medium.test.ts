@@ -853,9 +853,11 @@ describe('the page leaves', () => {
       let troubles = 0
       const medium = await filled(newName(), ['a'], { patienceMs, onTrouble: () => void troubles++ })
       troubles = 0
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      onTestFinished(() => void vi.useRealTimers())
       leave()
       const writing = medium.append(bytes('b'))
-      await new Promise((resolve) => setTimeout(resolve, 3 * patienceMs))
+      vi.advanceTimersByTime(3 * patienceMs)
       comeBack()
       await writing
       expect(troubles).toBe(0)

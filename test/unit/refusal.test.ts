@@ -5,9 +5,9 @@ import { expect, onTestFinished, test } from 'vitest'
 import { type Deferred, defer } from '../../src/shared/deferred.ts'
 import { memoryStore } from '../../src/store/memory-store.ts'
 import { jobs } from '../fixtures/jobs.ts'
+import { turn } from '../support/testing.ts'
 
 const full = new Error('disk full')
-const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 /** Nothing starts, and each batch waits for its answer. */
 function setUp() {

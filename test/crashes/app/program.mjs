@@ -97,9 +97,10 @@ async function live({ life, seed, folder, trace, durability, task }) {
   if (task === 'drain') {
     for (;;) {
       await scheduler.onIdle()
+      const moved = whenChanged(scheduler)
       const { scheduled } = await scheduler.counts()
       if (scheduled === 0) break
-      await sleep(20)
+      await moved
     }
   }
   await scheduler.close()
@@ -107,7 +108,15 @@ async function live({ life, seed, folder, trace, durability, task }) {
   process.exit(0)
 }
 
-const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
+/** Resolves when the counts of the scheduler are others. @param {Scheduler} scheduler @returns {Promise<void>} */
+const whenChanged = (scheduler) =>
+  new Promise((resolve) => {
+    const stop = scheduler.subscribe(() => {
+      stop()
+      resolve()
+    })
+  })
+
 const messageOf = (/** @type {unknown} */ error) => (error instanceof Error ? error.message : String(error))
 
 /**
@@ -182,7 +191,7 @@ async function act(scheduler, known, random, life) {
     const waiting = [...known.values()].filter(({ hasEnded }) => !hasEnded).length
     if (known.size - waiting > populationMax && dice < 0.5) return removeSome()
     // Threads are slower than whoever asks for things.
-    if (waiting > waitingMax && random() < 0.9) return sleep(4)
+    if (waiting > waitingMax && random() < 0.9) return whenChanged(scheduler)
     if (dice < 0.65) return add()
     if (dice < 0.7) return addMany()
     const job = take(({ hasEnded }) => (dice < 0.84 ? !hasEnded : hasEnded))

@@ -100,10 +100,11 @@ const calls: PageCalls = {
     while (performance.now() < until);
   },
   leave(url: string | undefined) {
-    // After the answer is out.
-    setTimeout(() => (url === undefined ? window.close() : location.assign(url)), 50)
+    onAnswered = () => (url === undefined ? window.close() : location.assign(url))
   },
-  back: () => void setTimeout(() => history.back(), 50),
+  back() {
+    onAnswered = () => history.back()
+  },
 
   deleteDatabase: (name: string) =>
     new Promise((resolve, reject) => {
@@ -251,10 +252,17 @@ async function poll(): Promise<void> {
   }
 }
 
+/** Goes away from this page; not before the site has the answer. */
+let onAnswered: (() => void) | undefined
+
 async function answer({ call, name, args }: { call: number; name: keyof PageCalls; args: never[] }): Promise<void> {
   try {
     const value = await (calls[name] as (...args: never[]) => unknown)(...args)
     await tell({ type: 'reply', call, value })
+    const leave = onAnswered
+    // It may come back.
+    onAnswered = undefined
+    leave?.()
   } catch (error) {
     await tell({ type: 'reply', call, error: describe(error) })
   }
