@@ -105,13 +105,16 @@ describe('who leads', () => {
   })
 
   test('an `addMany` that waits for a job that is just being added is added by the next leader', async () => {
-    const { leader, leaderTab, origin } = await pair()
+    const clock = manualClock(1_000)
+    const { leader, leaderTab, origin } = await pair({ clock })
     const first = leader.add.double(1, { id: 'same' })
     const both = leader.addMany([
       { name: 'double', input: 2 },
       { name: 'double', input: 3, options: { id: 'same' } },
     ])
     await Promise.resolve().then(() => {}) // It waits.
+    // A job of that id which is added in the same millisecond is taken for its own, when another leader is asked again.
+    clock.advance(1)
     leaderTab.sleep()
     leaderTab.wake()
     expect((await both).map(({ disposition }) => disposition)).toEqual(['created', 'existing'])
