@@ -1,6 +1,6 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent, JobEventMap, JobEventType } from '../events/event-map.ts'
-import { isTerminal, type JobRecord } from '../job/record.ts'
+import { isTerminal, type JobRecord, type State } from '../job/record.ts'
 import type { Step } from './ledger.ts'
 import type { LiveJob } from './live-job.ts'
 
@@ -18,31 +18,35 @@ export class Herald {
   }
 
   announce<Type extends JobEventType>(job: LiveJob, type: Type, details: Details<Type>): void {
-    const watchers = job.audience?.watchers
-    if (!watchers?.size && !this.#bus.isHeard(type)) return
+    if (!this.#isHeard(job, type)) return
     const event = this.#make(job.safe, type, details) as JobEvent
     this.#bus.emit(event)
-    for (const watcher of [...(watchers ?? [])]) this.#bus.call(watcher, event)
+    for (const watcher of [...(job.audience?.watchers ?? [])]) this.#bus.call(watcher, event)
+  }
+
+  #isHeard(job: LiveJob, type: JobEventType): boolean {
+    return this.#bus.isHeard(type) || (job.audience !== undefined && job.audience.watchers.size > 0)
   }
 
   /** What a step means to those who listen; a start is announced by whoever sends it. */
-  announceStep(job: LiveJob, type: Step['type'], record: JobRecord, now: number): void {
-    const { state, error } = record
-    if (type === 'insert') this.announce(job, 'added', { state, priority: record.priority })
-    else if (state === 'completed') this.announce(job, 'completed', { result: record.result })
-    else if (state === 'failed' || state === 'cancelled') this.announce(job, state, { error })
-    else if (type === 'interrupt') this.announce(job, 'interrupted', { error })
-    else if (type === 'fail') this.announce(job, 'retrying', { error, runAt: record.runAt ?? now })
+  announceStep(job: LiveJob, type: Step['type'], record: JobRecord): void {
+    const eventType = eventOf(type, record.state)
+    if (!eventType || !this.#isHeard(job, eventType)) return
+    const { state, error, priority, result, runAt } = record
+    if (eventType === 'added') this.announce(job, eventType, { state, priority })
+    else if (eventType === 'completed') this.announce(job, eventType, { result })
+    else if (eventType === 'retrying') this.announce(job, eventType, { error, runAt: runAt ?? this.#bus.now() })
+    else this.announce(job, eventType, { error })
   }
 
   /**
    * A job was met again that may have ended in the meantime. Those who wait for it hear of it; listeners of the scheduler
    * only if it was known `before`, for else it is none of the news.
    */
-  catchUp(job: LiveJob, before: JobRecord | undefined, now: number): void {
+  catchUp(job: LiveJob, before: JobRecord | undefined): void {
     const { safe, audience } = job
     if (!isTerminal(safe.state) || before?.finishedAt === safe.finishedAt) return
-    if (before) return this.announceStep(job, 'complete', safe, now)
+    if (before) return this.announceStep(job, 'complete', safe)
     const event = this.lastEvent(job) as JobEvent
     for (const watcher of [...(audience?.watchers ?? [])]) this.#bus.call(watcher, event)
   }
@@ -64,4 +68,15 @@ export class Herald {
     const { id: jobId, name, queue, attempt } = record
     return this.#bus.make(type, { jobId, name, queue, attempt, ...details } as never)
   }
+}
+
+/** The event of a step that is told, if it has one. */
+function eventOf(
+  type: Step['type'],
+  state: State,
+): 'added' | 'completed' | 'failed' | 'cancelled' | 'interrupted' | 'retrying' | undefined {
+  if (type === 'insert') return 'added'
+  if (state === 'completed' || state === 'failed' || state === 'cancelled') return state
+  if (type === 'interrupt') return 'interrupted'
+  return type === 'fail' ? 'retrying' : undefined
 }

@@ -1,3 +1,4 @@
+import type { JobEventMap } from '../events/event-map.ts'
 import type { Action } from '../job/transition.ts'
 import { hop } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -6,10 +7,13 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Change, Store } from '../store/store.ts'
 import type { LiveJob } from './live-job.ts'
 
+/** Why a job goes. */
+export type Removal = JobEventMap['removed']['reason']
+
 /** One move of one job, on its way to the store and then to whoever is to hear of it. */
 export interface Step extends Change {
   readonly job: LiveJob
-  readonly type: Action['type'] | 'insert' | 'remove'
+  readonly type: Action['type'] | 'insert' | Removal
   /** What else is to be done once it is safe. */
   readonly afterwards: (() => void) | undefined
 }

@@ -5,7 +5,7 @@
  * written. Everything that anybody hears goes through `#tell`, once the step is safe.
  */
 import { EventBus } from '../events/event-bus.ts'
-import type { JobEvent, JobEventMap } from '../events/event-map.ts'
+import type { JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
 import { isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
@@ -35,12 +35,12 @@ import type {
   Verb,
 } from './engine.ts'
 import { Herald } from './herald.ts'
-import { Ledger, type LedgerListener, type Step } from './ledger.ts'
+import { Ledger, type LedgerListener, type Removal, type Step } from './ledger.ts'
 import { Lines } from './lines.ts'
 import { LiveJob } from './live-job.ts'
 import { cancelled, closedError, duplicate, inputGone, queueFull, timedOut } from './reasons.ts'
 import { type KeepByState, Retention } from './retention.ts'
-import { Roster } from './roster.ts'
+import { makeChance, makeId, Roster } from './roster.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
@@ -57,23 +57,6 @@ export interface LocalEngineOptions {
   readonly adopt?: (record: JobRecord, isNew: boolean) => LiveJob | undefined
 }
 
-/**
- * So many characters of chance keep the ids that we make up apart from the user's and from those of other lives. With four
- * more for the number of the job an id has twelve: V8 joins longer strings only when they are read, and keeps the parts.
- */
-const idPrefixLength = 8
-const idCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
-
-type Removal = JobEventMap['removed']['reason']
-
-/** What an insert will do, decided before anything is changed. */
-interface Plan {
-  readonly request: InsertRequest
-  readonly id: string
-  readonly existing: LiveJob | undefined
-  readonly replaced: LiveJob | undefined
-}
-
 export class LocalEngine implements Engine {
   readonly bus: EventBus
   readonly #options: LocalEngineOptions
@@ -86,9 +69,8 @@ export class LocalEngine implements Engine {
   readonly #lines: Lines
   readonly #herald: Herald
   readonly #dashboard: Dashboard
-  readonly #idPrefix: string
+  readonly #chance: string
   #seq = 0
-  #lastId = 0
   #lineTime = 0
   /** Attempts that are on a thread or on their way to one, those included that no longer count. */
   #runs = 0
@@ -114,10 +96,7 @@ export class LocalEngine implements Engine {
     const { clock, random, store, pool, keep, queues } = options
     this.#options = options
     this.#clock = clock
-    this.#idPrefix = Array.from(
-      { length: idPrefixLength },
-      () => idCharacters[Math.floor(random() * idCharacters.length)],
-    ).join('')
+    this.#chance = makeChance(random)
     this.bus = options.bus ?? new EventBus(() => clock.now(), options.reportUnheard)
     this.#timetable = new Timetable(clock)
     this.#ledger = new Ledger(store, clock, this.#ledgerListener)
@@ -187,7 +166,7 @@ export class LocalEngine implements Engine {
 
   /** What happened to an adopted job while nobody could tell. */
   #catchUp(job: LiveJob, before: JobRecord | undefined): void {
-    this.#herald.catchUp(job, before, this.#clock.now())
+    this.#herald.catchUp(job, before)
     if (job.hasEnded) job.settle(job.safe)
     this.#herald.notify(job)
   }
@@ -195,36 +174,42 @@ export class LocalEngine implements Engine {
   // The life of a job.
 
   insert(request: InsertRequest): Inserted {
-    const plan = this.#plan(request)
-    this.#assertRoom(plan.existing ? 0 : 1)
-    return this.#carryOut(plan)
+    this.#assertOpen()
+    const there = this.#there(request)
+    if (!there || mustReplace(request)) this.#assertRoom(1)
+    return this.#carryOut(request, there)
   }
 
   insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
     this.#assertOpen()
     // First all that may refuse, then all that changes: all or none.
-    const firstOfId = new Map<string, Plan>()
-    const plans = requests.map((request) => {
-      const plan = this.#plan(request)
-      const first = firstOfId.get(plan.id)
-      if (!first) firstOfId.set(plan.id, plan)
-      else if (first.request.name !== request.name || request.options?.ifExists === 'reject')
-        throw duplicate(plan.id, ' among those that are added with it')
-      return plan
-    })
+    const firstOfId = new Map<string, InsertRequest>()
+    let added = 0
+    let unsafe: LiveJob | undefined
+    for (const request of requests) {
+      const id = request.options?.id
+      const there = this.#there(request)
+      const first = id === undefined ? undefined : firstOfId.get(id)
+      if (first && (first.name !== request.name || request.options?.ifExists === 'reject'))
+        throw duplicate(id as string, ' among those that are added with it')
+      if (first) continue
+      if (id !== undefined) firstOfId.set(id, request)
+      if (!there || mustReplace(request)) added++
+      else if (!there.told) unsafe = there
+    }
     // If the store does not take that one, it is ours to add: we could not be told all or none.
-    const unsafe = plans.find(({ existing }) => existing && !existing.told)?.existing
     if (unsafe && this.#options.store.isDurable) return this.#retryBehind(unsafe, requests)
-    this.#assertRoom([...firstOfId.values()].filter(({ existing }) => !existing).length)
+    this.#assertRoom(added)
     const insertedById = new Map<string, Inserted>()
-    return plans.map((plan) => {
-      const twin = insertedById.get(plan.id)
+    return requests.map((request) => {
+      const id = request.options?.id
+      const twin = id === undefined ? undefined : insertedById.get(id)
       if (twin) {
-        plan.request.attach?.(twin.job)
+        request.attach?.(twin.job)
         return { job: twin.job, disposition: 'existing' }
       }
-      const inserted = this.#carryOut(plan)
-      insertedById.set(plan.id, inserted)
+      const inserted = this.#carryOut(request, this.#there(request))
+      if (id !== undefined) insertedById.set(id, inserted)
       return inserted
     })
   }
@@ -234,42 +219,49 @@ export class LocalEngine implements Engine {
     return this.insertMany(requests)
   }
 
-  #plan(request: InsertRequest): Plan {
-    this.#assertOpen()
-    const ownId = request.options?.id
-    if (ownId === undefined) return { request, id: this.#nextId(), existing: undefined, replaced: undefined }
-    const there = this.#roster.get(ownId)
-    const plan = { request, id: ownId, existing: undefined, replaced: undefined }
-    if (!there) return plan
-    const { name, state } = there.record
-    const ifExists = request.options?.ifExists ?? 'return'
-    if (ifExists === 'reject') throw duplicate(ownId, '')
-    if (ifExists === 'replace' && state === 'running') throw duplicate(ownId, ', and it is running')
-    if (ifExists === 'replace') return { ...plan, replaced: there }
-    if (name !== request.name) throw duplicate(ownId, ` of another type: '${name}', not '${request.name}'`)
-    return { ...plan, existing: there }
+  /** The job that has the id already, if what is requested may meet it. */
+  #there({ name, options }: InsertRequest): LiveJob | undefined {
+    const id = options?.id
+    const there = id === undefined ? undefined : this.#roster.get(id)
+    if (id === undefined || !there) return undefined
+    const { ifExists } = options ?? {}
+    if (ifExists === 'reject') throw duplicate(id, '')
+    if (ifExists === 'replace') {
+      if (there.record.state === 'running') throw duplicate(id, ', and it is running')
+    } else if (there.record.name !== name)
+      throw duplicate(id, ` of another type: '${there.record.name}', not '${name}'`)
+    return there
   }
 
-  #carryOut({ request, id, existing, replaced }: Plan): Inserted {
-    if (replaced) this.#replace(replaced)
-    const job = existing ?? this.#insert(request, id)
+  #carryOut(request: InsertRequest, there: LiveJob | undefined): Inserted {
+    const isReplaced = there !== undefined && mustReplace(request)
+    if (isReplaced) this.#replace(there)
+    const job = there && !isReplaced ? there : this.#insert(request)
     request.attach?.(job)
-    return { job, disposition: existing ? 'existing' : replaced ? 'replaced' : 'created' }
+    return { job, disposition: isReplaced ? 'replaced' : there ? 'existing' : 'created' }
   }
 
-  #insert({ name, input, options, defaults, transfer }: InsertRequest, id: string): LiveJob {
+  #insert({ name, input, options, defaults, transfer }: InsertRequest): LiveJob {
     const now = this.#clock.now()
     this.#lineTime = Math.max(this.#lineTime, now)
+    const id = options?.id ?? this.#nextId()
     const identity = { id, name, input, seq: ++this.#seq, lineTime: this.#lineTime }
     const record = createRecord(identity, options, defaults, now)
     const job = this.#live(record, true)
     // What is stored is copied to its thread, so that it is there for another attempt.
-    job.transfer = this.#options.store.isDurable ? undefined : transfer
-    this.#roster.add(job)
+    if (transfer && !this.#options.store.isDurable) job.transfer = transfer
+    this.#roster.add(job, options?.id === undefined)
     this.#dashboard.added.add(now)
     this.#place(job)
     this.#write(job, 'insert', undefined, record)
     return job
+  }
+
+  /** Its number will be the next. */
+  #nextId(): string {
+    let id = makeId(this.#chance, this.#seq + 1)
+    while (this.#roster.isNamed(id)) id = makeId(this.#chance, ++this.#seq + 1)
+    return id
   }
 
   #replace(job: LiveJob): void {
@@ -331,9 +323,9 @@ export class LocalEngine implements Engine {
   }
 
   /** The one way in which a job changes. */
-  #move(job: LiveJob, action: Action, afterwards?: () => void): void {
+  #move(job: LiveJob, action: Action, afterwards?: () => void, now = this.#clock.now()): void {
     const before = job.record
-    const after = transition(before, action, this.#clock.now())
+    const after = transition(before, action, now)
     job.record = after
     this.#roster.recount(before, after)
     this.#place(job)
@@ -344,10 +336,7 @@ export class LocalEngine implements Engine {
     this.#roster.remove(job)
     this.#retention.drop(job)
     if (!job.hasEnded) this.#leaving.add(job)
-    this.#write(job, 'remove', job.record, undefined, () => {
-      this.#leaving.delete(job)
-      this.#herald.announce(job, 'removed', { reason })
-    })
+    this.#write(job, reason, job.record, undefined)
   }
 
   #write(
@@ -364,11 +353,16 @@ export class LocalEngine implements Engine {
   #place(job: LiveJob): void {
     const { record, line } = job
     if (job.heapIndex !== -1) line.quit(job)
-    this.#timetable.cancel(job.alarm)
+    if (job.alarm) this.#timetable.cancel(job.alarm)
     job.alarm = undefined
-    const { state, runAt, expiresAt } = record
     // An earlier attempt may not be off its thread yet; until then the next must not start.
-    if (state === 'queued' && !job.run) line.join(job)
+    if (record.state === 'queued' && !job.run) line.join(job)
+    if (record.state === 'scheduled' || record.expiresAt !== undefined) this.#setAlarm(job)
+  }
+
+  #setAlarm(job: LiveJob): void {
+    const { record } = job
+    const { state, runAt, expiresAt } = record
     if (state === 'scheduled')
       job.alarm = this.#timetable.at(Math.min(runAt as number, dueToExpire(record)), () => this.#ring(job), true)
     else if (expiresAt !== undefined && isWaiting(state) && canExpire(record))
@@ -410,9 +404,10 @@ export class LocalEngine implements Engine {
   }
 
   #start(job: LiveJob, slot: Slot): void {
+    const now = this.#clock.now()
     this.#runs++
-    this.#dashboard.waitMs.add(this.#clock.now() - job.record.dueAt)
-    this.#move(job, { type: 'start' })
+    this.#dashboard.waitMs.add(now - job.record.dueAt)
+    this.#move(job, starting, undefined, now)
     job.progress = undefined
     job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
   }
@@ -426,7 +421,7 @@ export class LocalEngine implements Engine {
     const { line } = job
     // An attempt that no longer counted may have kept the next one waiting.
     if (run.isStale && job.record.state === 'queued' && job.heapIndex === -1 && job.isListed) line.join(job)
-    line.gate.leave(line.size > 0)
+    line.gate.leave()
     if (run.isStale) this.#ledger.schedule()
   }
 
@@ -539,15 +534,22 @@ export class LocalEngine implements Engine {
   }
 
   #tell({ job, type, before, after, afterwards }: Step): void {
-    if (after) job.told = after
-    if (after && type !== 'checkpoint' && type !== 'step') this.#tellMove(job, type, after)
+    if (!after) return this.#tellRemoved(job, type as Removal)
+    job.told = after
+    if (type === 'start') this.#tellStart(job, after)
+    else if (type !== 'checkpoint' && type !== 'step') this.#tellMove(job, type, after)
     afterwards?.()
     if (before) this.#herald.notify(job)
   }
 
+  #tellRemoved(job: LiveJob, reason: Removal): void {
+    if (this.#leaving.size > 0) this.#leaving.delete(job)
+    this.#herald.announce(job, 'removed', { reason })
+    this.#herald.notify(job)
+  }
+
   #tellMove(job: LiveJob, type: Step['type'], record: JobRecord): void {
-    if (type === 'start') return this.#tellStart(job, record)
-    this.#herald.announceStep(job, type, record, this.#clock.now())
+    this.#herald.announceStep(job, type, record)
     if (isTerminal(record.state)) this.#tellEnd(job, record)
   }
 
@@ -556,7 +558,7 @@ export class LocalEngine implements Engine {
     // It may have been cancelled, or its thread may have died, while the start was on its way to the store.
     if (run?.record !== record || run.isStale) return
     this.#pool.send(run)
-    this.#herald.announce(job, 'started', {})
+    this.#herald.announce(job, 'started', noDetails)
   }
 
   #tellEnd(job: LiveJob, record: JobRecord): void {
@@ -719,14 +721,6 @@ export class LocalEngine implements Engine {
     if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
   }
 
-  /** A seeded `random` makes the same ids in the next life, where the store may have one of them. */
-  #nextId(): string {
-    let id: string
-    do id = `${this.#idPrefix}${(++this.#lastId).toString(36)}`
-    while (this.#roster.get(id))
-    return id
-  }
-
   onClose(callback: () => void): () => void {
     this.#closers.add(callback)
     return () => this.#closers.delete(callback)
@@ -835,6 +829,11 @@ export class LocalEngine implements Engine {
     })
   }
 }
+
+const noDetails = {}
+const starting: Action = { type: 'start' }
+
+const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
 
 /** In the order of adding. A store may have another, but a copy of a million is not made for nothing. */
 function inOrder(records: readonly JobRecord[]): readonly JobRecord[] {

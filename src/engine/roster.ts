@@ -4,9 +4,37 @@ import type { LiveJob } from './live-job.ts'
 
 const findLimitDefault = 1_000
 
-/** Every job there is, by id, and how many are in which state. */
+/**
+ * Ids that we make up: so many characters of chance keep them apart from the user's and from those of other lives, and then
+ * comes the job's sequence number. With four digits of it an id has twelve characters: V8 joins longer strings only when
+ * they are read, and keeps the parts.
+ */
+const chanceLength = 8
+const characters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/** What the ids of one life begin with. */
+export const makeChance = (random: () => number): string =>
+  Array.from({ length: chanceLength }, () => characters[Math.floor(random() * characters.length)]).join('')
+
+export const makeId = (chance: string, seq: number): string => chance + seq.toString(36)
+
+/** Of an id that we made up; any number, or none, of another. */
+const seqOf = (id: string): number => Number.parseInt(id.slice(chanceLength), 36)
+
+/** Numbers in a page. Small, because a single old job keeps its page. */
+const pageSize = 64
+
+interface Page {
+  readonly jobs: (LiveJob | undefined)[]
+  size: number
+}
+
+/** Every job there is, and how many are in which state. */
 export class Roster {
-  readonly #jobs = new Map<string, LiveJob>()
+  /** By sequence number, a stretch of it on each page: a table by id costs five times as much time and memory. */
+  readonly #pages = new Map<number, Page>()
+  /** By id: those that cannot be found by the number in it. */
+  readonly #named = new Map<string, LiveJob>()
   readonly #counts: Record<State, number> = {
     scheduled: 0,
     blocked: 0,
@@ -20,25 +48,54 @@ export class Roster {
   #retrying = 0
 
   get(id: string): LiveJob | undefined {
-    return this.#jobs.get(id)
+    const named = this.#named.get(id)
+    if (named) return named
+    const seq = seqOf(id)
+    const numbered = this.#pages.get(pageOf(seq))?.jobs[seq % pageSize]
+    return numbered?.record.id === id ? numbered : undefined
+  }
+
+  /** Whether an id that we would make up for a new number is somebody's own. */
+  isNamed(id: string): boolean {
+    return this.#named.size > 0 && this.#named.has(id)
   }
 
   /** In the order in which they were added. */
   get jobs(): Iterable<LiveJob> {
-    return this.#jobs.values()
+    return this.#jobsFrom(0)
   }
 
-  add(job: LiveJob): void {
+  *#jobsFrom(seq: number): Iterable<LiveJob> {
+    for (const [number, { jobs }] of this.#pages) {
+      if (number < pageOf(seq)) continue
+      for (const job of jobs) if (job && job.record.seq >= seq) yield job
+    }
+  }
+
+  /** Sequence numbers only rise. `isNumbered`: its id says the number. */
+  add(job: LiveJob, isNumbered = seqOf(job.record.id) === job.record.seq): void {
+    const { id, seq } = job.record
+    let page = this.#pages.get(pageOf(seq))
+    if (!page) {
+      page = { jobs: new Array(pageSize).fill(undefined), size: 0 }
+      this.#pages.set(pageOf(seq), page)
+    }
+    page.jobs[seq % pageSize] = job
+    page.size++
+    if (!isNumbered) this.#named.set(id, job)
     job.isListed = true
-    this.#jobs.set(job.record.id, job)
     this.#enter(job.record)
   }
 
   /** Nothing happens when it is gone already. */
   remove(job: LiveJob): void {
     if (!job.isListed) return
+    const { id, seq } = job.record
+    const page = this.#pages.get(pageOf(seq)) as Page
+    page.jobs[seq % pageSize] = undefined
+    if (--page.size === 0) this.#pages.delete(pageOf(seq))
+    if (this.#named.size > 0) this.#named.delete(id)
     job.isListed = false
-    this.#jobs.delete(job.record.id)
     this.#leave(job.record)
   }
 
@@ -50,11 +107,11 @@ export class Roster {
 
   find({ limit = findLimitDefault, after, ...filter }: FindOptions): LiveJob[] {
     const found: LiveJob[] = []
-    let isBehind = after === undefined
-    for (const job of this.#jobs.values()) {
+    const before = after === undefined ? undefined : this.get(after)
+    if (after !== undefined && !before) return found
+    for (const job of this.#jobsFrom(before ? before.record.seq + 1 : 0)) {
       if (found.length === limit) break
-      if (isBehind && fits(job.record, filter)) found.push(job)
-      if (job.record.id === after) isBehind = true
+      if (fits(job.record, filter)) found.push(job)
     }
     return found
   }
@@ -84,6 +141,8 @@ export class Roster {
     if (isRetrying(record)) this.#retrying--
   }
 }
+
+const pageOf = (seq: number): number => Math.floor(seq / pageSize)
 
 function fits({ name, queue, state, rules }: JobRecord, filter: JobFilter): boolean {
   if (filter.name !== undefined && filter.name !== name) return false

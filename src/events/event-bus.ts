@@ -9,14 +9,14 @@ export class EventBus {
   readonly #emitter = new EventEmitter<EventType>()
   readonly #taps = new Set<AnyListener>()
   readonly #reportUnheard: (error: unknown) => void
-  readonly #now: () => number
+  readonly now: () => number
   #seq = 0
   #isQuiet = false
   /** Told that somebody began or ceased to listen. */
   onListening: (() => void) | undefined
 
   constructor(now: () => number, reportUnheard: (error: unknown) => void) {
-    this.#now = now
+    this.now = now
     this.#reportUnheard = reportUnheard
   }
 
@@ -54,7 +54,7 @@ export class EventBus {
 
   /** Gives an event its number and time. */
   make<Type extends EventType>(type: Type, details: Omit<EventMap[Type], 'type' | 'seq' | 'at'>): EventMap[Type] {
-    return { type, seq: ++this.#seq, at: this.#now(), ...details } as unknown as EventMap[Type]
+    return { type, seq: ++this.#seq, at: this.now(), ...details } as unknown as EventMap[Type]
   }
 
   /** Makes and tells, when anybody listens. */

@@ -557,7 +557,7 @@ export class TabEngine implements Engine {
     job.record = record
     job.told = record
     if (event) this.#emit('error' in event && record.error ? { ...event, error: record.error } : event, job)
-    else this.#herald.catchUp(job, before, this.#host.clock.now())
+    else this.#herald.catchUp(job, before)
     if (isTerminal(record.state)) job.settle(record, this.#reading.has(job))
     this.#herald.notify(job)
   }

@@ -167,7 +167,8 @@ export class Pool<Owner> {
 
   /** The thread never heard of it. */
   #drop(run: Run<Owner>): void {
-    this.#settle(run, (settled) => this.#listener.onLost(settled, 'released', ended))
+    this.#free(run)
+    this.#listener.onLost(run, 'released', ended)
     this.#listener.onRoom()
   }
 
@@ -326,11 +327,13 @@ export class Pool<Owner> {
     onDone: (run, runMs, result) => {
       this.#costs.add(run.record.name, runMs)
       this.#crashes = 0
-      this.#settle(run as Run<Owner>, (settled) => this.#listener.onDone(settled, runMs, result))
+      this.#free(run)
+      this.#listener.onDone(run as Run<Owner>, runMs, result)
     },
     onFailed: (run, runMs, thrown, isFinal) => {
       const error = thrownFromWire(thrown, this.#options.errors)
-      this.#settle(run as Run<Owner>, (settled) => this.#listener.onFailed(settled, runMs, error, isFinal))
+      this.#free(run)
+      this.#listener.onFailed(run as Run<Owner>, runMs, error, isFinal)
     },
     onProgress: (run, progress) => run.isStale || this.#listener.onProgress(run as Run<Owner>, progress),
     onValue: (run, value) => run.isStale || this.#listener.onValue(run as Run<Owner>, value),
@@ -340,10 +343,10 @@ export class Pool<Owner> {
     onHeard: () => this.#listener.onRoom(),
   }
 
-  #settle(run: Run<Owner>, tell: (run: Run<Owner>) => void): void {
-    run.slot.free(run)
-    if (run.slot.isIdle) this.#restWhenIdle(run.slot)
-    tell(run)
+  #free(run: Run): void {
+    const { slot } = run
+    slot.free(run)
+    if (slot.isIdle) this.#restWhenIdle(slot)
   }
 }
 

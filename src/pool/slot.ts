@@ -33,6 +33,11 @@ export class Slot {
   readonly port: Port
   /** In the order in which they were sent, which is the order in which the thread takes them up. */
   readonly runs = new Map<number, Run>()
+  /** Of these: to be sent, but not yet. */
+  #held: Run[] = []
+  #isScheduled = false
+  /** The run that has this thread to itself. */
+  #alone: Run | undefined
   readonly #concurrency: number
   readonly #listener: SlotListener
   readonly #outbox: Outbox
@@ -66,20 +71,16 @@ export class Slot {
     if (!this.isReady || this.isClosing) return false
     const { size } = this.runs
     if (size === 0) return true
-    if (isAlone || this.#isTakenAlone) return false
+    if (isAlone || this.#alone) return false
     if (size < this.#concurrency) return true
     return size < runsMax && this.#workMs + costMs <= workAheadMs
-  }
-
-  get #isTakenAlone(): boolean {
-    const [first] = this.runs.values()
-    return first?.isAlone === true
   }
 
   reserve(run: Run): void {
     if (this.runs.size === 0) this.port.hold(true)
     this.runs.set(run.ticket, run)
     this.#workMs += run.costMs
+    if (run.isAlone) this.#alone = run
   }
 
   free(run: Run): void {
@@ -87,33 +88,61 @@ export class Slot {
     // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
     this.#workMs = this.runs.size === 0 ? 0 : this.#workMs - run.costMs
     if (this.runs.size === 0) this.port.hold(false)
+    if (this.#alone === run) this.#alone = undefined
+    if (!run.isSent && this.#held.includes(run)) this.#held = this.#held.filter((held) => held !== run)
   }
 
+  /** Sends an attempt, once the thread has need of it. */
   send(run: Run): void {
-    run.isSent = true
-    const { record, transfer } = run
-    const { checkpoint, steps } = record
-    const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }
-    const isWatched = record.rules.timeoutMs === undefined ? 0 : 1
-    this.#outbox.add(tell.run, run.ticket, record.name, record.id, record.attempt, isWatched, resume, record.input)
-    if (transfer) this.#outbox.flush(transfer)
+    this.#held.push(run)
+    if (run.transfer) this.#sendHeld(run.transfer)
+    else this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#held.length === 0) return
+    this.#isScheduled = true
+    queueMicrotask(this.#sendIfNeeded)
+  }
+
+  /**
+   * A thread that has more to do than what is held for it loses nothing by waiting for the next answer: what is sent then
+   * goes in one message. Else answers to small messages would be small messages, and they would never grow again.
+   */
+  readonly #sendIfNeeded = () => {
+    this.#isScheduled = false
+    const toDo = this.runs.size - this.#held.length
+    if (toDo < this.#concurrency || this.#held.length >= toDo) this.#sendHeld()
+  }
+
+  #sendHeld(transfer?: Transferable[]): void {
+    const batch = this.#outbox.open()
+    for (const run of this.#held) {
+      run.isSent = true
+      const { id, name, attempt, rules, checkpoint, steps, input } = run.record
+      const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }
+      const isWatched = rules.timeoutMs === undefined ? 0 : 1
+      batch.push(tell.run, run.ticket, name, id, attempt, isWatched, resume, input)
+    }
+    this.#held = []
+    this.#outbox.flush(transfer)
   }
 
   abort(run: Run, reason: unknown): void {
     if (!run.isSent) return
     const [code, message, value] =
       reason instanceof OffstageError ? [reason.code, reason.message, reason.cause] : ['', '', reason]
-    this.#outbox.add(tell.abort, run.ticket, code, message, readable(value))
+    this.#outbox.open().push(tell.abort, run.ticket, code, message, readable(value))
   }
 
   /** Lets the handler send more values. */
   taken(run: Run, count: number): void {
-    if (this.runs.has(run.ticket)) this.#outbox.add(tell.taken, run.ticket, count)
+    if (this.runs.has(run.ticket)) this.#outbox.open().push(tell.taken, run.ticket, count)
   }
 
   /** A checkpoint or step is safe. */
   kept(run: Run, call: number): void {
-    if (this.runs.has(run.ticket)) this.#outbox.add(tell.kept, run.ticket, call)
+    if (this.runs.has(run.ticket)) this.#outbox.open().push(tell.kept, run.ticket, call)
   }
 
   #refuse(note: unknown[], cause: unknown): void {
@@ -128,12 +157,13 @@ export class Slot {
       this.#hearNote(batch, at)
     }
     this.#listener.onHeard(this)
+    this.#schedule()
   }
 
   #hearNote(batch: unknown[], at: number): void {
     const operation = batch[at]
     if (operation === say.ready) {
-      if (this.#concurrency > 1) this.#outbox.add(tell.concurrency, this.#concurrency)
+      if (this.#concurrency > 1) this.#outbox.open().push(tell.concurrency, this.#concurrency)
       this.isReady = true
       return this.ready.resolve()
     }

@@ -11,8 +11,9 @@ export interface RateLimit {
  * Who may start, and when: the concurrency, rate limit and pause of one queue, kept by p-queue.
  *
  * What waits is not in p-queue's list but in our heap, so that thousands can wait in any order; p-queue sees *tickets*.
- * A ticket is a task that ends when it is given back, and holding one is the right to run one job at a time. While jobs
- * wait, a ticket passes from one job to the next without going through p-queue again: that is 2 µs a job.
+ * A ticket is a task that ends when it is given back, and holding one is the right to run one job at a time. It passes from
+ * one job to the next without going through p-queue again, which is 2 µs and a kilobyte of garbage a job. Without a limit
+ * everybody may start, and there are no tickets.
  *
  * A rate limit counts starts, so it has a p-queue of its own, in which each start is a task that ends at once.
  */
@@ -56,7 +57,7 @@ export class Gate {
 
   setConcurrency(concurrency: number): void {
     this.#tickets.concurrency = concurrency
-    this.#releaseUnused(concurrency)
+    this.#releaseSurplus()
     this.#onOpen()
   }
 
@@ -68,11 +69,18 @@ export class Gate {
     this.#onOpen()
   }
 
-  /** Whether a ticket is free for one more job; asks p-queue for one when there is none. */
+  /** Whether one more job may run; asks p-queue for a ticket when there is none for it. */
   hasRoom(): boolean {
-    if (this.isPaused || this.#running >= this.#tickets.concurrency) return false
-    if (this.#releases.length === this.#running && !this.#isTicketAsked) this.#askTicket()
+    if (this.isPaused) return false
+    if (this.#isUnlimited) return true
+    if (this.#running >= this.concurrency) return false
+    // More than one where there was no limit before, and so no tickets.
+    while (this.#releases.length <= this.#running && !this.#isTicketAsked) this.#askTicket()
     return this.#releases.length > this.#running
+  }
+
+  get #isUnlimited(): boolean {
+    return this.concurrency === Number.POSITIVE_INFINITY
   }
 
   /** Starts one job if the rate limit lets it; to be called with room. Each success is paired with one `leave`. */
@@ -82,15 +90,14 @@ export class Gate {
     return true
   }
 
-  /** A job has ended. `isMoreWaiting`: keep the ticket for the next. */
-  leave(isMoreWaiting: boolean): void {
+  /** A job has ended. */
+  leave(): void {
     this.#running--
-    this.#releaseUnused(isMoreWaiting ? this.#tickets.concurrency : this.#running)
+    this.#releaseSurplus()
   }
 
   /** Nothing waits any more. */
   drain(): void {
-    this.#releaseUnused(this.#running)
     this.#starts?.clear()
     this.#isStartAsked = false
   }
@@ -134,8 +141,10 @@ export class Gate {
     return isGranted
   }
 
-  #releaseUnused(keep: number): void {
-    while (this.#releases.length > this.#running && this.#releases.length > keep) this.#releases.pop()?.()
+  /** There are fewer tickets than there were, or none. */
+  #releaseSurplus(): void {
+    const keep = this.#isUnlimited ? 0 : Math.max(this.#running, this.concurrency)
+    while (this.#releases.length > keep) this.#releases.pop()?.()
   }
 }
 

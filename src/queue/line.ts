@@ -1,3 +1,4 @@
+import { Fifo } from '../shared/fifo.ts'
 import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
 import { Gate, type RateLimit } from './gate.ts'
 
@@ -18,11 +19,19 @@ interface Waiting extends HeapItem {
   readonly record: Place
 }
 
-/** A named queue: what waits, in order, and the gate that it goes through. */
+/**
+ * A named queue: what waits, in order, and the gate that it goes through.
+ *
+ * Most jobs come in the order in which they are to go: what goes behind all that are there is in a list, where coming and
+ * going cost nothing; only what goes before one of these is in the heap.
+ */
 export class Line<Item extends Waiting> {
   readonly name: string
   readonly gate: Gate
-  readonly #waiting = new IndexedHeap<Item>()
+  readonly #inOrder = new Fifo<Item>()
+  /** Of the one that came last into the list; none when it is empty. */
+  #lastInOrder: Place | undefined
+  readonly #others = new IndexedHeap<Item>()
 
   constructor(name: string, options: LineOptions, onOpen: () => void) {
     this.name = name
@@ -30,22 +39,30 @@ export class Line<Item extends Waiting> {
   }
 
   get size(): number {
-    return this.#waiting.size
+    return this.#inOrder.size + this.#others.size
   }
 
   /** The next to go. */
   get head(): Item | undefined {
-    return this.#waiting.peek()
+    const first = this.#inOrder.peek()
+    const other = this.#others.peek()
+    return first && other ? (isBefore(first.record, other.record) ? first : other) : (first ?? other)
   }
 
   join(item: Item): void {
-    const { priority, dueAt, seq } = item.record
-    this.#waiting.add(item, -priority, dueAt, seq)
+    const { record } = item
+    if (this.#lastInOrder && isBefore(record, this.#lastInOrder)) {
+      this.#others.add(item, -record.priority, record.dueAt, record.seq)
+      return
+    }
+    this.#lastInOrder = record
+    this.#inOrder.add(item)
   }
 
   quit(item: Item): void {
-    this.#waiting.remove(item)
-    if (this.#waiting.size === 0) this.gate.drain()
+    if (!this.#inOrder.remove(item)) this.#others.remove(item)
+    if (this.#inOrder.size === 0) this.#lastInOrder = undefined
+    if (this.size === 0) this.gate.drain()
   }
 }
 

@@ -5,12 +5,16 @@ export interface Deferred<T> {
   readonly reject: (error: unknown) => void
 }
 
+let resolver: (value: unknown) => void
+let rejecter: (error: unknown) => void
+
+/** One function for all: a closure for each promise would be a third of what it weighs. */
+const capture = (resolve: (value: unknown) => void, reject: (error: unknown) => void): void => {
+  resolver = resolve
+  rejecter = reject
+}
+
 export function defer<T>(): Deferred<T> {
-  let resolve!: (value: T) => void
-  let reject!: (error: unknown) => void
-  const promise = new Promise<T>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  return { promise, resolve, reject }
+  const promise = new Promise<unknown>(capture) as Promise<T>
+  return { promise, resolve: resolver, reject: rejecter }
 }

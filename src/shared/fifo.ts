@@ -30,21 +30,27 @@ export class Fifo<Item extends HeapItem> {
     this.#size++
   }
 
-  /** Takes an item out; nothing happens when it is not in. */
-  remove(item: Item): void {
+  /** Takes an item out. Answers whether it was in. */
+  remove(item: Item): boolean {
     const index = item.heapIndex
-    if (index === -1) return
+    if (this.#items[index] !== item) return false
     item.heapIndex = -1
     this.#items[index] = undefined
     this.#size--
+    if (this.#size === 0 && index > holesMin) this.#closeHoles()
     const { length } = this.#items
     while (this.#head < length && !this.#items[this.#head]) this.#head++
+    return true
   }
 
   #closeHoles(): void {
-    const items = this.#items.filter((item) => item !== undefined)
-    for (const [index, item] of items.entries()) item.heapIndex = index
-    this.#items = items
+    let size = 0
+    for (const item of this.#items) {
+      if (!item) continue
+      item.heapIndex = size
+      this.#items[size++] = item
+    }
+    this.#items.length = size
     this.#head = 0
   }
 }

@@ -19,9 +19,13 @@ import { drive, hasListened, isGenerator, listen, mustListen } from './drive.ts'
 import { checkInput, type Handler, type HandlerTable } from './handlers.ts'
 import { Task } from './task.ts'
 
-/** Results of tiny jobs are held back no longer than this, and no more of them: meanwhile the scheduler can refill. */
+/**
+ * Results of tiny jobs are held back no longer than this, and no more of them. Nor, beyond a few, more than there are jobs
+ * still to do: while they are done the scheduler can refill.
+ */
 const heldBackMsMax = 1
 const heldBackMax = 64
+const heldBackMin = 16
 /** Progress is sent at most this often per job; a screen shows no more. */
 const progressMs = 16
 
@@ -30,6 +34,8 @@ export class Server implements Host {
   readonly #handlers: HandlerTable
   readonly #outbox: Outbox
   #inbox: Task[] = []
+  /** The first in it that was not taken up; before it there is something only while they are. */
+  #next = 0
   /** In their handlers. */
   readonly #running = new Map<number, Task>()
   #concurrency = 1
@@ -54,12 +60,12 @@ export class Server implements Host {
     )
     port.onClose((error) => this.fail(error))
     port.onMessage((batch) => this.#hear(batch))
-    this.#outbox.add(say.ready)
+    this.#outbox.open().push(say.ready)
   }
 
   /** Something went wrong that belongs to no job: the scheduler will end this thread. */
   fail(error: unknown): void {
-    this.#outbox.add(say.fatal, thrownToWire(error))
+    this.#outbox.open().push(say.fatal, thrownToWire(error))
     this.#outbox.flush()
   }
 
@@ -105,7 +111,7 @@ export class Server implements Host {
     const waiting = this.#inbox.find((task) => task.ticket === ticket)
     if (!waiting) return
     this.#inbox = this.#inbox.filter((task) => task !== waiting)
-    this.#outbox.add(say.failed, ticket, 0, thrownToWire(reason), false)
+    this.#outbox.open().push(say.failed, ticket, 0, thrownToWire(reason), false)
   }
 
   // Running.
@@ -114,9 +120,10 @@ export class Server implements Host {
   #work(): void {
     if (this.#isWorking) return
     this.#isWorking = true
-    let next = 0
-    while (next < this.#inbox.length && this.#hasRoom && !mustListen()) this.#begin(this.#inbox[next++] as Task)
-    this.#inbox = next === this.#inbox.length ? [] : this.#inbox.slice(next)
+    while (this.#next < this.#inbox.length && this.#hasRoom && !mustListen())
+      this.#begin(this.#inbox[this.#next++] as Task)
+    this.#inbox.splice(0, this.#next)
+    this.#next = 0
     this.#isWorking = false
     this.#flush()
     if (this.#inbox.length > 0 && this.#hasRoom) this.#workLater()
@@ -139,7 +146,7 @@ export class Server implements Host {
   #begin(task: Task): void {
     this.#running.set(task.ticket, task)
     if (task.isWatched || !this.#costs.isTiny(task.name)) {
-      this.#outbox.add(say.begun, task.ticket)
+      this.#outbox.open().push(say.begun, task.ticket)
       this.#flush()
     }
     task.beganAt = systemClock.monotonic()
@@ -199,7 +206,7 @@ export class Server implements Host {
   #sendFailure(task: Task, runMs: number, thrown: unknown): void {
     const isFinal =
       thrown instanceof OffstageError && (thrown.code === 'UNKNOWN_JOB' || thrown.code === 'INVALID_INPUT')
-    this.#outbox.add(say.failed, task.ticket, runMs, thrownToWire(thrown), isFinal)
+    this.#outbox.open().push(say.failed, task.ticket, runMs, thrownToWire(thrown), isFinal)
   }
 
   #end(task: Task): number {
@@ -213,7 +220,9 @@ export class Server implements Host {
 
   #goOn(): void {
     this.#heldBack++
-    if (this.#heldBack >= heldBackMax || systemClock.monotonic() - this.#sentAt >= heldBackMsMax) this.#flush()
+    const toDo = this.#inbox.length - this.#next
+    const isEnough = this.#heldBack >= Math.min(Math.max(toDo, heldBackMin), heldBackMax)
+    if (isEnough || systemClock.monotonic() - this.#sentAt >= heldBackMsMax) this.#flush()
     if (!this.#isWorking && this.#inbox.length > 0) this.#work()
   }
 
@@ -232,7 +241,7 @@ export class Server implements Host {
     const copy = transfer ? notPlain : copyPlain(note[last])
     if (copy === notPlain) return this.#outbox.send(note, transfer)
     note[last] = copy
-    this.#outbox.add(...note)
+    this.#outbox.open().push(...note)
   }
 
   // What handlers ask of their context. After the end of its attempt a handler that goes on is not heard.
@@ -282,7 +291,7 @@ export class Server implements Host {
   }
 
   log(task: Task, args: unknown[]): void {
-    if (!task.isEnded) this.#outbox.add(say.log, task.ticket, args.map(readable))
+    if (!task.isEnded) this.#outbox.open().push(say.log, task.ticket, args.map(readable))
   }
 
   keep(task: Task, key: string, value: unknown): Promise<void> {

@@ -21,8 +21,9 @@ export class Task {
   progress: { readonly value: unknown } | undefined
   progressSentAt = Number.NEGATIVE_INFINITY
   #valuesUnread = 0
-  readonly #senders: Deferred<void>[] = []
-  readonly #keepers = new Map<number, Deferred<void>>()
+  /** Made when they are first needed, as most of a task is: most jobs need nothing. */
+  #senders: Deferred<void>[] | undefined
+  #keepers: Map<number, Deferred<void>> | undefined
 
   /** Reads the note that starts at `at`: run, ticket, name, id, attempt, isWatched, resume, input. */
   constructor(batch: readonly unknown[], at: number) {
@@ -51,33 +52,35 @@ export class Task {
     if (this.abortedBy) return
     this.abortedBy = { reason }
     this.#controller?.abort(reason)
-    for (const sender of this.#senders.splice(0)) sender.reject(reason)
-    for (const keeper of this.#keepers.values()) keeper.reject(reason)
-    this.#keepers.clear()
+    for (const sender of this.#senders?.splice(0) ?? []) sender.reject(reason)
+    for (const keeper of this.#keepers?.values() ?? []) keeper.reject(reason)
+    this.#keepers?.clear()
   }
 
   /** A value was sent: resolves when the next may be. */
   whenRoomForValues(): Promise<void> | undefined {
     if (++this.#valuesUnread < valuesAhead) return undefined
     const sender = defer<void>()
+    this.#senders ??= []
     this.#senders.push(sender)
     return sender.promise
   }
 
   valuesTaken(count: number): void {
     this.#valuesUnread -= count
-    while (this.#senders.length > 0 && this.#valuesUnread < valuesAhead) this.#senders.shift()?.resolve()
+    while (this.#senders?.length && this.#valuesUnread < valuesAhead) this.#senders.shift()?.resolve()
   }
 
   /** Resolves when the scheduler says that what was sent with `call` is safe. */
   whenKept(call: number): Promise<void> {
     const keeper = defer<void>()
+    this.#keepers ??= new Map()
     this.#keepers.set(call, keeper)
     return keeper.promise
   }
 
   kept(call: number): void {
-    this.#keepers.get(call)?.resolve()
-    this.#keepers.delete(call)
+    this.#keepers?.get(call)?.resolve()
+    this.#keepers?.delete(call)
   }
 }

@@ -181,8 +181,9 @@ export class Witness {
 
   /** @param {string} verb @param {Entry} entry */
   #asking(verb, entry) {
-    if (verb === 'promote') entry.dueAt = 0
-    else entry.asked.add(verb)
+    // A job that was cancelled before it was due is put in line by a retry.
+    if (verb === 'promote' || verb === 'retry') entry.dueAt = 0
+    if (verb !== 'promote') entry.asked.add(verb)
     if (verb !== 'retry') return
     entry.retries++
     entry.endedBeforeRetry = entry.ended

@@ -195,8 +195,8 @@ export class Oracle {
     assert(current === before, 'I3', () => `${what()} does not follow ${show(current)} but ${show(before)}`)
     if (type === 'insert') return this.#judgeInsert(after as JobRecord, model)
     if (!before) throw new Violation('I3', what())
-    if (type === 'remove') return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
-    const moved = after as JobRecord
+    if (!after) return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
+    const moved = after
     assert(moved.id === id && moved.seq === before.seq && moved.input === before.input, 'I1', what)
     assert(type === 'due' || moved.dueAt === before.dueAt, 'I7', () => `${what()} has another place in line`)
     assert(type === 'prioritize' || moved.priority === before.priority, 'I7', () => `${what()} has another priority`)
@@ -428,7 +428,7 @@ export class Oracle {
       if ((step.after ?? step.before)?.id !== jobId) return false
       if (type === 'added') return step.type === 'insert'
       if (type === 'started') return step.type === 'start'
-      if (type === 'removed') return step.type === 'remove'
+      if (type === 'removed') return step.after === undefined
       if (type === 'interrupted') return step.type === 'interrupt'
       if (type === 'retrying') return step.type === 'fail'
       return step.after?.state === type
@@ -439,7 +439,7 @@ export class Oracle {
   addResolved({ tag }: Added, id: string): void {
     const there = this.byId(id)
     const isThere = this.#inserted.has(tag) || there !== undefined || this.removed.has(id)
-    const mayBeGone = [...this.#lastBatch].some(({ type, before }) => type === 'remove' && before?.id === id)
+    const mayBeGone = [...this.#lastBatch].some(({ after, before }) => !after && before?.id === id)
     assert(isThere || mayBeGone, 'I1', () => `add of '${id}' resolved, and the store does not have it`)
   }
 

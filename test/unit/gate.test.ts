@@ -20,7 +20,7 @@ test('so many run at a time, and each that ends makes room for one', () => {
   const { gate, starts, pump } = busyQueue(3)
   pump()
   expect(starts).toHaveLength(3)
-  gate.leave(true)
+  gate.leave()
   pump()
   expect(starts).toHaveLength(4)
   expect(gate.running).toBe(3)
@@ -32,11 +32,32 @@ test('more or less concurrency takes effect at once, and what runs goes on', asy
   await vi.advanceTimersByTimeAsync(0)
   expect(starts).toHaveLength(4)
   gate.setConcurrency(1)
-  for (let n = 0; n < 3; n++) gate.leave(true)
+  for (let n = 0; n < 3; n++) gate.leave()
   await vi.advanceTimersByTimeAsync(0)
   expect([gate.running, gate.hasRoom()]).toEqual([1, false])
-  gate.leave(true)
+  gate.leave()
   expect(gate.hasRoom()).toBe(true)
+})
+
+test('a limit where there was none, and the other way round', async () => {
+  const { gate, starts, pump } = busyQueue(Number.POSITIVE_INFINITY)
+  for (let n = 0; n < 5; n++) expect(gate.hasRoom() && gate.enter()).toBe(true)
+  gate.setConcurrency(3)
+  expect(gate.hasRoom()).toBe(false)
+  for (let n = 0; n < 3; n++) gate.leave()
+  pump()
+  expect([starts.length, gate.running]).toEqual([1, 3])
+  gate.leave()
+  pump()
+  expect([starts.length, gate.running]).toEqual([2, 3])
+  gate.leave()
+  // The one who starts whatever the gate lets through would never end.
+  gate.pause()
+  gate.setConcurrency(Number.POSITIVE_INFINITY)
+  gate.setConcurrency(4)
+  gate.resume()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(gate.running).toBe(4)
 })
 
 test('a pause starts nothing, and a resume goes on', () => {
@@ -54,7 +75,7 @@ test('in no span of the interval do more start than the limit says', async () =>
   const { gate, starts, pump } = busyQueue(Number.POSITIVE_INFINITY, { limit, intervalMs })
   for (let ms = 0; ms < 5_000; ms += 70) {
     pump()
-    while (gate.running > 0) gate.leave(true)
+    while (gate.running > 0) gate.leave()
     await vi.advanceTimersByTimeAsync(70)
   }
   expect(starts.length).toBeGreaterThanOrEqual(limit * 4)
@@ -92,8 +113,8 @@ test('another limit takes effect at once, and none lets all start', async () => 
 test('nothing is left behind when nothing waits', async () => {
   const { gate, pump } = busyQueue(2, { limit: 2, intervalMs: 1_000 })
   pump()
-  gate.leave(false)
-  gate.leave(false)
+  gate.leave()
+  gate.leave()
   gate.drain()
   await vi.advanceTimersByTimeAsync(2_000)
   expect(vi.getTimerCount()).toBe(0)
