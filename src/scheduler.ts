@@ -171,8 +171,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const { [makeEngine]: make } = store as { [makeEngine]?: (host: TabHost) => Engine }
     this.#engine = make?.({ clock, random, errors, reportUnheard, makeLocal }) ?? new LocalEngine(local)
     this.#engine.onClose(() => this.#signals.close())
-    this.run = byName((name, input, jobOptions) => this.#run({ name, input, options: jobOptions })) as never
-    this.add = byName((name, input, jobOptions) => this.#add({ name, input, options: jobOptions })) as never
+    this.run = byName((name, input, jobOptions) => this.#run(name, input, jobOptions)) as never
+    this.add = byName((name, input, jobOptions) => this.#add(name, input, jobOptions)) as never
     // Bound, so that UI libraries can take them apart: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
     this.subscribe = this.subscribe.bind(this)
     this.snapshot = this.snapshot.bind(this)
@@ -192,17 +192,17 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return inserted.map((each) => this.#handle(each)) as AnyJobOf<Table>[]
   }
 
-  async #add(request: Request): Promise<Job> {
-    const inserting = this.#insert(request)
+  async #add(name: string, input: unknown, options: JobOptions | undefined): Promise<Job> {
+    const inserting = this.#insert(name, input, options)
     const inserted = inserting instanceof Promise ? await inserting : inserting
     await this.#engine.whenSafe(inserted.job)
     return this.#handle(inserted)
   }
 
   /** Not async: the promise of the result is the only one that a job costs. */
-  #run(request: Request): Promise<unknown> {
+  #run(name: string, input: unknown, options: JobOptions | undefined): Promise<unknown> {
     try {
-      const inserting = this.#insert(request)
+      const inserting = this.#insert(name, input, options)
       if (inserting instanceof Promise) return inserting.then(({ job }) => this.#engine.result(job))
       return this.#engine.result(inserting.job)
     } catch (error) {
@@ -211,8 +211,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
   }
 
   /** Within the call, unless the store is still opening or a schema takes its time. */
-  #insert(request: Request): Inserted | Promise<Inserted> {
-    const prepared = this.#prepare(request)
+  #insert(name: string, input: unknown, options: JobOptions | undefined): Inserted | Promise<Inserted> {
+    const prepared = this.#prepare(name, input, options)
     const { opening } = this.#engine
     if (!(prepared instanceof Promise) && !opening) return this.#engine.insert(prepared)
     return Promise.all([prepared, opening]).then(([ready]) => this.#engine.insert(ready))
@@ -223,7 +223,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   }
 
   /** Checks a request and copies its input, within the call: what the caller changes later is no longer the job's. */
-  #prepare({ name, input, options }: Request): InsertRequest | Promise<InsertRequest> {
+  #prepare(name: string, input: unknown, options: JobOptions | undefined): InsertRequest | Promise<InsertRequest> {
     if (this.#engine.isClosed) throw this.#engine.closedError()
     check.checkArgument('name', nameCheck, name)
     checkJobOptions(options)
@@ -251,8 +251,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
   async #prepareMany(requests: readonly Request[]): Promise<InsertRequest[]> {
     const prepared: InsertRequest[] = []
     let until = systemClock.monotonic() + sliceMs
-    for (const request of requests) {
-      const one = this.#prepare(request)
+    for (const { name, input, options } of requests) {
+      const one = this.#prepare(name, input, options)
       prepared.push(one instanceof Promise ? await one : one)
       if (systemClock.monotonic() < until) continue
       await new Promise<void>((resolve) => hop(resolve))

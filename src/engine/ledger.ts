@@ -4,6 +4,7 @@ import { hop } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { soon } from '../shared/soon.ts'
 import type { Change, Store } from '../store/store.ts'
 import type { LiveJob } from './live-job.ts'
 
@@ -71,8 +72,10 @@ export class Ledger {
     if (this.#isBusy) this.#isAsked = true
     if (this.#isScheduled || this.#isBusy || this.#failure) return
     this.#isScheduled = true
-    queueMicrotask(() => this.#flush())
+    soon(this.#flushScheduled)
   }
+
+  readonly #flushScheduled = () => this.#flush()
 
   /** Resolves when all that was written so far is safe and told. */
   whenSafe(): Promise<void> {
@@ -160,7 +163,7 @@ export class Ledger {
     if (again.length === 0) return this.#finish()
     // The ledger stays busy: what comes in the meantime waits behind what must go first.
     this.#gathering = [...again, ...this.#gathering]
-    if (again.length < steps.length) queueMicrotask(() => this.#flush())
+    if (again.length < steps.length) soon(this.#flushScheduled)
     else this.#stopRetry = this.#clock.startTimer(() => this.#flush(), retryMs, true)
   }
 }

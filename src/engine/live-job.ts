@@ -3,7 +3,7 @@ import { isTerminal, type JobRecord } from '../job/record.ts'
 import type { Run } from '../pool/slot.ts'
 import type { Line } from '../queue/line.ts'
 import type { Alarm } from '../schedule/timetable.ts'
-import { type Deferred, defer } from '../shared/deferred.ts'
+import { defer } from '../shared/deferred.ts'
 import type { HeapItem } from '../shared/indexed-heap.ts'
 import { Audience, type JobSnapshot } from './audience.ts'
 
@@ -28,7 +28,9 @@ export class LiveJob implements HeapItem {
   mustRunAlone = false
   /** The newest progress of the newest attempt. */
   progress: unknown
-  #settling: Deferred<unknown> | undefined
+  /** Somebody's promise, and its end: a promise resolved with a rejected one is rejected, so that one end is enough. */
+  #result: Promise<unknown> | undefined
+  #settle: ((result: unknown) => void) | undefined
   #audience: Audience | undefined
 
   constructor(record: JobRecord, line?: Line<LiveJob>) {
@@ -77,17 +79,25 @@ export class LiveJob implements HeapItem {
     const { told } = this
     if (told?.state === 'completed') return Promise.resolve(told.result)
     if (told && isTerminal(told.state)) return Promise.reject(told.error)
-    this.#settling ??= defer()
-    return this.#settling.promise
+    if (!this.#result) {
+      const { promise, resolve } = defer<unknown>()
+      this.#result = promise
+      this.#settle = resolve
+    }
+    return this.#result
   }
 
   /** The newest record is safe, and is the last. `hasMoreValues`: some are on their way from another tab. */
   settle({ state, result, error }: JobRecord, hasMoreValues = false): void {
-    const settling = this.#settling
-    this.#settling = undefined
     if (!hasMoreValues) this.#audience?.endValues()
-    if (state === 'completed') settling?.resolve(result)
-    else settling?.reject(error)
+    if (state === 'completed') this.#settle?.(result)
+    else this.#reject(error)
+    this.#result = undefined
+    this.#settle = undefined
+  }
+
+  #reject(error: unknown): void {
+    this.#settle?.(Promise.reject(error))
   }
 
   /** Its engine is no more; another may adopt it. What was not safe has not happened. */
@@ -101,8 +111,9 @@ export class LiveJob implements HeapItem {
 
   /** Nothing more will be told here, whatever becomes of the job. */
   abandon(error: unknown): void {
-    this.#settling?.reject(error)
-    this.#settling = undefined
+    this.#reject(error)
+    this.#result = undefined
+    this.#settle = undefined
     this.#audience?.endValues()
   }
 }

@@ -12,9 +12,9 @@ const findLimitDefault = 1_000
 const chanceLength = 8
 const characters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
-/** What the ids of one life begin with. */
+/** What the ids of one life begin with. A `random` of the user's may answer anything. */
 export const makeChance = (random: () => number): string =>
-  Array.from({ length: chanceLength }, () => characters[Math.floor(random() * characters.length)]).join('')
+  Array.from({ length: chanceLength }, () => characters[Math.floor(random() * characters.length)] ?? 'A').join('')
 
 export const makeId = (chance: string, seq: number): string => chance + seq.toString(36)
 
@@ -132,17 +132,34 @@ export class Roster {
   }
 
   #enter(record: JobRecord): void {
-    this.#counts[record.state]++
+    count(this.#counts, record.state, 1)
     if (isRetrying(record)) this.#retrying++
   }
 
   #leave(record: JobRecord): void {
-    this.#counts[record.state]--
+    count(this.#counts, record.state, -1)
     if (isRetrying(record)) this.#retrying--
   }
 }
 
 const pageOf = (seq: number): number => Math.floor(seq / pageSize)
+
+/** A switch, because `counts[state]` is looked up as in any object, and this is done eight times a job. */
+function count(counts: Record<State, number>, state: State, by: number): void {
+  switch (state) {
+    case 'queued':
+      counts.queued += by
+      break
+    case 'running':
+      counts.running += by
+      break
+    case 'completed':
+      counts.completed += by
+      break
+    default:
+      counts[state] += by
+  }
+}
 
 function fits({ name, queue, state, rules }: JobRecord, filter: JobFilter): boolean {
   if (filter.name !== undefined && filter.name !== name) return false

@@ -30,7 +30,7 @@
  *   completed, failed, cancelled    `finishedAt` is set. Left only by an explicit `retry`, or removed.
  */
 import { OffstageError } from '../shared/errors.ts'
-import type { JobRecord, State } from './record.ts'
+import { copyRecord, isTerminal, isWaiting, type JobRecord, type State } from './record.ts'
 import { backoffDelayMs } from './retry.ts'
 
 export type Action =
@@ -50,94 +50,121 @@ export type Action =
 /** After so many deaths of its own making a job fails instead of taking down threads for ever. */
 export const interruptionsMax = 3
 
-const live: readonly State[] = ['scheduled', 'blocked', 'queued', 'running']
-
-const legalFrom: { readonly [Type in Action['type']]: readonly State[] } = {
-  start: ['queued'],
-  release: ['running'],
-  interrupt: ['running'],
-  checkpoint: ['running'],
-  step: ['running'],
-  complete: ['running'],
-  fail: ['running', 'queued'],
-  expire: ['scheduled', 'blocked', 'queued'],
-  due: ['scheduled'],
-  prioritize: live,
-  cancel: live,
-  retry: ['failed', 'cancelled'],
+/** A switch, because a table by name is looked up as any object would be, and this is asked several times a job. */
+export function isLegal(state: State, type: Action['type']): boolean {
+  switch (type) {
+    case 'start':
+      return state === 'queued'
+    case 'release':
+    case 'interrupt':
+    case 'checkpoint':
+    case 'step':
+    case 'complete':
+      return state === 'running'
+    case 'fail':
+      return state === 'running' || state === 'queued'
+    case 'expire':
+      return isWaiting(state)
+    case 'due':
+      return state === 'scheduled'
+    case 'prioritize':
+    case 'cancel':
+      return !isTerminal(state)
+    case 'retry':
+      return state === 'failed' || state === 'cancelled'
+  }
 }
-
-export const isLegal = (state: State, type: Action['type']): boolean => legalFrom[type].includes(state)
 
 /** Answers the record after `action`. An illegal move is a bug of ours and throws. */
 export function transition(record: JobRecord, action: Action, now: number): JobRecord {
   if (!isLegal(record.state, action.type))
     throw new Error(`offstage bug: job '${record.id}' cannot ${action.type} while ${record.state}`)
+  const after = copyRecord(record)
   switch (action.type) {
     case 'start':
-      return { ...record, state: 'running', attempt: record.attempt + 1, startedAt: now }
+      after.state = 'running'
+      after.attempt++
+      after.startedAt = now
+      break
     case 'release':
-      return { ...record, state: 'queued', attempt: record.attempt - 1, startedAt: undefined }
+      after.state = 'queued'
+      after.attempt--
+      after.startedAt = undefined
+      break
     case 'interrupt':
-      return interrupt(record, action.error, action.isOwnMaking, now)
+      interrupt(after, action.error, action.isOwnMaking, now)
+      break
     case 'checkpoint':
-      return { ...record, checkpoint: action.checkpoint }
+      after.checkpoint = action.checkpoint
+      break
     case 'step':
-      return { ...record, steps: new Map(record.steps).set(action.key, action.value) }
+      after.steps = new Map(record.steps).set(action.key, action.value)
+      break
     case 'complete':
-      return {
-        ...record,
-        state: 'completed',
-        finishedAt: now,
-        result: action.result,
-        error: undefined,
-        checkpoint: undefined,
-        steps: undefined,
-      }
+      after.state = 'completed'
+      after.finishedAt = now
+      after.result = action.result
+      after.error = undefined
+      after.checkpoint = undefined
+      after.steps = undefined
+      break
     case 'fail':
-      return fail(record, action, now)
+      fail(after, action, now)
+      break
     case 'expire':
-      return { ...record, state: 'failed', finishedAt: now, runAt: undefined, error: expired(record) }
+      end(after, 'failed', expired(record), now)
+      break
     case 'due':
+      after.state = 'queued'
+      after.runAt = undefined
       // Promoted, it is due now.
-      return { ...record, state: 'queued', runAt: undefined, dueAt: Math.min(record.dueAt, now) }
+      after.dueAt = Math.min(record.dueAt, now)
+      break
     case 'prioritize':
-      return { ...record, priority: action.priority }
+      after.priority = action.priority
+      break
     case 'cancel':
-      return { ...record, state: 'cancelled', finishedAt: now, runAt: undefined, error: action.error }
+      end(after, 'cancelled', action.error, now)
+      break
     case 'retry':
-      return {
-        ...record,
-        state: 'queued',
-        failures: 0,
-        interruptions: 0,
-        finishedAt: undefined,
-        expiresAt: undefined,
-        error: undefined,
-      }
+      after.state = 'queued'
+      after.failures = 0
+      after.interruptions = 0
+      after.finishedAt = undefined
+      after.expiresAt = undefined
+      after.error = undefined
   }
+  return after
 }
 
-function interrupt(record: JobRecord, error: unknown, isOwnMaking: boolean, now: number): JobRecord {
-  const interruptions = record.interruptions + (isOwnMaking ? 1 : 0)
-  if (interruptions < interruptionsMax) return { ...record, state: 'queued', interruptions, error }
-  const message = `The job '${record.id}' ended its thread ${interruptions} times and is not tried again.`
-  const poisoned = new OffstageError('JOB_POISONED', message, {
-    cause: error,
-    jobId: record.id,
-    attempt: record.attempt,
-  })
-  return { ...record, state: 'failed', interruptions, finishedAt: now, error: poisoned }
+type Draft = ReturnType<typeof copyRecord>
+
+function end(record: Draft, state: 'failed' | 'cancelled', error: unknown, now: number): void {
+  record.state = state
+  record.finishedAt = now
+  record.runAt = undefined
+  record.error = error
 }
 
-function fail(record: JobRecord, action: Extract<Action, { type: 'fail' }>, now: number): JobRecord {
-  const { error } = action
-  const failures = record.failures + 1
-  if (action.isFinal || failures >= record.rules.attempts)
-    return { ...record, state: 'failed', failures, finishedAt: now, error }
+function interrupt(record: Draft, error: unknown, isOwnMaking: boolean, now: number): void {
+  if (isOwnMaking) record.interruptions++
+  const { id, interruptions, attempt } = record
+  if (interruptions >= interruptionsMax) {
+    const message = `The job '${id}' ended its thread ${interruptions} times and is not tried again.`
+    const poisoned = new OffstageError('JOB_POISONED', message, { cause: error, jobId: id, attempt })
+    return end(record, 'failed', poisoned, now)
+  }
+  record.state = 'queued'
+  record.error = error
+}
+
+function fail(record: Draft, action: Extract<Action, { type: 'fail' }>, now: number): void {
+  const failures = ++record.failures
+  if (action.isFinal || failures >= record.rules.attempts) return end(record, 'failed', action.error, now)
   const delayMs = backoffDelayMs(record.rules.backoff, failures, action.random)
-  if (delayMs === 0) return { ...record, state: 'queued', failures, error }
-  return { ...record, state: 'scheduled', failures, runAt: now + delayMs, error }
+  record.state = delayMs > 0 ? 'scheduled' : 'queued'
+  if (delayMs > 0) record.runAt = now + delayMs
+  record.error = action.error
 }
 
 const expired = ({ id, name, expiresAt, addedAt }: JobRecord): OffstageError =>

@@ -5,6 +5,7 @@ import type { JobOptions } from '../job/job-options.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Channel } from '../platform/tabs.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import { soon } from '../shared/soon.ts'
 
 /** A record, or what may change of it. */
 export type WireRecord = Partial<Omit<JobRecord, 'error'>> &
@@ -102,7 +103,7 @@ export class Link {
   flush(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    queueMicrotask(() => {
+    soon(() => {
       this.#beforeFlush?.()
       this.#isScheduled = false
       this.#send(this.#notes.splice(0))

@@ -1,6 +1,10 @@
 import type { Port } from '../shared/port.ts'
 
-type RefMessagePort = MessagePort & { ref?(): void; unref?(): void }
+type RefMessagePort = MessagePort & {
+  ref?(): void
+  unref?(): void
+  on?(type: 'message', listener: (data: never) => void): void
+}
 
 /** A `Port` over one end of a message channel. */
 export function portOf(messagePort: MessagePort): Port {
@@ -8,7 +12,9 @@ export function portOf(messagePort: MessagePort): Port {
   return {
     post: (message, transfer) => (transfer ? port.postMessage(message, transfer) : port.postMessage(message)),
     onMessage(listener) {
-      port.onmessage = ({ data }) => listener(data)
+      // On Node an event object for each message would cost as much as the message.
+      if (port.on) port.on('message', listener)
+      else port.onmessage = ({ data }) => listener(data)
     },
     onClose(listener) {
       // A message that cannot be read here (a shared buffer outside cross-origin isolation, say): what it said is lost

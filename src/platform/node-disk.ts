@@ -1,4 +1,5 @@
 import type { Disk, DiskFile, FileStat, FolderOwner } from '../shared/disk.ts'
+import { soon } from '../shared/soon.ts'
 import { folderOwner } from './folder-owner.ts'
 import { nodeModule } from './host.ts'
 import { ioThread } from './io-thread.ts'
@@ -93,7 +94,7 @@ class IoThread {
 
   call<Value>(name: string, args: readonly unknown[], transfer?: ArrayBuffer): Promise<Value> {
     if (this.#end) return Promise.reject(this.#end)
-    if (this.#batch.length === 0) queueMicrotask(() => this.#send())
+    if (this.#batch.length === 0) soon(() => this.#send())
     const id = ++this.#lastId
     this.#batch.push([id, name, ...args])
     if (transfer) this.#transfer.push(transfer)

@@ -1,3 +1,5 @@
+import { soon } from '../shared/soon.ts'
+
 /** Sends whole batches; throws when something in one cannot be cloned, and then nothing was sent. */
 type Post = (batch: unknown[], transfer?: Transferable[]) => void
 
@@ -26,8 +28,13 @@ export class Outbox {
   open(): unknown[] {
     if (!this.#isScheduled) {
       this.#isScheduled = true
-      queueMicrotask(this.#flushScheduled)
+      soon(this.#flushScheduled)
     }
+    return this.#batch
+  }
+
+  /** The batch, for who flushes it at once. */
+  get batch(): unknown[] {
     return this.#batch
   }
 

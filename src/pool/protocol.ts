@@ -17,6 +17,8 @@ export const tell = {
   kept: 3,
   /** count: run no more async handlers than this at a time. */
   concurrency: 4,
+  /** ticket, name, id, input: a first attempt that nothing is to be said of but this. Most are. */
+  runFirst: 5,
 } as const
 
 /** From a thread to the scheduler. */
@@ -42,7 +44,7 @@ export const say = {
 } as const
 
 /** How many fields follow each operation. */
-export const tellFields: readonly number[] = [7, 4, 2, 2, 1]
+export const tellFields: readonly number[] = [7, 4, 2, 2, 1, 4]
 export const sayFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
 
 /** What an attempt after the first starts from. */

@@ -5,6 +5,7 @@ import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
+import { soon } from '../shared/soon.ts'
 import { Outbox } from './outbox.ts'
 import { type Resume, say, sayFields, tell, tellFields } from './protocol.ts'
 
@@ -102,7 +103,7 @@ export class Slot {
   #schedule(): void {
     if (this.#isScheduled || this.#held.length === 0) return
     this.#isScheduled = true
-    queueMicrotask(this.#sendIfNeeded)
+    soon(this.#sendIfNeeded)
   }
 
   /**
@@ -116,13 +117,14 @@ export class Slot {
   }
 
   #sendHeld(transfer?: Transferable[]): void {
-    const batch = this.#outbox.open()
+    const { batch } = this.#outbox
     for (const run of this.#held) {
       run.isSent = true
       const { id, name, attempt, rules, checkpoint, steps, input } = run.record
       const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }
       const isWatched = rules.timeoutMs === undefined ? 0 : 1
-      batch.push(tell.run, run.ticket, name, id, attempt, isWatched, resume, input)
+      if (attempt === 1 && !isWatched && !resume) batch.push(tell.runFirst, run.ticket, name, id, input)
+      else batch.push(tell.run, run.ticket, name, id, attempt, isWatched, resume, input)
     }
     this.#held = []
     this.#outbox.flush(transfer)
@@ -147,7 +149,7 @@ export class Slot {
 
   #refuse(note: unknown[], cause: unknown): void {
     const run = this.runs.get(note[1] as number)
-    if (run && note[0] === tell.run) {
+    if (run && (note[0] === tell.run || note[0] === tell.runFirst)) {
       this.#listener.onFailed(run, 0, thrownToWire(cloneError(run.record.input, 'input', cause)), true)
     }
   }

@@ -7,7 +7,7 @@
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
-import { say, sayFields, tell, tellFields } from '../pool/protocol.ts'
+import { type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
 import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
 import { Costs } from '../shared/cost.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
@@ -89,9 +89,16 @@ export class Server implements Host {
   #hearNote(batch: unknown[], at: number): void {
     const ticket = batch[at + 1] as number
     switch (batch[at]) {
-      case tell.run:
-        this.#inbox.push(new Task(batch, at))
+      case tell.runFirst: {
+        const [name, id, input] = batch.slice(at + 2, at + 5) as [string, string, unknown]
+        this.#inbox.push(new Task(ticket, name, id, 1, false, undefined, input))
         break
+      }
+      case tell.run: {
+        const [name, id, attempt, isWatched, resume, input] = batch.slice(at + 2, at + 8) as RunFields
+        this.#inbox.push(new Task(ticket, name, id, attempt, isWatched === 1, resume === 0 ? undefined : resume, input))
+        break
+      }
       case tell.abort:
         this.#abort(ticket, reasonFrom(batch[at + 2] as ErrorCode | '', batch[at + 3] as string, batch[at + 4]))
         break
@@ -308,6 +315,8 @@ export class Server implements Host {
     return mustListen() ? listen() : Promise.resolve()
   }
 }
+
+type RunFields = [name: string, id: string, attempt: number, isWatched: 0 | 1, resume: Resume | 0, input: unknown]
 
 const reasonFrom = (code: ErrorCode | '', message: string, value: unknown): unknown =>
   code === '' ? value : new OffstageError(code, message, { cause: value })

@@ -25,15 +25,22 @@ export class Task {
   #senders: Deferred<void>[] | undefined
   #keepers: Map<number, Deferred<void>> | undefined
 
-  /** Reads the note that starts at `at`: run, ticket, name, id, attempt, isWatched, resume, input. */
-  constructor(batch: readonly unknown[], at: number) {
-    this.ticket = batch[at + 1] as number
-    this.name = batch[at + 2] as string
-    this.id = batch[at + 3] as string
-    this.attempt = batch[at + 4] as number
-    this.isWatched = batch[at + 5] === 1
-    this.resume = batch[at + 6] === 0 ? undefined : (batch[at + 6] as Resume)
-    this.input = batch[at + 7]
+  constructor(
+    ticket: number,
+    name: string,
+    id: string,
+    attempt: number,
+    isWatched: boolean,
+    resume: Resume | undefined,
+    input: unknown,
+  ) {
+    this.ticket = ticket
+    this.name = name
+    this.id = id
+    this.attempt = attempt
+    this.isWatched = isWatched
+    this.resume = resume
+    this.input = input
   }
 
   get signal(): AbortSignal {

@@ -318,8 +318,8 @@ export const mutants = [
   {
     name: 'the next attempt does not wait for the one before',
     file: engine,
-    find: "if (state === 'queued' && !job.run) line.join(job)",
-    replace: "if (state === 'queued') line.join(job)",
+    find: "if (record.state === 'queued' && !job.run) line.join(job)",
+    replace: "if (record.state === 'queued') line.join(job)",
   },
   {
     name: 'sequence numbers begin anew in the next life',
@@ -343,20 +343,20 @@ export const mutants = [
   {
     name: 'an interruption uses up an attempt',
     file: move,
-    find: "return { ...record, state: 'queued', interruptions, error }",
-    replace: "return { ...record, state: 'queued', interruptions, failures: record.failures + 1, error }",
+    find: "  record.state = 'queued'\n  record.error = error\n",
+    replace: "  record.state = 'queued'\n  record.failures++\n  record.error = error\n",
   },
   {
     name: 'a retry takes a new place in line',
     file: move,
-    find: "        state: 'queued',\n        failures: 0,",
-    replace: "        state: 'queued',\n        dueAt: now,\n        failures: 0,",
+    find: '      after.failures = 0\n',
+    replace: '      after.failures = 0\n      after.dueAt = now\n',
   },
   {
     name: 'a job that ends threads is tried for ever',
     file: move,
-    find: 'if (interruptions < interruptionsMax) return',
-    replace: 'if (interruptions < 1e9) return',
+    find: 'if (interruptions >= interruptionsMax) {',
+    replace: 'if (interruptions >= 1e9) {',
   },
   {
     name: 'one attempt too many',
@@ -367,27 +367,45 @@ export const mutants = [
   {
     name: 'the number of an attempt is used twice',
     file: move,
-    find: "state: 'running', attempt: record.attempt + 1",
-    replace: "state: 'running', attempt: record.attempt",
+    find: '      after.attempt++\n',
+    replace: '',
   },
   {
     name: 'what was completed can be retried',
     file: move,
-    find: "retry: ['failed', 'cancelled']",
-    replace: "retry: ['failed', 'cancelled', 'completed']",
+    find: "return state === 'failed' || state === 'cancelled'",
+    replace: 'return isTerminal(state)',
   },
   // Lines, threads, time.
   {
     name: 'the lowest priority goes first',
     file: line,
-    find: 'this.#waiting.add(item, -priority, dueAt, seq)',
-    replace: 'this.#waiting.add(item, priority, dueAt, seq)',
+    find: 'this.#others.add(item, -record.priority, record.dueAt, record.seq)',
+    replace: 'this.#others.add(item, record.priority, record.dueAt, record.seq)',
   },
   {
     name: 'the last goes first',
     file: line,
-    find: 'this.#waiting.add(item, -priority, dueAt, seq)',
-    replace: 'this.#waiting.add(item, -priority, -dueAt, -seq)',
+    find: 'this.#others.add(item, -record.priority, record.dueAt, record.seq)',
+    replace: 'this.#others.add(item, -record.priority, -record.dueAt, -record.seq)',
+  },
+  {
+    name: 'who goes before others stands behind them',
+    file: line,
+    find: 'if (this.#lastInOrder && isBefore(record, this.#lastInOrder)) {',
+    replace: 'if (this.#lastInOrder && isBefore(this.#lastInOrder, record)) {',
+  },
+  {
+    name: 'what was held for a thread is sent although it is over',
+    file: slot,
+    find: 'if (!run.isSent && this.#held.includes(run))',
+    replace: 'if (run.isSent)',
+  },
+  {
+    name: 'what is held for a thread is forgotten',
+    file: slot,
+    find: '    this.#listener.onHeard(this)\n    this.#schedule()\n',
+    replace: '    this.#listener.onHeard(this)\n',
   },
   {
     name: 'a thread that died takes its attempts with it',

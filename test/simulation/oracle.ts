@@ -50,6 +50,8 @@ export class Oracle {
   readonly #answers = new Map<string, unknown>()
   readonly #finals = new Set<string>()
   readonly #begun = new Set<string>()
+  /** Safe, and not sent: by job and attempt. What a thread has no need of yet is sent later. */
+  readonly #starts = new Map<string, JobRecord>()
   /** Of this life: ids that were promoted, and removed by hand, at any time. */
   readonly promoted = new Set<string>()
   readonly removed = new Set<string>()
@@ -84,6 +86,7 @@ export class Oracle {
     this.#answers.clear()
     this.#finals.clear()
     this.#begun.clear()
+    this.#starts.clear()
     this.promoted.clear()
     this.removed.clear()
     this.verbs.clear()
@@ -158,8 +161,12 @@ export class Oracle {
     this.truth.done()
     this.#lastBatch = steps
     this.#seen.clear()
-    for (const { type, after } of steps) {
+    for (const { type, before, after } of steps) {
       if (type === 'insert' && after) this.#inserted.add(tagOf(after))
+      if (type === 'start' && after) this.#starts.set(`${tagOf(after)}/${after.attempt}`, after)
+      // Whatever else becomes of a job that runs: that attempt has no right to begin any more.
+      else if (before?.state === 'running' && after?.state !== 'running')
+        this.#starts.delete(`${tagOf(before)}/${before.attempt}`)
     }
     for (const [tag, count] of this.#batchFailures) this.#failures.set(tag, count)
   }
@@ -370,17 +377,12 @@ export class Oracle {
 
   ran(task: SimTask): void {
     const { id, attempt } = task
-    // A batch may hold the starts of two jobs of one name, if the first was removed.
-    const start = this.#lastBatch
-      .filter(({ type, after }) => type === 'start' && after?.id === id && after.attempt === attempt)
-      .at(-1)
-    if (!start?.after) throw new Violation('I4', `attempt ${attempt} of '${id}' is sent before its start is safe`)
-    const { input, checkpoint, steps } = start.after
-    assert(
-      !this.#completed.has(tagOf(start.after as JobRecord)),
-      'I2',
-      () => `'${id}' is run again after it was completed`,
-    )
+    const key = `${(task.input as { tag: number }).tag}/${attempt}`
+    const start = this.#starts.get(key)
+    if (!start) throw new Violation('I4', `attempt ${attempt} of '${id}' is sent before its start is safe`)
+    this.#starts.delete(key)
+    const { input, checkpoint, steps } = start
+    assert(!this.#completed.has(tagOf(start)), 'I2', () => `'${id}' is run again after it was completed`)
     assert(isEqual(task.input, input), 'I1', () => `'${id}' is run with another input`)
     const resume = task.resume === 0 ? { checkpoint: undefined, steps: undefined } : task.resume
     assert(
@@ -391,12 +393,11 @@ export class Oracle {
     for (const other of this.#world.workers) {
       if (other.isDead || other.isClosing) continue
       for (const rival of other.known.values()) {
-        const isRival =
-          rival !== task && !rival.isOver && (rival.input as { tag: number }).tag === tagOf(start.after as JobRecord)
+        const isRival = rival !== task && !rival.isOver && (rival.input as { tag: number }).tag === tagOf(start)
         assert(!isRival, 'I2', () => `attempts ${rival.attempt} and ${attempt} of '${id}' are both on threads`)
       }
     }
-    this.#begun.delete(`${tagOf(start.after)}/${attempt}`)
+    this.#begun.delete(key)
   }
 
   heard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void {

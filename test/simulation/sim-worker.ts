@@ -44,6 +44,8 @@ export interface WorkerHost {
   nextTag(): number
 }
 
+const isRun = (operation: unknown): boolean => operation === tell.run || operation === tell.runFirst
+
 export class SimWorker implements Port {
   readonly #host: WorkerHost
   #onMessage: ((message: unknown[]) => void) | undefined
@@ -99,16 +101,17 @@ export class SimWorker implements Port {
   /** What is on its way is judged when it is sent. */
   #look(message: unknown[], at: number): void {
     const ticket = message[at + 1] as number
-    if (message[at] === tell.run) {
-      const plan = this.#plan((message[at + 7] as { tag: number }).tag)
+    if (isRun(message[at])) {
+      const [id, attempt, isWatched, resume, input] =
+        message[at] === tell.run ? message.slice(at + 3, at + 8) : [message[at + 3], 1, 0, 0, message[at + 4]]
       const task: SimTask = {
         ticket,
-        id: message[at + 3] as string,
-        attempt: message[at + 4] as number,
-        isWatched: message[at + 5] === 1,
-        resume: message[at + 6],
-        input: message[at + 7],
-        plan,
+        id: id as string,
+        attempt: attempt as number,
+        isWatched: isWatched === 1,
+        resume,
+        input,
+        plan: this.#plan((input as { tag: number }).tag),
         isBegun: false,
         isAborted: false,
         isOver: false,
@@ -170,7 +173,7 @@ export class SimWorker implements Port {
     for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number)) {
       const task = this.known.get(message[at + 1] as number)
       if (!task) continue
-      if (message[at] === tell.run) this.tasks.push(task)
+      if (isRun(message[at])) this.tasks.push(task)
       else if (message[at] === tell.abort) this.#abort(task)
       else if (message[at] === tell.kept) task.waiting.delete(message[at + 2] as number)
     }
