@@ -519,8 +519,8 @@ export class LocalEngine implements Engine {
     this.#end(run)
     if (run.isStale) return
     if (loss === 'blamed' || loss === 'suspected') job.mustRunAlone = true
+    if (run.transfer && run.isSent) return this.#moveFailed(job, inputGone(run.record, error), true)
     if (loss === 'released' || (loss === 'suspected' && !run.isBegun)) return this.#move(job, { type: 'release' })
-    if (run.transfer) return this.#moveFailed(job, inputGone(run.record, error), true)
     this.#move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
   }
 

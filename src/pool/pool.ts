@@ -11,6 +11,7 @@
  */
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import { canShare } from '../shared/claims.ts'
 import { Costs } from '../shared/cost.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
@@ -53,6 +54,8 @@ export interface PoolListener<Owner> {
 }
 
 const startsMax = 3
+/** How often threads are looked at on which something waits. */
+const watchMs = 2
 const backoffMsMin = 100
 const backoffMsMax = 5_000
 
@@ -66,7 +69,6 @@ export class Pool<Owner> {
   readonly #closings = new Set<Promise<void>>()
   /** Threads that are loading: rejected, each is given up. */
   readonly #loads = new Set<Deferred<never>>()
-  #lastTicket = 0
   #lastWorkerId = 0
   #starting = 0
   /** Starts in a row that failed, and deaths in a row before anything was completed. */
@@ -74,6 +76,8 @@ export class Pool<Owner> {
   #crashes = 0
   #backoff: Alarm | undefined
   #isClosed = false
+  /** For the next look at threads on which something waits. */
+  #watch: Alarm | undefined
 
   constructor(options: PoolOptions, timetable: Timetable, listener: PoolListener<Owner>) {
     this.#options = options
@@ -95,7 +99,7 @@ export class Pool<Owner> {
 
   /** The thread that should take a job of this type now: an idle one before one with room ahead. */
   roomFor(name: string, isAlone: boolean): Slot | undefined {
-    const costMs = this.#costs.estimateMs(name)
+    const costMs = this.#costMs(name)
     let found: Slot | undefined
     for (const slot of this.#slots) {
       if (!slot.hasRoom(costMs, isAlone)) continue
@@ -103,6 +107,11 @@ export class Pool<Owner> {
       if (!found || slot.runs.size < found.runs.size) found = slot
     }
     return found
+  }
+
+  /** What can be taken back need not be feared to wait behind the odd long one. */
+  #costMs(name: string): number {
+    return canShare ? this.#costs.meanMs(name) : this.#costs.estimateMs(name)
   }
 
   /** Reserves a place; `send` follows when the start is committed. */
@@ -113,9 +122,11 @@ export class Pool<Owner> {
     transfer: Transferable[] | undefined,
     isAlone: boolean,
   ): Run<Owner> {
-    const run = new Run(++this.#lastTicket, owner, slot, record, transfer, this.#costs.estimateMs(record.name), isAlone)
+    const run = new Run(slot.nextTicket(), owner, slot, record, transfer, this.#costMs(record.name), isAlone)
     this.#timetable.cancel(this.#idleAlarms.get(slot))
     slot.reserve(run)
+    if (!this.#watch && slot.waiting > 0 && this.#options.max > 1)
+      this.#watch = this.#timetable.after(watchMs, this.#lookForStuck)
     return run
   }
 
@@ -135,7 +146,7 @@ export class Pool<Owner> {
    */
   abort(run: Run<Owner>, reason: unknown): void {
     run.isStale = true
-    if (!run.isSent) return this.#drop(run)
+    if (run.slot.recall(run)) return this.#drop(run)
     run.slot.abort(run, reason)
     this.#timetable.after(this.#options.graceMs, () => this.#endGrace(run))
   }
@@ -159,6 +170,7 @@ export class Pool<Owner> {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timetable.cancel(this.#backoff)
+    this.#timetable.cancel(this.#watch)
     for (const alarm of this.#idleAlarms.values()) this.#timetable.cancel(alarm)
     for (const slot of [...this.#slots]) this.#end(slot, undefined)
     for (const load of this.#loads) load.reject(ended)
@@ -180,6 +192,37 @@ export class Pool<Owner> {
       if (slot.isIdle && this.#slots.length > min) this.#end(slot, undefined)
     })
     this.#idleAlarms.set(slot, alarm)
+  }
+
+  /**
+   * What was sent ahead to a thread that turns out to be busy for long is taken back, and goes to the next that is free.
+   * Twice unheard, because the first time its answer may be here and wait for us.
+   */
+  readonly #lookForStuck = (): void => {
+    this.#watch = undefined
+    let isMoreToSee = false
+    for (const slot of [...this.#slots]) {
+      if (slot.waiting === 0 || slot.isStuck) continue
+      if (slot.wasHeard) slot.wasHeard = false
+      else if (this.#hasOtherThan(slot)) this.#relieve(slot)
+      isMoreToSee ||= !slot.isStuck
+    }
+    if (isMoreToSee) this.#watch = this.#timetable.after(watchMs, this.#lookForStuck)
+  }
+
+  /** A thread that may take what another has no time for. */
+  #hasOtherThan(slot: Slot): boolean {
+    return this.#slots.length < this.#options.max || this.#slots.some((other) => other !== slot && !other.isStuck)
+  }
+
+  #relieve(slot: Slot): void {
+    slot.isStuck = true
+    const runs = [...slot.runs.values()] as Run<Owner>[]
+    // What was moved to the thread is there and nowhere else.
+    const waiting = runs.filter((run) => !(run.isSent && run.transfer) && slot.recall(run))
+    for (const run of waiting) this.#free(run)
+    for (const run of waiting) this.#listener.onLost(run, 'released', ended)
+    if (waiting.length > 0) this.#listener.onRoom()
   }
 
   // Starting.
@@ -207,7 +250,7 @@ export class Pool<Owner> {
       port = await Promise.race([spawning, late.promise])
       port.hold(true)
       const slot = new Slot(++this.#lastWorkerId, port, concurrency, this.#slotListener)
-      this.#watch(slot)
+      this.#listen(slot)
       await Promise.race([slot.ready.promise, late.promise])
       return slot
     } catch (error) {
@@ -221,7 +264,7 @@ export class Pool<Owner> {
     }
   }
 
-  #watch(slot: Slot): void {
+  #listen(slot: Slot): void {
     slot.port.onClose((cause) => {
       if (slot.isReady) this.#died(slot, cause)
       else slot.ready.reject(loadError('it failed while it was loading', cause))
@@ -268,7 +311,7 @@ export class Pool<Owner> {
     this.#track(slot.port.close())
     // On closing nobody waits for what the thread may still have to say: an attempt that was sent may have begun, and its
     // number is not given to another.
-    const mayHaveBegun = (run: Run) => (this.#isClosed ? run.isSent : run.isBegun)
+    const mayHaveBegun = (run: Run) => (this.#isClosed || slot.isShared ? !slot.recall(run) : run.isBegun)
     this.#lose(slot, error ?? ended, (run) => (run === culprit || !mayHaveBegun(run) ? 'released' : 'interrupted'))
     this.#listener.onExit(slot.id, error)
     this.#listener.onRoom()
@@ -289,7 +332,7 @@ export class Pool<Owner> {
   }
 
   #blame(slot: Slot, error: OffstageError): void {
-    const runs = [...slot.runs.values()].filter((run) => run.isSent)
+    const runs = [...slot.runs.values()].filter((run) => !slot.recall(run))
     const begun = runs.filter((run) => run.isBegun)
     const candidates = begun.length > 0 ? begun : runs
     const loss = candidates.length === 1 ? 'blamed' : 'suspected'

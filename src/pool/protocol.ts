@@ -19,6 +19,8 @@ export const tell = {
   concurrency: 4,
   /** ticket, name, id, input: a first attempt that nothing is to be said of but this. Most are. */
   runFirst: 5,
+  /** memory: of the table in which attempts are claimed. */
+  claims: 6,
 } as const
 
 /** From a thread to the scheduler. */
@@ -44,7 +46,7 @@ export const say = {
 } as const
 
 /** How many fields follow each operation. */
-export const tellFields: readonly number[] = [7, 4, 2, 2, 1, 4]
+export const tellFields: readonly number[] = [7, 4, 2, 2, 1, 4, 1]
 export const sayFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
 
 /** What an attempt after the first starts from. */

@@ -1,5 +1,6 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm } from '../schedule/timetable.ts'
+import { Claims, canShare } from '../shared/claims.ts'
 import { cloneError, readable } from '../shared/clone.ts'
 import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
@@ -39,6 +40,11 @@ export class Slot {
   #isScheduled = false
   /** The run that has this thread to itself. */
   #alone: Run | undefined
+  #claims: Claims | undefined
+  #lastTicket = 0
+  /** Nothing was heard of it for long, and so what waits on it waits for something long. */
+  isStuck = false
+  wasHeard = true
   readonly #concurrency: number
   readonly #listener: SlotListener
   readonly #outbox: Outbox
@@ -73,8 +79,20 @@ export class Slot {
     const { size } = this.runs
     if (size === 0) return true
     if (isAlone || this.#alone) return false
+    if (this.#claims && !this.#claims.hasPlaceFor(Claims.ticketAfter(this.#lastTicket))) return false
     if (size < this.#concurrency) return true
+    if (this.isStuck) return false
     return size < runsMax && this.#workMs + costMs <= workAheadMs
+  }
+
+  /** Attempts that are not being run, but wait for one that is. */
+  get waiting(): number {
+    return Math.max(0, this.runs.size - this.#concurrency)
+  }
+
+  nextTicket(): number {
+    this.#lastTicket = Claims.ticketAfter(this.#lastTicket)
+    return this.#lastTicket
   }
 
   reserve(run: Run): void {
@@ -120,6 +138,7 @@ export class Slot {
     const { batch } = this.#outbox
     for (const run of this.#held) {
       run.isSent = true
+      this.#claims?.offer(run.ticket)
       const { id, name, attempt, rules, checkpoint, steps, input } = run.record
       const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }
       const isWatched = rules.timeoutMs === undefined ? 0 : 1
@@ -128,6 +147,16 @@ export class Slot {
     }
     this.#held = []
     this.#outbox.flush(transfer)
+  }
+
+  /** Whether it is known of each attempt if it has begun. */
+  get isShared(): boolean {
+    return this.#claims !== undefined
+  }
+
+  /** Takes an attempt back. Then it has not begun, and never will. */
+  recall(run: Run): boolean {
+    return !run.isSent || this.#claims?.claim(run.ticket) === true
   }
 
   abort(run: Run, reason: unknown): void {
@@ -148,6 +177,7 @@ export class Slot {
   }
 
   #refuse(note: unknown[], cause: unknown): void {
+    if (note[0] === tell.claims) this.#claims = undefined
     const run = this.runs.get(note[1] as number)
     if (run && (note[0] === tell.run || note[0] === tell.runFirst)) {
       this.#listener.onFailed(run, 0, thrownToWire(cloneError(run.record.input, 'input', cause)), true)
@@ -155,6 +185,8 @@ export class Slot {
   }
 
   #hear(batch: unknown[]): void {
+    this.wasHeard = true
+    this.isStuck = false
     for (let at = 0; at < batch.length; at += 1 + (sayFields[batch[at] as number] ?? batch.length)) {
       this.#hearNote(batch, at)
     }
@@ -162,10 +194,18 @@ export class Slot {
     this.#schedule()
   }
 
+  #share(): void {
+    if (!canShare) return
+    const memory = Claims.memory()
+    this.#claims = new Claims(memory)
+    this.#outbox.open().push(tell.claims, memory)
+  }
+
   #hearNote(batch: unknown[], at: number): void {
     const operation = batch[at]
     if (operation === say.ready) {
       if (this.#concurrency > 1) this.#outbox.open().push(tell.concurrency, this.#concurrency)
+      this.#share()
       this.isReady = true
       return this.ready.resolve()
     }

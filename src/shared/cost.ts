@@ -22,9 +22,13 @@ class Cost {
   }
 
   /** Milliseconds; infinite while too little is known. */
+  get meanMs(): number {
+    return this.#samples < samplesMin ? Number.POSITIVE_INFINITY : this.#meanMs
+  }
+
+  /** The same, with pessimism. */
   get estimateMs(): number {
-    if (this.#samples < samplesMin) return Number.POSITIVE_INFINITY
-    return Math.max(this.#meanMs, this.#outlierMs > tinyMs ? this.#outlierMs : 0)
+    return Math.max(this.meanMs, this.#outlierMs > tinyMs ? this.#outlierMs : 0)
   }
 }
 
@@ -41,7 +45,11 @@ export class Costs {
     cost.add(runMs)
   }
 
-  /** Milliseconds; infinite while too little is known. */
+  meanMs(name: string): number {
+    return this.#byName.get(name)?.meanMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** With pessimism. */
   estimateMs(name: string): number {
     return this.#byName.get(name)?.estimateMs ?? Number.POSITIVE_INFINITY
   }

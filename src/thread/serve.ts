@@ -8,6 +8,7 @@ import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
 import { type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
+import { Claims } from '../shared/claims.ts'
 import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
 import { Costs } from '../shared/cost.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
@@ -39,6 +40,7 @@ export class Server implements Host {
   /** In their handlers. */
   readonly #running = new Map<number, Task>()
   #concurrency = 1
+  #claims: Claims | undefined
   readonly #costs = new Costs()
   #isWorking = false
   #isHopping = false
@@ -110,6 +112,9 @@ export class Server implements Host {
         break
       case tell.concurrency:
         this.#concurrency = batch[at + 1] as number
+        break
+      case tell.claims:
+        this.#claims = new Claims(batch[at + 1] as SharedArrayBuffer)
     }
   }
 
@@ -151,6 +156,8 @@ export class Server implements Host {
   }
 
   #begin(task: Task): void {
+    // The scheduler may have taken it back.
+    if (this.#claims && !this.#claims.claim(task.ticket)) return
     this.#running.set(task.ticket, task)
     if (task.isWatched || !this.#costs.isTiny(task.name)) {
       this.#outbox.open().push(say.begun, task.ticket)

@@ -402,6 +402,18 @@ export const mutants = [
     replace: 'if (run.isSent)',
   },
   {
+    name: 'what was sent is taken back although the thread may have it',
+    file: slot,
+    find: 'return !run.isSent || this.#claims?.claim(run.ticket) === true',
+    replace: 'return !run.isSent || this.#claims?.claim(run.ticket) !== undefined',
+  },
+  {
+    name: 'an attempt is not offered to its thread',
+    file: slot,
+    find: '      this.#claims?.offer(run.ticket)\n',
+    replace: '',
+  },
+  {
     name: 'what is held for a thread is forgotten',
     file: slot,
     find: '    this.#listener.onHeard(this)\n    this.#schedule()\n',

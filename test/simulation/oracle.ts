@@ -269,6 +269,7 @@ export class Oracle {
         return
       case 'release':
         assert(!this.#begun.has(key), 'I13', () => `${what()} as if it had never begun`)
+        this.#recall(tagOf(before), before.attempt)
         assert(after.state === 'queued' && after.attempt === before.attempt - 1, 'I13', what)
         return
       case 'expire':
@@ -393,11 +394,27 @@ export class Oracle {
     for (const other of this.#world.workers) {
       if (other.isDead || other.isClosing) continue
       for (const rival of other.known.values()) {
-        const isRival = rival !== task && !rival.isOver && (rival.input as { tag: number }).tag === tagOf(start)
+        const isRival =
+          rival !== task &&
+          !rival.isOver &&
+          other.mayRun(rival) &&
+          (rival.input as { tag: number }).tag === tagOf(start)
         assert(!isRival, 'I2', () => `attempts ${rival.attempt} and ${attempt} of '${id}' are both on threads`)
       }
     }
     this.#begun.delete(key)
+  }
+
+  /** An attempt that was sent is no more. */
+  #recall(tag: number, attempt: number): void {
+    for (const { known } of this.#world.workers) {
+      for (const task of known.values())
+        if ((task.input as { tag: number }).tag === tag && task.attempt === attempt) task.isRecalled = true
+    }
+  }
+
+  claimed(task: SimTask): void {
+    assert(!task.isRecalled, 'I2', () => `attempt ${task.attempt} of '${task.id}' begins, and it was taken back`)
   }
 
   heard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void {

@@ -5,6 +5,7 @@
  */
 
 import { say, sayFields, tell, tellFields } from '../../src/pool/protocol.ts'
+import { Claims } from '../../src/shared/claims.ts'
 import { type Deferred, defer } from '../../src/shared/deferred.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
@@ -23,6 +24,8 @@ export interface SimTask {
   readonly plan: Plan
   isBegun: boolean
   isAborted: boolean
+  /** The scheduler has put its job back in line: it must not begin. */
+  isRecalled: boolean
   /** It has said that it is over; nobody may have heard it. */
   isOver: boolean
   /** What it still keeps, checkpoint or step, before it ends. */
@@ -36,6 +39,7 @@ export interface WorkerHost {
   /** Everything well from now on. */
   readonly isCalm: boolean
   onRun(worker: SimWorker, task: SimTask): void
+  onClaimed(task: SimTask): void
   onKept(worker: SimWorker, value: unknown): void
   /** About to be heard: what a thread has to say of an attempt. */
   onHeard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void
@@ -62,6 +66,7 @@ export class SimWorker implements Port {
   isHeld = false
   #whenClosed: Deferred<void> | undefined
   #lastCall = 0
+  #claims: Claims | undefined
   readonly #isConcurrent: boolean
 
   constructor(host: WorkerHost, isConcurrent: boolean) {
@@ -73,6 +78,7 @@ export class SimWorker implements Port {
 
   post(message: unknown[]): void {
     if (this.isDead) return
+    if (message.includes(tell.claims) && !this.#mayShare(message)) throw new Error('this memory cannot be shared')
     for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number))
       this.#look(message, at)
     this.#inbox.push(message)
@@ -98,6 +104,16 @@ export class SimWorker implements Port {
     this.isHeld = isHeld
   }
 
+  /** Some platforms share no memory. */
+  #mayShare(message: unknown[]): boolean {
+    for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number)) {
+      if (message[at] !== tell.claims) continue
+      if (!this.#host.chance.is(0.7)) return false
+      this.#claims = new Claims(message[at + 1] as SharedArrayBuffer)
+    }
+    return true
+  }
+
   /** What is on its way is judged when it is sent. */
   #look(message: unknown[], at: number): void {
     const ticket = message[at + 1] as number
@@ -114,6 +130,7 @@ export class SimWorker implements Port {
         plan: this.#plan((input as { tag: number }).tag),
         isBegun: false,
         isAborted: false,
+        isRecalled: false,
         isOver: false,
         keeps: this.#host.chance.is(0.15) ? 1 + this.#host.chance.int(2) : 0,
         waiting: new Map(),
@@ -189,6 +206,10 @@ export class SimWorker implements Port {
   #work(task: SimTask): void {
     const { chance, isCalm } = this.#host
     if (!task.isBegun) {
+      if (this.#claims) {
+        if (!this.#claims.claim(task.ticket)) return this.#passOver(task)
+        this.#host.onClaimed(task)
+      }
       task.isBegun = true
       if (task.isWatched || chance.is(0.7)) this.#outbox.push([say.begun, task.ticket])
       return
@@ -202,6 +223,17 @@ export class SimWorker implements Port {
     if (task.plan === 'hang' && task.isAborted) return this.#fail(task)
     if (task.plan === 'stubborn' && task.isAborted && chance.is(0.05)) this.#complete(task)
     if (chance.is(0.002)) this.#complete(task)
+  }
+
+  /** Not what the scheduler has taken back. */
+  mayRun({ isBegun, ticket }: SimTask): boolean {
+    return isBegun || !this.#claims?.hasPlaceFor(ticket)
+  }
+
+  /** The scheduler has taken it back. */
+  #passOver(task: SimTask): void {
+    this.tasks.splice(this.tasks.indexOf(task), 1)
+    this.known.delete(task.ticket)
   }
 
   #keep(task: SimTask): void {

@@ -15,7 +15,7 @@ import { type Added, Oracle, WatchedStore } from './oracle.ts'
 import { hops } from './platform/hop.ts'
 import { SimClock } from './sim-clock.ts'
 import { SimDisk, SimFileSystem } from './sim-disk.ts'
-import { SimWorker, type WorkerHost } from './sim-worker.ts'
+import { type SimTask, SimWorker, type WorkerHost } from './sim-worker.ts'
 import type { Stats, Trace } from './stats.ts'
 import { assert, Violation } from './truth.ts'
 
@@ -246,6 +246,10 @@ export class Simulation implements WorkerHost {
 
   nextTag(): number {
     return ++this.#tag
+  }
+
+  onClaimed(task: SimTask): void {
+    this.#oracle.guard(() => this.#oracle.claimed(task))
   }
 
   onRun(worker: SimWorker, task: { id: string; attempt: number } & Parameters<Oracle['ran']>[0]): void {

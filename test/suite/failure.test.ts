@@ -486,6 +486,29 @@ describe('when a thread dies', () => {
     expect(new Set(others.map((job) => job.snapshot().attempt))).toEqual(new Set([1]))
   })
 
+  test('nobody waits behind a long job while another thread is idle', async ({ skip }) => {
+    if (typeof SharedArrayBuffer !== 'function')
+      skip('this page shares no memory: what was sent to a thread stays there')
+    const scheduler = start('threads', 'unruly', { graceMs: 20, workers: 2 })
+    const started = new Map<string, number>()
+    scheduler.on('started', ({ jobId }) => started.set(jobId, (started.get(jobId) ?? 0) + 1))
+    let wasSentTwice = false
+    while (!wasSentTwice) {
+      await untilSentAhead(scheduler)
+      const begun = heard(scheduler, 'progress')
+      const [endless, ...others] = await scheduler.addMany(
+        Array.from({ length: 50 }, (_, index) => ({ name: 'tinyUnless', input: index === 0 }) as const),
+      )
+      await begun
+      expect(await Promise.all(others.map((job) => job.result()))).toEqual(others.map(() => 'tiny'))
+      expect(endless?.snapshot()).toMatchObject({ state: 'running', attempt: 1 })
+      expect(new Set(others.map((job) => job.snapshot().attempt))).toEqual(new Set([1]))
+      // A thread that was slow a moment ago is sent nothing ahead.
+      wasSentTwice = others.some((job) => started.get(job.id) === 2)
+      await endless?.cancel()
+    }
+  })
+
   test('jobs that ran beside the culprit start again without using up an attempt', async () => {
     const scheduler = start('threads', 'unruly', { graceMs: 20, concurrency: 2 })
     const beside = await scheduler.add.polite()
