@@ -49,6 +49,8 @@ export class Ledger {
   #batchIsSafe: Deferred<void> | undefined
   #isScheduled = false
   #isBusy = false
+  /** There are steps on their way to the store, or to those who listen. */
+  #hasBatch = false
   /** Somebody wanted a flush while one was under way: what they waited for may not be written down. */
   #isAsked = false
   /** The store is gone: nothing is written any more, and nobody may wait for it. */
@@ -89,6 +91,11 @@ export class Ledger {
     return this.#batchIsSafe.promise
   }
 
+  /** No step is waiting to be safe or told. */
+  get isClear(): boolean {
+    return this.#gathering.length === 0 && !this.#hasBatch
+  }
+
   /** Why nothing more can be made safe. */
   get failure(): OffstageError | undefined {
     return this.#failure
@@ -116,6 +123,7 @@ export class Ledger {
     this.#batchIsSafe = this.#gatheringIsSafe
     this.#gatheringIsSafe = undefined
     if (steps.length === 0) return this.#finish()
+    this.#hasBatch = true
     try {
       const committing = this.#store.commit(steps)
       if (committing === undefined) return this.#tell(steps, 0)
@@ -143,6 +151,7 @@ export class Ledger {
 
   #finish(): void {
     this.#isBusy = false
+    this.#hasBatch = false
     this.#batchIsSafe?.resolve()
     this.#batchIsSafe = undefined
     if (this.#isAsked || this.#gathering.length > 0) this.schedule()

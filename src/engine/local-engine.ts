@@ -5,7 +5,7 @@
  * written. Everything that anybody hears goes through `#tell`, once the step is safe.
  */
 import { EventBus } from '../events/event-bus.ts'
-import type { JobEvent } from '../events/event-map.ts'
+import type { JobEvent, JobEventType } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
 import { isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
@@ -241,7 +241,7 @@ export class LocalEngine implements Engine {
     return { job, disposition: isReplaced ? 'replaced' : there ? 'existing' : 'created' }
   }
 
-  #insert({ name, input, options, defaults, transfer }: InsertRequest): LiveJob {
+  #insert({ name, input, options, defaults, transfer, attach }: InsertRequest): LiveJob {
     const now = this.#clock.now()
     this.#lineTime = Math.max(this.#lineTime, now)
     const id = options?.id ?? this.#nextId()
@@ -253,7 +253,8 @@ export class LocalEngine implements Engine {
     this.#roster.add(job, options?.id === undefined)
     this.#dashboard.added.add(now)
     this.#place(job)
-    this.#write(job, 'insert', undefined, record)
+    if (!attach && !job.audience && this.#isUnseen('added')) this.#passOver(job)
+    else this.#write(job, 'insert', undefined, record)
     return job
   }
 
@@ -325,18 +326,44 @@ export class LocalEngine implements Engine {
   /** The one way in which a job changes. */
   #move(job: LiveJob, action: Action, afterwards?: () => void, now = this.#clock.now()): void {
     const before = job.record
+    this.#roster.leave(before)
     const after = transition(before, action, now)
     job.record = after
-    this.#roster.recount(before, after)
+    this.#roster.enter(after)
     this.#place(job)
     this.#write(job, action.type, before, after, afterwards)
   }
 
+  /** The same for the moves that most jobs make and nobody hears of. Answers whether it was one: there is nothing to tell then. */
+  #moveUnseen(job: LiveJob, action: Action, event: JobEventType, now: number): boolean {
+    const { record } = job
+    if (job.told !== record || job.audience || !this.#isUnseen(event)) return false
+    this.#roster.leave(record)
+    transition(record, action, now, record)
+    this.#roster.enter(record)
+    this.#place(job)
+    return true
+  }
+
+  /**
+   * Whether a step is over as soon as it is made: nothing is written, nobody listens, and no step is on its way that has to be
+   * told before. Then nobody needs to know how the job was before it, and its record is changed in place.
+   */
+  #isUnseen(event: JobEventType): boolean {
+    return !this.#options.store.isDurable && this.#ledger.isClear && !this.bus.isHeard(event)
+  }
+
+  #passOver(job: LiveJob): void {
+    job.told = job.record
+    this.#ledger.schedule()
+  }
+
   #remove(job: LiveJob, reason: Removal): void {
+    const isUnseen = job.hasEnded && !job.audience && this.#isUnseen('removed')
     this.#roster.remove(job)
     this.#retention.drop(job)
     if (!job.hasEnded) this.#leaving.add(job)
-    this.#write(job, reason, job.record, undefined)
+    if (!isUnseen) this.#write(job, reason, job.record, undefined)
   }
 
   #write(
@@ -407,9 +434,11 @@ export class LocalEngine implements Engine {
     const now = this.#clock.now()
     this.#runs++
     this.#dashboard.waitMs.add(now - job.record.dueAt)
-    this.#move(job, starting, undefined, now)
+    const isUnseen = this.#moveUnseen(job, starting, 'started', now)
+    if (!isUnseen) this.#move(job, starting, undefined, now)
     job.progress = undefined
     job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
+    if (isUnseen) this.#pool.send(job.run)
   }
 
   /** A thread has let go of an attempt, one way or another. */
@@ -461,8 +490,12 @@ export class LocalEngine implements Engine {
       this.#dashboard.runMs.add(runMs)
       const unstorable = this.#unstorable(result, 'result')
       if (unstorable) return this.#moveFailed(run.owner, unstorable, true)
-      this.#move(run.owner, { type: 'complete', result })
-      this.#dashboard.completed.add(run.owner.record.finishedAt as number)
+      const job = run.owner
+      const now = this.#clock.now()
+      const action = { type: 'complete', result } as const
+      this.#dashboard.completed.add(now)
+      if (this.#moveUnseen(job, action, 'completed', now)) this.#tellEnd(job, job.record)
+      else this.#move(job, action, undefined, now)
     },
     onFailed: (run, _runMs, error, isFinal) => {
       this.#end(run)
@@ -493,9 +526,7 @@ export class LocalEngine implements Engine {
     onLost: (run, loss, error) => this.#lost(run, loss, error),
     onRoom: () => {
       this.#timetable.look()
-      if (this.#roster.counts.queued > 0) this.#ledger.schedule()
-      // Not at once: what was heard may not be safe yet.
-      else if (this.#waits.length > 0) this.#ledger.schedule()
+      this.#ledger.schedule()
     },
     onOnline: (workerId) => {
       this.#dashboard.changed()

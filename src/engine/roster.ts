@@ -84,7 +84,7 @@ export class Roster {
     page.size++
     if (!isNumbered) this.#named.set(id, job)
     job.isListed = true
-    this.#enter(job.record)
+    this.enter(job.record)
   }
 
   /** Nothing happens when it is gone already. */
@@ -96,13 +96,7 @@ export class Roster {
     if (--page.size === 0) this.#pages.delete(pageOf(seq))
     if (this.#named.size > 0) this.#named.delete(id)
     job.isListed = false
-    this.#leave(job.record)
-  }
-
-  /** A job has moved on. */
-  recount(before: JobRecord, after: JobRecord): void {
-    this.#leave(before)
-    this.#enter(after)
+    this.leave(job.record)
   }
 
   find({ limit = findLimitDefault, after, ...filter }: FindOptions): LiveJob[] {
@@ -131,12 +125,14 @@ export class Roster {
     return this.#counts.queued + this.#counts.running + this.#retrying === 0
   }
 
-  #enter(record: JobRecord): void {
+  /** A job is in this state from now on. */
+  enter(record: JobRecord): void {
     count(this.#counts, record.state, 1)
     if (isRetrying(record)) this.#retrying++
   }
 
-  #leave(record: JobRecord): void {
+  /** A job is about to be in another state, or to be gone. */
+  leave(record: JobRecord): void {
     count(this.#counts, record.state, -1)
     if (isRetrying(record)) this.#retrying--
   }

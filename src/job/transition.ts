@@ -75,11 +75,13 @@ export function isLegal(state: State, type: Action['type']): boolean {
   }
 }
 
-/** Answers the record after `action`. An illegal move is a bug of ours and throws. */
-export function transition(record: JobRecord, action: Action, now: number): JobRecord {
+/**
+ * Answers the record after `action`. An illegal move is a bug of ours and throws. `after` is what it is written into: a copy,
+ * or the record itself where nobody needs to know any more how it was.
+ */
+export function transition(record: JobRecord, action: Action, now: number, after = copyRecord(record)): JobRecord {
   if (!isLegal(record.state, action.type))
     throw new Error(`offstage bug: job '${record.id}' cannot ${action.type} while ${record.state}`)
-  const after = copyRecord(record)
   switch (action.type) {
     case 'start':
       after.state = 'running'
@@ -137,7 +139,8 @@ export function transition(record: JobRecord, action: Action, now: number): JobR
   return after
 }
 
-type Draft = ReturnType<typeof copyRecord>
+/** A record that is being written. */
+export type Draft = ReturnType<typeof copyRecord>
 
 function end(record: Draft, state: 'failed' | 'cancelled', error: unknown, now: number): void {
   record.state = state

@@ -54,6 +54,8 @@ export interface PoolListener<Owner> {
 }
 
 const startsMax = 3
+/** What it takes to wake a thread: work that is less than that is not worth another. */
+const wakeMs = 0.05
 /** How often threads are looked at on which something waits. */
 const watchMs = 2
 const backoffMsMin = 100
@@ -97,16 +99,21 @@ export class Pool<Owner> {
     return this.#slots.filter((slot) => !slot.isIdle).length
   }
 
-  /** The thread that should take a job of this type now: an idle one before one with room ahead. */
+  /**
+   * The thread that should take a job of this type now: one that is awake and will be done with what it has in less time than
+   * it takes to wake another; else an idle one; else the one with most room ahead.
+   */
   roomFor(name: string, isAlone: boolean): Slot | undefined {
     const costMs = this.#costMs(name)
+    let idle: Slot | undefined
     let found: Slot | undefined
     for (const slot of this.#slots) {
       if (!slot.hasRoom(costMs, isAlone)) continue
-      if (slot.isIdle) return slot
-      if (!found || slot.runs.size < found.runs.size) found = slot
+      if (slot.isIdle) idle ??= slot
+      else if (slot.workMs + costMs <= wakeMs) return slot
+      else if (!found || slot.runs.size < found.runs.size) found = slot
     }
-    return found
+    return idle ?? found
   }
 
   /** What can be taken back need not be feared to wait behind the odd long one. */

@@ -48,7 +48,8 @@ export class Slot {
   readonly #concurrency: number
   readonly #listener: SlotListener
   readonly #outbox: Outbox
-  #workMs = 0
+  /** How long it will be busy with what is on it. */
+  workMs = 0
   /** Resolves when the thread has loaded its module; rejected by whoever gives up on it. */
   readonly ready = defer<void>()
   isReady = false
@@ -82,7 +83,7 @@ export class Slot {
     if (this.#claims && !this.#claims.hasPlaceFor(Claims.ticketAfter(this.#lastTicket))) return false
     if (size < this.#concurrency) return true
     if (this.isStuck) return false
-    return size < runsMax && this.#workMs + costMs <= workAheadMs
+    return size < runsMax && this.workMs + costMs <= workAheadMs
   }
 
   /** Attempts that are not being run, but wait for one that is. */
@@ -98,14 +99,14 @@ export class Slot {
   reserve(run: Run): void {
     if (this.runs.size === 0) this.port.hold(true)
     this.runs.set(run.ticket, run)
-    this.#workMs += run.costMs
+    this.workMs += run.costMs
     if (run.isAlone) this.#alone = run
   }
 
   free(run: Run): void {
     if (!this.runs.delete(run.ticket)) return
     // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
-    this.#workMs = this.runs.size === 0 ? 0 : this.#workMs - run.costMs
+    this.workMs = this.runs.size === 0 ? 0 : this.workMs - run.costMs
     if (this.runs.size === 0) this.port.hold(false)
     if (this.#alone === run) this.#alone = undefined
     if (!run.isSent && this.#held.includes(run)) this.#held = this.#held.filter((held) => held !== run)

@@ -21,12 +21,12 @@ import { checkInput, type Handler, type HandlerTable } from './handlers.ts'
 import { Task } from './task.ts'
 
 /**
- * Results of tiny jobs are held back no longer than this, and no more of them. Nor, beyond a few, more than there are jobs
- * still to do: while they are done the scheduler can refill.
+ * Results of tiny jobs are held back no longer than this, and no more of them. Nor more than there are jobs still to do, when
+ * these take long enough for the scheduler to refill meanwhile.
  */
 const heldBackMsMax = 1
 const heldBackMax = 64
-const heldBackMin = 16
+const refillMs = 0.1
 /** Progress is sent at most this often per job; a screen shows no more. */
 const progressMs = 16
 
@@ -234,9 +234,9 @@ export class Server implements Host {
 
   #goOn(): void {
     this.#heldBack++
-    const toDo = this.#inbox.length - this.#next
-    const isEnough = this.#heldBack >= Math.min(Math.max(toDo, heldBackMin), heldBackMax)
-    if (isEnough || systemClock.monotonic() - this.#sentAt >= heldBackMsMax) this.#flush()
+    const heldBackMs = systemClock.monotonic() - this.#sentAt
+    const isHalf = this.#heldBack >= this.#inbox.length - this.#next && heldBackMs >= refillMs
+    if (isHalf || this.#heldBack >= heldBackMax || heldBackMs >= heldBackMsMax) this.#flush()
     if (!this.#isWorking && this.#inbox.length > 0) this.#work()
   }
 
