@@ -74,6 +74,8 @@ export class LocalEngine implements Engine {
   #lineTime = 0
   /** Attempts that are on a thread or on their way to one, those included that no longer count. */
   #runs = 0
+  /** Of what is being heard, or started: one look at the clock for all that comes in one message. */
+  #now = 0
   #wasIdle = true
   #mayStart = true
   #closing: CloseMode | undefined
@@ -410,6 +412,7 @@ export class LocalEngine implements Engine {
   #pump(): void {
     if (!this.#mayStart || this.isPaused || this.opening) return
     const refused = new Set<Line<LiveJob>>()
+    this.#now = this.#clock.now()
     let ahead = 0
     for (;;) {
       const line = this.#lines.next(refused)
@@ -431,7 +434,7 @@ export class LocalEngine implements Engine {
   }
 
   #start(job: LiveJob, slot: Slot): void {
-    const now = this.#clock.now()
+    const now = this.#now
     this.#runs++
     this.#dashboard.waitMs.add(now - job.record.dueAt)
     const isUnseen = this.#moveUnseen(job, starting, 'started', now)
@@ -491,7 +494,7 @@ export class LocalEngine implements Engine {
       const unstorable = this.#unstorable(result, 'result')
       if (unstorable) return this.#moveFailed(run.owner, unstorable, true)
       const job = run.owner
-      const now = this.#clock.now()
+      const now = this.#now
       const action = { type: 'complete', result } as const
       this.#dashboard.completed.add(now)
       if (this.#moveUnseen(job, action, 'completed', now)) this.#tellEnd(job, job.record)
@@ -524,6 +527,9 @@ export class LocalEngine implements Engine {
       this.#move(run.owner, action, () => run.slot.kept(run, call))
     },
     onLost: (run, loss, error) => this.#lost(run, loss, error),
+    onHearing: () => {
+      this.#now = this.#clock.now()
+    },
     onRoom: () => {
       this.#timetable.look()
       this.#ledger.schedule()

@@ -25,6 +25,7 @@ const seqOf = (id: string): number => Number.parseInt(id.slice(chanceLength), 36
 const pageSize = 64
 
 interface Page {
+  readonly number: number
   readonly jobs: (LiveJob | undefined)[]
   size: number
 }
@@ -33,6 +34,8 @@ interface Page {
 export class Roster {
   /** By sequence number, a stretch of it on each page: a table by id costs five times as much time and memory. */
   readonly #pages = new Map<number, Page>()
+  /** The one that is being filled. */
+  #lastPage: Page | undefined
   /** By id: those that cannot be found by the number in it. */
   readonly #named = new Map<string, LiveJob>()
   readonly #counts: Record<State, number> = {
@@ -75,16 +78,20 @@ export class Roster {
   /** Sequence numbers only rise. `isNumbered`: its id says the number. */
   add(job: LiveJob, isNumbered = seqOf(job.record.id) === job.record.seq): void {
     const { id, seq } = job.record
-    let page = this.#pages.get(pageOf(seq))
-    if (!page) {
-      page = { jobs: new Array(pageSize).fill(undefined), size: 0 }
-      this.#pages.set(pageOf(seq), page)
-    }
+    const number = pageOf(seq)
+    const page = this.#lastPage?.number === number ? this.#lastPage : this.#addPage(number)
     page.jobs[seq % pageSize] = job
     page.size++
     if (!isNumbered) this.#named.set(id, job)
     job.isListed = true
     this.enter(job.record)
+  }
+
+  #addPage(number: number): Page {
+    const page = { number, jobs: new Array(pageSize).fill(undefined), size: 0 }
+    this.#pages.set(number, page)
+    this.#lastPage = page
+    return page
   }
 
   /** Nothing happens when it is gone already. */
@@ -93,10 +100,15 @@ export class Roster {
     const { id, seq } = job.record
     const page = this.#pages.get(pageOf(seq)) as Page
     page.jobs[seq % pageSize] = undefined
-    if (--page.size === 0) this.#pages.delete(pageOf(seq))
+    if (--page.size === 0) this.#removePage(page)
     if (this.#named.size > 0) this.#named.delete(id)
     job.isListed = false
     this.leave(job.record)
+  }
+
+  #removePage(page: Page): void {
+    this.#pages.delete(page.number)
+    if (this.#lastPage === page) this.#lastPage = undefined
   }
 
   find({ limit = findLimitDefault, after, ...filter }: FindOptions): LiveJob[] {

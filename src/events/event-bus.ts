@@ -12,6 +12,8 @@ export class EventBus {
   readonly now: () => number
   #seq = 0
   #isQuiet = false
+  /** Somebody listens to something: asked for each step of each job, and mostly nobody does. */
+  #hasListeners = false
   /** Told that somebody began or ceased to listen. */
   onListening: (() => void) | undefined
 
@@ -22,34 +24,39 @@ export class EventBus {
 
   on<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
     this.#emitter.on(type, listener as AnyListener)
-    this.onListening?.()
+    this.#listenersChanged()
     return () => this.off(type, listener)
   }
 
   once<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
     this.#emitter.once(type, listener as AnyListener)
-    this.onListening?.()
+    this.#listenersChanged()
     return () => this.off(type, listener)
   }
 
   off<Type extends EventType>(type: Type, listener: Listener<Type>): void {
     this.#emitter.off(type, listener as AnyListener)
-    this.onListening?.()
+    this.#listenersChanged()
   }
 
   /** Hears every event. */
   tap(listener: AnyListener): () => void {
     this.#taps.add(listener)
-    this.onListening?.()
+    this.#listenersChanged()
     return () => {
       this.#taps.delete(listener)
-      this.onListening?.()
+      this.#listenersChanged()
     }
+  }
+
+  #listenersChanged(): void {
+    this.#hasListeners = this.#taps.size > 0 || this.#emitter.eventNames().length > 0
+    this.onListening?.()
   }
 
   /** Cheaper than building an event that nobody hears. */
   isHeard(type: EventType): boolean {
-    return this.#taps.size > 0 || this.#emitter.listenerCount(type) > 0
+    return this.#hasListeners && (this.#taps.size > 0 || this.#emitter.listenerCount(type) > 0)
   }
 
   /** Gives an event its number and time. */

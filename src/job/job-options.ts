@@ -126,15 +126,33 @@ export const nameCheck: check.Check = (value) =>
     ? undefined
     : `a string of at most ${nameLengthMax} characters`
 
-/** A type's defaults, resolved once: most jobs of a type share its rules. */
+/** A type's defaults, resolved once: most jobs of a type have no options of their own. */
 export interface ResolvedDefaults {
   readonly options: JobDefaults
   readonly rules: Rules
+  readonly queue: string
+  readonly priority: number
+  readonly delayMs: number
+  readonly expiresInMs: number | undefined
 }
 
 export const resolveDefaults = (options: JobDefaults = {}): ResolvedDefaults => ({
   options,
   rules: rulesOf(options, {}),
+  queue: options.queue ?? 'default',
+  priority: options.priority ?? 0,
+  delayMs: options.delayMs ?? 0,
+  expiresInMs: options.expiresInMs,
+})
+
+/** The same with a job's own options. */
+const resolveOptions = (own: JobOptions, shared: ResolvedDefaults): ResolvedDefaults => ({
+  options: shared.options,
+  rules: hasOwnRules(own) ? rulesOf(own, shared.options) : shared.rules,
+  queue: own.queue ?? shared.queue,
+  priority: own.priority ?? shared.priority,
+  delayMs: own.delayMs ?? shared.delayMs,
+  expiresInMs: own.expiresInMs ?? shared.expiresInMs,
 })
 
 const rulesOf = (own: JobDefaults, shared: JobDefaults): Rules => ({
@@ -152,8 +170,6 @@ const hasOwnRules = ({ attempts, backoff, timeoutMs, keepMs, tags }: JobDefaults
   keepMs !== undefined ||
   tags !== undefined
 
-const none: JobOptions = {}
-
 /**
  * The first record of a job. Options were checked, and `input` is a copy of our own. `lineTime` is `now` but for clocks
  * that were set back: it never falls, so that what is added later stands later.
@@ -166,23 +182,21 @@ export function createRecord(
     readonly seq: number
     readonly lineTime: number
   },
-  options: JobOptions = none,
+  options: JobOptions | undefined,
   defaults: ResolvedDefaults,
   now: number,
 ): JobRecord {
-  const shared = defaults.options
-  const delayMs = options.delayMs ?? shared.delayMs ?? 0
-  const runAt = options.runAt === undefined ? now + delayMs : Number(options.runAt)
-  const expiresInMs = options.expiresInMs ?? shared.expiresInMs
+  const { rules, queue, priority, delayMs, expiresInMs } = options ? resolveOptions(options, defaults) : defaults
+  const runAt = options?.runAt === undefined ? now + delayMs : Number(options.runAt)
   const isLater = runAt > now
   return {
     id: identity.id,
     name: identity.name,
-    queue: options.queue ?? shared.queue ?? 'default',
-    rules: hasOwnRules(options) ? rulesOf(options, shared) : defaults.rules,
+    queue,
+    rules,
     input: identity.input,
     state: isLater ? 'scheduled' : 'queued',
-    priority: options.priority ?? shared.priority ?? 0,
+    priority,
     dueAt: isLater ? runAt : identity.lineTime,
     seq: identity.seq,
     attempt: 0,

@@ -45,6 +45,8 @@ export interface PoolListener<Owner> {
   onLog(run: Run<Owner>, args: unknown[]): void
   onKeep(run: Run<Owner>, call: number, key: string, value: unknown): void
   onLost(run: Run<Owner>, loss: Loss, error: OffstageError): void
+  /** A thread is about to say something, or more than one thing. */
+  onHearing(): void
   /** There may be room now. */
   onRoom(): void
   onOnline(workerId: number): void
@@ -111,14 +113,15 @@ export class Pool<Owner> {
       if (!slot.hasRoom(costMs, isAlone)) continue
       if (slot.isIdle) idle ??= slot
       else if (slot.workMs + costMs <= wakeMs) return slot
-      else if (!found || slot.runs.size < found.runs.size) found = slot
+      else if (!found || slot.size < found.size) found = slot
     }
     return idle ?? found
   }
 
   /** What can be taken back need not be feared to wait behind the odd long one. */
   #costMs(name: string): number {
-    return canShare ? this.#costs.meanMs(name) : this.#costs.estimateMs(name)
+    const cost = this.#costs.of(name)
+    return canShare ? cost.meanMs : cost.estimateMs
   }
 
   /** Reserves a place; `send` follows when the start is committed. */
@@ -130,7 +133,7 @@ export class Pool<Owner> {
     isAlone: boolean,
   ): Run<Owner> {
     const run = new Run(slot.nextTicket(), owner, slot, record, transfer, this.#costMs(record.name), isAlone)
-    this.#timetable.cancel(this.#idleAlarms.get(slot))
+    if (slot.isIdle) this.#timetable.cancel(this.#idleAlarms.get(slot))
     slot.reserve(run)
     if (!this.#watch && slot.waiting > 0 && this.#options.max > 1)
       this.#watch = this.#timetable.after(watchMs, this.#lookForStuck)
@@ -138,7 +141,7 @@ export class Pool<Owner> {
   }
 
   send(run: Run<Owner>): void {
-    if (run.slot.runs.has(run.ticket)) run.slot.send(run)
+    if (run.slot.has(run)) run.slot.send(run)
   }
 
   /** Starts threads for so many jobs that wait for one. */
@@ -160,8 +163,8 @@ export class Pool<Owner> {
 
   #endGrace(run: Run<Owner>): void {
     const { slot } = run
-    if (!slot.runs.has(run.ticket) || slot.isClosing) return
-    const others = [...slot.runs.values()].filter((other) => other !== run)
+    if (!slot.has(run) || slot.isClosing) return
+    const others = slot.runs.filter((other) => other !== run)
     // It waits behind an attempt that is known to run. The thread drops it as soon as it listens again.
     if (!run.isBegun && others.some((other) => other.isBegun)) {
       this.#timetable.after(this.#options.graceMs, () => this.#endGrace(run))
@@ -224,7 +227,7 @@ export class Pool<Owner> {
 
   #relieve(slot: Slot): void {
     slot.isStuck = true
-    const runs = [...slot.runs.values()] as Run<Owner>[]
+    const runs = slot.runs as Run<Owner>[]
     // What was moved to the thread is there and nowhere else.
     const waiting = runs.filter((run) => !(run.isSent && run.transfer) && slot.recall(run))
     for (const run of waiting) this.#free(run)
@@ -339,7 +342,7 @@ export class Pool<Owner> {
   }
 
   #blame(slot: Slot, error: OffstageError): void {
-    const runs = [...slot.runs.values()].filter((run) => !slot.recall(run))
+    const runs = slot.runs.filter((run) => !slot.recall(run))
     const begun = runs.filter((run) => run.isBegun)
     const candidates = begun.length > 0 ? begun : runs
     const loss = candidates.length === 1 ? 'blamed' : 'suspected'
@@ -348,7 +351,7 @@ export class Pool<Owner> {
 
   #lose(slot: Slot, error: OffstageError, lossOf: (run: Run) => Loss): void {
     // First the judgement, then its effects: they may start other things.
-    const losses = [...slot.runs.values()].map((run) => [run as Run<Owner>, lossOf(run)] as const)
+    const losses = slot.runs.map((run) => [run as Run<Owner>, lossOf(run)] as const)
     for (const [run] of losses) slot.free(run)
     for (const [run, loss] of losses) this.#listener.onLost(run, loss, error)
   }
@@ -375,7 +378,7 @@ export class Pool<Owner> {
       if (!run.isStale) this.#listener.onBegun(run as Run<Owner>)
     },
     onDone: (run, runMs, result) => {
-      this.#costs.add(run.record.name, runMs)
+      this.#costs.of(run.record.name).add(runMs)
       this.#crashes = 0
       this.#free(run)
       this.#listener.onDone(run as Run<Owner>, runMs, result)
@@ -390,6 +393,7 @@ export class Pool<Owner> {
     onLog: (run, args) => run.isStale || this.#listener.onLog(run as Run<Owner>, args),
     onKeep: (run, call, key, value) => run.isStale || this.#listener.onKeep(run as Run<Owner>, call, key, value),
     onFatal: (slot, thrown: WireThrown) => this.#died(slot, thrownFromWire(thrown, this.#options.errors)),
+    onHearing: () => this.#listener.onHearing(),
     onHeard: () => this.#listener.onRoom(),
   }
 

@@ -29,9 +29,9 @@ export const say = {
   ready: 0,
   /** ticket: it runs now. Said for attempts that are watched or may be long. */
   begun: 1,
-  /** ticket, runMs, result */
+  /** ticket, runUs (a whole number: fractions are objects), result */
   done: 2,
-  /** ticket, runMs, thrown, isFinal: another attempt would fail the same way. */
+  /** ticket, runUs, thrown, isFinal: another attempt would fail the same way. */
   failed: 3,
   /** ticket, progress */
   progress: 4,

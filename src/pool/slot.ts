@@ -20,12 +20,16 @@ export interface SlotListener {
   onLog(run: Run, args: unknown[]): void
   onKeep(run: Run, call: number, key: string, value: unknown): void
   onFatal(slot: Slot, thrown: WireThrown): void
+  /** One message is about to be told. */
+  onHearing(): void
   /** All that one message said has been told. */
   onHeard(slot: Slot): void
 }
 
 /** How many attempts may be on their way to one thread, however short they are. */
 const runsMax = 256
+/** A power of two, and more than may be on one thread: old numbers keep their places. */
+const placesFor = (concurrency: number): number => 2 ** Math.ceil(Math.log2(2 * Math.max(runsMax, concurrency)))
 /** How much work may wait on a thread behind what runs there. */
 const workAheadMs = 1
 
@@ -33,8 +37,10 @@ const workAheadMs = 1
 export class Slot {
   readonly id: number
   readonly port: Port
-  /** In the order in which they were sent, which is the order in which the thread takes them up. */
-  readonly runs = new Map<number, Run>()
+  /** By ticket, whose last bits are its place: a table by number costs several times as much. */
+  readonly #places: (Run | undefined)[]
+  /** How many attempts are on it. */
+  size = 0
   /** Of these: to be sent, but not yet. */
   #held: Run[] = []
   #isScheduled = false
@@ -62,6 +68,7 @@ export class Slot {
     this.port = port
     this.#concurrency = concurrency
     this.#listener = listener
+    this.#places = new Array(placesFor(concurrency)).fill(undefined)
     this.#outbox = new Outbox(
       (batch, transfer) => port.post(batch, transfer),
       tellFields,
@@ -71,16 +78,29 @@ export class Slot {
   }
 
   get isIdle(): boolean {
-    return this.runs.size === 0
+    return this.size === 0
+  }
+
+  /** In the order in which they were given to it, which is the order in which the thread takes them up. */
+  get runs(): Run[] {
+    return this.#places.filter((run) => run !== undefined).sort((a, b) => (a.ticket - b.ticket) | 0)
+  }
+
+  has(run: Run): boolean {
+    return this.#runOf(run.ticket) === run
+  }
+
+  #runOf(ticket: number): Run | undefined {
+    const run = this.#places[ticket & (this.#places.length - 1)]
+    return run?.ticket === ticket ? run : undefined
   }
 
   /** Whether one more attempt may be sent: at once to an idle thread, ahead of time when all of it is short work. */
   hasRoom(costMs: number, isAlone: boolean): boolean {
     if (!this.isReady || this.isClosing) return false
-    const { size } = this.runs
+    const { size } = this
     if (size === 0) return true
     if (isAlone || this.#alone) return false
-    if (this.#claims && !this.#claims.hasPlaceFor(Claims.ticketAfter(this.#lastTicket))) return false
     if (size < this.#concurrency) return true
     if (this.isStuck) return false
     return size < runsMax && this.workMs + costMs <= workAheadMs
@@ -88,26 +108,30 @@ export class Slot {
 
   /** Attempts that are not being run, but wait for one that is. */
   get waiting(): number {
-    return Math.max(0, this.runs.size - this.#concurrency)
+    return Math.max(0, this.size - this.#concurrency)
   }
 
+  /** A number of 32 bits, not 0, whose place is free: one from long ago may still be in it. */
   nextTicket(): number {
-    this.#lastTicket = Claims.ticketAfter(this.#lastTicket)
+    do this.#lastTicket = (this.#lastTicket + 1) | 0 || 1
+    while (this.#places[this.#lastTicket & (this.#places.length - 1)])
     return this.#lastTicket
   }
 
   reserve(run: Run): void {
-    if (this.runs.size === 0) this.port.hold(true)
-    this.runs.set(run.ticket, run)
+    if (this.size++ === 0) this.port.hold(true)
+    this.#places[run.ticket & (this.#places.length - 1)] = run
     this.workMs += run.costMs
     if (run.isAlone) this.#alone = run
   }
 
   free(run: Run): void {
-    if (!this.runs.delete(run.ticket)) return
+    if (!this.has(run)) return
+    this.#places[run.ticket & (this.#places.length - 1)] = undefined
+    this.size--
     // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
-    this.workMs = this.runs.size === 0 ? 0 : this.workMs - run.costMs
-    if (this.runs.size === 0) this.port.hold(false)
+    this.workMs = this.size === 0 ? 0 : this.workMs - run.costMs
+    if (this.size === 0) this.port.hold(false)
     if (this.#alone === run) this.#alone = undefined
     if (!run.isSent && this.#held.includes(run)) this.#held = this.#held.filter((held) => held !== run)
   }
@@ -131,7 +155,7 @@ export class Slot {
    */
   readonly #sendIfNeeded = () => {
     this.#isScheduled = false
-    const toDo = this.runs.size - this.#held.length
+    const toDo = this.size - this.#held.length
     if (toDo < this.#concurrency || this.#held.length >= toDo) this.#sendHeld()
   }
 
@@ -169,17 +193,17 @@ export class Slot {
 
   /** Lets the handler send more values. */
   taken(run: Run, count: number): void {
-    if (this.runs.has(run.ticket)) this.#outbox.open().push(tell.taken, run.ticket, count)
+    if (this.has(run)) this.#outbox.open().push(tell.taken, run.ticket, count)
   }
 
   /** A checkpoint or step is safe. */
   kept(run: Run, call: number): void {
-    if (this.runs.has(run.ticket)) this.#outbox.open().push(tell.kept, run.ticket, call)
+    if (this.has(run)) this.#outbox.open().push(tell.kept, run.ticket, call)
   }
 
   #refuse(note: unknown[], cause: unknown): void {
     if (note[0] === tell.claims) this.#claims = undefined
-    const run = this.runs.get(note[1] as number)
+    const run = this.#runOf(note[1] as number)
     if (run && (note[0] === tell.run || note[0] === tell.runFirst)) {
       this.#listener.onFailed(run, 0, thrownToWire(cloneError(run.record.input, 'input', cause)), true)
     }
@@ -188,6 +212,7 @@ export class Slot {
   #hear(batch: unknown[]): void {
     this.wasHeard = true
     this.isStuck = false
+    this.#listener.onHearing()
     for (let at = 0; at < batch.length; at += 1 + (sayFields[batch[at] as number] ?? batch.length)) {
       this.#hearNote(batch, at)
     }
@@ -197,7 +222,7 @@ export class Slot {
 
   #share(): void {
     if (!canShare) return
-    const memory = Claims.memory()
+    const memory = Claims.memory(this.#places.length)
     this.#claims = new Claims(memory)
     this.#outbox.open().push(tell.claims, memory)
   }
@@ -211,18 +236,18 @@ export class Slot {
       return this.ready.resolve()
     }
     if (operation === say.fatal) return this.#listener.onFatal(this, batch[at + 1] as WireThrown)
-    const run = this.runs.get(batch[at + 1] as number)
+    const run = this.#runOf(batch[at + 1] as number)
     if (!run) return
     switch (operation) {
       case say.begun:
         return this.#listener.onBegun(run)
       case say.done:
         this.completed++
-        return this.#listener.onDone(run, batch[at + 2] as number, batch[at + 3])
+        return this.#listener.onDone(run, (batch[at + 2] as number) / 1_000, batch[at + 3])
       case say.failed:
         return this.#listener.onFailed(
           run,
-          batch[at + 2] as number,
+          (batch[at + 2] as number) / 1_000,
           batch[at + 3] as WireThrown,
           batch[at + 4] as boolean,
         )

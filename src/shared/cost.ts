@@ -9,7 +9,7 @@ const outlierMs = 4
  * How long the jobs of one type take, with pessimism: one long run among many short ones keeps the estimate high for
  * hundreds of runs, because what waits behind it on the same thread would wait that long.
  */
-class Cost {
+export class Cost {
   #samples = 0
   #meanMs = 0
   #outlierMs = 0
@@ -30,31 +30,24 @@ class Cost {
   get estimateMs(): number {
     return Math.max(this.meanMs, this.#outlierMs > tinyMs ? this.#outlierMs : 0)
   }
+
+  get isTiny(): boolean {
+    return this.estimateMs < tinyMs
+  }
 }
 
 /** The costs of all job types, by name. */
 export class Costs {
   readonly #byName = new Map<string, Cost>()
+  #lastName: string | undefined
+  /** Of the type that was asked for last: mostly it is the next, too. */
+  #last = new Cost()
 
-  add(name: string, runMs: number): void {
-    let cost = this.#byName.get(name)
-    if (!cost) {
-      cost = new Cost()
-      this.#byName.set(name, cost)
-    }
-    cost.add(runMs)
-  }
-
-  meanMs(name: string): number {
-    return this.#byName.get(name)?.meanMs ?? Number.POSITIVE_INFINITY
-  }
-
-  /** With pessimism. */
-  estimateMs(name: string): number {
-    return this.#byName.get(name)?.estimateMs ?? Number.POSITIVE_INFINITY
-  }
-
-  isTiny(name: string): boolean {
-    return this.estimateMs(name) < tinyMs
+  of(name: string): Cost {
+    if (name === this.#lastName) return this.#last
+    this.#last = this.#byName.get(name) ?? new Cost()
+    this.#lastName = name
+    this.#byName.set(name, this.#last)
+    return this.#last
   }
 }

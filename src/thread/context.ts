@@ -75,7 +75,7 @@ export class TaskContext implements JobContext<unknown, unknown> {
   }
 
   get name(): string {
-    return this.#task.name
+    return this.#task.type.name
   }
 
   get attempt(): number {

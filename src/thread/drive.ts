@@ -8,11 +8,11 @@ const sliceMs = 8
 /** When this thread last did. All that runs on it shares the thread, so it shares this. */
 let listenedAt = 0
 
-export const hasListened = (): void => {
-  listenedAt = systemClock.monotonic()
+export const hasListened = (now = systemClock.monotonic()): void => {
+  listenedAt = now
 }
 
-export const mustListen = (): boolean => systemClock.monotonic() - listenedAt >= sliceMs
+export const mustListen = (now = systemClock.monotonic()): boolean => now - listenedAt >= sliceMs
 
 /** Lets the messages that have arrived be handled, then goes on. */
 export function listen(): Promise<void> {

@@ -1,8 +1,24 @@
+import { Cost } from '../shared/cost.ts'
 import { type StandardSchema, validate } from '../shared/standard-schema.ts'
 
 /** What runs a job: a function, an async function, a generator or an async generator. */
 export type Handler = (input: never, job: never) => unknown
 export type HandlerTable = Readonly<Record<string, Handler>>
+
+/** What a thread knows of the jobs of one name. */
+export interface JobType {
+  readonly name: string
+  /** None: the worker module defines no such job. */
+  readonly handler: Handler | undefined
+  readonly cost: Cost
+}
+
+/** Own properties alone: `constructor` and `toString` are no jobs. */
+export const makeJobType = (handlers: HandlerTable, name: string): JobType => ({
+  name,
+  handler: Object.hasOwn(handlers, name) ? handlers[name] : undefined,
+  cost: new Cost(),
+})
 
 const schemaOf: unique symbol = Symbol('offstage.schema')
 type Checked = { readonly [schemaOf]?: StandardSchema }

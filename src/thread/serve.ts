@@ -10,14 +10,13 @@ import { Outbox } from '../pool/outbox.ts'
 import { type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
 import { Claims } from '../shared/claims.ts'
 import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
-import { Costs } from '../shared/cost.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
 import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import { show } from '../shared/show.ts'
 import { type Host, TaskContext, Transfer } from './context.ts'
 import { drive, hasListened, isGenerator, listen, mustListen } from './drive.ts'
-import { checkInput, type Handler, type HandlerTable } from './handlers.ts'
+import { checkInput, type Handler, type HandlerTable, type JobType, makeJobType } from './handlers.ts'
 import { Task } from './task.ts'
 
 /**
@@ -41,7 +40,9 @@ export class Server implements Host {
   readonly #running = new Map<number, Task>()
   #concurrency = 1
   #claims: Claims | undefined
-  readonly #costs = new Costs()
+  readonly #types = new Map<string, JobType>()
+  /** When it last looked at the clock: when the attempt that begins now begins. */
+  #now = 0
   #isWorking = false
   #isHopping = false
   #heldBack = 0
@@ -82,7 +83,7 @@ export class Server implements Host {
   // What the scheduler says.
 
   #hear(batch: unknown[]): void {
-    hasListened()
+    this.#listened()
     for (let at = 0; at < batch.length; at += 1 + (tellFields[batch[at] as number] ?? batch.length))
       this.#hearNote(batch, at)
     this.#work()
@@ -92,13 +93,14 @@ export class Server implements Host {
     const ticket = batch[at + 1] as number
     switch (batch[at]) {
       case tell.runFirst: {
-        const [name, id, input] = batch.slice(at + 2, at + 5) as [string, string, unknown]
-        this.#inbox.push(new Task(ticket, name, id, 1, false, undefined, input))
+        const type = this.#typeOf(batch[at + 2] as string)
+        this.#inbox.push(new Task(ticket, type, batch[at + 3] as string, 1, false, undefined, batch[at + 4]))
         break
       }
       case tell.run: {
         const [name, id, attempt, isWatched, resume, input] = batch.slice(at + 2, at + 8) as RunFields
-        this.#inbox.push(new Task(ticket, name, id, attempt, isWatched === 1, resume === 0 ? undefined : resume, input))
+        const type = this.#typeOf(name)
+        this.#inbox.push(new Task(ticket, type, id, attempt, isWatched === 1, resume === 0 ? undefined : resume, input))
         break
       }
       case tell.abort:
@@ -118,6 +120,20 @@ export class Server implements Host {
     }
   }
 
+  #listened(): void {
+    this.#now = systemClock.monotonic()
+    hasListened(this.#now)
+  }
+
+  #typeOf(name: string): JobType {
+    let type = this.#types.get(name)
+    if (!type) {
+      type = makeJobType(this.#handlers, name)
+      this.#types.set(name, type)
+    }
+    return type
+  }
+
   #abort(ticket: number, reason: unknown): void {
     this.#running.get(ticket)?.abort(reason)
     const waiting = this.#inbox.find((task) => task.ticket === ticket)
@@ -132,9 +148,10 @@ export class Server implements Host {
   #work(): void {
     if (this.#isWorking) return
     this.#isWorking = true
-    while (this.#next < this.#inbox.length && this.#hasRoom && !mustListen())
+    while (this.#next < this.#inbox.length && this.#hasRoom && !mustListen(this.#now))
       this.#begin(this.#inbox[this.#next++] as Task)
-    this.#inbox.splice(0, this.#next)
+    if (this.#next === this.#inbox.length) this.#inbox = []
+    else if (this.#next > 0) this.#inbox.splice(0, this.#next)
     this.#next = 0
     this.#isWorking = false
     this.#flush()
@@ -150,7 +167,7 @@ export class Server implements Host {
     this.#isHopping = true
     hop(() => {
       this.#isHopping = false
-      hasListened()
+      this.#listened()
       this.#work()
     })
   }
@@ -159,14 +176,15 @@ export class Server implements Host {
     // The scheduler may have taken it back.
     if (this.#claims && !this.#claims.claim(task.ticket)) return
     this.#running.set(task.ticket, task)
-    if (task.isWatched || !this.#costs.isTiny(task.name)) {
+    if (task.isWatched || !task.type.cost.isTiny) {
       this.#outbox.open().push(say.begun, task.ticket)
       this.#flush()
     }
-    task.beganAt = systemClock.monotonic()
+    task.beganAt = this.#now
     try {
       const outcome = this.#call(task)
       if (!isThenable(outcome)) return this.#complete(task, outcome)
+      this.#now = systemClock.monotonic()
       outcome.then(
         (result) => this.#complete(task, result),
         (thrown) => this.#fail(task, thrown),
@@ -177,21 +195,17 @@ export class Server implements Host {
   }
 
   #call(task: Task): unknown {
-    const handler = this.#handlerOf(task)
-    const enter = (checked: unknown) => this.#enter(task, handler, checked)
-    const input = checkInput(handler, task.name, task.input)
-    return input instanceof Promise ? input.then(enter) : enter(input)
+    const { name, handler } = task.type
+    if (!handler) throw this.#unknown(task)
+    const input = checkInput(handler, name, task.input)
+    if (input instanceof Promise) return input.then((checked) => this.#enter(task, handler, checked))
+    return this.#enter(task, handler, input)
   }
 
-  #handlerOf({ name, id, attempt }: Task): Handler {
-    // Own properties alone: `constructor` and `toString` are no jobs.
-    const handler = Object.hasOwn(this.#handlers, name) ? this.#handlers[name] : undefined
-    if (handler) return handler
+  #unknown({ type, id, attempt }: Task): OffstageError {
     const known = Object.keys(this.#handlers).join(', ')
-    throw new OffstageError('UNKNOWN_JOB', `The worker module defines no job '${name}'; it defines: ${known}.`, {
-      jobId: id,
-      attempt,
-    })
+    const message = `The worker module defines no job '${type.name}'; it defines: ${known}.`
+    return new OffstageError('UNKNOWN_JOB', message, { jobId: id, attempt })
   }
 
   #enter(task: Task, handler: Handler, input: unknown): unknown {
@@ -202,14 +216,20 @@ export class Server implements Host {
   // Ending.
 
   #complete(task: Task, result: unknown): void {
-    const runMs = this.#end(task)
-    const [value, transfer] = result instanceof Transfer ? [result.value, result.transferables] : [result]
-    try {
-      this.#send([say.done, task.ticket, runMs, value], transfer)
-    } catch (cause) {
-      this.#sendFailure(task, runMs, cloneError(value, 'result', cause))
-    }
+    const runUs = this.#end(task)
+    if (result instanceof Transfer) this.#sendResult(task, runUs, result.value, result.transferables)
+    else this.#sendResult(task, runUs, result)
     this.#goOn()
+  }
+
+  #sendResult(task: Task, runUs: number, value: unknown, transfer?: Transferable[]): void {
+    try {
+      const copy = transfer ? notPlain : copyPlain(value)
+      if (copy === notPlain) this.#outbox.send([say.done, task.ticket, runUs, value], transfer)
+      else this.#outbox.open().push(say.done, task.ticket, runUs, copy)
+    } catch (cause) {
+      this.#sendFailure(task, runUs, cloneError(value, 'result', cause))
+    }
   }
 
   #fail(task: Task, thrown: unknown): void {
@@ -217,24 +237,25 @@ export class Server implements Host {
     this.#goOn()
   }
 
-  #sendFailure(task: Task, runMs: number, thrown: unknown): void {
+  #sendFailure(task: Task, runUs: number, thrown: unknown): void {
     const isFinal =
       thrown instanceof OffstageError && (thrown.code === 'UNKNOWN_JOB' || thrown.code === 'INVALID_INPUT')
-    this.#outbox.open().push(say.failed, task.ticket, runMs, thrownToWire(thrown), isFinal)
+    this.#outbox.open().push(say.failed, task.ticket, runUs, thrownToWire(thrown), isFinal)
   }
 
   #end(task: Task): number {
-    const runMs = systemClock.monotonic() - task.beganAt
-    this.#costs.add(task.name, runMs)
+    this.#now = systemClock.monotonic()
+    const runMs = this.#now - task.beganAt
+    task.type.cost.add(runMs)
     this.#sendProgress(task)
     task.isEnded = true
     this.#running.delete(task.ticket)
-    return runMs
+    return Math.round(runMs * 1_000)
   }
 
   #goOn(): void {
     this.#heldBack++
-    const heldBackMs = systemClock.monotonic() - this.#sentAt
+    const heldBackMs = this.#now - this.#sentAt
     const isHalf = this.#heldBack >= this.#inbox.length - this.#next && heldBackMs >= refillMs
     if (isHalf || this.#heldBack >= heldBackMax || heldBackMs >= heldBackMsMax) this.#flush()
     if (!this.#isWorking && this.#inbox.length > 0) this.#work()
@@ -242,7 +263,7 @@ export class Server implements Host {
 
   #flush(): void {
     this.#heldBack = 0
-    this.#sentAt = systemClock.monotonic()
+    this.#sentAt = this.#now
     this.#outbox.flush()
   }
 

@@ -1,10 +1,11 @@
 import { type Resume, valuesAhead } from '../pool/protocol.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
+import type { JobType } from './handlers.ts'
 
 /** One attempt in this thread. */
 export class Task {
   readonly ticket: number
-  readonly name: string
+  readonly type: JobType
   readonly id: string
   readonly attempt: number
   /** The scheduler wants to know when it begins. */
@@ -27,7 +28,7 @@ export class Task {
 
   constructor(
     ticket: number,
-    name: string,
+    type: JobType,
     id: string,
     attempt: number,
     isWatched: boolean,
@@ -35,7 +36,7 @@ export class Task {
     input: unknown,
   ) {
     this.ticket = ticket
-    this.name = name
+    this.type = type
     this.id = id
     this.attempt = attempt
     this.isWatched = isWatched

@@ -67,6 +67,8 @@ export class SimWorker implements Port {
   #whenClosed: Deferred<void> | undefined
   #lastCall = 0
   #claims: Claims | undefined
+  /** The same table, to look without claiming. */
+  #open: Int32Array | undefined
   readonly #isConcurrent: boolean
 
   constructor(host: WorkerHost, isConcurrent: boolean) {
@@ -110,6 +112,7 @@ export class SimWorker implements Port {
       if (message[at] !== tell.claims) continue
       if (!this.#host.chance.is(0.7)) return false
       this.#claims = new Claims(message[at + 1] as SharedArrayBuffer)
+      this.#open = new Int32Array(message[at + 1] as SharedArrayBuffer)
     }
     return true
   }
@@ -227,7 +230,7 @@ export class SimWorker implements Port {
 
   /** Not what the scheduler has taken back. */
   mayRun({ isBegun, ticket }: SimTask): boolean {
-    return isBegun || !this.#claims?.hasPlaceFor(ticket)
+    return isBegun || !this.#open || this.#open[ticket & (this.#open.length - 1)] === ticket
   }
 
   /** The scheduler has taken it back. */
