@@ -27,7 +27,7 @@ export interface SlotListener {
 }
 
 /** How many attempts may be on their way to one thread, however short they are. */
-const runsMax = 256
+const runsMax = 1_024
 /** A power of two, and more than may be on one thread: old numbers keep their places. */
 const placesFor = (concurrency: number): number => 2 ** Math.ceil(Math.log2(2 * Math.max(runsMax, concurrency)))
 /** How much work may wait on a thread behind what runs there. */
@@ -37,8 +37,13 @@ const workAheadMs = 1
 export class Slot {
   readonly id: number
   readonly port: Port
+  /**
+   * What is in a place where there is no attempt. It is more than a gap: V8 forgets the shape of objects with the last of them,
+   * and with it the code that was made for it, so that after each pause all would be slow again.
+   */
+  readonly #none = new Run(0, undefined, this, undefined as never, undefined, 0, false)
   /** By ticket, whose last bits are its place: a table by number costs several times as much. */
-  readonly #places: (Run | undefined)[]
+  readonly #places: Run[]
   /** How many attempts are on it. */
   size = 0
   /** Of these: to be sent, but not yet. */
@@ -68,7 +73,7 @@ export class Slot {
     this.port = port
     this.#concurrency = concurrency
     this.#listener = listener
-    this.#places = new Array(placesFor(concurrency)).fill(undefined)
+    this.#places = new Array(placesFor(concurrency)).fill(this.#none)
     this.#outbox = new Outbox(
       (batch, transfer) => port.post(batch, transfer),
       tellFields,
@@ -83,7 +88,7 @@ export class Slot {
 
   /** In the order in which they were given to it, which is the order in which the thread takes them up. */
   get runs(): Run[] {
-    return this.#places.filter((run) => run !== undefined).sort((a, b) => (a.ticket - b.ticket) | 0)
+    return this.#places.filter((run) => run !== this.#none).sort((a, b) => (a.ticket - b.ticket) | 0)
   }
 
   has(run: Run): boolean {
@@ -92,7 +97,7 @@ export class Slot {
 
   #runOf(ticket: number): Run | undefined {
     const run = this.#places[ticket & (this.#places.length - 1)]
-    return run?.ticket === ticket ? run : undefined
+    return run?.ticket === ticket && run !== this.#none ? run : undefined
   }
 
   /** Whether one more attempt may be sent: at once to an idle thread, ahead of time when all of it is short work. */
@@ -114,7 +119,7 @@ export class Slot {
   /** A number of 32 bits, not 0, whose place is free: one from long ago may still be in it. */
   nextTicket(): number {
     do this.#lastTicket = (this.#lastTicket + 1) | 0 || 1
-    while (this.#places[this.#lastTicket & (this.#places.length - 1)])
+    while (this.#places[this.#lastTicket & (this.#places.length - 1)] !== this.#none)
     return this.#lastTicket
   }
 
@@ -127,7 +132,7 @@ export class Slot {
 
   free(run: Run): void {
     if (!this.has(run)) return
-    this.#places[run.ticket & (this.#places.length - 1)] = undefined
+    this.#places[run.ticket & (this.#places.length - 1)] = this.#none
     this.size--
     // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
     this.workMs = this.size === 0 ? 0 : this.workMs - run.costMs

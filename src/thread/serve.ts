@@ -24,7 +24,7 @@ import { Task } from './task.ts'
  * these take long enough for the scheduler to refill meanwhile.
  */
 const heldBackMsMax = 1
-const heldBackMax = 64
+const heldBackMax = 256
 const refillMs = 0.1
 /** Progress is sent at most this often per job; a screen shows no more. */
 const progressMs = 16
