@@ -7,6 +7,17 @@ import { defer } from '../shared/deferred.ts'
 import type { HeapItem } from '../shared/indexed-heap.ts'
 import { Audience, type JobSnapshot } from './audience.ts'
 
+interface Rare {
+  /** For when it is due, expires, or has been kept long enough. */
+  alarm: Alarm | undefined
+  transfer: Transferable[] | undefined
+  /** It may have ended a thread: the next attempt has one to itself, so that the blame is exact. */
+  mustRunAlone: boolean
+  /** The newest progress of the newest attempt. */
+  progress: unknown
+  audience: Audience | undefined
+}
+
 /** A job in memory: its record, its place, and who is waiting for it. Small, because a million of them may wait. */
 export class LiveJob implements HeapItem {
   /** Its place in its line, or among the finished; −1 in neither. */
@@ -21,21 +32,47 @@ export class LiveJob implements HeapItem {
   told: JobRecord | undefined
   /** The attempt that is on a thread. It outlives its right to settle the job until the thread has let go of it. */
   run: Run<LiveJob> | undefined
-  /** For when it is due, expires, or has been kept long enough. */
-  alarm: Alarm | undefined
-  transfer: Transferable[] | undefined
-  /** It may have ended a thread: the next attempt has one to itself, so that the blame is exact. */
-  mustRunAlone = false
-  /** The newest progress of the newest attempt. */
-  progress: unknown
+  /** What most jobs never have. */
+  #rare: Rare | undefined
   /** Somebody's promise, and its end: a promise resolved with a rejected one is rejected, so that one end is enough. */
   #result: Promise<unknown> | undefined
   #settle: ((result: unknown) => void) | undefined
-  #audience: Audience | undefined
 
   constructor(record: JobRecord, line?: Line<LiveJob>) {
     this.record = record
     this.line = line as Line<LiveJob>
+  }
+
+  get alarm(): Alarm | undefined {
+    return this.#rare?.alarm
+  }
+
+  set alarm(alarm: Alarm | undefined) {
+    if (alarm || this.#rare) this.#withRare().alarm = alarm
+  }
+
+  get transfer(): Transferable[] | undefined {
+    return this.#rare?.transfer
+  }
+
+  set transfer(transfer: Transferable[] | undefined) {
+    if (transfer || this.#rare) this.#withRare().transfer = transfer
+  }
+
+  get mustRunAlone(): boolean {
+    return this.#rare?.mustRunAlone === true
+  }
+
+  set mustRunAlone(mustRunAlone: boolean) {
+    this.#withRare().mustRunAlone = mustRunAlone
+  }
+
+  get progress(): unknown {
+    return this.#rare?.progress
+  }
+
+  set progress(progress: unknown) {
+    if (progress !== undefined || this.#rare) this.#withRare().progress = progress
   }
 
   /** What the store has; asked for only after the job is safe. */
@@ -45,7 +82,7 @@ export class LiveJob implements HeapItem {
 
   /** Whoever looks on; nobody does at most jobs. */
   get audience(): Audience | undefined {
-    return this.#audience
+    return this.#rare?.audience
   }
 
   get hasEnded(): boolean {
@@ -54,8 +91,14 @@ export class LiveJob implements HeapItem {
 
   /** Made for the first who looks on. */
   attend(): Audience {
-    this.#audience ??= new Audience()
-    return this.#audience
+    const rare = this.#withRare()
+    rare.audience ??= new Audience()
+    return rare.audience
+  }
+
+  #withRare(): Rare {
+    this.#rare ??= { alarm: undefined, transfer: undefined, mustRunAlone: false, progress: undefined, audience: undefined }
+    return this.#rare
   }
 
   snapshot(): JobSnapshot {
@@ -89,7 +132,7 @@ export class LiveJob implements HeapItem {
 
   /** The newest record is safe, and is the last. `hasMoreValues`: some are on their way from another tab. */
   settle({ state, result, error }: JobRecord, hasMoreValues = false): void {
-    if (!hasMoreValues) this.#audience?.endValues()
+    if (!hasMoreValues) this.audience?.endValues()
     if (state === 'completed') this.#settle?.(result)
     else this.#reject(error)
     this.#result = undefined
@@ -114,6 +157,6 @@ export class LiveJob implements HeapItem {
     this.#reject(error)
     this.#result = undefined
     this.#settle = undefined
-    this.#audience?.endValues()
+    this.audience?.endValues()
   }
 }

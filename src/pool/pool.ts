@@ -10,6 +10,7 @@
  * exact. What merely waited on the thread goes back to its place in line as if nothing had happened.
  */
 import type { JobRecord } from '../job/record.ts'
+import { hop } from '../platform/hop.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { canShare } from '../shared/claims.ts'
 import { Costs } from '../shared/cost.ts'
@@ -58,8 +59,10 @@ export interface PoolListener<Owner> {
 const startsMax = 3
 /** What it takes to wake a thread: work that is less than that is not worth another. */
 const wakeMs = 0.05
+/** What an attempt takes on its thread beside its handler. */
+const noteMs = 0.0004
 /** How often threads are looked at on which something waits. */
-const watchMs = 2
+const watchMs = 4
 const backoffMsMin = 100
 const backoffMsMax = 5_000
 
@@ -112,7 +115,7 @@ export class Pool<Owner> {
     for (const slot of this.#slots) {
       if (!slot.hasRoom(costMs, isAlone)) continue
       if (slot.isIdle) idle ??= slot
-      else if (slot.workMs + costMs <= wakeMs) return slot
+      else if (slot.workMs + costMs + slot.size * noteMs <= wakeMs) return slot
       else if (!found || slot.size < found.size) found = slot
     }
     return idle ?? found
@@ -205,19 +208,24 @@ export class Pool<Owner> {
   }
 
   /**
-   * What was sent ahead to a thread that turns out to be busy for long is taken back, and goes to the next that is free.
-   * Twice unheard, because the first time its answer may be here and wait for us.
+   * What was sent ahead to a thread that turns out to be busy for long is taken back, and goes to the next that is free. Not
+   * before the messages that are here were heard: the answer may be among them, and it is we who were busy.
    */
   readonly #lookForStuck = (): void => {
     this.#watch = undefined
     let isMoreToSee = false
-    for (const slot of [...this.#slots]) {
+    for (const slot of this.#slots) {
       if (slot.waiting === 0 || slot.isStuck) continue
+      isMoreToSee = true
       if (slot.wasHeard) slot.wasHeard = false
-      else if (this.#hasOtherThan(slot)) this.#relieve(slot)
-      isMoreToSee ||= !slot.isStuck
+      else hop(() => this.#relieveIfStuck(slot))
     }
     if (isMoreToSee) this.#watch = this.#timetable.after(watchMs, this.#lookForStuck)
+  }
+
+  #relieveIfStuck(slot: Slot): void {
+    const isOver = slot.wasHeard || slot.waiting === 0 || slot.isStuck || slot.isClosing
+    if (!isOver && this.#hasOtherThan(slot)) this.#relieve(slot)
   }
 
   /** A thread that may take what another has no time for. */
