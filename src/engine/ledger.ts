@@ -24,6 +24,8 @@ export interface LedgerListener {
   beforeCommit(): void
   /** It is safe. */
   tell(step: Step): void
+  /** All of a batch is told, or as much of it as one slice of time lets us. */
+  afterSlice(): void
   /** All that was written is safe and told. */
   afterTell(): void
   /** The store refused a batch. Answers those of its steps that are to be tried again: at once if that is fewer. */
@@ -143,7 +145,7 @@ export class Ledger {
       this.#listener.tell(steps[index] as Step)
       if (index % stepsPerCheck === stepsPerCheck - 1 && this.#clock.monotonic() > until) {
         hop(() => this.#tell(steps, index + 1))
-        return
+        return this.#listener.afterSlice()
       }
     }
     this.#finish()
@@ -154,7 +156,9 @@ export class Ledger {
     this.#hasBatch = false
     this.#batchIsSafe?.resolve()
     this.#batchIsSafe = undefined
-    if (this.#isAsked || this.#gathering.length > 0) this.schedule()
+    this.#listener.afterSlice()
+    // Whoever waits for what is gathering must hear, even if it has gone with the job that it was about.
+    if (this.#isAsked || this.#gathering.length > 0 || this.#gatheringIsSafe) this.schedule()
     else this.#listener.afterTell()
   }
 

@@ -6,6 +6,8 @@ import type { LiveJob } from './live-job.ts'
 /** The lines of all queues, and the order among them. */
 export class Lines {
   readonly #byName = new Map<string, Line<LiveJob>>()
+  /** The same, to go through for each start: that costs less than half in an array. */
+  readonly #all: Line<LiveJob>[] = []
   readonly #onOpen: () => void
 
   /** `onOpen` is told when a gate may let more through. */
@@ -20,10 +22,10 @@ export class Lines {
   }
 
   /** The line whose head is next of all that may start; `refused` have no start left in their rate limit. */
-  next(refused: ReadonlySet<Line<LiveJob>>): Line<LiveJob> | undefined {
+  next(refused: ReadonlySet<Line<LiveJob>> | undefined): Line<LiveJob> | undefined {
     let next: Line<LiveJob> | undefined
-    for (const line of this.#byName.values()) {
-      if (line.size === 0 || refused.has(line) || !line.gate.hasRoom()) continue
+    for (const line of this.#all) {
+      if (line.size === 0 || refused?.has(line) || !line.gate.hasRoom()) continue
       if (!next || isBefore((line.head as LiveJob).record, (next.head as LiveJob).record)) next = line
     }
     return next
@@ -32,18 +34,18 @@ export class Lines {
   /** How many jobs could start if there were threads for them. */
   get startable(): number {
     let startable = 0
-    for (const { size, gate } of this.#byName.values()) {
+    for (const { size, gate } of this.#all) {
       if (size > 0 && gate.hasRoom()) startable += Math.min(size, gate.concurrency - gate.running)
     }
     return startable
   }
 
   resumeAll(): void {
-    for (const { gate } of this.#byName.values()) if (gate.isPaused) gate.resume()
+    for (const { gate } of this.#all) if (gate.isPaused) gate.resume()
   }
 
   close(): void {
-    for (const { gate } of this.#byName.values()) gate.drain()
+    for (const { gate } of this.#all) gate.drain()
   }
 
   control(name: string, bus: EventBus): QueueControl {
@@ -77,6 +79,7 @@ export class Lines {
   #add(name: string, options: LineOptions): Line<LiveJob> {
     const line = new Line<LiveJob>(name, options, this.#onOpen)
     this.#byName.set(name, line)
+    this.#all.push(line)
     return line
   }
 }

@@ -273,10 +273,17 @@ export class LocalEngine implements Engine {
     this.#remove(job, 'replaced')
   }
 
-  act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number {
+  act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number> {
     if (this.isEnded) throw this.closedError()
     if (verb === 'retry') this.#assertOpen()
-    return this.#meant(target).filter((job) => this.#actOn(job, verb, argument)).length
+    const moved = this.#meant(target).filter((job) => this.#actOn(job, verb, argument))
+    return moved.every(({ told }) => told) ? moved.length : this.#countTaken(moved)
+  }
+
+  /** Some are just being added; what the store does not take was not moved either. */
+  async #countTaken(moved: readonly LiveJob[]): Promise<number> {
+    await this.whenSafe()
+    return moved.filter((job) => !this.#refusals.has(job)).length
   }
 
   #meant(target: LiveJob | string | JobFilter): LiveJob[] {
@@ -411,7 +418,7 @@ export class LocalEngine implements Engine {
   /** Starts what may start, in the order of all lines. */
   #pump(): void {
     if (!this.#mayStart || this.isPaused || this.opening) return
-    const refused = new Set<Line<LiveJob>>()
+    let refused: Set<Line<LiveJob>> | undefined
     this.#now = this.#clock.now()
     let ahead = 0
     for (;;) {
@@ -425,6 +432,7 @@ export class LocalEngine implements Engine {
       const slot = this.#pool.roomFor(job.record.name, job.mustRunAlone)
       if (!slot) return this.#pool.grow(ahead + this.#lines.startable)
       if (!line.gate.enter()) {
+        refused ??= new Set()
         refused.add(line)
         continue
       }
@@ -566,6 +574,7 @@ export class LocalEngine implements Engine {
   readonly #ledgerListener: LedgerListener = {
     beforeCommit: () => this.#pump(),
     tell: (step) => this.#tell(step),
+    afterSlice: () => this.#pool.flush(),
     afterTell: () => this.#afterTell(),
     onRefused: (steps, error) => this.#onRefused(steps, error),
   }
@@ -605,6 +614,7 @@ export class LocalEngine implements Engine {
   }
 
   #afterTell(): void {
+    this.#pool.rest()
     this.#settleWaits()
     this.#dashboard.changed()
     const { isIdle } = this.#roster

@@ -44,7 +44,8 @@ export const answers = {
   },
   /** Asked again of another leader, it may answer fewer jobs than the first has moved; none is moved twice but by `retry`. */
   async act(local: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> {
-    const moved = local.act(verb, target, argument)
+    const moving = local.act(verb, target, argument)
+    const moved = moving instanceof Promise ? await moving : moving
     await local.whenSafe()
     return moved
   },

@@ -153,6 +153,16 @@ export class Pool<Owner> {
     while (this.#starting < waiting && this.#slots.length + this.#starting < this.#options.max) this.#start()
   }
 
+  /** Sends what the threads have need of. */
+  flush(): void {
+    for (const slot of this.#slots) slot.flush()
+  }
+
+  /** All that was heard is safe and told, and what could start has started. */
+  rest(): void {
+    for (const slot of this.#slots) slot.rest()
+  }
+
   /**
    * Stops an attempt that no longer counts: first its signal, then, `graceMs` later, its thread. The place on the thread
    * is taken until it has really stopped.

@@ -6,7 +6,6 @@ import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
-import { soon } from '../shared/soon.ts'
 import { Outbox } from './outbox.ts'
 import { type Resume, say, sayFields, tell, tellFields } from './protocol.ts'
 
@@ -48,7 +47,6 @@ export class Slot {
   size = 0
   /** Of these: to be sent, but not yet. */
   #held: Run[] = []
-  #isScheduled = false
   /** The run that has this thread to itself. */
   #alone: Run | undefined
   #claims: Claims | undefined
@@ -56,6 +54,8 @@ export class Slot {
   /** Nothing was heard of it for long, and so what waits on it waits for something long. */
   isStuck = false
   wasHeard = true
+  /** It keeps the process alive. */
+  #isHeld = false
   readonly #concurrency: number
   readonly #listener: SlotListener
   readonly #outbox: Outbox
@@ -124,10 +124,21 @@ export class Slot {
   }
 
   reserve(run: Run): void {
-    if (this.size++ === 0) this.port.hold(true)
+    this.size++
+    if (!this.#isHeld) this.#hold(true)
     this.#places[run.ticket & (this.#places.length - 1)] = run
     this.workMs += run.costMs
     if (run.isAlone) this.#alone = run
+  }
+
+  /** An idle thread must not keep the process alive. Not said at once: mostly there is work again within the same turn. */
+  rest(): void {
+    if (this.#isHeld && this.isIdle) this.#hold(false)
+  }
+
+  #hold(isHeld: boolean): void {
+    this.#isHeld = isHeld
+    this.port.hold(isHeld)
   }
 
   free(run: Run): void {
@@ -136,30 +147,22 @@ export class Slot {
     this.size--
     // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
     this.workMs = this.size === 0 ? 0 : this.workMs - run.costMs
-    if (this.size === 0) this.port.hold(false)
     if (this.#alone === run) this.#alone = undefined
     if (!run.isSent && this.#held.includes(run)) this.#held = this.#held.filter((held) => held !== run)
   }
 
-  /** Sends an attempt, once the thread has need of it. */
+  /** To be sent with the next `flush` that finds the thread in need of it; moved values go at once. */
   send(run: Run): void {
     this.#held.push(run)
     if (run.transfer) this.#sendHeld(run.transfer)
-    else this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled || this.#held.length === 0) return
-    this.#isScheduled = true
-    soon(this.#sendIfNeeded)
   }
 
   /**
    * A thread that has more to do than what is held for it loses nothing by waiting for the next answer: what is sent then
    * goes in one message. Else answers to small messages would be small messages, and they would never grow again.
    */
-  readonly #sendIfNeeded = () => {
-    this.#isScheduled = false
+  flush(): void {
+    if (this.#held.length === 0) return
     const toDo = this.size - this.#held.length
     if (toDo < this.#concurrency || this.#held.length >= toDo) this.#sendHeld()
   }
@@ -222,7 +225,6 @@ export class Slot {
       this.#hearNote(batch, at)
     }
     this.#listener.onHeard(this)
-    this.#schedule()
   }
 
   #share(): void {

@@ -177,7 +177,7 @@ export class Server implements Host {
     if (this.#claims && !this.#claims.claim(task.ticket)) return
     this.#running.set(task.ticket, task)
     if (task.isWatched || !task.type.cost.isTiny) {
-      this.#outbox.open().push(say.begun, task.ticket)
+      this.#notes.push(say.begun, task.ticket)
       this.#flush()
     }
     task.beganAt = this.#now
@@ -226,10 +226,15 @@ export class Server implements Host {
     try {
       const copy = transfer ? notPlain : copyPlain(value)
       if (copy === notPlain) this.#outbox.send([say.done, task.ticket, runUs, value], transfer)
-      else this.#outbox.open().push(say.done, task.ticket, runUs, copy)
+      else this.#notes.push(say.done, task.ticket, runUs, copy)
     } catch (cause) {
       this.#sendFailure(task, runUs, cloneError(value, 'result', cause))
     }
+  }
+
+  /** What was begun here is sent when the work is done, or before. */
+  get #notes(): unknown[] {
+    return this.#isWorking ? this.#outbox.batch : this.#outbox.open()
   }
 
   #fail(task: Task, thrown: unknown): void {

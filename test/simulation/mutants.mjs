@@ -415,9 +415,9 @@ export const mutants = [
   },
   {
     name: 'what is held for a thread is forgotten',
-    file: slot,
-    find: '    this.#listener.onHeard(this)\n    this.#schedule()\n',
-    replace: '    this.#listener.onHeard(this)\n',
+    file: engine,
+    find: '    afterSlice: () => this.#pool.flush(),\n',
+    replace: '    afterSlice: () => this.#roster.isIdle && this.#pool.flush(),\n',
   },
   {
     name: 'a thread that died takes its attempts with it',

@@ -15,6 +15,7 @@ const setUp = (commit: () => Promise<void> | void) => {
   const ledger: Ledger = new Ledger({ ...memoryStore(), commit }, clock, {
     beforeCommit: () => log.push('turn'),
     tell: ({ type }) => log.push(`told ${type}`),
+    afterSlice: () => {},
     afterTell: () => log.push('quiet'),
     onRefused: (steps) => steps.filter(({ type }) => type !== 'insert'),
   })

@@ -84,3 +84,13 @@ test('an `add` of what is safe does not wait for batches behind it', async () =>
   expect((await again).disposition).toBe('existing')
   expect(await Promise.race([moving, 'not yet'])).toBe('not yet')
 })
+
+test('what is done to a job that is just being added was not done when the store does not take that job', async () => {
+  const { scheduler, batches } = setUp()
+  const adding = scheduler.add.double(1, { id: 'refused' })
+  const moving = scheduler.setPriority('refused', 3)
+  await turn()
+  batches[0]?.reject(full)
+  await expect(adding).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' })
+  expect(await moving).toBe(false)
+})
