@@ -1,4 +1,4 @@
-// `npm run bench [-- cases] [--quick] [--json file] [--dist folder] [--baseline folder]`: see README.md.
+// `npm run bench [-- cases] [--in browser] [--quick] [--json file] [--dist folder] [--baseline folder]`: see README.md.
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { install } from './lib/install.js'
 
 /** @import { Case, Field, Result } from './lib/case.js' */
-/** @typedef {{ cases: string[], isQuick: boolean, json: string | undefined }} Choice */
+/** @typedef {{ cases: string[], browsers: string[], isQuick: boolean, json: string | undefined }} Choice */
 
 const roundMsMax = 120_000
 /** Above this, others are at work on the machine. */
@@ -18,6 +18,7 @@ function readArguments() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      in: { type: 'string', multiple: true, default: [] },
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
       dist: { type: 'string' },
@@ -29,7 +30,7 @@ function readArguments() {
   const address = (/** @type {string} */ folder) => `${pathToFileURL(resolve(from, folder)).href}/`
   if (values.dist) process.env.OFFSTAGE_BENCH_DIST = address(values.dist)
   if (values.baseline) process.env.OFFSTAGE_BENCH_BASELINE = address(values.baseline)
-  return { cases: positionals, isQuick: values.quick, json: values.json && resolve(from, values.json) }
+  return { cases: positionals, browsers: values.in, isQuick: values.quick, json: values.json && resolve(from, values.json) }
 }
 
 /**
@@ -68,7 +69,7 @@ async function playCase(benchCase, field, isQuick, report) {
 }
 
 async function main() {
-  const { cases: chosen, isQuick, json } = readArguments()
+  const { cases: chosen, browsers, isQuick, json } = readArguments()
   install()
   const { nodeCases } = await import('./cases/index.js')
   const { nodeField } = await import('./pools/index.js')
@@ -103,7 +104,7 @@ async function main() {
   }
   const field = await nodeField()
   for (const benchCase of cases) await playCase(benchCase, field, isQuick, report)
-  if (inBrowsers.length > 0) await playInBrowsers(inBrowsers, isQuick, report)
+  if (inBrowsers.length > 0) await playInBrowsers(inBrowsers, browsers, isQuick, report)
   if (json) writeFileSync(json, `${JSON.stringify({ format: 1, about, peers: peerVersions(), results }, null, 1)}\n`)
   // A peer that fails is in the tables; it is no fault of ours.
   const hasFailed = results.some(({ rows }) => rows.some((row) => row.failed && row.contestant.startsWith('offstage')))

@@ -10,6 +10,11 @@ import { copyValue } from './shared/clone.ts'
 /** Events that wait for a slow reader; beyond that the oldest are dropped and counted in `dropped`. */
 export const streamCapacity = 1_024
 
+interface View<Progress> {
+  readonly snapshot: () => JobSnapshot<Progress>
+  readonly subscribe: (listener: () => void) => () => void
+}
+
 /**
  * A job that is safe in the store. Not a promise: `await job.result()` waits for its result.
  *
@@ -23,6 +28,7 @@ export const streamCapacity = 1_024
 export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   readonly #engine: Engine
   readonly #job: LiveJob
+  #lastView: View<Progress> | undefined
   /** Whether this call made the job, found it under its id, or put it in the place of another. */
   readonly disposition: Disposition
 
@@ -31,9 +37,6 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     this.#engine = engine
     this.#job = job
     this.disposition = disposition
-    // Bound, so that UI libraries can take them apart: `useSyncExternalStore(job.subscribe, job.snapshot)`.
-    this.subscribe = this.subscribe.bind(this)
-    this.snapshot = this.snapshot.bind(this)
   }
 
   get id(): string {
@@ -55,14 +58,28 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   }
 
   /** What can be seen now. Frozen; a new object only when something changed. */
-  snapshot(): JobSnapshot<Progress> {
-    this.#engine.attend(this.#job)
-    return this.#job.snapshot() as JobSnapshot<Progress>
+  get snapshot(): () => JobSnapshot<Progress> {
+    return this.#view.snapshot
   }
 
   /** Calls back when `snapshot()` answers something new. */
-  subscribe(listener: () => void): () => void {
-    return this.#engine.attend(this.#job).observe(listener)
+  get subscribe(): (listener: () => void) => () => void {
+    return this.#view.subscribe
+  }
+
+  /**
+   * Bound, so that UI libraries can take them apart: `useSyncExternalStore(job.subscribe, job.snapshot)`. Made for the first
+   * who asks: `addMany` answers a hundred thousand handles of which few are looked at.
+   */
+  get #view(): View<Progress> {
+    this.#lastView ??= {
+      snapshot: () => {
+        this.#engine.attend(this.#job)
+        return this.#job.snapshot() as JobSnapshot<Progress>
+      },
+      subscribe: (listener) => this.#engine.attend(this.#job).observe(listener),
+    }
+    return this.#lastView
   }
 
   /**

@@ -29,8 +29,8 @@ import {
 import { isTerminal, states } from './job/record.ts'
 import { Job, streamCapacity } from './job-handle.ts'
 import type { TabHost } from './peer/tab-engine.ts'
-import { hop } from './platform/hop.ts'
-import { reportUncaught, systemClock } from './platform/host.ts'
+import { reportUncaught } from './platform/host.ts'
+import { inSlices } from './platform/in-slices.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
 import type { RateLimit } from './queue/gate.ts'
 import { checkConcurrency, checkRateLimit, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
@@ -98,9 +98,6 @@ interface Request {
 
 /** WebKitGTK has no such symbol yet; compilers fall back on this one for `await using`. */
 const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
-
-/** Copying many inputs is cut into slices of this length, so that a page stays smooth. */
-const sliceMs = 8
 
 /**
  * Makes a scheduler. The first argument starts one thread; write it like this, in your own code, so that your bundler
@@ -183,13 +180,15 @@ export class Scheduler<Table extends JobTable = JobTable> {
   /** Adds many jobs in one commit: all or none. */
   async addMany(jobs: readonly JobRequest<Table>[]): Promise<AnyJobOf<Table>[]> {
     check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
-    const requests = await this.#prepareMany(jobs as readonly Request[])
+    const requests = await inSlices(jobs as readonly Request[], ({ name, input, options }) =>
+      this.#prepare(name, input, options),
+    )
     await this.#engine.opening
     const inserting = this.#engine.insertMany(requests)
     const inserted = inserting instanceof Promise ? await inserting : inserting
     // They are all of one batch.
     await this.#engine.whenSafe(inserted.find(({ job }) => !job.told)?.job)
-    return inserted.map((each) => this.#handle(each)) as AnyJobOf<Table>[]
+    return inSlices(inserted, (each) => this.#handle(each)) as Promise<AnyJobOf<Table>[]>
   }
 
   async #add(name: string, input: unknown, options: JobOptions | undefined): Promise<Job> {
@@ -246,19 +245,6 @@ export class Scheduler<Table extends JobTable = JobTable> {
     // Only checked here: what the schema makes of it, it makes again in the thread.
     const checked = validate(schema, name, copy)
     return checked instanceof Promise ? checked.then(() => prepared) : prepared
-  }
-
-  async #prepareMany(requests: readonly Request[]): Promise<InsertRequest[]> {
-    const prepared: InsertRequest[] = []
-    let until = systemClock.monotonic() + sliceMs
-    for (const { name, input, options } of requests) {
-      const one = this.#prepare(name, input, options)
-      prepared.push(one instanceof Promise ? await one : one)
-      if (systemClock.monotonic() < until) continue
-      await new Promise<void>((resolve) => hop(resolve))
-      until = systemClock.monotonic() + sliceMs
-    }
-    return prepared
   }
 
   #defaultsOf(name: string): ResolvedDefaults {

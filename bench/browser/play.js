@@ -10,9 +10,16 @@ const browserMsMax = 20 * 60_000
 /** The cases that run in browsers. */
 export const browserCases = ['browser', 'durable-idb']
 
-/** @param {readonly string[]} cases @param {boolean} isQuick @param {(result: Result) => void} report */
-export async function playInBrowsers(cases, isQuick, report) {
-  for (const name of browserNames) {
+/**
+ * @param {readonly string[]} cases
+ * @param {readonly string[]} only these browsers; all of them when there are none
+ * @param {boolean} isQuick
+ * @param {(result: Result) => void} report
+ */
+export async function playInBrowsers(cases, only, isQuick, report) {
+  const unknown = only.find((name) => !browserNames.includes(/** @type {never} */ (name)))
+  if (unknown) throw new Error(`There is no browser \`${unknown}\`. The browsers: ${browserNames.join(', ')}.`)
+  for (const name of browserNames.filter((name) => only.length === 0 || only.includes(name))) {
     if (isInstalled(name)) await playIn(name, cases, isQuick, report)
     else
       console.log(`\n${cases.join(', ')}: ${name} is left out: it is not installed. \`npm test\` as root installs it.`)

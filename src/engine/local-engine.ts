@@ -9,7 +9,8 @@ import type { JobEvent, JobEventType } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
 import { isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
-import { type Action, canExpire, isLegal, transition } from '../job/transition.ts'
+import { type Action, canExpire, type Draft, isLegal, transition } from '../job/transition.ts'
+import { inSlices } from '../platform/in-slices.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
 import type { Line } from '../queue/line.ts'
@@ -139,7 +140,7 @@ export class LocalEngine implements Engine {
     if (this.isEnded) return
     const finished: LiveJob[] = []
     for (const record of inOrder(records)) {
-      const job = this.#live(record, false)
+      const job = this.#adopted(this.#live(record), false)
       const before = job.told
       job.told = record
       this.#roster.add(job)
@@ -157,12 +158,16 @@ export class LocalEngine implements Engine {
     this.#ledger.schedule()
   }
 
-  #live(record: JobRecord, isNew: boolean): LiveJob {
-    const line = this.#lines.get(record.queue)
-    const adopted = this.#options.adopt?.(record, isNew)
-    if (!adopted) return new LiveJob(record, line)
-    adopted.line = line
-    adopted.record = record
+  #live(record: JobRecord): LiveJob {
+    return new LiveJob(record, this.#lines.get(record.queue))
+  }
+
+  /** This job, or the object that is its own already. */
+  #adopted(job: LiveJob, isNew: boolean): LiveJob {
+    const adopted = this.#options.adopt?.(job.record, isNew)
+    if (!adopted) return job
+    adopted.line = job.line
+    adopted.record = job.record
     return adopted
   }
 
@@ -182,9 +187,24 @@ export class LocalEngine implements Engine {
     return this.#carryOut(request, there)
   }
 
+  /** First all that may refuse, then all that changes: all or none. */
   insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
+    const unsafe = this.#checkMany(requests)
+    if (unsafe) return this.#retryBehind(unsafe, requests)
+    return requests.length > atOnceMax ? this.#insertSlowly(requests) : this.#insertAll(requests)
+  }
+
+  /** What takes time is done in slices beforehand, and known to nobody. */
+  async #insertSlowly(requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    const drafts = await inSlices(requests, (request) => this.#draft(request, '', 0))
+    // Much may have happened meanwhile.
+    const unsafe = this.#checkMany(requests)
+    return unsafe ? this.#retryBehind(unsafe, requests) : this.#insertAll(requests, drafts)
+  }
+
+  /** Throws when one is refused. Answers a job that has to be safe first: we could not be told all or none of it. */
+  #checkMany(requests: readonly InsertRequest[]): LiveJob | undefined {
     this.#assertOpen()
-    // First all that may refuse, then all that changes: all or none.
     const firstOfId = new Map<string, InsertRequest>()
     let added = 0
     let unsafe: LiveJob | undefined
@@ -199,18 +219,22 @@ export class LocalEngine implements Engine {
       if (!there || mustReplace(request)) added++
       else if (!there.told) unsafe = there
     }
-    // If the store does not take that one, it is ours to add: we could not be told all or none.
-    if (unsafe && this.#options.store.isDurable) return this.#retryBehind(unsafe, requests)
+    // If the store does not take that one, it is ours to add.
+    if (unsafe && this.#options.store.isDurable) return unsafe
     this.#assertRoom(added)
+    return undefined
+  }
+
+  #insertAll(requests: readonly InsertRequest[], drafts?: readonly LiveJob[]): Inserted[] {
     const insertedById = new Map<string, Inserted>()
-    return requests.map((request) => {
+    return requests.map((request, index) => {
       const id = request.options?.id
       const twin = id === undefined ? undefined : insertedById.get(id)
       if (twin) {
         request.attach?.(twin.job)
         return { job: twin.job, disposition: 'existing' }
       }
-      const inserted = this.#carryOut(request, this.#there(request))
+      const inserted = this.#carryOut(request, this.#there(request), drafts?.[index])
       if (id !== undefined) insertedById.set(id, inserted)
       return inserted
     })
@@ -235,29 +259,35 @@ export class LocalEngine implements Engine {
     return there
   }
 
-  #carryOut(request: InsertRequest, there: LiveJob | undefined): Inserted {
+  #carryOut(request: InsertRequest, there: LiveJob | undefined, draft?: LiveJob): Inserted {
     const isReplaced = there !== undefined && mustReplace(request)
     if (isReplaced) this.#replace(there)
-    const job = there && !isReplaced ? there : this.#insert(request)
+    const job = there && !isReplaced ? there : this.#insert(request, draft)
     request.attach?.(job)
     return { job, disposition: isReplaced ? 'replaced' : there ? 'existing' : 'created' }
   }
 
-  #insert({ name, input, options, defaults, transfer, attach }: InsertRequest): LiveJob {
-    const now = this.#clock.now()
-    this.#lineTime = Math.max(this.#lineTime, now)
+  #insert(request: InsertRequest, draft?: LiveJob): LiveJob {
+    const { options, transfer, attach } = request
     const id = options?.id ?? this.#nextId()
-    const identity = { id, name, input, seq: ++this.#seq, lineTime: this.#lineTime }
-    const record = createRecord(identity, options, defaults, now)
-    const job = this.#live(record, true)
+    const seq = ++this.#seq
+    const job = this.#adopted(draft ? number(draft, id, seq) : this.#draft(request, id, seq), true)
+    const { record } = job
     // What is stored is copied to its thread, so that it is there for another attempt.
     if (transfer && !this.#options.store.isDurable) job.transfer = transfer
     this.#roster.add(job, options?.id === undefined)
-    this.#dashboard.added.add(now)
+    this.#dashboard.added.add(record.addedAt)
     this.#place(job)
     if (!attach && !job.audience && this.#isUnseen('added')) this.#passOver(job)
     else this.#write(job, 'insert', undefined, record)
     return job
+  }
+
+  /** A job that is not there yet. */
+  #draft({ name, input, options, defaults }: InsertRequest, id: string, seq: number): LiveJob {
+    const now = this.#clock.now()
+    this.#lineTime = Math.max(this.#lineTime, now)
+    return this.#live(createRecord({ id, name, input, seq, lineTime: this.#lineTime }, options, defaults, now))
   }
 
   /** Its number will be the next. */
@@ -877,8 +907,19 @@ export class LocalEngine implements Engine {
   }
 }
 
+/** More jobs than these are not added within one task: a page would miss frames. */
+const atOnceMax = 1_000
+
 const noDetails = {}
 const starting: Action = { type: 'start' }
+
+/** A draft is known to nobody, so that its record may still be written. */
+function number(draft: LiveJob, id: string, seq: number): LiveJob {
+  const record = draft.record as Draft
+  record.id = id
+  record.seq = seq
+  return draft
+}
 
 const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
 
