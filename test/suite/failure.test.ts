@@ -402,6 +402,45 @@ describe.each(places)('on %s', (place) => {
       await expect(scheduler.add.noop(undefined, { id: 'same' })).rejects.toMatchObject(rejected)
     })
 
+    describe('a large addMany, which takes several turns', () => {
+      const many = (last: object) => [
+        ...Array.from({ length: 2_000 }, () => ({ name: 'noop' }) as const),
+        { name: 'noop', options: last } as const,
+      ]
+
+      /** Each job that is made looks at the clock: does something when half of them are. */
+      function startMeanwhile(act: () => unknown) {
+        const clock = manualClock()
+        let looks = 0
+        const now = () => {
+          if (++looks === 1_000) act()
+          return clock.now()
+        }
+        const scheduler = start(place, 'jobs', { clock: { ...clock, now } })
+        scheduler.pause()
+        return scheduler
+      }
+
+      test('adds none when one of them was added meanwhile, and must not be there', async () => {
+        const scheduler = startMeanwhile(() => scheduler.add.noop(undefined, { id: 'taken' }))
+        const adding = scheduler.addMany(many({ id: 'taken', ifExists: 'reject' }))
+        await expect(adding).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+        expect((await scheduler.counts()).queued).toBe(1)
+      })
+
+      test('finds what was added meanwhile', async () => {
+        const scheduler = startMeanwhile(() => scheduler.add.noop(undefined, { id: 'taken' }))
+        const added = await scheduler.addMany(many({ id: 'taken' }))
+        expect(added.at(-1)).toMatchObject({ id: 'taken', disposition: 'existing' })
+        expect((await scheduler.counts()).queued).toBe(2_001)
+      })
+
+      test('adds none when the scheduler is closed meanwhile', async () => {
+        const scheduler = startMeanwhile(() => scheduler.close())
+        await expect(scheduler.addMany(many({}))).rejects.toMatchObject({ code: 'SCHEDULER_CLOSED' })
+      })
+    })
+
     test('QUEUE_FULL: no more than `maxQueued` jobs wait; addMany adds all or none', async () => {
       const scheduler = start(place, 'jobs', { maxQueued: 2 })
       scheduler.pause()

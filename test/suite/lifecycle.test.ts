@@ -35,6 +35,21 @@ describe.each(places)('on %s', (place) => {
       expect(started.join('')).toBe('befacgd')
     })
 
+    test('the order is the same whoever looks on at which job', async () => {
+      const scheduler = startJobs()
+      await scheduler.run.double(0) // The thread is there.
+      const order: number[] = []
+      const ran = await Promise.all(
+        Array.from({ length: 200 }, (_, index) => {
+          const options = index % 3 === 0 ? { onStarted: () => order.push(index) } : undefined
+          return scheduler.run.turn(undefined, options)
+        }),
+      )
+      expect(ran).toEqual([...ran].sort((a, b) => a - b))
+      expect(order).toEqual([...order].sort((a, b) => a - b))
+      expect(order).toHaveLength(67)
+    })
+
     test('the order goes across queues', async () => {
       const scheduler = startJobs()
       const started = startsOf(scheduler)
