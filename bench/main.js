@@ -30,7 +30,12 @@ function readArguments() {
   const address = (/** @type {string} */ folder) => `${pathToFileURL(resolve(from, folder)).href}/`
   if (values.dist) process.env.OFFSTAGE_BENCH_DIST = address(values.dist)
   if (values.baseline) process.env.OFFSTAGE_BENCH_BASELINE = address(values.baseline)
-  return { cases: positionals, browsers: values.in, isQuick: values.quick, json: values.json && resolve(from, values.json) }
+  return {
+    cases: positionals,
+    browsers: values.in,
+    isQuick: values.quick,
+    json: values.json && resolve(from, values.json),
+  }
 }
 
 /**

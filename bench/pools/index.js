@@ -1,5 +1,11 @@
 // All pools on Node. Each is loaded when it is asked for: the start-up case counts what loading takes.
 
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { offstageFolder } from './offstage.js'
+
 /** @import { Contestant } from '../lib/case.js' */
 
 /** @type {Record<string, () => Promise<Contestant>>} */
@@ -16,11 +22,20 @@ const loaders = {
   'bare postMessage, on the worker itself': async () => (await import('./bare.js')).direct,
   // Of all its promises, events cost something only while they are heard.
   'offstage, all events heard': async () =>
-    (await import('./offstage.js')).offstage('offstage, all events heard', undefined, true),
+    (await import('./offstage.js')).offstage('offstage, all events heard', copyOfBuild(), true),
 }
 
 const baseline = process.env.OFFSTAGE_BENCH_BASELINE
 if (baseline) loaders.baseline = async () => (await import('./offstage.js')).offstage('baseline', baseline)
+
+/** Code of its own: an application listens or does not, and what is compiled for the one does not fit the other. */
+function copyOfBuild() {
+  const copy = mkdtempSync(join(tmpdir(), 'offstage-heard-'))
+  process.once('exit', () => rmSync(copy, { recursive: true, force: true }))
+  cpSync(new URL(offstageFolder), copy, { recursive: true })
+  writeFileSync(join(copy, 'package.json'), '{ "type": "module" }')
+  return `${pathToFileURL(copy).href}/`
+}
 
 /** @param {string} name @returns {Promise<Contestant>} */
 export async function loadPool(name) {

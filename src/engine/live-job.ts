@@ -97,7 +97,13 @@ export class LiveJob implements HeapItem {
   }
 
   #withRare(): Rare {
-    this.#rare ??= { alarm: undefined, transfer: undefined, mustRunAlone: false, progress: undefined, audience: undefined }
+    this.#rare ??= {
+      alarm: undefined,
+      transfer: undefined,
+      mustRunAlone: false,
+      progress: undefined,
+      audience: undefined,
+    }
     return this.#rare
   }
 

@@ -12,6 +12,7 @@ import { killGroup, type Process, processesOf, startGroup } from './processes.ts
 import { type Site, type Tab, within } from './site.ts'
 
 const openMs = 60_000
+const startsMax = 3
 const spinMs = 200
 
 interface Engine {
@@ -133,7 +134,20 @@ export class Browser {
     this.#profile = profile
   }
 
+  /** A browser that does not come up, on a machine that has much else to do, is no finding: it is started again, and said so. */
   async start(): Promise<void> {
+    for (let left = startsMax - 1; ; left--) {
+      try {
+        return await this.#start()
+      } catch (error) {
+        await this.kill()
+        if (left === 0) throw error
+        console.log(`!!! ${(error as Error).message}; it is started again.`)
+      }
+    }
+  }
+
+  async #start(): Promise<void> {
     mkdirSync(this.#profile, { recursive: true })
     this.#engine.prepare(this.#profile)
     if (this.name === 'webkitgtk') this.#display ??= await Display.start()
