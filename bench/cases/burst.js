@@ -15,7 +15,8 @@ export const burst = {
     { key: 'perSecond', label: 'jobs/s', better: 'more' },
     { key: 'heldBytes', label: 'bytes held per job', better: 'less' },
   ],
-  rounds: 7,
+  rounds: 9,
+  warmUps: 8,
   variants: (isQuick) => [{ label: '', workers: 2, count: isQuick ? 2_000 : 50_000 }],
   contestants: ({ pools, heard }) => [...pools, heard],
 

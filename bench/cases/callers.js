@@ -10,7 +10,8 @@ export const callers = {
   title: '100 callers, each awaiting its no-op job, 2 workers',
   shows: 'A server under load: never more than 100 jobs at a time, each waited for.',
   measures: [{ key: 'perSecond', label: 'jobs/s', better: 'more' }],
-  rounds: 7,
+  rounds: 9,
+  warmUps: 8,
   variants: (isQuick) => [{ label: '', workers: 2, callers: 100, count: isQuick ? 2_000 : 20_000 }],
   contestants: ({ pools, heard }) => [...pools, heard],
 

@@ -96,8 +96,12 @@ export class Slot {
   }
 
   #runOf(ticket: number): Run | undefined {
-    const run = this.#places[ticket & (this.#places.length - 1)]
+    const run = this.#places[this.#placeOf(ticket)]
     return run?.ticket === ticket && run !== this.#none ? run : undefined
+  }
+
+  #placeOf(ticket: number): number {
+    return ticket & (this.#places.length - 1)
   }
 
   /** Whether one more attempt may be sent: at once to an idle thread, ahead of time when all of it is short work. */
@@ -119,14 +123,14 @@ export class Slot {
   /** A number of 32 bits, not 0, whose place is free: one from long ago may still be in it. */
   nextTicket(): number {
     do this.#lastTicket = (this.#lastTicket + 1) | 0 || 1
-    while (this.#places[this.#lastTicket & (this.#places.length - 1)] !== this.#none)
+    while (this.#places[this.#placeOf(this.#lastTicket)] !== this.#none)
     return this.#lastTicket
   }
 
   reserve(run: Run): void {
     this.size++
     if (!this.#isHeld) this.#hold(true)
-    this.#places[run.ticket & (this.#places.length - 1)] = run
+    this.#places[this.#placeOf(run.ticket)] = run
     this.workMs += run.costMs
     if (run.isAlone) this.#alone = run
   }
@@ -143,7 +147,7 @@ export class Slot {
 
   free(run: Run): void {
     if (!this.has(run)) return
-    this.#places[run.ticket & (this.#places.length - 1)] = this.#none
+    this.#places[this.#placeOf(run.ticket)] = this.#none
     this.size--
     // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
     this.workMs = this.size === 0 ? 0 : this.workMs - run.costMs

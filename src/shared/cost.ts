@@ -45,9 +45,14 @@ export class Costs {
 
   of(name: string): Cost {
     if (name === this.#lastName) return this.#last
-    this.#last = this.#byName.get(name) ?? new Cost()
+    this.#last = this.#byName.get(name) ?? this.#add(name)
     this.#lastName = name
-    this.#byName.set(name, this.#last)
     return this.#last
+  }
+
+  #add(name: string): Cost {
+    const cost = new Cost()
+    this.#byName.set(name, cost)
+    return cost
   }
 }
