@@ -366,6 +366,7 @@ export class LocalEngine implements Engine {
   #move(job: LiveJob, action: Action, afterwards?: () => void, now = this.#clock.now()): void {
     const before = job.record
     this.#roster.leave(before)
+    if (job.heapIndex !== -1) job.line.quit(job)
     const after = transition(before, action, now)
     job.record = after
     this.#roster.enter(after)
@@ -378,6 +379,7 @@ export class LocalEngine implements Engine {
     const { record } = job
     if (job.told !== record || job.audience || !this.#isUnseen(event)) return false
     this.#roster.leave(record)
+    if (job.heapIndex !== -1) job.line.quit(job)
     transition(record, action, now, record)
     this.#roster.enter(record)
     this.#place(job)
@@ -415,10 +417,9 @@ export class LocalEngine implements Engine {
     this.#ledger.write({ job, type, before, after, afterwards })
   }
 
-  /** Puts a job where its record says it is: in its line, in the timetable, in neither. */
+  /** Puts a job, which is in no line, where its record says it is: in its line, in the timetable, in neither. */
   #place(job: LiveJob): void {
     const { record, line } = job
-    if (job.heapIndex !== -1) line.quit(job)
     if (job.alarm) this.#timetable.cancel(job.alarm)
     job.alarm = undefined
     // An earlier attempt may not be off its thread yet; until then the next must not start.

@@ -19,50 +19,104 @@ interface Waiting extends HeapItem {
   readonly record: Place
 }
 
+/** Priorities of which there is a lane each; empty ones are kept for those who come soon, but not many. */
+const lanesMax = 256
+const emptyLanesMax = 8
+
+/** Those of one priority that came in the order in which they are to go. */
+interface Lane<Item extends Waiting> {
+  readonly priority: number
+  readonly items: Fifo<Item>
+  /** Of the one that came last; none when it is empty. */
+  last: Place | undefined
+}
+
 /**
  * A named queue: what waits, in order, and the gate that it goes through.
  *
- * Most jobs come in the order in which they are to go: what goes behind all that are there is in a list, where coming and
- * going cost nothing; only what goes before one of these is in the heap.
+ * Most jobs come in the order in which they are to go, among those of their priority: what goes behind all of these is in
+ * their lane, where coming and going cost nothing, however many there are. In the heap is what goes before one of them, and
+ * whose priority is one too many: there a million cost some microseconds each, most of it spent waiting for memory.
  */
 export class Line<Item extends Waiting> {
   readonly name: string
   readonly gate: Gate
-  readonly #inOrder = new Fifo<Item>()
-  /** Of the one that came last into the list; none when it is empty. */
-  #lastInOrder: Place | undefined
+  /** The highest priority is last. */
+  readonly #lanes: Lane<Item>[] = []
+  #emptyLanes = 0
   readonly #others = new IndexedHeap<Item>()
+  size = 0
 
   constructor(name: string, options: LineOptions, onOpen: () => void) {
     this.name = name
     this.gate = new Gate(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, onOpen)
   }
 
-  get size(): number {
-    return this.#inOrder.size + this.#others.size
-  }
-
   /** The next to go. */
   get head(): Item | undefined {
-    const first = this.#inOrder.peek()
+    const first = this.#firstInLanes()
     const other = this.#others.peek()
     return first && other ? (isBefore(first.record, other.record) ? first : other) : (first ?? other)
   }
 
+  #firstInLanes(): Item | undefined {
+    for (let index = this.#lanes.length - 1; index >= 0; index--) {
+      const first = (this.#lanes[index] as Lane<Item>).items.peek()
+      if (first) return first
+    }
+    return undefined
+  }
+
   join(item: Item): void {
     const { record } = item
-    if (this.#lastInOrder && isBefore(record, this.#lastInOrder)) {
+    this.size++
+    const index = this.#indexOf(record.priority)
+    const found = this.#lanes[index]
+    const lane = found?.priority === record.priority ? found : this.#addLane(index, record.priority)
+    if (!lane || (lane.last && isBefore(record, lane.last))) {
       this.#others.add(item, -record.priority, record.dueAt, record.seq)
       return
     }
-    this.#lastInOrder = record
-    this.#inOrder.add(item)
+    if (!lane.last) this.#emptyLanes--
+    lane.last = record
+    lane.items.add(item)
   }
 
+  /** Before its record is another: that says where it is. */
   quit(item: Item): void {
-    if (!this.#inOrder.remove(item)) this.#others.remove(item)
-    if (this.#inOrder.size === 0) this.#lastInOrder = undefined
+    this.size--
+    const { priority } = item.record
+    const index = this.#indexOf(priority)
+    const lane = this.#lanes[index]
+    if (lane?.priority !== priority || !lane.items.remove(item)) this.#others.remove(item)
+    else if (lane.items.size === 0) this.#emptied(lane, index)
     if (this.size === 0) this.gate.drain()
+  }
+
+  #addLane(index: number, priority: number): Lane<Item> | undefined {
+    if (this.#lanes.length === lanesMax) return undefined
+    const lane = { priority, items: new Fifo<Item>(), last: undefined }
+    this.#lanes.splice(index, 0, lane)
+    this.#emptyLanes++
+    return lane
+  }
+
+  #emptied(lane: Lane<Item>, index: number): void {
+    lane.last = undefined
+    if (this.#emptyLanes === emptyLanesMax) this.#lanes.splice(index, 1)
+    else this.#emptyLanes++
+  }
+
+  /** Where the lane of a priority is, or would be. */
+  #indexOf(priority: number): number {
+    let low = 0
+    let high = this.#lanes.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#lanes[middle] as Lane<Item>).priority < priority) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 

@@ -380,8 +380,8 @@ export const mutants = [
   {
     name: 'the lowest priority goes first',
     file: line,
-    find: 'this.#others.add(item, -record.priority, record.dueAt, record.seq)',
-    replace: 'this.#others.add(item, record.priority, record.dueAt, record.seq)',
+    find: '.priority < priority) low',
+    replace: '.priority > priority) low',
   },
   {
     name: 'the last goes first',
@@ -392,8 +392,8 @@ export const mutants = [
   {
     name: 'who goes before others stands behind them',
     file: line,
-    find: 'if (this.#lastInOrder && isBefore(record, this.#lastInOrder)) {',
-    replace: 'if (this.#lastInOrder && isBefore(this.#lastInOrder, record)) {',
+    find: 'isBefore(record, lane.last)',
+    replace: 'isBefore(lane.last, record)',
   },
   {
     name: 'what was held for a thread is sent although it is over',
