@@ -106,7 +106,7 @@ export class Pool<Owner> {
 
   /**
    * The thread that should take a job of this type now: one that is awake and will be done with what it has in less time than
-   * it takes to wake another; else an idle one; else the one with most room ahead.
+   * it takes to wake another (if it can be taken back, should that prove wrong); else an idle one; else the one with most room.
    */
   roomFor(name: string, isAlone: boolean): Slot | undefined {
     const costMs = this.#costMs(name)
@@ -115,7 +115,7 @@ export class Pool<Owner> {
     for (const slot of this.#slots) {
       if (!slot.hasRoom(costMs, isAlone)) continue
       if (slot.isIdle) idle ??= slot
-      else if (slot.workMs + costMs + slot.size * noteMs <= wakeMs) return slot
+      else if (slot.isShared && slot.workMs + costMs + slot.size * noteMs <= wakeMs) return slot
       else if (!found || slot.size < found.size) found = slot
     }
     return idle ?? found
