@@ -103,19 +103,13 @@ const schemas: check.Check = (value) => {
     : 'an object of Standard Schemas by job type'
 }
 
-const store: check.Check = (value) => {
-  const { open, commit, close } = (value ?? {}) as Partial<Store>
-  return [open, commit, close].every((method) => typeof method === 'function')
-    ? undefined
-    : 'a store: an object with open, commit and close'
-}
+const withMethods =
+  (expected: string, ...methods: readonly string[]): check.Check =>
+  (value) =>
+    isObject(value) && methods.every((method) => typeof value[method] === 'function') ? undefined : expected
 
-const clock: check.Check = (value) => {
-  const { now, monotonic, startTimer } = (value ?? {}) as Partial<Clock>
-  return [now, monotonic, startTimer].every((method) => typeof method === 'function')
-    ? undefined
-    : 'a clock: an object with now, monotonic and startTimer'
-}
+const store = withMethods('a store: an object with open, commit and close', 'open', 'commit', 'close')
+const clock = withMethods('a clock: an object with now, monotonic and startTimer', 'now', 'monotonic', 'startTimer')
 
 const workerChecks: check.Checks = {
   min: check.integer(0, workersMax),

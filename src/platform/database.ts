@@ -1,6 +1,7 @@
 import type { UseStore } from 'idb-keyval'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { tagOf } from '../shared/show.ts'
 
 export interface DatabaseOptions {
   readonly durability: 'strict' | 'relaxed'
@@ -225,7 +226,7 @@ function onAbsence(leave: () => void, comeBack: () => void): () => void {
 /** Another connection may do better. (A quota that is used up is not such an error, and in some engines no DOMException.) */
 function isPlatformError(error: unknown): boolean {
   // Not `instanceof`: it may be from the frame.
-  const isDomException = Object.prototype.toString.call(error) === '[object DOMException]'
+  const isDomException = tagOf(error) === 'DOMException'
   return isDomException && (error as Error).name !== 'QuotaExceededError'
 }
 

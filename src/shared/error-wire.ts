@@ -5,7 +5,7 @@
 
 import { copyValue, readable } from './clone.ts'
 import { OffstageError } from './errors.ts'
-import { isObject, show } from './show.ts'
+import { isObject, show, tagOf } from './show.ts'
 
 /** A thrown value in a form that structured clone leaves alone. */
 export type WireThrown =
@@ -62,9 +62,7 @@ function errorToWire(error: Error, seen: unknown[]): WireThrown {
 }
 
 const isError = (value: unknown): value is Error =>
-  value instanceof Error ||
-  (isObject(value) && Object.prototype.toString.call(value) === '[object Error]') ||
-  isDomException(value)
+  value instanceof Error || (isObject(value) && tagOf(value) === 'Error') || isDomException(value)
 
 const isDomException = (value: unknown): value is DOMException =>
   typeof DOMException === 'function' && value instanceof DOMException

@@ -1,6 +1,9 @@
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null
 
+/** The word that the language has for what an object is: 'Error', 'Date', 'Object'. */
+export const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
+
 /** A short form of any value for a message; never throws, whatever the value does when looked at. */
 export function show(value: unknown): string {
   try {
@@ -9,7 +12,7 @@ export function show(value: unknown): string {
     if (typeof value === 'bigint') return `${value}n`
     if (typeof value === 'function') return 'a function'
     if (Array.isArray(value)) return `an array of ${value.length}`
-    return isObject(value) ? `an object (${Object.prototype.toString.call(value).slice(8, -1)})` : String(value)
+    return isObject(value) ? `an object (${tagOf(value)})` : String(value)
   } catch {
     return 'something unreadable'
   }

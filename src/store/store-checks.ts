@@ -4,6 +4,7 @@ import { type Action, transition } from '../job/transition.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { manualClock } from '../shared/manual-clock.ts'
 import { seededRandom } from '../shared/seeded-random.ts'
+import { tagOf } from '../shared/show.ts'
 import type { Change, Store, StoreHost } from './store.ts'
 
 /** One thing that every store must do; rejects with what is wrong. */
@@ -331,8 +332,6 @@ function findDifference(
   }
   return undefined
 }
-
-const tagOf = (value: object): string => Object.prototype.toString.call(value)
 
 /** All that a value consists of, in order. */
 function partsOf(value: object): [unknown, unknown][] {

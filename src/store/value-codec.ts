@@ -9,7 +9,7 @@
  */
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { show } from '../shared/show.ts'
+import { show, tagOf } from '../shared/show.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 
 /** Numbers are never given a new meaning; new kinds get new ones, below 0x80. */
@@ -437,8 +437,6 @@ function hasHoles(array: readonly unknown[]): boolean {
     if (array[index] === undefined && !Object.hasOwn(array, index)) return true
   return false
 }
-
-const tagOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1)
 
 /** The tag tells in every realm. A class that gives its own is found by what it extends. */
 function builtInOf(value: object): string | undefined {

@@ -93,7 +93,7 @@ const inputs: Row[] = [
   ],
   ['a function deep inside', refuses('DATA_CLONE', echo({ a: [0, { b: () => {} }] }), 'input.a[1].b', 'a function')],
   ['a function in a Map', refuses('DATA_CLONE', echo(new Map([['key', () => {}]])), "input.get('key')")],
-  ['a symbol', refuses('DATA_CLONE', echo(Symbol('mine')), 'input', 'a symbol')],
+  ['a symbol', refuses('DATA_CLONE', echo(Symbol('mine')), 'input', 'Symbol(mine)')],
   ['a Promise', refuses('DATA_CLONE', echo({ later: Promise.resolve() }), 'input.later', 'Promise')],
   ['a WeakMap', refuses('DATA_CLONE', echo(new WeakMap()), 'input', 'WeakMap')],
   ['a getter that throws', refuses('DATA_CLONE', echo({ inner: throwing }), 'input')],
@@ -241,7 +241,7 @@ const result = (kind: string) => (scheduler: Bench) => scheduler.run.result(kind
 
 const results: Row[] = [
   ['a function', refuses('DATA_CLONE', result('function'), 'result', 'a function')],
-  ['a symbol', refuses('DATA_CLONE', result('symbol'), 'result', 'a symbol')],
+  ['a symbol', refuses('DATA_CLONE', result('symbol'), 'result', 'Symbol(mine)')],
   ['a function deep inside', refuses('DATA_CLONE', result('nested'), 'result.list[1].callback')],
   ['a Promise inside', refuses('DATA_CLONE', result('promise'), 'result.promise')],
   ['a getter that throws', refuses('DATA_CLONE', result('getter'), 'result')],
