@@ -184,10 +184,10 @@ export class Scheduler<Table extends JobTable = JobTable> {
       this.#prepare(name, input, options),
     )
     await this.#engine.opening
-    const inserting = this.#engine.insertMany(requests)
-    const inserted = inserting instanceof Promise ? await inserting : inserting
-    // They are all of one batch.
-    await this.#engine.whenSafe(inserted.find(({ job }) => !job.told)?.job)
+    const inserted = await this.#engine.insertMany(requests)
+    // They are all of one batch: if one is not safe, none of the new ones is.
+    const unsafe = inserted.find(({ job }) => !job.told)?.job
+    if (unsafe) await this.#engine.whenSafe(unsafe)
     return inSlices(inserted, (each) => this.#handle(each)) as Promise<AnyJobOf<Table>[]>
   }
 

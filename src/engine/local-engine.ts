@@ -10,6 +10,7 @@ import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
 import { isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
 import { type Action, canExpire, type Draft, isLegal, transition } from '../job/transition.ts'
+import { nextTask } from '../platform/hop.ts'
 import { inSlices } from '../platform/in-slices.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
@@ -105,7 +106,7 @@ export class LocalEngine implements Engine {
     this.#ledger = new Ledger(store, clock, this.#ledgerListener)
     this.#retention = new Retention(keep, this.#timetable, (job) => this.#remove(job, 'retention'))
     this.#pool = new Pool<LiveJob>(pool, this.#timetable, this.#poolListener)
-    this.#lines = new Lines(queues, () => this.#pump())
+    this.#lines = new Lines(queues, () => this.#opened())
     this.#herald = new Herald(this.bus)
     this.#dashboard = new Dashboard(this.#roster, this.#pool, this.bus)
     this.#open()
@@ -187,19 +188,24 @@ export class LocalEngine implements Engine {
     return this.#carryOut(request, there)
   }
 
-  /** First all that may refuse, then all that changes: all or none. */
-  insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
+  /** First all that may refuse, then all that changes: all or none. `drafts`: what was made of them beforehand. */
+  insertMany(requests: readonly InsertRequest[], drafts?: readonly LiveJob[]): Inserted[] | Promise<Inserted[]> {
     const unsafe = this.#checkMany(requests)
     if (unsafe) return this.#retryBehind(unsafe, requests)
-    return requests.length > atOnceMax ? this.#insertSlowly(requests) : this.#insertAll(requests)
+    return drafts || requests.length <= atOnceMax ? this.#insertAll(requests, drafts) : this.#insertSlowly(requests)
   }
 
-  /** What takes time is done in slices beforehand, and known to nobody. */
+  /** What takes time is done in slices beforehand, and known to nobody. Then it is checked again: much may have happened. */
   async #insertSlowly(requests: readonly InsertRequest[]): Promise<Inserted[]> {
-    const drafts = await inSlices(requests, (request) => this.#draft(request, '', 0))
-    // Much may have happened meanwhile.
-    const unsafe = this.#checkMany(requests)
-    return unsafe ? this.#retryBehind(unsafe, requests) : this.#insertAll(requests, drafts)
+    let seq = this.#seq
+    const drafts = await inSlices(requests, (request) =>
+      this.#draft(request, request.options?.id ?? makeId(this.#chance, seq + 1), ++seq),
+    )
+    // The one long step has a task of its own, without the last slice before it and the first behind it.
+    await nextTask()
+    const inserted = await this.insertMany(requests, drafts)
+    await nextTask()
+    return inserted
   }
 
   /** Throws when one is refused. Answers a job that has to be safe first: we could not be told all or none of it. */
@@ -269,9 +275,10 @@ export class LocalEngine implements Engine {
 
   #insert(request: InsertRequest, draft?: LiveJob): LiveJob {
     const { options, transfer, attach } = request
-    const id = options?.id ?? this.#nextId()
-    const seq = ++this.#seq
-    const job = this.#adopted(draft ? number(draft, id, seq) : this.#draft(request, id, seq), true)
+    const made = draft
+      ? this.#number(draft, options?.id)
+      : this.#draft(request, options?.id ?? this.#nextId(), ++this.#seq)
+    const job = this.#adopted(made, true)
     const { record } = job
     // What is stored is copied to its thread, so that it is there for another attempt.
     if (transfer && !this.#options.store.isDurable) job.transfer = transfer
@@ -288,6 +295,17 @@ export class LocalEngine implements Engine {
     const now = this.#clock.now()
     this.#lineTime = Math.max(this.#lineTime, now)
     return this.#live(createRecord({ id, name, input, seq, lineTime: this.#lineTime }, options, defaults, now))
+  }
+
+  /** The number that it was drafted with holds, unless others came meanwhile. It is known to nobody, so it may still be written. */
+  #number(draft: LiveJob, id: string | undefined): LiveJob {
+    const record = draft.record as Draft
+    if (record.seq <= this.#seq || this.#roster.isNamed(record.id)) {
+      record.id = id ?? this.#nextId()
+      record.seq = this.#seq + 1
+    }
+    this.#seq = record.seq
+    return draft
   }
 
   /** Its number will be the next. */
@@ -404,7 +422,8 @@ export class LocalEngine implements Engine {
     this.#roster.remove(job)
     this.#retention.drop(job)
     if (!job.hasEnded) this.#leaving.add(job)
-    if (!isUnseen) this.#write(job, reason, job.record, undefined)
+    if (isUnseen) this.#ledger.schedule()
+    else this.#write(job, reason, job.record, undefined)
   }
 
   #write(
@@ -445,6 +464,12 @@ export class LocalEngine implements Engine {
   }
 
   // Starting and ending attempts.
+
+  /** A gate lets somebody through, who has to go at once: what follows from that goes the way of all else. */
+  #opened(): void {
+    this.#pump()
+    this.#ledger.schedule()
+  }
 
   /** Starts what may start, in the order of all lines. */
   #pump(): void {
@@ -913,14 +938,6 @@ const atOnceMax = 1_000
 
 const noDetails = {}
 const starting: Action = { type: 'start' }
-
-/** A draft is known to nobody, so that its record may still be written. */
-function number(draft: LiveJob, id: string, seq: number): LiveJob {
-  const record = draft.record as Draft
-  record.id = id
-  record.seq = seq
-  return draft
-}
 
 const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
 

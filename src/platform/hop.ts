@@ -14,6 +14,9 @@ interface Hosts {
  */
 export const hop: (continuation: Continue) => void = choose(globalThis as Hosts)
 
+/** The same, to wait for. */
+export const nextTask = (): Promise<void> => new Promise((resolve) => hop(resolve))
+
 function choose({ Deno, setImmediate, scheduler }: Hosts): (continuation: Continue) => void {
   if (Deno) return (continuation) => setTimeout(continuation, 0)
   if (setImmediate) return (continuation) => setImmediate(continuation)

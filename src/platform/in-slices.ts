@@ -1,4 +1,4 @@
-import { hop } from './hop.ts'
+import { nextTask } from './hop.ts'
 import { systemClock } from './host.ts'
 
 /** A page that is held for longer misses frames. */
@@ -15,7 +15,7 @@ export async function inSlices<Item, Made>(
     const making = step(item)
     made.push(making instanceof Promise ? await making : making)
     if (systemClock.monotonic() < until) continue
-    await new Promise<void>((resolve) => hop(resolve))
+    await nextTask()
     until = systemClock.monotonic() + sliceMs
   }
   return made

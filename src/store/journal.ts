@@ -11,7 +11,7 @@
  *               is written anew; if that fails too, the store stops for good.
  */
 import type { JobRecord } from '../job/record.ts'
-import { hop } from '../platform/hop.ts'
+import { nextTask } from '../platform/hop.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { ByteWriter } from './bytes.ts'
@@ -202,7 +202,7 @@ export class Journal implements Store {
     for (let index = 0; index < changes.length; index++) {
       sizes[index] = batch.add(changes[index] as Change)
       if (index % changesPerCheck < changesPerCheck - 1 || clock.monotonic() < until) continue
-      await new Promise<void>((resolve) => hop(resolve))
+      await nextTask()
       until = clock.monotonic() + sliceMs
     }
     return sizes

@@ -267,6 +267,18 @@ export const mutants = [
   },
   // The engine.
   {
+    name: 'many jobs keep their numbers though others were added meanwhile',
+    file: engine,
+    find: 'if (record.seq <= this.#seq || this.#roster.isNamed(record.id)) {',
+    replace: 'if (this.#roster.isNamed(record.id)) {',
+  },
+  {
+    name: 'many jobs are added without another look at what is there by now',
+    file: engine,
+    find: '    const unsafe = this.#checkMany(requests)\n    if (unsafe) return',
+    replace: '    const unsafe = drafts ? undefined : this.#checkMany(requests)\n    if (unsafe) return',
+  },
+  {
     name: 'a refused add stays in line',
     file: engine,
     find: '    if (job.heapIndex !== -1) job.line.quit(job)\n    this.#timetable.cancel(job.alarm)\n    this.#roster.remove(job)\n    job.abandon(error)',

@@ -46,6 +46,9 @@ export class Oracle {
   /** With those of the batch that is judged. */
   #batchFailures = new Map<number, number>()
   #lastBatch: readonly Step[] = []
+  /** Batches that were committed in this life, and in which of them each job went that is gone. */
+  batches = 0
+  readonly #wentIn = new Map<string, number>()
   #seen = new Set<Step>()
   readonly #answers = new Map<string, unknown>()
   readonly #finals = new Set<string>()
@@ -56,6 +59,8 @@ export class Oracle {
   readonly promoted = new Set<string>()
   readonly removed = new Set<string>()
   readonly verbs = new Map<string, number>()
+  /** In how many calls of `addMany` that are under way an id is: nobody can tell yet when these add it. */
+  readonly adding = new Map<string, number>()
   /** Since the last batch. */
   areGatesTouched = false
   #released = new Set<string>()
@@ -82,6 +87,8 @@ export class Oracle {
   /** A process is gone, or ended. What it held in memory is gone with it. */
   newLife(limits: Record<string, number>): void {
     this.#lastBatch = []
+    this.batches = 0
+    this.#wentIn.clear()
     this.#seen = new Set()
     this.#answers.clear()
     this.#finals.clear()
@@ -90,6 +97,7 @@ export class Oracle {
     this.promoted.clear()
     this.removed.clear()
     this.verbs.clear()
+    this.adding.clear()
     this.#released.clear()
     this.#overdue.clear()
     this.areGatesTouched = true
@@ -160,8 +168,10 @@ export class Oracle {
   committed(steps: readonly Step[]): void {
     this.truth.done()
     this.#lastBatch = steps
+    this.batches++
     this.#seen.clear()
     for (const { type, before, after } of steps) {
+      if (before && !after) this.#wentIn.set(before.id, this.batches)
       if (type === 'insert' && after) this.#inserted.add(tagOf(after))
       if (type === 'start' && after) this.#starts.set(`${tagOf(after)}/${after.attempt}`, after)
       // Whatever else becomes of a job that runs: that attempt has no right to begin any more.
@@ -454,10 +464,11 @@ export class Oracle {
     assert(isTrue, 'I4', () => `'${type}' of '${jobId}' is told, and is in no batch that is safe`)
   }
 
-  addResolved({ tag }: Added, id: string): void {
+  /** `since`: how many batches there were when it was asked for. One that was there already may have gone since. */
+  addResolved({ tag }: Added, id: string, since: number): void {
     const there = this.byId(id)
     const isThere = this.#inserted.has(tag) || there !== undefined || this.removed.has(id)
-    const mayBeGone = [...this.#lastBatch].some(({ after, before }) => !after && before?.id === id)
+    const mayBeGone = (this.#wentIn.get(id) ?? 0) > since
     assert(isThere || mayBeGone, 'I1', () => `add of '${id}' resolved, and the store does not have it`)
   }
 
@@ -498,7 +509,7 @@ export class Oracle {
   }
 
   acted(verb: string, id: string, serial: number, count: number, argument: unknown): void {
-    if (this.verbs.get(id) !== serial || count === 0) return
+    if (this.verbs.get(id) !== serial || (this.adding.get(id) ?? 0) > 0 || count === 0) return
     const record = this.byId(id)
     if (verb === 'cancel')
       assert(!record || isTerminal(record.state), 'I4', () => `cancel of '${id}' resolved while it is ${record?.state}`)

@@ -473,13 +473,14 @@ export class Simulation implements WorkerHost {
       )
     }
     const call = (scheduler.add as Record<string, (input: unknown, options: object) => Promise<AnyJob>>)[name]
+    const since = this.#oracle.batches
     this.#watch(
       `add ${added.tag}`,
       call?.(input, options) as Promise<AnyJob>,
       (job) => {
         this.#say(11, () => `added ${added.tag}: ${job.id} ${job.disposition}`)
         this.#stats.count('adds acknowledged')
-        this.#oracle.addResolved(added, job.id)
+        this.#oracle.addResolved(added, job.id, since)
         this.#keep(job, job.disposition === 'existing' ? undefined : added)
       },
       (error) => this.#addRejected(added, error),
@@ -513,8 +514,9 @@ export class Simulation implements WorkerHost {
   }
 
   #addMany(): void {
+    const since = this.#oracle.batches
     const requests = Array.from({ length: 1 + this.chance.int(4) }, () => this.#request())
-    for (const { options } of requests) this.#note(options)
+    this.#countAdding(requests, 1)
     this.#say(13, () => `addMany ${requests.map(({ added }) => `${added.tag} ${show(added.options)}`)}`)
     this.#watch(
       'addMany',
@@ -522,13 +524,25 @@ export class Simulation implements WorkerHost {
         requests.map(({ name, input, options }) => ({ name, input, options })) as never,
       ) as Promise<AnyJob[]>,
       (jobs) => {
+        this.#countAdding(requests, -1)
         for (const [index, job] of jobs.entries())
-          this.#oracle.addResolved((requests[index] as { added: Added }).added, job.id)
+          this.#oracle.addResolved((requests[index] as { added: Added }).added, job.id, since)
       },
       (error) => {
+        this.#countAdding(requests, -1)
         for (const { added } of requests) this.#addRejected(added, error)
       },
     )
+  }
+
+  /** What these calls add, they add when they come to it. */
+  #countAdding(requests: readonly { readonly options: Record<string, unknown> }[], by: 1 | -1): void {
+    const { adding } = this.#oracle
+    for (const { options } of requests) {
+      this.#note(options)
+      const { id } = options as { id?: string }
+      if (id !== undefined) adding.set(id, (adding.get(id) ?? 0) + by)
+    }
   }
 
   #someId(): string | undefined {
@@ -584,9 +598,10 @@ export class Simulation implements WorkerHost {
     ] as const)
     if (verb !== 'retry' && chance.is(0.7)) return
     this.#say(15, () => `${verb} ${show(filter)}`)
-    for (const { id } of this.#oracle.truth.records.values())
-      this.#oracle.verbs.set(id, (this.#oracle.verbs.get(id) ?? 0) + 1)
     // Which jobs it meets only the engine knows: some of them may not be in the store yet.
+    const { truth, verbs: serials } = this.#oracle
+    const ids = [...truth.records.values()].map(({ id }) => id)
+    for (const id of new Set([...ids, ...serials.keys()])) serials.set(id, (serials.get(id) ?? 0) + 1)
     if (verb === 'remove') return void this.#removeMany(filter)
     this.#watch(
       `${verb} many`,
@@ -751,6 +766,8 @@ export class Simulation implements WorkerHost {
 
   #assertAtRest(life: Life): void {
     drain()
+    // What is adding many jobs hears of the end in its next task.
+    for (; hops.pending > 0; drain()) hops.step()
     const [left] = life.promises
     assert(left === undefined, 'I11', () => `${life.promises.size} promises are not settled, among them ${left}`)
     const { timers } = this.#clock

@@ -435,6 +435,35 @@ describe.each(places)('on %s', (place) => {
         expect((await scheduler.counts()).queued).toBe(2_001)
       })
 
+      test('comes in one piece, whatever was added meanwhile', async () => {
+        const scheduler = startMeanwhile(() => scheduler.add.noop(undefined, { id: 'meanwhile' }))
+        const added = await scheduler.addMany(many({ id: 'last' }))
+        const order = ['meanwhile', ...added.map(({ id }) => id)]
+        const all = await scheduler.find({ limit: Number.POSITIVE_INFINITY })
+        expect(all.map(({ id }) => id)).toEqual(order)
+        expect(await scheduler.find({ after: order.at(-2) as string })).toMatchObject([{ id: 'last' }])
+        const started: string[] = []
+        scheduler.on('started', ({ jobId }) => started.push(jobId))
+        scheduler.resume()
+        await scheduler.onIdle()
+        expect(started).toEqual(order)
+      })
+
+      test.each(['before', 'meanwhile'])('gives none an id that was taken %s', async (when) => {
+        let taken = ''
+        const take = () => scheduler.add.noop(undefined, { id: taken })
+        const scheduler = startMeanwhile(() => when === 'meanwhile' && void take())
+        // The ids that we make up end with a number; this is the first.
+        const { id } = await scheduler.add.noop()
+        expect(id).toMatch(/1$/)
+        taken = id.slice(0, -1) + (1_500).toString(36)
+        if (when === 'before') await take()
+        const added = await scheduler.addMany(many({}))
+        const ids = [id, taken, ...added.map((job) => job.id)]
+        expect(new Set(ids).size).toBe(2_003)
+        for (const each of ids) expect((await scheduler.get(each))?.id).toBe(each)
+      })
+
       test('adds none when the scheduler is closed meanwhile', async () => {
         const scheduler = startMeanwhile(() => scheduler.close())
         await expect(scheduler.addMany(many({}))).rejects.toMatchObject({ code: 'SCHEDULER_CLOSED' })

@@ -1,6 +1,13 @@
 // A scheduler from its first job to its last: order, pauses and limits; the events, streams and snapshots by which one
 // watches it; and how it ends.
-import { type AnyEvent, createScheduler, OffstageError, type Scheduler, type SchedulerOptions } from 'offstage'
+import {
+  type AnyEvent,
+  createScheduler,
+  OffstageError,
+  type QueueOptions,
+  type Scheduler,
+  type SchedulerOptions,
+} from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { heard, places, start, turn } from '../support/testing.ts'
@@ -204,6 +211,35 @@ describe.each(places)('on %s', (place) => {
       expect(starts.length).toBe(8)
       expect(Math.min(...spans)).toBeGreaterThan(rateLimit.intervalMs - 25)
     })
+
+    const openings: [string, QueueOptions, (queue: ReturnType<Scheduler<never>['queue']>) => void][] = [
+      ['it is resumed', {}, (queue) => queue.resume()],
+      ['more may run', { concurrency: 1 }, (queue) => queue.setConcurrency(2)],
+      [
+        'its limit is lifted',
+        { rateLimit: { limit: 1, intervalMs: 3_600_000 } },
+        (queue) => queue.setRateLimit(undefined),
+      ],
+      ['the time of its limit has passed', { rateLimit: { limit: 1, intervalMs: 50 } }, () => {}],
+    ]
+
+    test.each(openings)(
+      'what waits in a queue starts when %s, though nothing else happens and nobody listens',
+      async (_, options, open) => {
+        const scheduler = startJobs({ concurrency: 2, queues: { api: options } })
+        const queue = scheduler.queue('api')
+        await scheduler.run.double(0)
+        if (options.rateLimit) await scheduler.run.double(1, { queue: 'api' })
+        else if (options.concurrency) await scheduler.add.hang(undefined, { queue: 'api' })
+        else queue.pause()
+        const waiting = scheduler.run.double(2, { queue: 'api' })
+        // Nothing is on its way any more.
+        await turn()
+        await turn()
+        open(queue)
+        expect(await waiting).toBe(4)
+      },
+    )
 
     test('setRateLimit lifts a limit', async () => {
       const scheduler = startJobs({ queues: { api: { rateLimit: { limit: 1, intervalMs: 3_600_000 } } } })
@@ -548,6 +584,22 @@ describe.each(places)('on %s', (place) => {
       await scheduler.cancel('no such job')
       expect(scheduler.snapshot()).toBe(before)
       expect(calls).not.toHaveBeenCalled()
+    })
+
+    test('of the scheduler: finished jobs that go are a change, removed by hand or when their time is over', async () => {
+      const clock = manualClock()
+      const scheduler = startJobs({ clock })
+      const seen: number[] = []
+      await scheduler.run.double(1, { id: 'mine' })
+      await scheduler.run.double(2, { keepMs: 1_000 })
+      await turn()
+      scheduler.subscribe(() => seen.push(scheduler.snapshot().counts.completed))
+      await scheduler.remove('mine')
+      await turn()
+      expect(seen).toEqual([1])
+      clock.advance(1_000)
+      await turn()
+      expect(seen).toEqual([1, 0])
     })
 
     test('every change is followed by a call', async () => {

@@ -9,6 +9,7 @@ import { type ManualClock, manualClock, seededRandom } from 'offstage/testing'
 import { defineJobs } from 'offstage/worker'
 import { expect, test } from 'vitest'
 import { say } from '../../src/pool/protocol.ts'
+import { defer } from '../../src/shared/deferred.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { idbMedium } from '../../src/store/idb-medium.ts'
@@ -109,6 +110,7 @@ interface Expected {
 class Model {
   readonly jobs: Expected[] = []
   isPaused = false
+  isQueuePaused = false
   now = 0
 
   add(priority: number, attempts: number, delayMs: number): void {
@@ -133,7 +135,8 @@ class Model {
   }
 
   get canStart(): boolean {
-    return !this.isPaused && !this.running && this.jobs.some(({ state }) => state === 'queued')
+    const isPaused = this.isPaused || this.isQueuePaused
+    return !isPaused && !this.running && this.jobs.some(({ state }) => state === 'queued')
   }
 
   /** One thread: the first in line starts when nothing runs. */
@@ -168,6 +171,7 @@ class Model {
   /** Closed at once and opened again: what ran is in line again, and what belonged to the process is gone. */
   restart(): void {
     this.isPaused = false
+    this.isQueuePaused = false
     for (const job of this.jobs) {
       if (job.state === 'running') job.state = 'queued'
       // Its promise was rejected; there is another for whoever asks again.
@@ -343,6 +347,12 @@ const setPriority = (at: number, priority: number) =>
     if (isLive(expected)) expected.priority = priority
   })(at)
 
+function pauseQueue(model: Model, { scheduler }: Real, isPaused: boolean): void {
+  model.isQueuePaused = isPaused
+  if (isPaused) scheduler.queue('default').pause()
+  else scheduler.queue('default').resume()
+}
+
 const restart: Command = {
   name: 'restart',
   run: async (model, real) => {
@@ -373,6 +383,19 @@ const commands: readonly fc.WeightedArbitrary<Command>[] = [
           await real.add(p, attempts, delayMs)
         },
       })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constant({
+      name: 'add while the queue is paused',
+      run: async (model: Model, real: Real) => {
+        pauseQueue(model, real, true)
+        model.add(0, 2, 0)
+        await real.add(0, 2, 0)
+        await settle(model, real)
+        pauseQueue(model, real, false)
+      },
+    }),
   },
   {
     weight: 4,
@@ -431,6 +454,10 @@ const commands: readonly fc.WeightedArbitrary<Command>[] = [
         real.scheduler.resume()
       },
     }),
+    fc.boolean().map((isPaused) => ({
+      name: isPaused ? 'pause the queue' : 'resume the queue',
+      run: async (model: Model, real: Real) => pauseQueue(model, real, isPaused),
+    })),
   ].map((arbitrary) => ({ weight: 1, arbitrary })),
   {
     weight: 2,
@@ -480,6 +507,14 @@ async function compare(model: Model, real: Real, trace: string): Promise<void> {
   }
 }
 
+/** One that does not end would hide what is wrong behind the time limit of all courses together. */
+async function inTime(closing: Promise<void>, trace: readonly string[]): Promise<void> {
+  const late = defer<never>()
+  const timer = setTimeout(() => late.reject(new Error(`it does not close: ${trace.join(' ')}`)), 5_000)
+  await Promise.race([closing, late.promise])
+  clearTimeout(timer)
+}
+
 const names = Object.keys(kinds)
 test.each(names)(
   'any course of events leaves every job where the model has it: %s',
@@ -507,7 +542,7 @@ test.each(names)(
           stage.get(last.id)?.finish()
           model.end(last.expected, 'completed')
         }
-        await closing
+        await inTime(closing, trace)
         await real.settle()
         // Whoever still waited is told that there is nothing to wait for; nobody is told twice.
         for (const [index, { settled }] of model.jobs.entries()) {

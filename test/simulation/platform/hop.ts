@@ -5,6 +5,8 @@ export const hop = (continuation: () => void): void => {
   waiting.push(continuation)
 }
 
+export const nextTask = (): Promise<void> => new Promise((resolve) => hop(resolve))
+
 export const hops = {
   get pending(): number {
     return waiting.length
