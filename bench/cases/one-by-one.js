@@ -9,7 +9,8 @@ export const oneByOne = {
   number: 3,
   title: 'One no-op job at a time, 1 worker',
   shows:
-    'The round trip, beside a bare postMessage there and back: on a private port, as offstage does, and on the worker itself.',
+    'The round trip, beside a bare postMessage there and back: on a private port, as offstage does on Node, and on the\n' +
+    '   worker itself, as it does in browsers.',
   measures: [
     { key: 'p50', label: 'p50, µs', better: 'less' },
     { key: 'p99', label: 'p99, µs', better: 'less' },

@@ -6,6 +6,8 @@ type RefMessagePort = MessagePort & {
   on?(type: 'message', listener: (data: never) => void): void
 }
 
+export const unreadable = (): Error => new Error('A message could not be deserialised.')
+
 /** A `Port` over one end of a message channel. */
 export function portOf(messagePort: MessagePort): Port {
   const port = messagePort as RefMessagePort
@@ -19,7 +21,7 @@ export function portOf(messagePort: MessagePort): Port {
     onClose(listener) {
       // A message that cannot be read here (a shared buffer outside cross-origin isolation, say): what it said is lost
       // and nobody knows which job it was about.
-      port.onmessageerror = () => listener(new Error('A message could not be deserialised.'))
+      port.onmessageerror = () => listener(unreadable())
     },
     async close() {
       port.close()

@@ -3,6 +3,7 @@ import type { Port } from '../shared/port.ts'
 import { type Hello, helloVersion, ourThread } from './hello.ts'
 import { nodeModule } from './host.ts'
 import { portOf } from './message-port.ts'
+import { OwnChannel } from './own-channel.ts'
 
 type Threads = typeof import('node:worker_threads')
 type NodeWorker = import('node:worker_threads').Worker
@@ -89,15 +90,11 @@ function fromAddress(address: string | URL, options: WorkerOptions): WorkerLike 
 const portTo = (worker: WorkerLike): Port =>
   'on' in worker ? nodePort(worker as unknown as NodeWorker) : webPort(worker as unknown as Worker)
 
-function sayHello(worker: WorkerLike, lock: string): MessagePort {
-  const { port1, port2 } = new MessageChannel()
-  const hello: Hello = { offstage: helloVersion, port: port2, lock }
-  worker.postMessage(hello, [port2 as never])
-  return port1
-}
-
 function nodePort(worker: NodeWorker): Port {
-  const port = portOf(sayHello(worker as unknown as WorkerLike, ''))
+  const { port1, port2 } = new MessageChannel()
+  const hello: Hello = { offstage: helloVersion, port: port2, mark: 0, lock: '' }
+  worker.postMessage(hello, [port2 as never])
+  const port = portOf(port1)
   const end = new Ending()
   let cause: unknown
   let isClosing = false
@@ -155,29 +152,21 @@ interface RefCounted {
 }
 
 function webPort(worker: Worker): Port {
-  const lock = `offstage-thread-${Math.random().toString(36).slice(2)}-${Date.now().toString(36)}`
-  const offers: MessagePort[] = []
+  const mark = 1 + Math.random()
+  const lock = `offstage-thread-${mark}-${Date.now()}`
+  const hello: Hello = { offstage: helloVersion, port: undefined, mark, lock }
   const watch = new AbortController()
-  let chosen: MessagePort | undefined
   const end = new Ending()
-  const early: unknown[][] = []
-  let onMessage = (message: unknown[]): void => void early.push(message)
+  const channel = new OwnChannel(worker)
+  channel.mark(mark, -mark)
   let helloTimer: ReturnType<typeof setTimeout> | undefined
 
-  const offer = (againMs: number) => {
-    const port = sayHello(worker, lock)
-    offers.push(port)
-    port.onmessage = ({ data }) => {
-      if (!chosen) choose(port)
-      onMessage(data)
-    }
-    port.onmessageerror = () => ended(new Error('A message could not be deserialised.'))
-    helloTimer = setTimeout(() => offer(againMs * 2), againMs)
+  const sayHello = (againMs: number) => {
+    worker.postMessage(hello)
+    helloTimer = setTimeout(() => sayHello(againMs * 2), againMs)
   }
-  const choose = (port: MessagePort) => {
-    chosen = port
+  const answered = () => {
     clearTimeout(helloTimer)
-    for (const other of offers) if (other !== port) other.close()
     whenFree(lock, watch.signal, () => ended(new Error('The worker closed itself.')))
   }
   const ended = (cause: unknown) => {
@@ -188,7 +177,7 @@ function webPort(worker: Worker): Port {
   const stop = () => {
     watch.abort()
     clearTimeout(helloTimer)
-    for (const port of offers) port.close()
+    void channel.close()
     worker.terminate()
   }
 
@@ -203,26 +192,28 @@ function webPort(worker: Worker): Port {
       ),
     )
   })
-  worker.addEventListener('messageerror', () => ended(new Error('A message could not be deserialised.')))
+  channel.onClose(ended)
   worker.addEventListener('close', () => ended(new Error('The worker closed itself.'))) // Bun.
-  offer(helloAgainMs)
+  sayHello(helloAgainMs)
 
   return {
-    post: (message, transfer) => (chosen as MessagePort).postMessage(message, transfer ?? []),
+    post: (message, transfer) => channel.post(message, transfer),
     onMessage(listener) {
-      onMessage = listener
-      for (const message of early.splice(0)) listener(message)
+      channel.onMessage((first) => {
+        answered()
+        channel.onMessage(listener)
+        listener(first)
+      })
     },
     onClose: (listener) => end.listen(listener),
     async close() {
       stop()
     },
     hold(isHeld) {
-      // Bun counts both; browsers neither.
-      for (const each of [worker, chosen] as (RefCounted | undefined)[]) {
-        if (isHeld) each?.ref?.()
-        else each?.unref?.()
-      }
+      // Bun counts workers; browsers have nothing to keep alive.
+      const counted = worker as Worker & RefCounted
+      if (isHeld) counted.ref?.()
+      else counted.unref?.()
     },
   }
 }

@@ -13,19 +13,28 @@ import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
 import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
-import { show } from '../shared/show.ts'
+import { isObject, show } from '../shared/show.ts'
 import { type Host, TaskContext, Transfer } from './context.ts'
 import { drive, hasListened, isGenerator, listen, mustListen } from './drive.ts'
 import { checkInput, type Handler, type HandlerTable, type JobType, makeJobType } from './handlers.ts'
 import { Task } from './task.ts'
 
 /**
- * Results of tiny jobs are held back no longer than this, and no more of them. Nor more than there are jobs still to do, when
- * these take long enough for the scheduler to refill meanwhile.
+ * Results of tiny jobs are held back until the last message is older than this, and no more of them: the first one after a
+ * pause goes at once, and whoever waits wakes up while the others are made. Nor more than there are jobs still to do, when
+ * there was time for the scheduler to refill meanwhile.
  */
 const heldBackMsMax = 1
 const heldBackMax = 256
 const refillMs = 0.1
+/**
+ * A thread that has run dry looks out for the next message before it sleeps, for twice the time that the last one took: that
+ * is what it learns of how fast it is answered. Not when it took longer than it takes to wake two threads, nor when much came
+ * with it: who sends much at a time does not wait for each answer, and can do without a busy neighbour.
+ */
+const lookoutMsMin = 0.02
+const lookoutMsMax = 0.12
+const lookoutFieldsMax = 64
 /** Progress is sent at most this often per job; a screen shows no more. */
 const progressMs = 16
 
@@ -83,7 +92,32 @@ export class Server implements Host {
   // What the scheduler says.
 
   #hear(batch: unknown[]): void {
+    let dryAt = this.#now
     this.#listened()
+    for (let next: unknown[] | undefined = batch; next; ) {
+      const tookMs = this.#now - dryAt
+      this.#follow(next)
+      if (tookMs > lookoutMsMax || next.length > lookoutFieldsMax || !this.#isDry) return
+      dryAt = this.#now
+      next = this.#lookOut(Math.min(Math.max(2 * tookMs, lookoutMsMin), lookoutMsMax))
+    }
+  }
+
+  /** Not asked for ever, however fast they come: who has to listen does not `work`, and then is not dry. */
+  #lookOut(ms: number): unknown[] | undefined {
+    const { poll } = this.#port
+    const until = this.#now + ms
+    for (let now = this.#now; poll && now < until; ) {
+      const next = poll()
+      now = systemClock.monotonic()
+      if (!next) continue
+      this.#now = now
+      return next
+    }
+    return undefined
+  }
+
+  #follow(batch: unknown[]): void {
     for (let at = 0; at < batch.length; at += 1 + (tellFields[batch[at] as number] ?? batch.length))
       this.#hearNote(batch, at)
     this.#work()
@@ -156,6 +190,11 @@ export class Server implements Host {
     this.#isWorking = false
     this.#flush()
     if (this.#inbox.length > 0 && this.#hasRoom) this.#workLater()
+  }
+
+  /** Nothing to do, and nothing that is being done. */
+  get #isDry(): boolean {
+    return this.#inbox.length === 0 && this.#running.size === 0
   }
 
   get #hasRoom(): boolean {
@@ -355,4 +394,4 @@ const reasonFrom = (code: ErrorCode | '', message: string, value: unknown): unkn
   code === '' ? value : new OffstageError(code, message, { cause: value })
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as Partial<PromiseLike<unknown>>).then === 'function'
+  isObject(value) && typeof value.then === 'function'

@@ -372,6 +372,14 @@ const threads: Row[] = [
   ],
   ['unhandled rejection', poisons((scheduler) => scheduler.run.unhandledRejection(), 'nobody caught this'), onThreads],
   ['throws after it has returned', answers((scheduler) => scheduler.run.lateThrow(), 'returned'), onThreads],
+  [
+    'answers whatever comes to its worker',
+    async (scheduler) => {
+      await Promise.all(Array.from({ length: 10 }, (_, value) => scheduler.run.double(value)))
+      expect(await scheduler.run.overheard()).toBe(0)
+    },
+    inBrowsers,
+  ],
   ['posts garbage and forged results', answers((scheduler) => scheduler.run.forge(), 'genuine'), onThreads],
   [
     'progress a million times',

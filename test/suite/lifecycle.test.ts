@@ -30,6 +30,11 @@ const closed = { code: 'SCHEDULER_CLOSED' }
 describe.each(places)('on %s', (place) => {
   const startJobs = (options?: SchedulerOptions<never>) => start(place, 'jobs', options)
 
+  test('a worker module may be made of the jobs of others', async () => {
+    const scheduler = start(place, 'composed')
+    expect(await Promise.all([scheduler.run.triple(2), scheduler.run.double(2)])).toEqual([6, 4])
+  })
+
   describe('order', () => {
     test('higher priority first; equals first in, first out', async () => {
       const scheduler = startJobs()

@@ -1,0 +1,155 @@
+// How a thread takes its messages, handed out one by one or asked for while it has nothing else to do, and how it answers.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { say, sayFields, tell } from '../../src/pool/protocol.ts'
+import type { Port } from '../../src/shared/port.ts'
+import { Server } from '../../src/thread/serve.ts'
+
+/** A sum of these is exact. */
+const askMs = 1 / 1_024
+let now = 0
+beforeEach(() => {
+  now = 1_000
+  vi.spyOn(performance, 'now').mockImplementation(() => now)
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+/** A thread with one job type, whose messages come when the test says so. `poll` is what it finds when it asks. */
+function serve(poll: () => unknown[] | undefined = () => undefined) {
+  const ran: unknown[] = []
+  const sent: unknown[][] = []
+  let asked = 0
+  let hear = (_message: unknown[]): void => {}
+  const port: Port = {
+    post: (batch) => void sent.push(batch),
+    onMessage(listener) {
+      hear = listener
+    },
+    onClose() {},
+    async close() {},
+    hold() {},
+    poll() {
+      asked++
+      now += askMs
+      return poll()
+    },
+  }
+  const handlers = {
+    note(input: unknown) {
+      ran.push(input)
+    },
+    wait: () => new Promise(() => {}),
+    take(ms: number) {
+      now += ms
+    },
+  }
+  new Server(port, handlers as never)
+  return { ran, sent, asked: () => asked, hear: (message: unknown[]) => hear(message) }
+}
+
+let lastTicket = 0
+const run = (input: unknown, name = 'note'): unknown[] => [tell.runFirst, ++lastTicket, name, `id${lastTicket}`, input]
+
+test('a thread whose last message came at once looks out for the next before it waits', () => {
+  const coming: unknown[][] = []
+  const { ran, hear } = serve(() => coming.shift())
+  hear(run('first'))
+  coming.push(run('third'), run('fourth'))
+  hear(run('second'))
+  expect(ran).toEqual(['first', 'second', 'third', 'fourth'])
+})
+
+/** How long it looks out for a third message when the second took so long. */
+function lookoutMs(tookMs: number): number {
+  const { asked, hear } = serve(() => undefined)
+  hear(run('first'))
+  now += tookMs
+  hear(run('second'))
+  return asked() * askMs
+}
+
+test.each([
+  ['twice as long as that one took', 0.03, 0.06],
+  ['no less than 20 µs', 0, 0.02],
+  ['no more than 120 µs', 0.1, 0.12],
+  ['not at all when it took longer', 0.121, 0],
+])('%s', (_, tookMs, expectedMs) => {
+  const ms = lookoutMs(tookMs)
+  expect(ms).toBeGreaterThanOrEqual(expectedMs)
+  expect(ms).toBeLessThan(expectedMs + askMs)
+})
+
+test('what it found tells how long to look out for the next', () => {
+  const coming = [undefined, undefined, undefined, run('third')]
+  const { asked, hear } = serve(() => coming.shift())
+  hear(run('first'))
+  now += 0.05
+  hear(run('second'))
+  // The third was found at the fourth time of asking.
+  expect(asked()).toBe(4 + Math.ceil(0.02 / askMs))
+})
+
+test('a lookout in vain counts as waiting: soon it is not repeated', () => {
+  const { asked, hear } = serve(() => undefined)
+  hear(run('first'))
+  now += 0.07
+  hear(run('second'))
+  const before = asked()
+  hear(run('third'))
+  expect(asked()).toBe(before)
+})
+
+test('not when many jobs came with it', () => {
+  const { asked, hear } = serve(() => undefined)
+  hear(run('first'))
+  hear(Array.from({ length: 20 }, (_, index) => run(index)).flat())
+  expect(asked()).toBe(0)
+})
+
+test('not while a job waits for something', () => {
+  const { asked, hear } = serve(() => undefined)
+  hear(run('first'))
+  hear(run('second', 'wait'))
+  expect(asked()).toBe(0)
+})
+
+test('timers of the thread get their turn however fast messages come', () => {
+  const { ran, hear } = serve(() => {
+    now += 9 * askMs
+    return ran.length < 10_000 ? run('next') : undefined
+  })
+  hear(run('first'))
+  hear(run('second'))
+  const ms = 10 * askMs * (ran.length - 2)
+  expect(ms).toBeGreaterThan(7.9)
+  expect(ms).toBeLessThan(8.1)
+})
+
+/** How many results were in each message, when so many jobs of so many milliseconds come after a pause. */
+function resultsPerMessage(count: number, ms: number, pauseMs: number): number[] {
+  const { sent, hear } = serve()
+  // Known to be tiny.
+  for (let known = 0; known < 8; known++) hear(run(ms, 'take'))
+  now += pauseMs
+  sent.length = 0
+  hear(Array.from({ length: count }, () => run(ms, 'take')).flat())
+  return sent.map((message) => doneIn(message))
+}
+
+function doneIn(message: readonly unknown[]): number {
+  let done = 0
+  for (let at = 0; at < message.length; at += 1 + (sayFields[message[at] as number] as number))
+    if (message[at] === say.done) done++
+  return done
+}
+
+test.each([
+  ['together, when they take no time', 100, 0, 0, [100]],
+  ['in halves, when somebody has had the time to wait', 100, 0, 1 / 8, [50, 50]],
+  ['the first at once after a longer pause, so that whoever waits wakes up meanwhile', 100, 0, 1, [1, 99]],
+  ['every millisecond, and sooner when there is little left to do', 20, 1 / 4, 0, [4, 4, 4, 4, 2, 1, 1]],
+  ['256 at most', 1_000, 0, 0, [256, 256, 256, 232]],
+])('results are sent %s', (_, count, ms, pauseMs, expected) => {
+  expect(resultsPerMessage(count, ms, pauseMs)).toEqual(expected)
+})
