@@ -9,6 +9,19 @@ type Exports = Record<string, string | { import: Target; require: Target }>
 const exports = JSON.parse(await readFile('package.json', 'utf8')).exports as Exports
 const subpaths = Object.keys(exports).filter((path) => typeof exports[path] === 'object')
 
+/** What a gate has no use for, and would be 800 bytes for everybody. */
+const lessOfPQueue: Record<string, string> = {
+  // Time limits: ours belong to attempts.
+  'p-timeout': 'export default () => {}; export class TimeoutError extends Error {}',
+  // Priorities: a gate asks for one ticket, or one start, at a time.
+  './priority-queue.js': `export default class {
+    #runs = []
+    get size() { return this.#runs.length }
+    enqueue(run) { this.#runs.push(run) }
+    dequeue() { return this.#runs.shift() }
+  }`,
+}
+
 export default defineConfig({
   entry: ['src/bin.ts', ...subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`)],
   format: ['esm', 'cjs'],
@@ -22,15 +35,14 @@ export default defineConfig({
   external: [/^node:/],
   // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
   noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval'],
-  // p-queue's time limits are not used (ours belong to attempts): 400 bytes less for everybody.
   esbuildPlugins: [
     {
-      name: 'no-p-timeout',
+      name: 'less-of-p-queue',
       setup({ onResolve, onLoad }) {
-        onResolve({ filter: /^p-timeout$/ }, ({ path }) => ({ path, namespace: 'no-p-timeout' }))
-        onLoad({ filter: /./, namespace: 'no-p-timeout' }, () => ({
-          contents: 'export default () => {}; export class TimeoutError extends Error {}',
-        }))
+        onResolve({ filter: /^(p-timeout|\.\/priority-queue\.js)$/ }, ({ path, importer }) =>
+          /[\\/]p-queue[\\/]/.test(importer) ? { path, namespace: 'less' } : undefined,
+        )
+        onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({ contents: lessOfPQueue[path] as string }))
       },
     },
   ],
