@@ -7,7 +7,8 @@ const closeMsMax = 10_000
 
 /**
  * All contestants are up at the same time, and take turns: A B C A B C …, so that what else the machine does in these
- * minutes hits all of them. One that fails is out, and the others go on.
+ * minutes hits all of them. One that fails is out and closed, so that what it still has to do is not done on the time of the
+ * others, and these go on.
  *
  * @param {Case} benchCase
  * @param {Variant} variant
@@ -87,8 +88,10 @@ class Entry {
   }
 
   async close() {
+    const running = this.#running
+    this.#running = undefined
     await this.#attempt(async () => {
-      await this.#running?.close()
+      await running?.close()
     }, closeMsMax)
   }
 
@@ -107,6 +110,7 @@ class Entry {
       await Promise.race([action(), late])
     } catch (error) {
       this.row.failed ??= error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+      await this.close()
     } finally {
       clearTimeout(timer)
     }
