@@ -45,10 +45,7 @@ export class TileQueue {
     for (const key of this.#refused) if (!tiles.has(key)) this.#refused.delete(key)
     const fresh = [...tiles.values()].filter(({ key }) => !this.#pending.has(key) && !this.#refused.has(key))
     if (fresh.length === 0 || signal.aborted) return
-    const jobs = fresh.map(
-      (tile) => ({ name: 'tile', input: inputOf(tile), options: this.#open(tile, priorityOf(tile)) }) as const,
-    )
-    scheduler.addMany(jobs).catch(unlessSuperseded)
+    for (const tile of fresh) this.#add(tile, priorityOf(tile), scheduler)
     this.#listener.onChange()
   }
 
@@ -67,11 +64,13 @@ export class TileQueue {
     for (const { abort } of this.#pending.values()) abort.abort(new OutOfView())
   }
 
-  #open(tile: Tile, priority: number) {
+  /** One by one, which is one commit all the same: one that is out of view before it is in takes no others along. */
+  #add(tile: Tile, priority: number, scheduler: Performance['scheduler']): void {
     const id = `tile-${++this.#lastId}`
     const pending: PendingTile = { tile, id, priority, abort: new AbortController(), isRunning: false }
     this.#pending.set(tile.key, pending)
-    return {
+    const onSettled = (error: unknown): void => this.#settle(pending, error)
+    const options = {
       id,
       priority,
       signal: pending.abort.signal,
@@ -80,13 +79,21 @@ export class TileQueue {
         this.#listener.onChange()
       },
       onCompleted: (pixels: Uint8ClampedArray<ArrayBuffer>) => this.#listener.onTile(tile, pixels),
-      onSettled: (error: unknown) => {
-        if (this.#pending.get(tile.key) === pending) this.#pending.delete(tile.key)
-        if (error !== undefined && !(error instanceof OutOfView)) this.#refused.add(tile.key)
-        this.counts[error === undefined ? 'completed' : 'cancelled']++
-        this.#listener.onChange()
-      },
+      onSettled,
     }
+    scheduler.add.tile(inputOf(tile), options).catch((error) => {
+      if (this.#pending.get(tile.key) === pending) onSettled(error)
+      if (!(error instanceof OutOfView)) unlessSuperseded(error)
+    })
+  }
+
+  /** Also one that never was a job: it was out of view too soon. */
+  #settle(pending: PendingTile, error: unknown): void {
+    const { key } = pending.tile
+    if (this.#pending.get(key) === pending) this.#pending.delete(key)
+    if (error !== undefined && !(error instanceof OutOfView)) this.#refused.add(key)
+    this.counts[error === undefined ? 'completed' : 'cancelled']++
+    this.#listener.onChange()
   }
 }
 
