@@ -26,11 +26,15 @@ const providers = {
 
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
 
-/** Vitest's own reporter passes over a test that failed and then passed. */
-const nameSecondTries: Reporter = {
+/** What CI prints once more at its end: why a run failed in which no test did, and what Vitest's own reporter passes over. */
+const nameWhatElse: Reporter = {
   onTestCaseResult(testCase) {
     if (testCase.diagnostic()?.flaky)
       console.log(`!!! NOT AT THE FIRST TRY: ${testCase.project.name}: ${testCase.fullName}`)
+  },
+  onTestRunEnd(_modules, errors, reason) {
+    for (const { type, message, stack } of errors) console.log(`!!! OUTSIDE OF ALL TESTS: ${type}: ${message} ${stack}`)
+    if (reason !== 'passed') console.log(`!!! THE RUN ${reason.toUpperCase()}`)
   },
 }
 
@@ -54,7 +58,7 @@ export default defineConfig({
     globalSetup: './test/support/build-workers.ts',
     reporters: [
       'default',
-      nameSecondTries,
+      nameWhatElse,
       ...(reportFile ? [['json', { outputFile: reportFile }] as const] : []),
     ] as never,
     projects: [

@@ -6,24 +6,24 @@ import { existsSync, readdirSync } from 'node:fs'
 
 const xvfb = '/usr/bin/Xvfb'
 
-/** The name of each browser, the files it needs (its program first), and the packages they come from. */
+/** The name of each browser, its program (looked for anew: it may just have been installed), and the packages it comes from. */
 const browsers = /** @type {const} */ ({
-  chromium: { files: ['/usr/bin/chromium'], packages: ['chromium'] },
-  firefox: { files: ['/usr/bin/firefox-esr'], packages: ['firefox-esr'] },
+  chromium: { path: () => '/usr/bin/chromium', packages: ['chromium'] },
+  firefox: { path: () => '/usr/bin/firefox-esr', packages: ['firefox-esr'] },
   // The only WebKit to be had on Linux: GTK's own browser, on a virtual display.
-  webkitgtk: { files: [miniBrowser(), xvfb], packages: ['webkit2gtk-driver', 'xvfb', 'xauth'] },
+  webkitgtk: { path: miniBrowser, packages: ['webkit2gtk-driver', 'xvfb', 'xauth'] },
 })
 
 export const browserNames = /** @type {BrowserName[]} */ (Object.keys(browsers))
 
 /** @param {BrowserName} name */
 export function browserPath(name) {
-  return browsers[name].files[0]
+  return browsers[name].path()
 }
 
 /** @param {BrowserName} name */
 export function isInstalled(name) {
-  return browsers[name].files.every((file) => existsSync(file))
+  return existsSync(browserPath(name)) && (name !== 'webkitgtk' || existsSync(xvfb))
 }
 
 /** Installs what is missing if this user may, and says loudly which browsers the tests will have to do without. */

@@ -218,6 +218,7 @@ export class Browser {
   /** Engines start processes for pages to come, too; so the page has to show which is its own. */
   async #find(tab: Tab): Promise<void> {
     const until = Date.now() + openMs
+    let last: number | undefined
     while (Date.now() < until) {
       const before = new Map(this.#renderers().map(({ pid, ticks }) => [pid, ticks]))
       await tab.ask('spin', spinMs)
@@ -227,10 +228,13 @@ export class Browser {
         .map(({ pid, ticks }) => ({ pid, ticks: ticks - (before.get(pid) ?? ticks) }))
         .sort((a, b) => b.ticks - a.ticks)
       const [first, second] = worked
-      if (first && first.ticks >= 5 && first.ticks > 3 * (second?.ticks ?? 0)) {
+      const isClear = first && first.ticks >= 5 && first.ticks > 3 * (second?.ticks ?? 0)
+      // Twice the same: another process may have been starting at the very moment.
+      if (isClear && first.pid === last) {
         this.#pids.set(tab, first.pid)
         return
       }
+      last = isClear ? first.pid : undefined
     }
     throw new Error(`${this.name}: the process of ${tab.id} cannot be told from others.`)
   }

@@ -87,6 +87,8 @@ interface Pair {
 async function openPair({ browser }: Stage, database: string): Promise<Pair> {
   const [one, other] = [await browser.openTab(), await browser.openTab()]
   await Promise.all([start(one, database), start(other, database)])
+  // What a tab reports may be overtaken by its answer.
+  await Promise.any([one, other].map((tab) => tab.until(() => tab.leads, 'it does not lead')))
   return one.leads ? { leader: one, follower: other } : { leader: other, follower: one }
 }
 
@@ -97,10 +99,17 @@ async function loadBoth(stage: Stage, { leader, follower }: Pair): Promise<void>
 }
 
 /** Something ends the lead of one; answers how long it took the other to notice. */
-async function handOver({ follower }: Pair, end: () => Promise<void>): Promise<number> {
+async function handOver({ leader, follower }: Pair, end: () => Promise<void>): Promise<number> {
   if (follower.leads) throw new Error(`${follower.id} leads, too`)
   const endedAt = performance.now()
-  await Promise.all([end(), follower.until(() => follower.leads, 'it does not take over')])
+  try {
+    await Promise.all([end(), follower.until(() => follower.leads, 'it does not take over')])
+  } catch (error) {
+    const [left, next] = [leader, follower].map(
+      ({ id, heardAt }) => `${id} was heard of ${Date.now() - heardAt} ms ago`,
+    )
+    throw new Error(`${(error as Error).message}; ${left}, ${next}`, { cause: error })
+  }
   return performance.now() - endedAt
 }
 

@@ -109,6 +109,8 @@ export class Tab {
   readonly reports: Report[] = []
   /** It said so, and was not loaded again since. */
   leads = false
+  /** Of its newest report. */
+  heardAt = 0
   #poll: ServerResponse | undefined
   /** Not known to be heard. What was sent to a page that is loaded anew is over. */
   #calls: Call[] = []
@@ -150,6 +152,7 @@ export class Tab {
 
   hear(report: Report): void {
     this.reports.push(report)
+    this.heardAt = Date.now()
     if (report.type === 'leader') this.leads = report.isLeader
     if (report.type === 'hello' && !report.isPersisted) this.leads = false
     if (report.type === 'reply') {

@@ -199,9 +199,8 @@ async function addOne(id: string): Promise<void> {
     result.finally(() => results.delete(result))
     if (hash < '8') await result
   } catch (error) {
-    void tell({ type: 'refused', id, why: describe(error), isAdd: true })
-    // Not again and again, as fast as it can.
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    // Not again and again, as fast as it can: the site has heard of it first.
+    await tell({ type: 'refused', id, why: describe(error), isAdd: true })
   }
 }
 
@@ -247,7 +246,7 @@ async function poll(): Promise<void> {
       if (call.call > heard) void answer(call)
       heard = Math.max(heard, call.call)
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      // Ended from here, or cut off: it is asked again. A request that fails has taken its time.
     }
   }
 }
