@@ -2,7 +2,7 @@ import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import type { Reporter } from 'vitest/node'
 import { browserNames, browserPath, isInstalled } from './test/support/browsers.mjs'
-import { webkitgtk } from './test/support/webkitgtk-provider.ts'
+import { startMsMax, webkitgtk } from './test/support/webkitgtk-provider.ts'
 
 // No browser of the system phones home or needs a GPU in a test.
 const chromiumArgs = [
@@ -55,6 +55,8 @@ export default defineConfig({
     // Several machines' worth of browsers and runtimes share two cores in CI. A test that needs a second try is named in
     // the output; elsewhere there is none.
     retry: process.env.CI ? 2 : 0,
+    // Taken from here for all projects.
+    browser: { connectTimeout: startMsMax },
     globalSetup: './test/support/build-workers.ts',
     reporters: [
       'default',

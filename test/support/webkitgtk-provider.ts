@@ -3,11 +3,12 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { defineBrowserProvider } from '@vitest/browser'
-import type { BrowserProvider } from 'vitest/node'
+import type { BrowserProvider, TestProject } from 'vitest/node'
 import { browserPath } from './browsers.mjs'
 
 /** Shipped by Safari, but behind a switch in MiniBrowser. */
@@ -20,32 +21,74 @@ declare module 'vitest/node' {
 }
 
 export const webkitgtk = () =>
-  defineBrowserProvider({ name: 'webkitgtk', options: {}, providerFactory: () => new WebKitGtkProvider() })
+  defineBrowserProvider({
+    name: 'webkitgtk',
+    options: {},
+    providerFactory: (project) => new WebKitGtkProvider(project),
+  })
+
+/** It takes one or two. */
+const startSeconds = 20
+const startsMax = 4
+/** All of these, for `browser.connectTimeout`. */
+export const startMsMax = (startsMax + 1) * startSeconds * 1_000
 
 class WebKitGtkProvider implements BrowserProvider {
   readonly name = 'webkitgtk'
   readonly supportsParallelism = false
+  readonly #project: TestProject
   /** A profile of its own, so that no run sees another's storage. */
   readonly #profile = mkdtempSync(join(tmpdir(), 'offstage-webkitgtk-'))
   #xvfb: ChildProcess | undefined
-  #display: Promise<string> | undefined
   #browser: ChildProcess | undefined
+
+  constructor(project: TestProject) {
+    this.#project = project
+  }
 
   getCommandsContext(): Record<string, unknown> {
     return {}
   }
 
-  async openPage(_sessionId: string, url: string): Promise<void> {
-    endGroup(this.#browser)
-    this.#display ??= this.#startDisplay()
+  /** A browser that does not come up, on a machine that has much else to do, is no finding: it is started again, and said so. */
+  async openPage(sessionId: string, url: string): Promise<void> {
+    for (let starts = 1; starts <= startsMax; starts++) {
+      const isConnected = this.#isConnected(sessionId)
+      const isOpen = this.#start(url).then(() => isConnected)
+      if (await Promise.race([isConnected, isOpen])) return
+      console.log(`!!! WebKitGTK has not come up in ${startSeconds} s (start ${starts} of ${startsMax}).`)
+    }
+  }
+
+  async #start(url: string): Promise<void> {
+    for (const group of [this.#browser, this.#xvfb]) endGroup(group)
+    this.#xvfb = startGroup(
+      ['Xvfb', '-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'],
+      ['pipe', 'ignore', 'ignore', 'pipe'],
+    )
     this.#browser = startGroup([browserPath('webkitgtk'), features, url], ['pipe', 'ignore', 'ignore'], {
-      DISPLAY: await this.#display,
+      DISPLAY: await displayOf(this.#xvfb),
       XDG_DATA_HOME: join(this.#profile, 'data'),
       XDG_CACHE_HOME: join(this.#profile, 'cache'),
       XDG_CONFIG_HOME: join(this.#profile, 'config'),
       JSC_useSharedArrayBuffer: '1',
       // No accessibility bus: there is none in a container, and looking for it takes seconds.
       NO_AT_BRIDGE: '1',
+    })
+  }
+
+  /** Whether the page is there in time: the first that it does is to open a socket. */
+  #isConnected(sessionId: string): Promise<boolean> {
+    const server = this.#project.browser?.vite.httpServer
+    return new Promise((resolve) => {
+      const end = (isConnected: boolean) => {
+        clearTimeout(timer)
+        server?.off('upgrade', onUpgrade)
+        resolve(isConnected)
+      }
+      const onUpgrade = ({ url }: IncomingMessage) => url?.includes(sessionId) && end(true)
+      const timer = setTimeout(end, startSeconds * 1_000, false)
+      server?.on('upgrade', onUpgrade)
     })
   }
 
@@ -57,19 +100,15 @@ class WebKitGtkProvider implements BrowserProvider {
     // The last process of the group may still be writing for a moment.
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10 })
   }
+}
 
-  /** Xvfb picks a free display and writes its number to the descriptor it is given. */
-  async #startDisplay(): Promise<string> {
-    this.#xvfb = startGroup(
-      ['Xvfb', '-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'],
-      ['pipe', 'ignore', 'ignore', 'pipe'],
-    )
-    const output = this.#xvfb.stdio[3] as Readable
-    const displayNumber = await new Promise((resolve, reject) => {
-      output.once('data', resolve).once('end', () => reject(new Error('Xvfb ended before it had a display.')))
-    })
-    return `:${String(displayNumber).trim()}`
-  }
+/** Xvfb picks a free display and writes its number to the descriptor it is given. */
+async function displayOf(xvfb: ChildProcess): Promise<string> {
+  const output = xvfb.stdio[3] as Readable
+  const displayNumber = await new Promise((resolve, reject) => {
+    output.once('data', resolve).once('end', () => reject(new Error('Xvfb ended before it had a display.')))
+  })
+  return `:${String(displayNumber).trim()}`
 }
 
 /**
