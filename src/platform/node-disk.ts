@@ -15,6 +15,9 @@ interface WireError {
 type Call = readonly [id: number, name: string, ...args: unknown[]]
 type Reply = readonly [id: number, value: unknown, error?: WireError]
 
+/** Measured: to move a buffer to another thread takes longer than to copy one that is smaller. */
+const movedBytesMin = 64 * 1024
+
 interface Waiting {
   resolve(value: unknown): void
   reject(error: unknown): void
@@ -68,7 +71,7 @@ function openFile(thread: IoThread, fd: number): DiskFile {
     },
     write(bytes, offset, expected) {
       const copy = new Uint8Array(bytes)
-      return call('write', [copy, offset, expected], copy.buffer)
+      return call('write', [copy, offset, expected], copy.length < movedBytesMin ? undefined : copy.buffer)
     },
     sync: () => call('sync', []),
     truncate: (size) => call('truncate', [size]),

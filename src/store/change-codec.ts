@@ -10,7 +10,7 @@ import { type JobRecord, type Rules, type State, states } from '../job/record.ts
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Change } from './store.ts'
-import { readValue, writeThrown, writeValue } from './value-codec.ts'
+import { readValue, roomBehind, writeThrown, writeValue } from './value-codec.ts'
 
 const operations = { insert: 1, update: 2, remove: 3 } as const
 
@@ -77,6 +77,11 @@ const stepsKinds = { none: 0, whole: 1, more: 2 } as const
 
 /** What one giant value needed is not kept for ever. */
 const scratchBytesMax = 1024 * 1024
+/**
+ * Small values are not written to see what they take: half of what they may take at most is about that. Rather too much:
+ * what is taken off then brings the next compaction nearer, where too little could put it off for ever.
+ */
+const shownBytesMax = 8 * 1024
 /** What a record takes beside its id and its values. */
 const otherBytes = 20
 
@@ -108,6 +113,9 @@ export class LiveRecords {
   }
 
   #bytesOf({ id, input, result, error, checkpoint, steps }: JobRecord): number {
+    const values = [input, result, error, checkpoint, steps]
+    const room = values.reduce<number>((left, value) => roomBehind(value, left), shownBytesMax)
+    if (room >= 0) return id.length + (shownBytesMax - room) / 2
     const out = this.#scratch
     out.truncate(0)
     out.string(id)

@@ -169,6 +169,33 @@ describe('batches give back the records', () => {
     replayAll([batch.finish().subarray(44)], records)
     expect([records.get(1)?.seq, records.bytes]).toEqual([1, bytes])
   })
+
+  // A journal is compacted when less than half of it is alive.
+  test.each([
+    ['nothing', undefined, undefined],
+    ['a number', 7, 1_000_000],
+    ['text', 'x'.repeat(300), 'y'],
+    ['coordinates', { x: 0.123, y: -9.5, z: 2.625 }, { w: 0.33 }],
+    ['an array of numbers', [0.5, 1.5, 2.5], [1, 2]],
+    ['something large', { text: 'x'.repeat(50_000) }, { ok: true }],
+    ['what is not plain', new Map([['at', new Date(start)]]), new Uint8Array(100)],
+  ])('a removal takes off most of what the job came to: %s', (_name, input, result) => {
+    const batch = new BatchWriter(0)
+    const records = new LiveRecords()
+    const write = (change: Change) => records.set(change.after!, batch.add(change))
+    const count = 100
+    for (let seq = 0; seq < count; seq++) {
+      const job = jobOf(seq, input)
+      const running = act(job, { type: 'start' }, start + seq)
+      for (const change of [insert(job), running, act(running.after!, { type: 'complete', result }, start + seq + 9)])
+        write(change)
+    }
+    const { bytes } = records
+    for (let seq = 1; seq < count; seq++) records.delete(seq)
+    expect(records.bytes).toBeLessThan(bytes / 3)
+    records.delete(0)
+    expect(records.bytes).toBeGreaterThanOrEqual(0)
+  })
 })
 
 describe('little is said twice', () => {
