@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { root, run, vitest } from './process.mjs'
 
-/** @typedef {{ from: string, program: string, args: string[], projects: string[], leavesOut?: string }} Runtime */
+/** @typedef {{ from: string, program: string, args: string[], projects: string[], leavesOut?: string[] }} Runtime */
 
 /** The package npx gets each runtime from, how it is started, and the test projects it runs: `node` is for Node alone. */
 const node = (/** @type {number} */ version) => ({
@@ -12,12 +12,12 @@ const node = (/** @type {number} */ version) => ({
   args: [],
   projects: ['unit', 'suite', 'node'],
 })
-/** The longest of all, and for the most part the same browser whatever runs it: the oldest Node (`npm test`) and the newest do. */
-const webDemo = 'test/node/demo-web.test.ts'
+/** The longest, and the same whatever Node runs them: browsers, and a simulated disk. The oldest (`npm test`) and the newest do. */
+const longest = ['test/node/demo-web.test.ts', 'test/node/tabs.test.ts', 'test/unit/journal-sweep.test.ts']
 /** @type {Record<string, Runtime>} */
 const runtimes = {
-  node22: { ...node(22), leavesOut: webDemo },
-  node24: { ...node(24), leavesOut: webDemo },
+  node22: { ...node(22), leavesOut: longest },
+  node24: { ...node(24), leavesOut: longest },
   node26: node(26),
   bun: { from: 'bun@1', program: 'bun', args: [], projects: ['unit', 'suite'] },
   deno: { from: 'deno@2', program: 'deno', args: ['run', '--allow-all'], projects: ['unit', 'suite'] },
@@ -38,7 +38,7 @@ console.log(`\n${summary.join('\n')}`)
  * @param {string} name
  * @param {Runtime} runtime
  */
-function testOn(name, { from, program, args, projects, leavesOut }) {
+function testOn(name, { from, program, args, projects, leavesOut = [] }) {
   console.log(`\n=== ${name}`)
   const npx = ['--yes', '--package', from, program]
   const { status, stdout } = spawnSync('npx', [...npx, '--version'], { cwd: root, encoding: 'utf8' })
@@ -46,8 +46,11 @@ function testOn(name, { from, program, args, projects, leavesOut }) {
   const version = stdout.match(/\d+\.\d+\.\d+/)?.[0]
   const reports = process.env.OFFSTAGE_TEST_REPORTS
   const env = reports ? { OFFSTAGE_TEST_REPORT: `${reports}/${name}.json` } : {}
-  const vitestArgs = ['run', ...projects.flatMap((project) => ['--project', project])]
-  if (leavesOut) vitestArgs.push('--exclude', leavesOut)
+  const vitestArgs = [
+    'run',
+    ...projects.flatMap((project) => ['--project', project]),
+    ...leavesOut.flatMap((file) => ['--exclude', file]),
+  ]
   const isGreen = run('npx', [...npx, ...args, vitest, ...vitestArgs], env)
   if (!isGreen) process.exitCode = 1
   return `${isGreen ? '✓' : '✗'} ${name} (${version})`
