@@ -53,9 +53,9 @@ class WebKitGtkProvider implements BrowserProvider {
   /** A browser that does not come up, on a machine that has much else to do, is no finding: it is started again, and said so. */
   async openPage(sessionId: string, url: string): Promise<void> {
     for (let starts = 1; starts <= startsMax; starts++) {
-      const isConnected = this.#isConnected(sessionId)
-      const isOpen = this.#start(url).then(() => isConnected)
-      if (await Promise.race([isConnected, isOpen])) return
+      const comesUp = this.#comesUp(sessionId)
+      const isOpen = this.#start(url).then(() => comesUp)
+      if (await Promise.race([comesUp, isOpen])) return
       console.log(`!!! WebKitGTK has not come up in ${startSeconds} s (start ${starts} of ${startsMax}).`)
     }
   }
@@ -78,7 +78,7 @@ class WebKitGtkProvider implements BrowserProvider {
   }
 
   /** Whether the page is there in time: the first that it does is to open a socket. */
-  #isConnected(sessionId: string): Promise<boolean> {
+  #comesUp(sessionId: string): Promise<boolean> {
     const server = this.#project.browser?.vite.httpServer
     return new Promise((resolve) => {
       const end = (isConnected: boolean) => {
