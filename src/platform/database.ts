@@ -8,6 +8,14 @@ export interface DatabaseOptions {
   /** How long a call may take before `onWait` is told. It waits on all the same. */
   readonly patienceMs: number
   onWait(): void
+  /** Chromium has found its own files damaged, and made the database anew: `why`, in its words. */
+  onLoss(why: string): void
+}
+
+/** What only Chromium has, and no standard: https://github.com/w3c/IndexedDB/issues/30 */
+interface ChromiumUpgrade {
+  readonly dataLoss?: 'none' | 'total'
+  readonly dataLossMessage?: string
 }
 
 /**
@@ -149,7 +157,11 @@ export class Database {
     return new Promise((resolve, reject) => {
       if (!factory) throw new OffstageError('STORE_WRITE_FAILED', 'There is no IndexedDB in this place.')
       const request = factory.open(this.#name)
-      request.onupgradeneeded = () => request.result.createObjectStore(this.#storeName)
+      request.onupgradeneeded = (event) => {
+        const { dataLoss, dataLossMessage = '' } = event as ChromiumUpgrade
+        if (dataLoss === 'total') this.#options.onLoss(dataLossMessage)
+        request.result.createObjectStore(this.#storeName)
+      }
       request.onsuccess = () => resolve(request.result)
       request.onerror = (event) => {
         event.preventDefault() // Older versions of Firefox take it to `window.onerror`.

@@ -1,7 +1,7 @@
 import { promisifyRequest } from 'idb-keyval'
 import { Database, notOurs } from '../platform/database.ts'
 import { systemRandom } from '../platform/host.ts'
-import { OffstageError } from '../shared/errors.ts'
+import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
 
 export interface IdbMediumOptions {
@@ -9,7 +9,7 @@ export interface IdbMediumOptions {
   readonly durability: 'strict' | 'relaxed'
   /** How long a call may take before `onTrouble` hears of it. */
   readonly patienceMs?: number
-  /** Trouble that may pass: no call has failed. */
+  /** No call has failed: trouble that may pass, or a loss that is told by the browser. */
   onTrouble(error: OffstageError): void
 }
 
@@ -71,11 +71,20 @@ class IdbMedium implements Medium {
   constructor(name: string, { durability, patienceMs = 5_000, onTrouble }: IdbMediumOptions) {
     this.#name = name
     this.place = `IndexedDB '${name}'`
-    const waits = `${this.place} has not answered for ${patienceMs / 1000} s. Another tab may be in its way: close those of this site.`
+    const tell = (code: ErrorCode, what: string) => onTrouble(new OffstageError(code, `${this.place} ${what}`))
     this.#database = new Database(name, 'offstage', {
       durability,
       patienceMs,
-      onWait: () => onTrouble(new OffstageError('STORE_LOCKED', waits)),
+      onWait: () =>
+        tell(
+          'STORE_LOCKED',
+          `has not answered for ${patienceMs / 1000} s. Another tab may be in its way: close those of this site.`,
+        ),
+      onLoss: (why) =>
+        tell(
+          'STORE_CORRUPT',
+          `is gone: the browser found its files damaged (${why}) and deleted them. Only jobs in memory are left.`,
+        ),
     })
   }
 

@@ -815,6 +815,41 @@ function abortedOnlyInName(transaction: IDBTransaction): void {
   })
 }
 
+describe('the browser has deleted the database, because its files were damaged', () => {
+  /** As Chromium tells it of a database that it makes anew. */
+  function announceLoss(why: string): void {
+    const { prototype } = IDBVersionChangeEvent
+    for (const [name, value] of Object.entries({ dataLoss: 'total', dataLossMessage: why })) {
+      const own = Object.getOwnPropertyDescriptor(prototype, name)
+      Object.defineProperty(prototype, name, { configurable: true, get: () => value })
+      onTestFinished(() => {
+        if (own) Object.defineProperty(prototype, name, own)
+        else Reflect.deleteProperty(prototype, name)
+      })
+    }
+  }
+
+  test('it is told, with the reason, and what comes is kept', async () => {
+    const name = newName()
+    const troubles: unknown[] = []
+    announceLoss('checksum mismatch')
+    const medium = await filled(name, ['a'], { onTrouble: (error) => void troubles.push(error) })
+    expect(troubles).toEqual([expect.objectContaining({ code: 'STORE_CORRUPT' })])
+    expect(String(troubles[0])).toMatch(new RegExp(`'${name}' is gone: .*\\(checksum mismatch\\)`))
+    await medium.close()
+    expect(await reopened(name)).toEqual(['a'])
+  })
+
+  test('a database that is new, or was left as it is, is no loss', async () => {
+    const name = newName()
+    const onTrouble = vi.fn()
+    await (await filled(name, ['a'], { onTrouble })).close()
+    announceLoss('of another database')
+    await open(make(name, { onTrouble }))
+    expect(onTrouble).not.toHaveBeenCalled()
+  })
+})
+
 describe('the page leaves', () => {
   const passes = {
     'for the back button': [

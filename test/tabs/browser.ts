@@ -3,7 +3,7 @@
  * `window.open`, and the process of a page is the one that is busy when the page is asked to be.
  */
 import type { ChildProcess } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -196,6 +196,14 @@ export class Browser {
     this.#pids.clear()
     if (this.#group) await killGroup(this.#group)
     this.#group = undefined
+  }
+
+  /** Chromium, while it does not run: what it has of IndexedDB can no longer be read. */
+  damageDatabases(): void {
+    const folder = join(this.#profile, 'Default', 'IndexedDB')
+    const databases = readdirSync(folder).filter((name) => name.endsWith('.leveldb'))
+    if (databases.length === 0) throw new Error(`There is no database in ${folder}.`)
+    for (const name of databases) truncateSync(join(folder, name, 'CURRENT'))
   }
 
   /** The end, of whatever there is. */

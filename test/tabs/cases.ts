@@ -210,6 +210,35 @@ async function deletedDatabase(stage: Stage): Promise<void> {
   await browser.closeTab(deleter)
 }
 
+/** Chromium deletes what it cannot read, and opens as if nothing had been there. */
+async function damagedFiles(stage: Stage): Promise<void> {
+  const { browser, evidence } = stage
+  if (browser.name !== 'chromium') return stage.note('SKIPPED: only Chromium tells of it')
+  const before = await browser.openTab()
+  await start(before, 'damaged')
+  await startLoad(before)
+  await sleep(moment(stage))
+  await browser.kill()
+  evidence.countKill()
+  browser.damageDatabases()
+  await browser.start()
+  evidence.forget()
+  evidence.expected = /trouble: store:error: STORE_CORRUPT: .*deleted/
+  const tab = await browser.openTab()
+  await start(tab, 'damaged')
+  await tab.until(() => tab.count('trouble') > 0, 'nobody was told that all jobs are gone')
+  await startLoad(tab)
+  await sleep(moment(stage))
+  await browser.killTab(tab)
+  evidence.countKill()
+  evidence.expected = undefined
+  const next = await browser.openTab()
+  await start(next, 'damaged')
+  await verify(stage, next)
+  await next.ask('close')
+  await browser.closeTab(next)
+}
+
 /** Only Chromium can be told how much it may store; in others IndexedDB is made to say that there is no room. */
 async function limitStore({ browser, site }: Stage, tab: Tab): Promise<() => Promise<void>> {
   if (browser.name === 'chromium') return browser.limitQuota(site.origin, (await tab.ask('usage')) + quotaBytes)
@@ -274,6 +303,7 @@ export const cases: Record<string, Case> = {
   'away and back': (stage) => awayAndBack(stage, 'away', false),
   'away and back at work': (stage) => awayAndBack(stage, 'away-at-work', true),
   'database deleted': deletedDatabase,
+  'files damaged': damagedFiles,
   quota,
   'without Web Locks': withoutLocks,
 }
