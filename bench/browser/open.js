@@ -1,11 +1,11 @@
 // Opens a page in a browser of the system, as the tests do.
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium } from 'playwright'
 import { browserPath } from '../../test/support/browsers.mjs'
+import { endGroup, startGroup } from '../../test/support/process-group.mjs'
+import { startDisplay, webkitgtkCommand, webkitgtkEnv } from '../../test/support/webkitgtk.mjs'
 import { makeFolder, removeFolder } from '../lib/disk.js'
-import { endGroup, startGroup } from '../lib/process-group.js'
 
 /** @typedef {import('../../test/support/browsers.mjs').BrowserName} BrowserName */
 /** @typedef {() => Promise<unknown>} Close */
@@ -27,7 +27,7 @@ const openers = {
     return openInProfile(url, (profile) => chromium.launchPersistentContext(profile, options))
   },
   firefox: openFirefox,
-  webkitgtk: openMiniBrowser,
+  webkitgtk: openWebKitGtk,
 }
 
 /** @param {BrowserName} name @param {string} url @returns {Promise<Close>} */
@@ -79,21 +79,14 @@ async function openFirefox(url) {
   }
 }
 
-/** WebKitGTK's own browser, on a virtual display. @type {(url: string) => Promise<Close>} */
-async function openMiniBrowser(url) {
+/** @type {(url: string) => Promise<Close>} */
+async function openWebKitGtk(url) {
   const profile = makeFolder()
-  const display = startGroup(['Xvfb', '-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'])
-  const [displayNumber] = await once(/** @type {import('node:stream').Readable} */ (display.stdio[3]), 'data')
-  const browser = startGroup([browserPath('webkitgtk'), url], {
-    DISPLAY: `:${String(displayNumber).trim()}`,
-    XDG_DATA_HOME: join(profile, 'data'),
-    XDG_CACHE_HOME: join(profile, 'cache'),
-    XDG_CONFIG_HOME: join(profile, 'config'),
-    JSC_useSharedArrayBuffer: '1',
-    NO_AT_BRIDGE: '1', // There is no accessibility bus in a container, and to look for it takes seconds.
-  })
+  const display = await startDisplay()
+  const browser = startGroup(webkitgtkCommand(url), { ...webkitgtkEnv(profile), DISPLAY: display.name })
   return async () => {
-    for (const group of [browser, display]) await endGroup(group)
+    await endGroup(browser)
+    await display.end()
     removeFolder(profile)
   }
 }

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endGroup, startGroup } from '../../test/support/process-group.mjs'
 import { makeFolder, removeFolder } from '../lib/disk.js'
-import { endGroup, startGroup } from '../lib/process-group.js'
 
 const program = '/usr/bin/redis-server'
 const install = ['apt-get', '-q', 'install', '-y', '--no-install-recommends', 'redis-server']

@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BrowserName, browserPath } from '../support/browsers.mjs'
-import { killGroup, type Process, processesOf, startGroup } from './processes.ts'
+import { startGroup } from '../support/process-group.mjs'
+import { type Display, startDisplay, webkitgtkCommand, webkitgtkEnv } from '../support/webkitgtk.mjs'
+import { killGroup, type Process, processesOf } from './processes.ts'
 import { type Site, type Tab, within } from './site.ts'
 
 const openMs = 60_000
@@ -64,21 +66,9 @@ const engines: Record<BrowserName, Engine> = {
   },
   webkitgtk: {
     renderer: /WebKitWebProcess/,
-    command: (_profile, url) => [
-      browserPath('webkitgtk'),
-      '--features=+StorageAPI,+StorageAPIEstimate,+FileSystem,+FileSystemWritableStream,+RequestIdleCallback',
-      '--javascript-can-open-windows-automatically=true',
-      url,
-    ],
+    command: (_profile, url) => webkitgtkCommand(url, ['--javascript-can-open-windows-automatically=true']),
     prepare: () => {},
-    env: (profile) => ({
-      XDG_DATA_HOME: join(profile, 'data'),
-      XDG_CACHE_HOME: join(profile, 'cache'),
-      XDG_CONFIG_HOME: join(profile, 'config'),
-      JSC_useSharedArrayBuffer: '1',
-      // No accessibility bus: there is none in a container, and looking for it takes seconds.
-      NO_AT_BRIDGE: '1',
-    }),
+    env: webkitgtkEnv,
   },
 }
 
@@ -150,15 +140,11 @@ export class Browser {
   async #start(): Promise<void> {
     mkdirSync(this.#profile, { recursive: true })
     this.#engine.prepare(this.#profile)
-    if (this.name === 'webkitgtk') this.#display ??= await Display.start()
+    if (this.name === 'webkitgtk') this.#display ??= await startDisplay()
     // For browsers that is another site, so no page of the tests shares its process.
     const keeper = this.#site.newTab(false, this.#site.origin.replace('127.0.0.1', 'localhost'))
     const env = { ...this.#engine.env(this.#profile), ...(this.#display && { DISPLAY: this.#display.name }) }
-    this.#group = startGroup(
-      this.#engine.command(this.#profile, keeper.url),
-      ['pipe', 'ignore', 'ignore', 'pipe', 'pipe'],
-      env,
-    )
+    this.#group = startGroup(this.#engine.command(this.#profile, keeper.url), env)
     // Nobody reads them after the end.
     for (const stream of this.#group.stdio) stream?.on('error', () => {})
     await keeper.until(() => keeper.isPolling, `${this.name} has not started`, openMs)
@@ -301,31 +287,5 @@ class DevTools {
       this.#pending.get(id)?.(answer)
       this.#pending.delete(id)
     }
-  }
-}
-
-/** A display that nobody sees, for engines that need one. */
-class Display {
-  readonly name: string
-  readonly #group: ChildProcess
-
-  private constructor(name: string, group: ChildProcess) {
-    this.name = name
-    this.#group = group
-  }
-
-  /** Xvfb picks a free display and writes its number to the descriptor it is given. */
-  static async start(): Promise<Display> {
-    const command = ['Xvfb', '-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp']
-    const group = startGroup(command, ['pipe', 'ignore', 'ignore', 'pipe'])
-    const output = group.stdio[3] as Readable
-    const number = await new Promise((resolve, reject) => {
-      output.once('data', resolve).once('end', () => reject(new Error('Xvfb ended before it had a display.')))
-    })
-    return new Display(`:${String(number).trim()}`, group)
-  }
-
-  end(): Promise<void> {
-    return killGroup(this.#group)
   }
 }

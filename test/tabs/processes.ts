@@ -1,5 +1,5 @@
 /** Processes of the system, as Linux shows them. */
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Process {
@@ -7,15 +7,6 @@ export interface Process {
   readonly command: string
   /** The time of a processor that it has used, in hundredths of a second. */
   readonly ticks: number
-}
-
-/**
- * Starts a command in a process group that ends with us, whatever we die of: its shell waits for the end of its input,
- * which the system closes even after `kill -9`. The shell lets go of descriptors 3 and 4, which are the command's.
- */
-export function startGroup(command: readonly string[], stdio: StdioOptions, env: NodeJS.ProcessEnv = {}): ChildProcess {
-  const script = '"$@" & exec 3>&- 4>&-; read -r _; kill -s KILL 0'
-  return spawn('sh', ['-c', script, 'sh', ...command], { stdio, env: { ...process.env, ...env }, detached: true })
 }
 
 /** All that is left of a group but its shell. */
