@@ -147,7 +147,10 @@ export class Database {
         return this.#request(this.#borrowFactory())
       },
     )
-    if ([...database.objectStoreNames].join() === this.#storeName) return database
+    if ([...database.objectStoreNames].join() === this.#storeName) {
+      beginLog(this.#name)
+      return database
+    }
     database.close()
     throw notOurs(this.#name)
   }
@@ -222,6 +225,22 @@ function settled<T>(
 }
 
 const aborted = (): DOMException => new DOMException('Aborted.', 'AbortError')
+
+/**
+ * Chromium's LevelDB goes on in the log of the browser's life before, also behind a record that its end has torn; in the
+ * next life it takes that one for damage, and deletes all databases of the site. When a database is deleted, it begins a
+ * new log. (Its option `reuse_logs`; https://crbug.com/460568.)
+ */
+function beginLog(name: string): void {
+  // Chromium alone has it, and no IndexedDB that is made up in Node.
+  if (!('dataLoss' in (globalThis.IDBVersionChangeEvent?.prototype ?? {}))) return
+  const scratch = `${name} scratch`
+  const request = indexedDB.open(scratch)
+  request.onsuccess = () => {
+    request.result.close()
+    indexedDB.deleteDatabase(scratch)
+  }
+}
 
 /** The page is about to end or to be put aside, and is back. Answers how to listen no longer. */
 function onAbsence(leave: () => void, comeBack: () => void): () => void {

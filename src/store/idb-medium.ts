@@ -81,10 +81,7 @@ class IdbMedium implements Medium {
           `has not answered for ${patienceMs / 1000} s. Another tab may be in its way: close those of this site.`,
         ),
       onLoss: (why) =>
-        tell(
-          'STORE_CORRUPT',
-          `is gone: the browser found its files damaged (${why}) and deleted them. Only jobs in memory are left.`,
-        ),
+        tell('STORE_CORRUPT', `is gone: the browser found its files damaged (${why}), and deleted them.`),
     })
   }
 

@@ -840,6 +840,26 @@ describe('the browser has deleted the database, because its files were damaged',
     expect(await reopened(name)).toEqual(['a'])
   })
 
+  // The case 'torn log' of `test/tabs` shows what for.
+  test.runIf('dataLoss' in IDBVersionChangeEvent.prototype)(
+    'which Chromium is kept from: it begins a log',
+    async () => {
+      const name = newName()
+      const { deleteDatabase } = IDBFactory.prototype
+      const deleted = new Promise((resolve, reject) => {
+        vi.spyOn(IDBFactory.prototype, 'deleteDatabase').mockImplementation(function (this: IDBFactory, scratch) {
+          const request = deleteDatabase.call(this, scratch)
+          request.addEventListener('success', () => resolve(scratch))
+          request.addEventListener('error', () => reject(request.error))
+          return request
+        })
+      })
+      await open(make(name))
+      expect(await deleted).toBe(`${name} scratch`)
+      expect((await indexedDB.databases()).map((each) => each.name)).not.toContain(`${name} scratch`)
+    },
+  )
+
   test('a database that is new, or was left as it is, is no loss', async () => {
     const name = newName()
     const onTrouble = vi.fn()

@@ -46,6 +46,11 @@ describe.concurrent('killed in the middle of their work', { timeout }, () => {
     expect(acknowledged, report).toBeGreaterThan(30)
   })
 
+  test.skipIf(!engines.includes('chromium'))('chromium: its own files are torn, or damaged', async () => {
+    const { violations, report } = await run({ cases: ['torn log', 'files damaged'] })
+    expect(violations, report).toEqual([])
+  })
+
   test.skipIf(!engines.includes('chromium'))('a page that acknowledges too early is found out', async () => {
     const { lost, report } = await runUntil(({ lost }) => lost > 0, { cases: ['tab kills'], plant: 'ack-early' })
     expect(lost, report).toBeGreaterThan(0)

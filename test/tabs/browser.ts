@@ -3,7 +3,7 @@
  * `window.open`, and the process of a page is the one that is busy when the page is asked to be.
  */
 import type { ChildProcess } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -107,6 +107,11 @@ function firefoxPrefs(): string {
     .join('')
 }
 
+// https://github.com/google/leveldb/blob/main/doc/log_format.md
+const logBlockBytes = 32 * 1024
+/** A checksum of four bytes, a length of two, the type `FULL`, and the first of its bytes. */
+const tornRecord = Uint8Array.of(1, 2, 3, 4, 9, 0, 1, 0)
+
 export class Browser {
   readonly name: BrowserName
   readonly #engine: Engine
@@ -186,10 +191,24 @@ export class Browser {
 
   /** Chromium, while it does not run: what it has of IndexedDB can no longer be read. */
   damageDatabases(): void {
+    for (const folder of this.#databases()) truncateSync(join(folder, 'CURRENT'))
+  }
+
+  /** Chromium, while it does not run: as if it had been killed in the middle of a record of LevelDB's log. */
+  tearLogs(): void {
+    for (const folder of this.#databases()) {
+      const logs = readdirSync(folder).filter((name) => name.endsWith('.log'))
+      const newest = join(folder, logs.sort().pop() ?? 'no log')
+      const leftInBlock = logBlockBytes - (statSync(newest).size % logBlockBytes)
+      appendFileSync(newest, leftInBlock < 10 ? new Uint8Array(leftInBlock) : tornRecord)
+    }
+  }
+
+  #databases(): string[] {
     const folder = join(this.#profile, 'Default', 'IndexedDB')
     const databases = readdirSync(folder).filter((name) => name.endsWith('.leveldb'))
     if (databases.length === 0) throw new Error(`There is no database in ${folder}.`)
-    for (const name of databases) truncateSync(join(folder, name, 'CURRENT'))
+    return databases.map((name) => join(folder, name))
   }
 
   /** The end, of whatever there is. */

@@ -239,6 +239,18 @@ async function damagedFiles(stage: Stage): Promise<void> {
   await browser.closeTab(next)
 }
 
+/** Chromium goes on behind what its end has torn off, and takes that for damage when it starts again. */
+async function tornLog(stage: Stage): Promise<void> {
+  const { browser } = stage
+  if (browser.name !== 'chromium') return stage.note('SKIPPED: only Chromium has such logs')
+  const kill = async () => {
+    await browser.kill()
+    browser.tearLogs()
+    await browser.start()
+  }
+  await kills({ ...stage, kills: 2 }, 'torn', kill)
+}
+
 /** Only Chromium can be told how much it may store; in others IndexedDB is made to say that there is no room. */
 async function limitStore({ browser, site }: Stage, tab: Tab): Promise<() => Promise<void>> {
   if (browser.name === 'chromium') return browser.limitQuota(site.origin, (await tab.ask('usage')) + quotaBytes)
@@ -304,6 +316,7 @@ export const cases: Record<string, Case> = {
   'away and back at work': (stage) => awayAndBack(stage, 'away-at-work', true),
   'database deleted': deletedDatabase,
   'files damaged': damagedFiles,
+  'torn log': tornLog,
   quota,
   'without Web Locks': withoutLocks,
 }
