@@ -234,11 +234,13 @@ const aborted = (): DOMException => new DOMException('Aborted.', 'AbortError')
 function beginLog(name: string): void {
   // Chromium alone has it, and no IndexedDB that is made up in Node.
   if (!('dataLoss' in (globalThis.IDBVersionChangeEvent?.prototype ?? {}))) return
-  const scratch = `${name} scratch`
+  const scratch = `${name} (offstage scratch)`
   const request = indexedDB.open(scratch)
   request.onsuccess = () => {
-    request.result.close()
-    indexedDB.deleteDatabase(scratch)
+    const { result } = request
+    result.close()
+    // It may be somebody's, after all.
+    if (result.objectStoreNames.length === 0) indexedDB.deleteDatabase(scratch)
   }
 }
 

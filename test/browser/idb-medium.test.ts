@@ -855,10 +855,19 @@ describe('the browser has deleted the database, because its files were damaged',
         })
       })
       await open(make(name))
-      expect(await deleted).toBe(`${name} scratch`)
-      expect((await indexedDB.databases()).map((each) => each.name)).not.toContain(`${name} scratch`)
+      expect(await deleted).toBe(`${name} (offstage scratch)`)
+      expect((await indexedDB.databases()).map((each) => each.name)).not.toContain(`${name} (offstage scratch)`)
     },
   )
+
+  test('where it would begin one somebody has a database: that stays', async () => {
+    const name = newName()
+    await (await filled(`${name} (offstage scratch)`, ['theirs'])).close()
+    const medium = await filled(name, ['ours'])
+    await deleteDatabase(name)
+    expect(await failure(medium.append(bytes('behind it')))).toBe('broken')
+    expect(await reopened(`${name} (offstage scratch)`)).toEqual(['theirs'])
+  })
 
   test('a database that is new, or was left as it is, is no loss', async () => {
     const name = newName()
