@@ -29,8 +29,10 @@ const reportFile = process.env.OFFSTAGE_TEST_REPORT
 /** What CI prints once more at its end: why a run failed in which no test did, and what Vitest's own reporter passes over. */
 const nameWhatElse: Reporter = {
   onTestCaseResult(testCase) {
-    if (testCase.diagnostic()?.flaky)
-      console.log(`!!! NOT AT THE FIRST TRY: ${testCase.project.name}: ${testCase.fullName}`)
+    if (!testCase.diagnostic()?.flaky) return
+    const whys = testCase.result().errors ?? []
+    console.log(`!!! NOT AT THE FIRST TRY: ${testCase.project.name}: ${testCase.fullName}`)
+    for (const { message, stacks } of whys) console.log(`!!!   ${message} (${stacks?.[0]?.file}:${stacks?.[0]?.line})`)
   },
   onTestRunEnd(_modules, errors, reason) {
     for (const { type, message, stack } of errors) console.log(`!!! OUTSIDE OF ALL TESTS: ${type}: ${message} ${stack}`)
