@@ -229,7 +229,7 @@ const aborted = (): DOMException => new DOMException('Aborted.', 'AbortError')
 /**
  * Chromium's LevelDB goes on in the log of the browser's life before, also behind a record that its end has torn; in the
  * next life it takes that one for damage, and deletes all databases of the site. When a database is deleted, it begins a
- * new log. (Its option `reuse_logs`; https://crbug.com/460568.)
+ * new log. (Its option `reuse_logs`; https://crbug.com/460568.) Nobody waits for that, and where it fails all is as without.
  */
 function beginLog(name: string): void {
   // Chromium alone has it, and no IndexedDB that is made up in Node.

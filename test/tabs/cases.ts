@@ -190,6 +190,18 @@ async function awayAndBack(stage: Stage, database: string, isAtWork: boolean): P
 
 // Trouble with the store.
 
+/** What was kept after the trouble is there for the next tab. */
+async function killAndVerify(stage: Stage, tab: Tab, database: string): Promise<void> {
+  const { browser, evidence } = stage
+  await browser.killTab(tab)
+  evidence.countKill()
+  const next = await browser.openTab()
+  await start(next, database)
+  await verify(stage, next)
+  await next.ask('close')
+  await browser.closeTab(next)
+}
+
 async function deletedDatabase(stage: Stage): Promise<void> {
   const { browser, evidence } = stage
   evidence.expected = /^\w+: trouble: store:error: STORE_WRITE_FAILED: .*deleted/
@@ -202,12 +214,7 @@ async function deletedDatabase(stage: Stage): Promise<void> {
   await tab.until(() => tab.count('added') > before + callers, 'nothing is added any more')
   await tab.ask('stop')
   await tab.ask('idle')
-  await browser.killTab(tab)
-  evidence.countKill()
-  await start(deleter, 'deleted')
-  await verify(stage, deleter)
-  await deleter.ask('close')
-  await browser.closeTab(deleter)
+  await killAndVerify(stage, tab, 'deleted')
 }
 
 /** Chromium deletes what it cannot read, and opens as if nothing had been there. */
@@ -217,7 +224,6 @@ async function damagedFiles(stage: Stage): Promise<void> {
   const before = await browser.openTab()
   await start(before, 'damaged')
   await startLoad(before)
-  await sleep(moment(stage))
   await browser.kill()
   evidence.countKill()
   browser.damageDatabases()
@@ -227,16 +233,10 @@ async function damagedFiles(stage: Stage): Promise<void> {
   const tab = await browser.openTab()
   await start(tab, 'damaged')
   await tab.until(() => tab.count('trouble') > 0, 'nobody was told that all jobs are gone')
-  await startLoad(tab)
-  await sleep(moment(stage))
-  await browser.killTab(tab)
-  evidence.countKill()
   evidence.expected = undefined
-  const next = await browser.openTab()
-  await start(next, 'damaged')
-  await verify(stage, next)
-  await next.ask('close')
-  await browser.closeTab(next)
+  await startLoad(tab)
+  await tab.until(() => tab.count('completed') > callers, 'no jobs are done')
+  await killAndVerify(stage, tab, 'damaged')
 }
 
 /** Chromium goes on behind what its end has torn off, and takes that for damage when it starts again. */
@@ -273,13 +273,7 @@ async function quota(stage: Stage): Promise<void> {
   await sleep(moment(stage))
   await tab.ask('stop')
   await tab.ask('idle')
-  await browser.killTab(tab)
-  evidence.countKill()
-  const next = await browser.openTab()
-  await start(next, 'quota')
-  await verify(stage, next)
-  await next.ask('close')
-  await browser.closeTab(next)
+  await killAndVerify(stage, tab, 'quota')
 }
 
 /** Plain http to anything but the machine itself. */
