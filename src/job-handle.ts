@@ -5,7 +5,6 @@ import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './ev
 import { EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
 import { checkArgument } from './shared/check.ts'
-import { copyValue } from './shared/clone.ts'
 
 /** Events that wait for a slow reader; beyond that the oldest are dropped and counted in `dropped`. */
 export const streamCapacity = 1_024
@@ -51,7 +50,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   /** A copy of what the job was added with; `undefined` when it was moved to its thread. */
   get input(): unknown {
     try {
-      return copyValue(this.#job.record.input, 'input')
+      return structuredClone(this.#job.record.input)
     } catch {
       return undefined
     }

