@@ -17,8 +17,8 @@ const depthMax = 64
  * objects and arrays. Only keys that are symbols come along, because to look for them takes as long as all the rest in Firefox:
  * the message that a copy is made for leaves them out.
  *
- * For the small inputs and results that most jobs have, this is 10 to 30 times faster than `structuredClone`; for large
- * ones, three to five times. And what it makes takes half the memory, because each copy has the layout of its source.
+ * In V8 this is 4 to 17 times as fast as `structuredClone`, most for the smallest, and the copy takes half the memory,
+ * because it has the layout of its source.
  */
 export function copyPlain(value: unknown, containersMax = smallMax): unknown {
   return isPrimitive(value) ? value : copyContainer(value as object, new Seen(containersMax), 0)
