@@ -21,31 +21,33 @@ const depthMax = 64
  * because it has the layout of its source.
  */
 export function copyPlain(value: unknown, containersMax = smallMax): unknown {
-  return isPrimitive(value) ? value : copyContainer(value as object, new Seen(containersMax), 0)
+  return isPrimitive(value) ? value : copyContainer(value as object, new Set(), containersMax, 0)
 }
 
-function copyContainer(source: object, seen: Seen, depth: number): unknown {
-  if (!isObject(source) || depth === depthMax || !seen.add(source)) return notPlain
-  return Array.isArray(source) ? copyArray(source, seen, depth + 1) : copyObject(source, seen, depth + 1)
+/** `seen`: the containers that were met. */
+function copyContainer(source: object, seen: Set<object>, max: number, depth: number): unknown {
+  const { size } = seen
+  if (!isObject(source) || size >= max || depth === depthMax || seen.add(source).size === size) return notPlain
+  return Array.isArray(source) ? copyArray(source, seen, max, depth + 1) : copyObject(source, seen, max, depth + 1)
 }
 
 /** All properties in one step, as engines like it; then what is shared with the source is replaced. */
-function copyObject(source: object, seen: Seen, depth: number): unknown {
+function copyObject(source: object, seen: Set<object>, max: number, depth: number): unknown {
   const prototype = Object.getPrototypeOf(source)
-  if (prototype !== Object.prototype && prototype !== null) return notPlain
+  if (prototype && prototype !== Object.prototype) return notPlain
   const copy: Record<string, unknown> = { ...source }
   for (const key in copy) {
     const child = copy[key]
     if (isPrimitive(child)) continue
-    // Somebody may have given all objects more to inherit.
-    const copied = Object.hasOwn(copy, key) ? copyContainer(child as object, seen, depth) : notPlain
-    if (copied === notPlain) return notPlain
+    const copied = copyContainer(child as object, seen, max, depth)
+    // What is not its own is what somebody has given all objects to inherit.
+    if (copied === notPlain || !Object.hasOwn(copy, key)) return notPlain
     copy[key] = copied
   }
   return copy
 }
 
-function copyArray(source: readonly unknown[], seen: Seen, depth: number): unknown {
+function copyArray(source: readonly unknown[], seen: Set<object>, max: number, depth: number): unknown {
   const { length } = source
   if (Object.getPrototypeOf(source) !== Array.prototype) return notPlain
   if (length > primitivesMax && isPrimitive(source[0])) return notPlain
@@ -54,27 +56,11 @@ function copyArray(source: readonly unknown[], seen: Seen, depth: number): unkno
   for (let index = 0; index < length; index++) {
     const child = copy[index]
     if (isPrimitive(child)) continue
-    const copied = copyContainer(child as object, seen, depth)
+    const copied = copyContainer(child as object, seen, max, depth)
     if (copied === notPlain) return notPlain
     copy[index] = copied
   }
   return copy
-}
-
-/** The containers that were met. */
-class Seen {
-  readonly #max: number
-  readonly #all = new Set<object>()
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  /** Answers whether it is new, and not one too many. */
-  add(container: object): boolean {
-    const { size } = this.#all
-    return size < this.#max && this.#all.add(container).size > size
-  }
 }
 
 /** Functions and symbols are no data: they fall through to structured clone, which refuses them. */
@@ -127,7 +113,7 @@ const searchDepthMax = 8
 /** Follows the first child that cannot be cloned on its own down to the one that is to blame. */
 function findUncloneable(value: unknown, path: string, depth: number): { path: string; value: unknown } | undefined {
   if (isCloneable(value)) return undefined
-  if (typeof value !== 'object' || value === null || depth === searchDepthMax) return { path, value }
+  if (!isObject(value) || depth === searchDepthMax) return { path, value }
   for (const [key, child] of childrenOf(value)) {
     const culprit = findUncloneable(child, `${path}${key}`, depth + 1)
     if (culprit) return culprit

@@ -1,5 +1,6 @@
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
+import { isObject } from '../shared/show.ts'
 import type { Task } from './task.ts'
 
 /** A busy thread goes through its messages at least this often, wherever its work lets it. */
@@ -48,7 +49,7 @@ function throwInto(generator: Iteration, reason: unknown): Step {
 }
 
 export const isGenerator = (value: unknown): value is Iteration => {
-  if (typeof value !== 'object' || value === null) return false
+  if (!isObject(value)) return false
   const {
     next,
     [Symbol.iterator]: iterate,
