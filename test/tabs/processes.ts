@@ -1,6 +1,7 @@
 /** Processes of the system, as Linux shows them. */
 import type { ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { endGroup } from '../support/process-group.mjs'
 
 export interface Process {
   readonly pid: number
@@ -32,9 +33,10 @@ export function processesOf(group: number): Process[] {
 export async function killGroup(group: ChildProcess): Promise<void> {
   const { pid } = group
   if (!pid) return
+  await endGroup(group)
+  // What the shell has not started itself is nobody's child any more: nobody is told of its end.
   const until = Date.now() + 10_000
-  const isThere = () => group.exitCode === null && group.signalCode === null
-  while (isThere() || processesOf(pid).length > 0) {
+  while (processesOf(pid).length > 0) {
     try {
       process.kill(-pid, 'SIGKILL')
     } catch {
