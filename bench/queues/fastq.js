@@ -34,7 +34,7 @@ export const fastqQueue = {
         })
         const ms = performance.now() - begin
         await Promise.resolve() // The last one is just being let go.
-        return ms
+        return { taken: count, ms }
       },
       close: () => queue.kill(),
     }

@@ -36,7 +36,7 @@ export const pQueue = {
           }
           queue.start()
         })
-        return performance.now() - begin
+        return { taken: count, ms: performance.now() - begin }
       },
       close: () => queue.clear(),
     }
