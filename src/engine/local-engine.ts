@@ -392,22 +392,31 @@ export class LocalEngine implements Engine {
     this.#write(job, action.type, before, after, afterwards)
   }
 
-  /** The same for the moves that most jobs make and nobody hears of. Answers whether it was one: there is nothing to tell then. */
-  #moveUnseen(job: LiveJob, action: Action, event: JobEventType, now: number): boolean {
+  /**
+   * The same for the two moves that most jobs make. Where nothing is stored and nobody looks on at the job, its record itself is
+   * changed. A copy would be young, and all that is young and that an old job points to is kept as if the job were needed still:
+   * where many wait, most of the time would go to that. Until the step is told nothing else can happen to the record: only
+   * then is the job sent, and of a completed one nothing more is to come.
+   *
+   * Answers whether nobody needs to be told.
+   */
+  #advance(job: LiveJob, action: Start | Complete, event: JobEventType, now: number): boolean {
     const { record } = job
-    if (job.told !== record || job.audience || !this.#isUnseen(event)) return false
+    if (this.#options.store.isDurable || job.told !== record || job.audience) {
+      this.#move(job, action, undefined, now)
+      return false
+    }
     this.#roster.leave(record)
     if (job.heapIndex !== -1) job.line.quit(job)
     transition(record, action, now, record)
     this.#roster.enter(record)
     this.#place(job)
-    return true
+    const isUnseen = this.#isUnseen(event)
+    if (!isUnseen) this.#write(job, action.type, record, record)
+    return isUnseen
   }
 
-  /**
-   * Whether a step is over as soon as it is made: nothing is written, nobody listens, and no step is on its way that has to be
-   * told before. Then nobody needs to know how the job was before it, and its record is changed in place.
-   */
+  /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be told before it. */
   #isUnseen(event: JobEventType): boolean {
     return !this.#options.store.isDurable && this.#ledger.isClear && !this.bus.isHeard(event)
   }
@@ -501,8 +510,7 @@ export class LocalEngine implements Engine {
     const now = this.#now
     this.#runs++
     this.#dashboard.waitMs.add(now - job.record.dueAt)
-    const isUnseen = this.#moveUnseen(job, starting, 'started', now)
-    if (!isUnseen) this.#move(job, starting, undefined, now)
+    const isUnseen = this.#advance(job, starting, 'started', now)
     job.progress = undefined
     job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
     if (isUnseen) this.#pool.send(job.run)
@@ -559,10 +567,8 @@ export class LocalEngine implements Engine {
       if (unstorable) return this.#moveFailed(run.owner, unstorable, true)
       const job = run.owner
       const now = this.#now
-      const action = { type: 'complete', result } as const
       this.#dashboard.completed.add(now)
-      if (this.#moveUnseen(job, action, 'completed', now)) this.#tellEnd(job, job.record)
-      else this.#move(job, action, undefined, now)
+      if (this.#advance(job, { type: 'complete', result }, 'completed', now)) this.#tellEnd(job, job.record)
     },
     onFailed: (run, _runMs, error, isFinal) => {
       this.#end(run)
@@ -937,7 +943,10 @@ export class LocalEngine implements Engine {
 const atOnceMax = 1_000
 
 const noDetails = {}
-const starting: Action = { type: 'start' }
+type Start = Action & { type: 'start' }
+type Complete = Action & { type: 'complete' }
+
+const starting: Start = { type: 'start' }
 
 const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
 
