@@ -116,7 +116,7 @@ function show({ records }: Salvage, id: string): string[] {
   if (!record) throw new Error(`There is no job '${id}'.`)
   const inspect = nodeModule<typeof import('node:util')>('util')?.inspect ?? String
   return Object.entries(record)
-    .filter(([, value]) => value !== undefined)
+    .filter(([key, value]) => value !== undefined && !(isMoment(key, value) && Number.isNaN(value)))
     .map(([key, value]) => `${key.padEnd(14)}${isMoment(key, value) ? moment(value) : inspect(value)}`)
 }
 

@@ -1,6 +1,6 @@
 import type { JobEvent } from '../events/event-map.ts'
 import { EventStream } from '../events/stream.ts'
-import type { JobRecord, State } from '../job/record.ts'
+import { type JobRecord, momentOf, type State } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 
 /** What can be seen of a job at one moment. Frozen; a new object only when something changed. */
@@ -77,7 +77,7 @@ export class Audience {
     if (!this.#snapshot || this.#seen !== record || this.#snapshot.progress !== progress) {
       const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startedAt, finishedAt, error } = record
       const { tags } = rules
-      const times = { addedAt, runAt, startedAt, finishedAt }
+      const times = { addedAt, runAt, startedAt: momentOf(startedAt), finishedAt: momentOf(finishedAt) }
       this.#seen = record
       this.#snapshot = Object.freeze({ id, name, queue, tags, state, priority, attempt, progress, ...times, error })
     }

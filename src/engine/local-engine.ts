@@ -154,7 +154,7 @@ export class LocalEngine implements Engine {
       else this.#place(job)
       if (isTerminal(record.state)) finished.push(job)
     }
-    finished.sort((a, b) => (a.record.finishedAt as number) - (b.record.finishedAt as number))
+    finished.sort((a, b) => a.record.finishedAt - b.record.finishedAt)
     for (const job of finished) this.#retention.add(job)
     this.#ledger.schedule()
   }

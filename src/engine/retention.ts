@@ -48,7 +48,7 @@ export class Retention {
     if (keepMs === 0) return this.#remove(job)
     if (keepMs === Number.POSITIVE_INFINITY) return
     if (keepMs !== undefined) {
-      job.alarm = this.#timetable.at((finishedAt as number) + keepMs, () => this.#remove(job))
+      job.alarm = this.#timetable.at(finishedAt + keepMs, () => this.#remove(job))
       return
     }
     const finished = this.#of(job)
@@ -69,7 +69,7 @@ export class Retention {
 
   #watchAge(finished: Finished): void {
     const { jobs, keep } = finished
-    const endOf = (job: LiveJob) => (job.record.finishedAt as number) + keep.ageMs
+    const endOf = (job: LiveJob) => job.record.finishedAt + keep.ageMs
     const oldest = jobs.peek()
     if (!oldest || keep.ageMs === Number.POSITIVE_INFINITY) return
     const dueAt = endOf(oldest)

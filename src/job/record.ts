@@ -24,6 +24,15 @@ export interface Rules {
 }
 
 /**
+ * A moment that has not come, for what most jobs get a moment for. V8 keeps such numbers beside the object and writes over
+ * them; where there was `undefined`, each is a new number to point to, which in an old record costs two collections.
+ */
+export const notYet = Number.NaN
+
+/** As it is shown, and stored. */
+export const momentOf = (time: number): number | undefined => (Number.isNaN(time) ? undefined : time)
+
+/**
  * A job as it is stored. Records are values: `transition` answers a new one and never changes the old.
  *
  * Every record has every field, in this order: engines are several times faster with objects of one shape. So a new one is
@@ -52,8 +61,10 @@ export interface JobRecord {
   readonly runAt: number | undefined
   /** A job that has not started by then fails. */
   readonly expiresAt: number | undefined
-  readonly startedAt: number | undefined
-  readonly finishedAt: number | undefined
+  /** `notYet` before the first attempt. */
+  readonly startedAt: number
+  /** `notYet` unless it is over. */
+  readonly finishedAt: number
   /** Of a completed job. */
   readonly result: unknown
   /** Of a failed or cancelled job, and while a job waits for its next attempt: what the last one threw. */

@@ -30,7 +30,7 @@
  *   completed, failed, cancelled    `finishedAt` is set. Left only by an explicit `retry`, or removed.
  */
 import { OffstageError } from '../shared/errors.ts'
-import { copyRecord, isTerminal, isWaiting, type JobRecord, type State } from './record.ts'
+import { copyRecord, isTerminal, isWaiting, type JobRecord, notYet, type State } from './record.ts'
 import { backoffDelayMs } from './retry.ts'
 
 export type Action =
@@ -91,7 +91,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
     case 'release':
       after.state = 'queued'
       after.attempt--
-      after.startedAt = undefined
+      after.startedAt = notYet
       break
     case 'interrupt':
       interrupt(after, action.error, action.isOwnMaking, now)
@@ -132,7 +132,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.state = 'queued'
       after.failures = 0
       after.interruptions = 0
-      after.finishedAt = undefined
+      after.finishedAt = notYet
       after.expiresAt = undefined
       after.error = undefined
   }

@@ -6,7 +6,7 @@
  * `JobRecord`. Within a batch a sequence number, a time, a name, a queue or a type's rules is said once in full; what
  * follows refers to it. Between batches there are no such ties.
  */
-import { type JobRecord, type Rules, type State, states } from '../job/record.ts'
+import { type JobRecord, momentOf, notYet, type Rules, type State, states } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Change } from './store.ts'
@@ -60,8 +60,8 @@ const blank: JobRecord = {
   addedAt: 0,
   runAt: undefined,
   expiresAt: undefined,
-  startedAt: undefined,
-  finishedAt: undefined,
+  startedAt: notYet,
+  finishedAt: notYet,
   result: undefined,
   error: undefined,
   checkpoint: undefined,
@@ -199,8 +199,8 @@ export class BatchWriter {
     if (mask & bits.addedAt) this.#time(after.addedAt)
     if (mask & bits.runAt) this.#time(after.runAt)
     if (mask & bits.expiresAt) this.#time(after.expiresAt)
-    if (mask & bits.startedAt) this.#time(after.startedAt)
-    if (mask & bits.finishedAt) this.#time(after.finishedAt)
+    if (mask & bits.startedAt) this.#time(momentOf(after.startedAt))
+    if (mask & bits.finishedAt) this.#time(momentOf(after.finishedAt))
     if (mask & bits.result) writeValue(out, after.result, 'result')
     if (mask & bits.error) writeThrown(out, after.error)
     if (mask & bits.checkpoint) writeValue(out, after.checkpoint, 'checkpoint')
@@ -370,8 +370,8 @@ export class Replayer {
       addedAt: mask & bits.addedAt ? numberFrom(this.#time()) : before.addedAt,
       runAt: mask & bits.runAt ? this.#time() : before.runAt,
       expiresAt: mask & bits.expiresAt ? this.#time() : before.expiresAt,
-      startedAt: mask & bits.startedAt ? this.#time() : before.startedAt,
-      finishedAt: mask & bits.finishedAt ? this.#time() : before.finishedAt,
+      startedAt: mask & bits.startedAt ? (this.#time() ?? notYet) : before.startedAt,
+      finishedAt: mask & bits.finishedAt ? (this.#time() ?? notYet) : before.finishedAt,
       result: mask & bits.result ? this.#value() : before.result,
       error: mask & bits.error ? this.#value() : before.error,
       checkpoint: mask & bits.checkpoint ? this.#value() : before.checkpoint,

@@ -46,6 +46,9 @@ test('show says all there is to know of one job', async () => {
   expect(out).toMatch(/^input +3$/m)
   expect(out).toMatch(/^result +6$/m)
   expect(out).toMatch(/^finishedAt +\d{4}-\d\d-\d\dT/m)
+  const waiting = await run('show', folder, 'later')
+  expect(waiting.out).toMatch(/^runAt +\d{4}-\d\d-\d\dT/m)
+  expect(waiting.out).not.toMatch(/^(startedAt|finishedAt)/m)
   expect(await run('show', folder, 'nobody')).toMatchObject({ code: 1, complaints: "There is no job 'nobody'." })
 })
 

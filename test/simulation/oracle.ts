@@ -325,7 +325,7 @@ export class Oracle {
     assert(isTerminal(state), 'I1', () => `job '${id}' is removed while ${state}`)
     const { clock, keep } = this.#world
     const { count, ageMs } = keep[state as Terminal]
-    const isOld = rules.keepMs === 0 || (finishedAt as number) + (rules.keepMs ?? ageMs) <= clock.highest
+    const isOld = rules.keepMs === 0 || finishedAt + (rules.keepMs ?? ageMs) <= clock.highest
     let others = 0
     for (const record of model.values()) if (record.state === state) others++
     assert(

@@ -1,4 +1,4 @@
-import { type JobRecord, type Rules, states } from '../../src/job/record.ts'
+import { type JobRecord, notYet, type Rules, states } from '../../src/job/record.ts'
 import type { Chance } from './chance.ts'
 
 const sharedRules: Rules = { attempts: 3, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] }
@@ -24,8 +24,8 @@ export function randomRecord(chance: Chance, seq: number): JobRecord {
     addedAt: at,
     runAt: chance.is(0.3) ? at + 5 : undefined,
     expiresAt: chance.is(0.3) ? at + 6 : undefined,
-    startedAt: chance.is(0.3) ? at + 7 : undefined,
-    finishedAt: chance.is(0.3) ? at + 8 : undefined,
+    startedAt: chance.is(0.3) ? at + 7 : notYet,
+    finishedAt: chance.is(0.3) ? at + 8 : notYet,
     result: undefined,
     error: undefined,
     checkpoint: undefined,

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRecord, type JobDefaults, resolveDefaults } from '../../src/job/job-options.ts'
-import { type JobRecord, states } from '../../src/job/record.ts'
+import { type JobRecord, notYet, states } from '../../src/job/record.ts'
 import { type Action, isLegal, transition } from '../../src/job/transition.ts'
 import { ByteWriter } from '../../src/store/bytes.ts'
 import { BatchWriter, LiveRecords, Replayer } from '../../src/store/change-codec.ts'
@@ -309,8 +309,8 @@ describe('version 1', () => {
     addedAt: start,
     runAt: start + 60_000,
     expiresAt: start + 3_600_000.5,
-    startedAt: undefined,
-    finishedAt: undefined,
+    startedAt: notYet,
+    finishedAt: notYet,
     result: undefined,
     error: undefined,
     checkpoint: undefined,
