@@ -62,6 +62,41 @@ describe.each(places)('on %s', (place) => {
       expect(order).toHaveLength(67)
     })
 
+    test('what is told of one of many that ended together may ask for the others', async () => {
+      const scheduler = startJobs()
+      await scheduler.run.double(0) // The thread is there.
+      scheduler.pause()
+      const jobs = await Promise.all(Array.from({ length: 50 }, (_, n) => scheduler.add.double(n)))
+      const told: string[] = []
+      const looks: Promise<unknown>[] = []
+      scheduler.once('completed', () => {
+        for (const job of jobs) {
+          job.on('completed', ({ jobId }) => told.push(jobId))
+          looks.push(Promise.all([job.result(), read(job.events()).then((events) => events.at(-1))]))
+        }
+      })
+      scheduler.resume()
+      await scheduler.onIdle()
+      expect(told).toEqual(jobs.map(({ id }) => id))
+      expect(await Promise.all(looks)).toEqual(
+        jobs.map(({ id }, n) => [n * 2, expect.objectContaining({ type: 'completed', jobId: id, result: n * 2 })]),
+      )
+    })
+
+    test('who closes when the first of many is told leaves none of them waiting', async () => {
+      const scheduler = startJobs()
+      await scheduler.run.double(0)
+      scheduler.pause()
+      const ends = Promise.allSettled(Array.from({ length: 50 }, (_, n) => scheduler.run.double(n)))
+      const told: unknown[] = []
+      scheduler.on('completed', ({ result }) => {
+        if (told.push(result) === 1) void scheduler.close({ mode: 'now' })
+      })
+      scheduler.resume()
+      const results = (await ends).map((end) => (end.status === 'fulfilled' ? end.value : closed))
+      expect(results).toEqual([...told, ...Array.from({ length: 50 - told.length }, () => closed)])
+    })
+
     test('the order goes across queues', async () => {
       const scheduler = startJobs()
       const started = startsOf(scheduler)
