@@ -2,7 +2,7 @@
  * `offstage ls | show | salvage <folder>`: looks at the jobs of a file store from outside, and recovers what is intact
  * of a damaged one. `ls` and `show` only read, so they may be used while the store is open.
  */
-import type { JobRecord } from '../job/record.ts'
+import { finishedAt, type JobRecord, plus } from '../job/record.ts'
 import { nodeModule, systemClock, systemRandom } from '../platform/host.ts'
 import { nodeDisk } from '../platform/node-disk.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -115,8 +115,9 @@ function show({ records }: Salvage, id: string): string[] {
   const record = records.find((each) => each.id === id)
   if (!record) throw new Error(`There is no job '${id}'.`)
   const inspect = nodeModule<typeof import('node:util')>('util')?.inspect ?? String
-  return Object.entries(record)
-    .filter(([key, value]) => value !== undefined && !(isMoment(key, value) && Number.isNaN(value)))
+  const { startMs, finishMs, ...rest } = record
+  return Object.entries({ ...rest, startedAt: plus(startMs, record.addedAt), finishedAt: finishedAt(record) })
+    .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key.padEnd(14)}${isMoment(key, value) ? moment(value) : inspect(value)}`)
 }
 

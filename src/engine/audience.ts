@@ -1,6 +1,6 @@
 import type { JobEvent } from '../events/event-map.ts'
 import { EventStream } from '../events/stream.ts'
-import { type JobRecord, momentOf, type State } from '../job/record.ts'
+import { type JobRecord, plus, type State } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 
 /** What can be seen of a job at one moment. Frozen; a new object only when something changed. */
@@ -75,9 +75,9 @@ export class Audience {
   /** The same object as long as nothing changed. */
   see(record: JobRecord, progress: unknown): JobSnapshot {
     if (!this.#snapshot || this.#seen !== record || this.#snapshot.progress !== progress) {
-      const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startedAt, finishedAt, error } = record
+      const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startMs, finishMs, error } = record
       const { tags } = rules
-      const times = { addedAt, runAt, startedAt: momentOf(startedAt), finishedAt: momentOf(finishedAt) }
+      const times = { addedAt, runAt, startedAt: plus(startMs, addedAt), finishedAt: plus(finishMs, addedAt) }
       this.#seen = record
       this.#snapshot = Object.freeze({ id, name, queue, tags, state, priority, attempt, progress, ...times, error })
     }

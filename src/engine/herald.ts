@@ -1,6 +1,6 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent, JobEventMap, JobEventType } from '../events/event-map.ts'
-import { isTerminal, type JobRecord, type State } from '../job/record.ts'
+import { finishedAt, isTerminal, type JobRecord, type State } from '../job/record.ts'
 import type { Step } from './ledger.ts'
 import type { LiveJob } from './live-job.ts'
 
@@ -45,7 +45,7 @@ export class Herald {
    */
   catchUp(job: LiveJob, before: JobRecord | undefined): void {
     const { safe, audience } = job
-    if (!isTerminal(safe.state) || before?.finishedAt === safe.finishedAt) return
+    if (!isTerminal(safe.state) || (before && finishedAt(before)) === finishedAt(safe)) return
     if (before) return this.announceStep(job, 'complete', safe)
     const event = this.lastEvent(job) as JobEvent
     for (const watcher of [...(audience?.watchers ?? [])]) this.#bus.call(watcher, event)

@@ -8,7 +8,7 @@ import { EventBus } from '../events/event-bus.ts'
 import type { JobEvent, JobEventType } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import { createRecord } from '../job/job-options.ts'
-import { isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
+import { finishedAt, isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
 import { type Action, canExpire, type Draft, isLegal, transition } from '../job/transition.ts'
 import { nextTask } from '../platform/hop.ts'
 import { inSlices } from '../platform/in-slices.ts'
@@ -154,7 +154,7 @@ export class LocalEngine implements Engine {
       else this.#place(job)
       if (isTerminal(record.state)) finished.push(job)
     }
-    finished.sort((a, b) => a.record.finishedAt - b.record.finishedAt)
+    finished.sort((a, b) => (finishedAt(a.record) as number) - (finishedAt(b.record) as number))
     for (const job of finished) this.#retention.add(job)
     this.#ledger.schedule()
   }

@@ -1,4 +1,4 @@
-import type { State } from '../job/record.ts'
+import { finishedAt, type State } from '../job/record.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { Fifo } from '../shared/fifo.ts'
 import type { LiveJob } from './live-job.ts'
@@ -43,12 +43,11 @@ export class Retention {
 
   /** The job has finished, and after all that were added before it: who is the oldest is not looked at again. */
   add(job: LiveJob): void {
-    const { rules, finishedAt } = job.record
-    const { keepMs } = rules
+    const { keepMs } = job.record.rules
     if (keepMs === 0) return this.#remove(job)
     if (keepMs === Number.POSITIVE_INFINITY) return
     if (keepMs !== undefined) {
-      job.alarm = this.#timetable.at(finishedAt + keepMs, () => this.#remove(job))
+      job.alarm = this.#timetable.at((finishedAt(job.record) as number) + keepMs, () => this.#remove(job))
       return
     }
     const finished = this.#of(job)
@@ -69,7 +68,7 @@ export class Retention {
 
   #watchAge(finished: Finished): void {
     const { jobs, keep } = finished
-    const endOf = (job: LiveJob) => job.record.finishedAt + keep.ageMs
+    const endOf = (job: LiveJob) => (finishedAt(job.record) as number) + keep.ageMs
     const oldest = jobs.peek()
     if (!oldest || keep.ageMs === Number.POSITIVE_INFINITY) return
     const dueAt = endOf(oldest)

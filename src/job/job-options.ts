@@ -1,6 +1,6 @@
 import * as check from '../shared/check.ts'
 import { isObject } from '../shared/show.ts'
-import { type Backoff, type JobRecord, notYet, type Rules } from './record.ts'
+import type { Backoff, JobRecord, Rules } from './record.ts'
 
 /** What happens to one job and is told by callback. They belong to this page or process and are not stored. */
 export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unknown> {
@@ -205,8 +205,8 @@ export function createRecord(
     addedAt: now,
     runAt: isLater ? runAt : undefined,
     expiresAt: expiresInMs === undefined ? undefined : now + expiresInMs,
-    startedAt: notYet,
-    finishedAt: notYet,
+    startMs: undefined,
+    finishMs: undefined,
     result: undefined,
     error: undefined,
     checkpoint: undefined,

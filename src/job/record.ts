@@ -24,19 +24,13 @@ export interface Rules {
 }
 
 /**
- * A moment that has not come, for what most jobs get a moment for. V8 keeps such numbers beside the object and writes over
- * them; where there was `undefined`, each is a new number to point to, which in an old record costs two collections.
- */
-export const notYet = Number.NaN
-
-/** As it is shown, and stored. */
-export const momentOf = (time: number): number | undefined => (Number.isNaN(time) ? undefined : time)
-
-/**
  * A job as it is stored. Records are values: `transition` answers a new one and never changes the old.
  *
  * Every record has every field, in this order: engines are several times faster with objects of one shape. So a new one is
  * made by `copyRecord`, not by `{ ...record }`, which makes a shape for each place where it is written.
+ *
+ * What nearly every job is given later is counted from `addedAt`: V8 writes small numbers into the record itself. A time is
+ * an object to it, and what is new and hangs on an old record is slow to clear up.
  */
 export interface JobRecord {
   readonly id: string
@@ -61,10 +55,10 @@ export interface JobRecord {
   readonly runAt: number | undefined
   /** A job that has not started by then fails. */
   readonly expiresAt: number | undefined
-  /** `notYet` before the first attempt. */
-  readonly startedAt: number
-  /** `notYet` unless it is over. */
-  readonly finishedAt: number
+  /** When the newest attempt started: so many milliseconds after `addedAt`. */
+  readonly startMs: number | undefined
+  /** When it was completed, failed or cancelled, in the same way. */
+  readonly finishMs: number | undefined
   /** Of a completed job. */
   readonly result: unknown
   /** Of a failed or cancelled job, and while a job waits for its next attempt: what the last one threw. */
@@ -91,13 +85,19 @@ export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRe
   addedAt: record.addedAt,
   runAt: record.runAt,
   expiresAt: record.expiresAt,
-  startedAt: record.startedAt,
-  finishedAt: record.finishedAt,
+  startMs: record.startMs,
+  finishMs: record.finishMs,
   result: record.result,
   error: record.error,
   checkpoint: record.checkpoint,
   steps: record.steps,
 })
+
+/** Of what may have no time yet. */
+export const plus = (ms: number | undefined, otherMs: number): number | undefined =>
+  ms === undefined ? undefined : ms + otherMs
+
+export const finishedAt = ({ addedAt, finishMs }: JobRecord): number | undefined => plus(finishMs, addedAt)
 
 export const isTerminal = (state: State): boolean =>
   state === 'completed' || state === 'failed' || state === 'cancelled'

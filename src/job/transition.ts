@@ -27,10 +27,10 @@
  *   blocked      other jobs have to finish first.
  *   queued       may start at once, in the order priority, `dueAt`, `seq`.
  *   running      exactly one attempt holds it, the one numbered `attempt`; nothing else may settle it.
- *   completed, failed, cancelled    `finishedAt` is set. Left only by an explicit `retry`, or removed.
+ *   completed, failed, cancelled    `finishMs` is set. Left only by an explicit `retry`, or removed.
  */
 import { OffstageError } from '../shared/errors.ts'
-import { copyRecord, isTerminal, isWaiting, type JobRecord, notYet, type State } from './record.ts'
+import { copyRecord, isTerminal, isWaiting, type JobRecord, type State } from './record.ts'
 import { backoffDelayMs } from './retry.ts'
 
 export type Action =
@@ -86,12 +86,12 @@ export function transition(record: JobRecord, action: Action, now: number, after
     case 'start':
       after.state = 'running'
       after.attempt++
-      after.startedAt = now
+      after.startMs = now - after.addedAt
       break
     case 'release':
       after.state = 'queued'
       after.attempt--
-      after.startedAt = notYet
+      after.startMs = undefined
       break
     case 'interrupt':
       interrupt(after, action.error, action.isOwnMaking, now)
@@ -104,7 +104,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       break
     case 'complete':
       after.state = 'completed'
-      after.finishedAt = now
+      after.finishMs = now - after.addedAt
       after.result = action.result
       after.error = undefined
       after.checkpoint = undefined
@@ -132,7 +132,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.state = 'queued'
       after.failures = 0
       after.interruptions = 0
-      after.finishedAt = notYet
+      after.finishMs = undefined
       after.expiresAt = undefined
       after.error = undefined
   }
@@ -144,7 +144,7 @@ export type Draft = ReturnType<typeof copyRecord>
 
 function end(record: Draft, state: 'failed' | 'cancelled', error: unknown, now: number): void {
   record.state = state
-  record.finishedAt = now
+  record.finishMs = now - record.addedAt
   record.runAt = undefined
   record.error = error
 }

@@ -6,7 +6,7 @@
  * `JobRecord`. Within a batch a sequence number, a time, a name, a queue or a type's rules is said once in full; what
  * follows refers to it. Between batches there are no such ties.
  */
-import { type JobRecord, momentOf, notYet, type Rules, type State, states } from '../job/record.ts'
+import { type JobRecord, plus, type Rules, type State, states } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Change } from './store.ts'
@@ -21,8 +21,8 @@ const operations = { insert: 1, update: 2, remove: 3 } as const
 const bits = {
   state: 1 << 0,
   attempt: 1 << 1,
-  startedAt: 1 << 2,
-  finishedAt: 1 << 3,
+  startMs: 1 << 2,
+  finishMs: 1 << 3,
   result: 1 << 4,
   error: 1 << 5,
   steps: 1 << 6,
@@ -60,8 +60,8 @@ const blank: JobRecord = {
   addedAt: 0,
   runAt: undefined,
   expiresAt: undefined,
-  startedAt: notYet,
-  finishedAt: notYet,
+  startMs: undefined,
+  finishMs: undefined,
   result: undefined,
   error: undefined,
   checkpoint: undefined,
@@ -199,8 +199,8 @@ export class BatchWriter {
     if (mask & bits.addedAt) this.#time(after.addedAt)
     if (mask & bits.runAt) this.#time(after.runAt)
     if (mask & bits.expiresAt) this.#time(after.expiresAt)
-    if (mask & bits.startedAt) this.#time(momentOf(after.startedAt))
-    if (mask & bits.finishedAt) this.#time(momentOf(after.finishedAt))
+    if (mask & bits.startMs) this.#time(plus(after.startMs, after.addedAt))
+    if (mask & bits.finishMs) this.#time(plus(after.finishMs, after.addedAt))
     if (mask & bits.result) writeValue(out, after.result, 'result')
     if (mask & bits.error) writeThrown(out, after.error)
     if (mask & bits.checkpoint) writeValue(out, after.checkpoint, 'checkpoint')
@@ -268,8 +268,8 @@ function differences(before: JobRecord, after: JobRecord): number {
   if (!Object.is(before.addedAt, after.addedAt)) mask |= bits.addedAt
   if (!Object.is(before.runAt, after.runAt)) mask |= bits.runAt
   if (!Object.is(before.expiresAt, after.expiresAt)) mask |= bits.expiresAt
-  if (!Object.is(before.startedAt, after.startedAt)) mask |= bits.startedAt
-  if (!Object.is(before.finishedAt, after.finishedAt)) mask |= bits.finishedAt
+  if (!Object.is(before.startMs, after.startMs)) mask |= bits.startMs
+  if (!Object.is(before.finishMs, after.finishMs)) mask |= bits.finishMs
   if (!Object.is(before.result, after.result)) mask |= bits.result
   if (!Object.is(before.error, after.error)) mask |= bits.error
   if (!Object.is(before.checkpoint, after.checkpoint)) mask |= bits.checkpoint
@@ -354,7 +354,7 @@ export class Replayer {
     const from = this.#from
     const mask = from.varint()
     if (mask >= bitsEnd) throw newer('field')
-    return {
+    const record = {
       id: mask & bits.id ? from.string() : before.id,
       name: mask & bits.name ? this.#text() : before.name,
       queue: mask & bits.queue ? this.#text() : before.queue,
@@ -370,13 +370,17 @@ export class Replayer {
       addedAt: mask & bits.addedAt ? numberFrom(this.#time()) : before.addedAt,
       runAt: mask & bits.runAt ? this.#time() : before.runAt,
       expiresAt: mask & bits.expiresAt ? this.#time() : before.expiresAt,
-      startedAt: mask & bits.startedAt ? (this.#time() ?? notYet) : before.startedAt,
-      finishedAt: mask & bits.finishedAt ? (this.#time() ?? notYet) : before.finishedAt,
+      startMs: mask & bits.startMs ? this.#time() : before.startMs,
+      finishMs: mask & bits.finishMs ? this.#time() : before.finishMs,
       result: mask & bits.result ? this.#value() : before.result,
       error: mask & bits.error ? this.#value() : before.error,
       checkpoint: mask & bits.checkpoint ? this.#value() : before.checkpoint,
       steps: mask & bits.steps ? this.#steps(before.steps) : before.steps,
     }
+    // They are stored as the times that they are.
+    if (mask & bits.startMs) record.startMs = plus(record.startMs, -record.addedAt)
+    if (mask & bits.finishMs) record.finishMs = plus(record.finishMs, -record.addedAt)
+    return record
   }
 
   #value(): unknown {

@@ -5,7 +5,7 @@
  * told to anybody must be in a batch that the store has said to have. What a later opening finds must be those batches.
  */
 import type { Step } from '../../src/engine/ledger.ts'
-import { isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
+import { finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
 import { say } from '../../src/pool/protocol.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Store, StoreHost } from '../../src/store/store.ts'
@@ -321,18 +321,18 @@ export class Oracle {
 
   #judgeRemoval(before: JobRecord, model: Map<number, JobRecord>): void {
     if (this.removed.has(before.id)) return
-    const { state, rules, finishedAt, id } = before
+    const { state, rules, id } = before
     assert(isTerminal(state), 'I1', () => `job '${id}' is removed while ${state}`)
     const { clock, keep } = this.#world
     const { count, ageMs } = keep[state as Terminal]
-    const isOld = rules.keepMs === 0 || finishedAt + (rules.keepMs ?? ageMs) <= clock.highest
+    const isOld = rules.keepMs === 0 || (finishedAt(before) as number) + (rules.keepMs ?? ageMs) <= clock.highest
     let others = 0
     for (const record of model.values()) if (record.state === state) others++
     assert(
       isOld || others > count,
       'I1',
       () =>
-        `job '${id}', ${state}, is removed before its time: ${others} of ${count}, ${show(rules.keepMs)}, ${finishedAt} + ${ageMs}, ${clock.highest}`,
+        `job '${id}', ${state}, is removed before its time: ${others} of ${count}, ${show(rules.keepMs)}, ${finishedAt(before)} + ${ageMs}, ${clock.highest}`,
     )
     this.#world.stats.count('let go by retention')
   }

@@ -1,4 +1,4 @@
-import { type JobRecord, notYet, type Rules, states } from '../../src/job/record.ts'
+import { type JobRecord, type Rules, states } from '../../src/job/record.ts'
 import type { Chance } from './chance.ts'
 
 const sharedRules: Rules = { attempts: 3, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] }
@@ -24,8 +24,8 @@ export function randomRecord(chance: Chance, seq: number): JobRecord {
     addedAt: at,
     runAt: chance.is(0.3) ? at + 5 : undefined,
     expiresAt: chance.is(0.3) ? at + 6 : undefined,
-    startedAt: chance.is(0.3) ? at + 7 : notYet,
-    finishedAt: chance.is(0.3) ? at + 8 : notYet,
+    startMs: chance.is(0.3) ? 7 : undefined,
+    finishMs: chance.is(0.3) ? 8 : undefined,
     result: undefined,
     error: undefined,
     checkpoint: undefined,
@@ -37,7 +37,7 @@ export function randomRecord(chance: Chance, seq: number): JobRecord {
 export function randomUpdate(chance: Chance, before: JobRecord, tag: number): JobRecord {
   switch (chance.int(7)) {
     case 0:
-      return { ...before, state: 'completed', result: chance.value(tag), finishedAt: before.addedAt + tag }
+      return { ...before, state: 'completed', result: chance.value(tag), finishMs: tag }
     case 1:
       return { ...before, state: 'failed', error: new TypeError(`error ${tag}`), failures: before.failures + 1 }
     case 2:
@@ -47,7 +47,7 @@ export function randomUpdate(chance: Chance, before: JobRecord, tag: number): Jo
     case 4:
       return { ...before, priority: tag, dueAt: before.dueAt - tag, runAt: undefined }
     case 5:
-      return { ...before, state: 'running', attempt: before.attempt + 1, startedAt: before.addedAt + tag }
+      return { ...before, state: 'running', attempt: before.attempt + 1, startMs: tag }
     default:
       return { ...before, interruptions: before.interruptions + 1, expiresAt: undefined, steps: undefined }
   }

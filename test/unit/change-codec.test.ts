@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRecord, type JobDefaults, resolveDefaults } from '../../src/job/job-options.ts'
-import { type JobRecord, notYet, states } from '../../src/job/record.ts'
+import { type JobRecord, states } from '../../src/job/record.ts'
 import { type Action, isLegal, transition } from '../../src/job/transition.ts'
 import { ByteWriter } from '../../src/store/bytes.ts'
 import { BatchWriter, LiveRecords, Replayer } from '../../src/store/change-codec.ts'
@@ -309,8 +309,8 @@ describe('version 1', () => {
     addedAt: start,
     runAt: start + 60_000,
     expiresAt: start + 3_600_000.5,
-    startedAt: notYet,
-    finishedAt: notYet,
+    startMs: undefined,
+    finishMs: undefined,
     result: undefined,
     error: undefined,
     checkpoint: undefined,
@@ -324,8 +324,8 @@ describe('version 1', () => {
     failures: 3,
     interruptions: 1,
     runAt: undefined,
-    startedAt: start - 5,
-    finishedAt: start + 60_200,
+    startMs: -5,
+    finishMs: 60_200,
     error: { code: 404 },
     checkpoint: [1, 2],
     steps: new Map<string, unknown>([['fetch', 'ok']]),

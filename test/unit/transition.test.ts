@@ -1,7 +1,7 @@
 // The state machine: what leads where, and what is refused.
 import { describe, expect, test } from 'vitest'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
-import { type JobRecord, type State, states } from '../../src/job/record.ts'
+import { finishedAt, type JobRecord, type State, states } from '../../src/job/record.ts'
 import { backoffDelayMs } from '../../src/job/retry.ts'
 import { type Action, interruptionsMax, isLegal, transition } from '../../src/job/transition.ts'
 
@@ -10,7 +10,7 @@ const base = createRecord(
   { id: 'a', name: 'job', input: 1, seq: 1, lineTime: now },
   {},
   resolveDefaults({ attempts: 2 }),
-  now,
+  now - 7,
 )
 const inState = (state: State, more: Partial<JobRecord> = {}): JobRecord => ({ ...base, state, ...more })
 const error = new Error('x')
@@ -38,7 +38,7 @@ describe('every action from every state', () => {
     const after = transition(record, action, now)
     expect(states).toContain(after.state)
     expect(Object.keys(after)).toEqual(Object.keys(record)) // One shape, always.
-    expect(after.finishedAt === now).toBe(['completed', 'failed', 'cancelled'].includes(after.state))
+    expect(finishedAt(after)).toBe(['completed', 'failed', 'cancelled'].includes(after.state) ? now : undefined)
   })
 
   test('nothing but retry leaves an end', () => {
