@@ -380,16 +380,10 @@ export class LocalEngine implements Engine {
     return true
   }
 
-  /** The one way in which a job changes. */
   #move(job: LiveJob, action: Action, afterwards?: () => void, now = this.#clock.now()): void {
     const before = job.record
-    this.#roster.leave(before)
-    if (job.heapIndex !== -1) job.line.quit(job)
-    const after = transition(before, action, now)
-    job.record = after
-    this.#roster.enter(after)
-    this.#place(job)
-    this.#write(job, action.type, before, after, afterwards)
+    this.#change(job, action, now)
+    this.#write(job, action.type, before, job.record, afterwards)
   }
 
   /**
@@ -402,18 +396,20 @@ export class LocalEngine implements Engine {
    */
   #advance(job: LiveJob, action: Start | Complete, event: JobEventType, now: number): boolean {
     const { record } = job
-    if (this.#options.store.isDurable || job.told !== record || job.audience) {
-      this.#move(job, action, undefined, now)
-      return false
-    }
-    this.#roster.leave(record)
-    if (job.heapIndex !== -1) job.line.quit(job)
-    transition(record, action, now, record)
-    this.#roster.enter(record)
-    this.#place(job)
-    const isUnseen = this.#isUnseen(event)
-    if (!isUnseen) this.#write(job, action.type, record, record)
+    const isInPlace = !this.#options.store.isDurable && job.told === record && !job.audience
+    const isUnseen = isInPlace && this.#isUnseen(event)
+    this.#change(job, action, now, isInPlace ? record : undefined)
+    if (!isUnseen) this.#write(job, action.type, record, job.record)
     return isUnseen
+  }
+
+  /** The one way in which a job changes. `into`: what its next record is written into, if not into a new one. */
+  #change(job: LiveJob, action: Action, now: number, into?: Draft): void {
+    this.#roster.leave(job.record)
+    if (job.heapIndex !== -1) job.line.quit(job)
+    job.record = transition(job.record, action, now, into)
+    this.#roster.enter(job.record)
+    this.#place(job)
   }
 
   /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be told before it. */

@@ -13,7 +13,7 @@ import type { JobRecord } from '../job/record.ts'
 import { hop } from '../platform/hop.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { canShare } from '../shared/claims.ts'
-import { Costs } from '../shared/cost.ts'
+import { type Cost, Costs } from '../shared/cost.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -61,6 +61,12 @@ const startsMax = 3
 const wakeMs = 0.05
 /** What an attempt takes on its thread beside its handler. */
 const noteMs = 0.0004
+/**
+ * How much work may be on a thread that is given more: of types that are never long so much that the next job is there when one
+ * of a millisecond ends; else less, because what waits behind a long one waits until that is noticed.
+ */
+const steadyMsMax = 2.5
+const workMsMax = 1
 /** How often threads are looked at on which something waits. */
 const watchMs = 4
 const backoffMsMin = 100
@@ -109,22 +115,18 @@ export class Pool<Owner> {
    * it takes to wake another (if it can be taken back, should that prove wrong); else an idle one; else the one with most room.
    */
   roomFor(name: string, isAlone: boolean): Slot | undefined {
-    const costMs = this.#costMs(name)
+    const cost = this.#costs.of(name)
+    const costMs = costMsOf(cost)
+    const maxMs = cost.meanMs === cost.estimateMs ? steadyMsMax : workMsMax
     let idle: Slot | undefined
     let found: Slot | undefined
     for (const slot of this.#slots) {
-      if (!slot.hasRoom(costMs, isAlone)) continue
+      if (!slot.hasRoom(costMs, isAlone, maxMs)) continue
       if (slot.isIdle) idle ??= slot
       else if (slot.isShared && slot.workMs + costMs + slot.size * noteMs <= wakeMs) return slot
       else if (!found || slot.size < found.size) found = slot
     }
     return idle ?? found
-  }
-
-  /** What can be taken back need not be feared to wait behind the odd long one. */
-  #costMs(name: string): number {
-    const cost = this.#costs.of(name)
-    return canShare ? cost.meanMs : cost.estimateMs
   }
 
   /** Reserves a place; `send` follows when the start is committed. */
@@ -135,7 +137,15 @@ export class Pool<Owner> {
     transfer: Transferable[] | undefined,
     isAlone: boolean,
   ): Run<Owner> {
-    const run = new Run(slot.nextTicket(), owner, slot, record, transfer, this.#costMs(record.name), isAlone)
+    const run = new Run(
+      slot.nextTicket(),
+      owner,
+      slot,
+      record,
+      transfer,
+      costMsOf(this.#costs.of(record.name)),
+      isAlone,
+    )
     if (slot.isIdle) this.#timetable.cancel(this.#idleAlarms.get(slot))
     slot.reserve(run)
     if (!this.#watch && slot.waiting > 0 && this.#options.max > 1)
@@ -421,6 +431,9 @@ export class Pool<Owner> {
     if (slot.isIdle) this.#restWhenIdle(slot)
   }
 }
+
+/** What can be taken back need not be feared to wait behind the odd long one. */
+const costMsOf = (cost: Cost): number => (canShare ? cost.meanMs : cost.estimateMs)
 
 const ended = new OffstageError('WORKER_CRASHED', 'The thread was ended.')
 

@@ -29,8 +29,6 @@ export interface SlotListener {
 const runsMax = 1_024
 /** A power of two, and more than may be on one thread: old numbers keep their places. */
 const placesFor = (concurrency: number): number => 2 ** Math.ceil(Math.log2(2 * Math.max(runsMax, concurrency)))
-/** How much work may wait on a thread behind what runs there. */
-const workAheadMs = 1
 
 /** One thread as the pool sees it: a port, and the attempts that are on it. */
 export class Slot {
@@ -105,14 +103,14 @@ export class Slot {
   }
 
   /** Whether one more attempt may be sent: at once to an idle thread, ahead of time when all of it is short work. */
-  hasRoom(costMs: number, isAlone: boolean): boolean {
+  hasRoom(costMs: number, isAlone: boolean, workMsMax: number): boolean {
     if (!this.isReady || this.isClosing) return false
     const { size } = this
     if (size === 0) return true
     if (isAlone || this.#alone) return false
     if (size < this.#concurrency) return true
     if (this.isStuck) return false
-    return size < runsMax && this.workMs + costMs <= workAheadMs
+    return size < runsMax && this.workMs + costMs <= workMsMax
   }
 
   /** Attempts that are not being run, but wait for one that is. */
