@@ -93,7 +93,7 @@ export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRe
   steps: record.steps,
 })
 
-/** Of what may have no time yet. */
+/** Their sum, once there are both. */
 export const plus = (ms: number | undefined, otherMs: number): number | undefined =>
   ms === undefined ? undefined : ms + otherMs
 
