@@ -40,6 +40,7 @@ import { OffstageError } from './shared/errors.ts'
 import { serveInline } from './shared/inline.ts'
 import { makeEngine } from './shared/make-engine.ts'
 import { type StandardSchema, validate } from './shared/standard-schema.ts'
+import { isThenable } from './shared/thenable.ts'
 import { Signals } from './signals.ts'
 import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
 
@@ -193,7 +194,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   async #add(name: string, input: unknown, options: JobOptions | undefined): Promise<Job> {
     const inserting = this.#insert(name, input, options)
-    const inserted = inserting instanceof Promise ? await inserting : inserting
+    const inserted = isThenable(inserting) ? await inserting : inserting
     await this.#engine.whenSafe(inserted.job)
     return this.#handle(inserted)
   }
@@ -202,7 +203,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   #run(name: string, input: unknown, options: JobOptions | undefined): Promise<unknown> {
     try {
       const inserting = this.#insert(name, input, options)
-      if (inserting instanceof Promise) return inserting.then(({ job }) => this.#engine.result(job))
+      if (isThenable(inserting)) return inserting.then(({ job }) => this.#engine.result(job))
       return this.#engine.result(inserting.job)
     } catch (error) {
       return Promise.reject(error)
@@ -213,7 +214,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   #insert(name: string, input: unknown, options: JobOptions | undefined): Inserted | Promise<Inserted> {
     const prepared = this.#prepare(name, input, options)
     const { opening } = this.#engine
-    if (!(prepared instanceof Promise) && !opening) return this.#engine.insert(prepared)
+    if (!isThenable(prepared) && !opening) return this.#engine.insert(prepared)
     return Promise.all([prepared, opening]).then(([ready]) => this.#engine.insert(ready))
   }
 
@@ -244,7 +245,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     if (!schema) return prepared
     // Only checked here: what the schema makes of it, it makes again in the thread.
     const checked = validate(schema, name, copy)
-    return checked instanceof Promise ? checked.then(() => prepared) : prepared
+    return isThenable(checked) ? Promise.resolve(checked).then(() => prepared) : prepared
   }
 
   #defaultsOf(name: string): ResolvedDefaults {
@@ -273,7 +274,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   #abort(job: LiveJob, signal: AbortSignal): void {
     const aborting = this.#engine.act('abort', job, signal.reason)
     // The job's own promise tells whoever waits; here nobody does.
-    if (aborting instanceof Promise) aborting.catch(() => {})
+    if (isThenable(aborting)) aborting.then(undefined, () => {})
   }
 
   // Looking things up.
@@ -335,7 +336,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     else check.checkOptions(idOrFilter ?? null, filterChecks)
     const moving = this.#engine.act(verb, idOrFilter, argument)
     // Not `await moving` when it is no promise: the store may have refused it a microtask later.
-    const moved = moving instanceof Promise ? await moving : moving
+    const moved = isThenable(moving) ? await moving : moving
     await this.#engine.whenSafe()
     return moved
   }

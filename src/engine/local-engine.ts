@@ -19,6 +19,7 @@ import { Timetable } from '../schedule/timetable.ts'
 import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
 import type { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
 import type { Store, StoreHost } from '../store/store.ts'
 import type { Audience } from './audience.ts'
 import { Dashboard } from './dashboard.ts'
@@ -124,11 +125,11 @@ export class LocalEngine implements Engine {
       stopped: (error) => this.#fail(error),
     }
     const records = store.open(host)
-    if (!(records instanceof Promise)) {
+    if (!isThenable(records)) {
       this.#hasStore = true
       return this.#restore(records)
     }
-    this.opening = records.then((stored) => {
+    this.opening = Promise.resolve(records).then((stored) => {
       this.opening = undefined
       this.#hasStore = true
       this.#restore(stored)

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
+import { isThenable } from '../shared/thenable.ts'
 import type { AnyEvent, EventMap, EventType } from './event-map.ts'
 
 export type Listener<Type extends EventType> = (event: EventMap[Type]) => void
@@ -90,7 +91,7 @@ export class EventBus {
     try {
       const result = callback(...args)
       // An async listener is not awaited, but its failure is not lost either.
-      if (result instanceof Promise) result.catch((error) => this.report(error))
+      if (isThenable(result)) result.then(undefined, (error) => this.report(error))
     } catch (error) {
       this.report(error)
     }

@@ -5,6 +5,7 @@
 import type { Counts, FindOptions, Inserted, InsertRequest, JobFilter, Verb } from '../engine/engine.ts'
 import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
+import { isThenable } from '../shared/thenable.ts'
 
 export type Ask = 'insert' | 'get' | 'find' | 'counts' | 'act' | 'idle'
 
@@ -45,7 +46,7 @@ export const answers = {
   /** Asked again of another leader, it may answer fewer jobs than the first has moved; none is moved twice but by `retry`. */
   async act(local: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> {
     const moving = local.act(verb, target, argument)
-    const moved = moving instanceof Promise ? await moving : moving
+    const moved = isThenable(moving) ? await moving : moving
     await local.whenSafe()
     return moved
   },

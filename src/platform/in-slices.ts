@@ -1,3 +1,4 @@
+import { isThenable } from '../shared/thenable.ts'
 import { nextTask } from './hop.ts'
 import { systemClock } from './host.ts'
 
@@ -13,7 +14,7 @@ export async function inSlices<Item, Made>(
   let until = systemClock.monotonic() + sliceMs
   for (const item of items) {
     const making = step(item)
-    made.push(making instanceof Promise ? await making : making)
+    made.push(isThenable(making) ? await making : making)
     if (systemClock.monotonic() < until) continue
     await nextTask()
     until = systemClock.monotonic() + sliceMs

@@ -20,7 +20,7 @@ parentPort.on('message', (batch) => {
   for (const [id, name, ...args] of batch) {
     try {
       const value = calls[name](...args)
-      if (value instanceof Promise) answerLater(id, value)
+      if (typeof value?.then === 'function') answerLater(id, value)
       else replies.push([id, value])
       if (value instanceof ArrayBuffer) transfer.push(value)
     } catch (error) {

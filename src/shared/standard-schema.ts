@@ -1,4 +1,5 @@
 import { OffstageError } from './errors.ts'
+import { isThenable } from './thenable.ts'
 
 /** The part of Standard Schema that offstage uses: https://standardschema.dev. zod, valibot and arktype have it. */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -22,7 +23,7 @@ interface SchemaIssue {
 /** What the schema makes of `input`; throws, or rejects with, `INVALID_INPUT`, which lists what does not fit. */
 export function validate(schema: StandardSchema, name: string, input: unknown): unknown {
   const result = schema['~standard'].validate(input)
-  return result instanceof Promise ? result.then((settled) => accept(settled, name)) : accept(result, name)
+  return isThenable(result) ? Promise.resolve(result).then((settled) => accept(settled, name)) : accept(result, name)
 }
 
 function accept(result: SchemaResult<unknown>, name: string): unknown {

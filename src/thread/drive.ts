@@ -1,6 +1,7 @@
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { isObject } from '../shared/show.ts'
+import { isThenable } from '../shared/thenable.ts'
 import type { Task } from './task.ts'
 
 /** A busy thread goes through its messages at least this often, wherever its work lets it. */
@@ -36,7 +37,7 @@ export async function drive(task: Task, generator: Iteration, onYield: (value: u
     const mustStop = task.abortedBy !== undefined && !hasBeenTold
     if (mustStop) hasBeenTold = true
     const step: Step = mustStop ? throwInto(generator, task.abortedBy?.reason) : generator.next()
-    const { done, value } = step instanceof Promise ? await step : step
+    const { done, value } = isThenable(step) ? await step : step
     if (done) return value
     if (value !== undefined) onYield(value)
     if (mustListen()) await listen()

@@ -13,7 +13,8 @@ import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
 import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
-import { isObject, show } from '../shared/show.ts'
+import { show } from '../shared/show.ts'
+import { isThenable } from '../shared/thenable.ts'
 import { type Host, TaskContext, Transfer } from './context.ts'
 import { drive, hasListened, isGenerator, listen, mustListen } from './drive.ts'
 import { checkInput, type Handler, type HandlerTable, type JobType, makeJobType } from './handlers.ts'
@@ -237,7 +238,7 @@ export class Server implements Host {
     const { name, handler } = task.type
     if (!handler) throw this.#unknown(task)
     const input = checkInput(handler, name, task.input)
-    if (input instanceof Promise) return input.then((checked) => this.#enter(task, handler, checked))
+    if (isThenable(input)) return input.then((checked) => this.#enter(task, handler, checked))
     return this.#enter(task, handler, input)
   }
 
@@ -392,6 +393,3 @@ type RunFields = [name: string, id: string, attempt: number, isWatched: 0 | 1, r
 
 const reasonFrom = (code: ErrorCode | '', message: string, value: unknown): unknown =>
   code === '' ? value : new OffstageError(code, message, { cause: value })
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  isObject(value) && typeof value.then === 'function'
