@@ -1,11 +1,13 @@
 import type { Port } from '../shared/port.ts'
 import { type Hello, isHello } from './hello.ts'
+import { hop } from './hop.ts'
 import { unreadable } from './message-port.ts'
 
 /** Either end of the channel that a worker has by itself. */
 export interface ChannelEnd {
   postMessage(message: unknown, transfer: Transferable[]): void
   addEventListener(type: string, listener: (event: MessageEvent) => void, isFirst: boolean): void
+  removeEventListener(type: string, listener: (event: MessageEvent) => void, isFirst: boolean): void
 }
 
 /**
@@ -18,23 +20,36 @@ export class OwnChannel implements Port {
   #mark = Number.NaN
   #theirMark = Number.NaN
   #listener = (_message: unknown[]): void => {}
-  /** Told each time that a scheduler says it. */
-  onHello: ((hello: Hello) => void) | undefined
+  readonly #isFirst: boolean
+  #onHello: ((hello: Hello) => void) | undefined
+  /** Said before anybody here wanted to hear it. */
+  #earlyHello: Hello | undefined
 
-  constructor(end: ChannelEnd) {
+  /** `isFirst`: hears before who listens already, as far as the platform lets it. */
+  constructor(end: ChannelEnd, isFirst: boolean) {
     this.#end = end
-    end.addEventListener('message', (event) => this.#hear(event), true)
+    this.#isFirst = isFirst
+    end.addEventListener('message', this.#hear, isFirst)
   }
 
-  #hear(event: MessageEvent): void {
+  /** Told each time that a scheduler says hello. Of one that was said already, in a task of its own: another may ask in this. */
+  onHello(listener: (hello: Hello) => void): void {
+    this.#onHello = listener
+    const hello = this.#earlyHello
+    this.#earlyHello = undefined
+    if (hello) hop(() => this.#onHello?.(hello))
+  }
+
+  readonly #hear = (event: MessageEvent): void => {
     const message: unknown = event.data
     if (Array.isArray(message) && message.at(-1) === this.#theirMark) {
       event.stopImmediatePropagation()
       message.pop()
       this.#listener(message)
-    } else if (this.onHello && isHello(message)) {
+    } else if (isHello(message)) {
       event.stopImmediatePropagation()
-      this.onHello(message)
+      if (this.#onHello) this.#onHello(message)
+      else this.#earlyHello = message
     }
   }
 
@@ -59,6 +74,11 @@ export class OwnChannel implements Port {
 
   onClose(listener: (cause: unknown) => void): void {
     this.#end.addEventListener('messageerror', () => listener(unreadable()), true)
+  }
+
+  /** Listens no longer. A channel of Node's that nobody listens to keeps no thread alive. */
+  leave(): void {
+    this.#end.removeEventListener('message', this.#hear, this.#isFirst)
   }
 
   /** Says and hears no more; whoever made the worker ends it, and lets it keep the process alive or not. */

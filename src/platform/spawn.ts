@@ -1,12 +1,14 @@
 import type { ServeInline } from '../shared/inline.ts'
 import type { Port } from '../shared/port.ts'
-import { type Hello, helloVersion, ourThread } from './hello.ts'
+import { show } from '../shared/show.ts'
+import { isThenable } from '../shared/thenable.ts'
+import { helloWithin } from './hello.ts'
 import { nodeModule } from './host.ts'
-import { portOf } from './message-port.ts'
-import { OwnChannel } from './own-channel.ts'
+import { makeChannel, portOf } from './message-port.ts'
+import { type NodeWorker, nodePort } from './node-port.ts'
+import { webPort } from './web-port.ts'
 
 type Threads = typeof import('node:worker_threads')
-type NodeWorker = import('node:worker_threads').Worker
 
 /** Options that Node takes for each thread; other platforms have none of these. */
 export interface WorkerOptions {
@@ -26,7 +28,7 @@ interface WorkerLike {
   terminate(): unknown
 }
 
-type WorkerFactory = () => WorkerLike | Promise<WorkerLike>
+type WorkerFactory = () => WorkerLike | PromiseLike<WorkerLike>
 
 /** Serves jobs on this thread: what `inline(jobs)` answers. */
 export interface InlineSource {
@@ -35,7 +37,8 @@ export interface InlineSource {
 
 export type WorkerSource = WorkerFactory | URL | string | InlineSource
 
-const workerLine = `createScheduler(() => new Worker(new URL('./jobs.ts', import.meta.url), { type: 'module' }))`
+// Not in one piece: there are bundler plugins that would take it for code, and look for the file.
+const workerLine = `createScheduler(() => new ${'Worker'}(new URL('./jobs.ts', import.meta.url), { type: 'module' }))`
 
 /** Refuses at the door what can never start a thread here. */
 export function checkSource(source: unknown): asserts source is WorkerSource {
@@ -57,21 +60,50 @@ export async function spawn(source: WorkerSource, options: WorkerOptions): Promi
   if (isInline(source)) return spawnInline(source)
   // A microtask first: Parcel only defines the worker's URL after the module has run.
   await undefined
-  const made = typeof source === 'function' ? callFactory(source, options) : fromAddress(source, options)
+  const made = expecting(() =>
+    typeof source === 'function' ? callFactory(source, options) : fromAddress(source, options),
+  )
   // Not `await made`: on Deno a worker that cannot be loaded may say so within one microtask, and who does not listen
   // yet gets an unhandled rejection.
-  return made instanceof Promise ? portTo(await made) : portTo(made)
+  return isThenable(made) ? portTo(await made) : portTo(made)
 }
+
+/** For one that a slow factory makes; another that the application makes meanwhile waits as long, for nothing. */
+const slowHelloMs = 1_000
+/** Slow factories that are at it. */
+let slow = 0
+
+/** Tells the threads that are made in `make` that somebody will say hello. One that is made at once stays however late it is. */
+function expecting<Made>(make: () => Made): Made {
+  expectHello(Number.POSITIVE_INFINITY)
+  try {
+    const made = make()
+    if (isThenable(made)) {
+      slow++
+      const settled = () => {
+        slow--
+        expectHello()
+      }
+      made.then(settled, settled)
+    }
+    return made
+  } finally {
+    expectHello()
+  }
+}
+
+const expectHello = (withinMs: number | undefined = slow > 0 ? slowHelloMs : undefined): void =>
+  nodeModule<Threads>('worker_threads')?.setEnvironmentData(helloWithin, withinMs as number)
 
 /**
  * The same line starts a worker in browsers, Bun, Deno and Node. Node alone has no global `Worker`, so it gets one, for
  * as long as the factory runs and no longer: other code looks for that global to tell where it is.
  */
-function callFactory(factory: WorkerFactory, options: WorkerOptions): WorkerLike | Promise<WorkerLike> {
+function callFactory(factory: WorkerFactory, options: WorkerOptions): WorkerLike | PromiseLike<WorkerLike> {
   const scope = globalThis as { Worker?: unknown }
   if (scope.Worker !== undefined) return factory()
-  scope.Worker = function NodeWorker(address: string | URL) {
-    return fromAddress(address, options)
+  scope.Worker = function NodeWorker(address: string | URL, own?: object) {
+    return fromAddress(address, { ...options, ...own })
   }
   try {
     return factory()
@@ -84,150 +116,22 @@ function fromAddress(address: string | URL, options: WorkerOptions): WorkerLike 
   const threads = nodeModule<Threads>('worker_threads')
   if (!threads) throw new TypeError('This platform has no worker threads.')
   const url = typeof address === 'string' && address.startsWith('file:') ? new URL(address) : address
-  return new threads.Worker(url, { ...options, workerData: { [ourThread]: true } }) as unknown as WorkerLike
+  return new threads.Worker(url, options) as unknown as WorkerLike
 }
 
-const portTo = (worker: WorkerLike): Port =>
-  'on' in worker ? nodePort(worker as unknown as NodeWorker) : webPort(worker as unknown as Worker)
-
-function nodePort(worker: NodeWorker): Port {
-  const { port1, port2 } = new MessageChannel()
-  const hello: Hello = { offstage: helloVersion, port: port2, mark: 0, lock: '' }
-  worker.postMessage(hello, [port2 as never])
-  const port = portOf(port1)
-  const end = new Ending()
-  let cause: unknown
-  let isClosing = false
-  worker.on('error', (error) => {
-    cause = error
-  })
-  worker.on('exit', (code) => {
-    if (!isClosing) end.tell(cause ?? new Error(`The thread ended with exit code ${code}.`))
-  })
-  return {
-    post: port.post,
-    onMessage(listener) {
-      port.onMessage(listener)
-      port.hold(false) // The thread itself holds the process, and only while it works.
-    },
-    onClose(listener) {
-      port.onClose(listener)
-      end.listen(listener)
-    },
-    async close() {
-      isClosing = true
-      await worker.terminate()
-      await port.close()
-    },
-    hold(isHeld) {
-      if (isClosing) return // Somebody waits for its end.
-      if (isHeld) worker.ref()
-      else worker.unref()
-    },
+function portTo(worker: WorkerLike): Port {
+  const { on, addEventListener } = (worker ?? {}) as { on?: unknown; addEventListener?: unknown }
+  if (!on && !addEventListener) throw new TypeError(`Expected the function to return a worker, got ${show(worker)}.`)
+  try {
+    return on ? nodePort(worker as unknown as NodeWorker) : webPort(worker as unknown as Worker)
+  } catch (error) {
+    void worker.terminate() // Nobody else has hold of it.
+    throw error
   }
-}
-
-/** Why a thread has ended, kept for a listener that comes later. */
-class Ending {
-  #cause: { readonly value: unknown } | undefined
-  #listener: ((cause: unknown) => void) | undefined
-
-  tell(value: unknown): void {
-    this.#cause = { value }
-    this.#listener?.(value)
-  }
-
-  listen(listener: (cause: unknown) => void): void {
-    this.#listener = listener
-    if (this.#cause) listener(this.#cause.value)
-  }
-}
-
-/** A module worker with top-level await loses what is posted before its handler is there, in all engines: say it again. */
-const helloAgainMs = 50
-
-interface RefCounted {
-  ref?(): void
-  unref?(): void
-}
-
-function webPort(worker: Worker): Port {
-  const mark = 1 + Math.random()
-  const lock = `offstage-thread-${mark}-${Date.now()}`
-  const hello: Hello = { offstage: helloVersion, port: undefined, mark, lock }
-  const watch = new AbortController()
-  const end = new Ending()
-  const channel = new OwnChannel(worker)
-  channel.mark(mark, -mark)
-  let helloTimer: ReturnType<typeof setTimeout> | undefined
-
-  const sayHello = (againMs: number) => {
-    worker.postMessage(hello)
-    helloTimer = setTimeout(() => sayHello(againMs * 2), againMs)
-  }
-  const answered = () => {
-    clearTimeout(helloTimer)
-    whenFree(lock, watch.signal, () => ended(new Error('The worker closed itself.')))
-  }
-  const ended = (cause: unknown) => {
-    if (watch.signal.aborted) return
-    stop()
-    end.tell(cause)
-  }
-  const stop = () => {
-    watch.abort()
-    clearTimeout(helloTimer)
-    void channel.close()
-    worker.terminate()
-  }
-
-  worker.addEventListener('error', (event) => {
-    event.preventDefault?.()
-    const { message, filename, lineno } = event as Partial<ErrorEvent>
-    ended(
-      new Error(
-        message
-          ? `${message}${filename ? ` (${filename}:${lineno})` : ''}`
-          : 'The browser says no more than that it failed.',
-      ),
-    )
-  })
-  channel.onClose(ended)
-  worker.addEventListener('close', () => ended(new Error('The worker closed itself.'))) // Bun.
-  sayHello(helloAgainMs)
-
-  return {
-    post: (message, transfer) => channel.post(message, transfer),
-    onMessage(listener) {
-      channel.onMessage((first) => {
-        answered()
-        channel.onMessage(listener)
-        listener(first)
-      })
-    },
-    onClose: (listener) => end.listen(listener),
-    async close() {
-      stop()
-    },
-    hold(isHeld) {
-      // Bun counts workers; browsers have nothing to keep alive.
-      const counted = worker as Worker & RefCounted
-      if (isHeld) counted.ref?.()
-      else counted.unref?.()
-    },
-  }
-}
-
-/** Calls back when the thread that holds `lock` has let go of it: it is dead, however it died. */
-function whenFree(lock: string, signal: AbortSignal, onFree: () => void): void {
-  const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
-  locks?.request(lock, { signal }, onFree).catch(() => {
-    // Aborted, because we ended the thread; or no locks in this place, and then there is no watch.
-  })
 }
 
 function spawnInline(source: InlineSource): Port {
-  const { port1, port2 } = new MessageChannel()
+  const { port1, port2 } = makeChannel()
   const far = portOf(port2)
   const near = portOf(port1)
   const stop = source.serveInline(far)

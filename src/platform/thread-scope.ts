@@ -1,6 +1,6 @@
 import type { Port } from '../shared/port.ts'
-import { isObject } from '../shared/show.ts'
-import { ourThread } from './hello.ts'
+import { type Hello, helloWithin } from './hello.ts'
+import { nextTask } from './hop.ts'
 import { nodeModule, systemClock } from './host.ts'
 import { portOf } from './message-port.ts'
 import { type ChannelEnd, OwnChannel } from './own-channel.ts'
@@ -18,40 +18,50 @@ const isWebWorker = (scope: WebScope): boolean =>
 const scope = globalThis as unknown as WebScope
 const isWeb = isWebWorker(scope)
 /**
- * The one that this thread has by itself, none on a main thread. A web worker's is there as soon as this is imported, to hear
- * before the application does: not all engines let us in ahead of who listens already.
+ * The one that this thread has by itself, none where nobody says hello. A web worker's is there as soon as this is imported, to
+ * hear before the application does: not all engines let us in ahead of who listens already.
  */
-let channel = isWeb ? new OwnChannel(scope) : undefined
-/** One thread serves one scheduler, which repeats its hello until it is answered. */
+let channel = isWeb ? new OwnChannel(scope, true) : undefined
+/** One thread serves one scheduler, which may repeat its hello until it is answered. */
 let isAnswered = false
 
 /**
  * In a thread: calls back when a scheduler says hello; only the last who asks for it, so that a module of jobs can be made of
- * others. On a main thread: nothing.
+ * others. Elsewhere, and in threads that the application made for itself: nothing.
  */
 export function onHello(serve: (port: Port) => void): void {
   channel ??= parentChannel()
   const own = channel
-  if (!own) return
-  own.onHello = ({ port, mark, lock }) => {
+  own?.onHello((hello) => {
     if (isAnswered) return
     isAnswered = true
-    if (!port) own.mark(-mark, mark)
-    void holdLock(lock).then(() => serve(port ? polled(port) : own))
-  }
+    void answer(own, hello).then(serve)
+  })
 }
 
-/** Of a thread of `worker_threads`. */
+/** The line to the scheduler, once there is all that it needs: the whole module, and the lock that says that we live. */
+async function answer(own: OwnChannel, { port, output, mark, lock }: Hello): Promise<Port> {
+  if (port) own.leave()
+  else own.mark(-mark, mark)
+  if (output) passOn(output)
+  if (!isWeb) await wholeModule()
+  await holdLock(lock)
+  return port ? polled(port) : own
+}
+
+/**
+ * Of a thread of `worker_threads` that a scheduler has made. One that the application made for itself lives, hears and ends as
+ * without us: there we do not listen.
+ */
 function parentChannel(): OwnChannel | undefined {
-  const { parentPort, workerData } = nodeModule<Threads>('worker_threads') ?? {}
-  if (!parentPort) return undefined
-  // A thread of ours stays for its hello, however late. One that the application made itself may only import the module,
-  // and then must be able to end: it waits for as long as a hello may take that was said right after it was made.
-  if (!isOurs(workerData)) systemClock.startTimer(() => parentPort.unref(), foreignWaitMs, true)
-  return new OwnChannel(parentPort as unknown as ChannelEnd)
+  const { parentPort, getEnvironmentData } = nodeModule<Threads>('worker_threads') ?? {}
+  const withinMs = getEnvironmentData?.(helloWithin) as number | undefined
+  if (!parentPort || withinMs === undefined) return undefined
+  // Not ahead of others: Node 20 would keep what such a listener holds alive when it is removed.
+  const own = new OwnChannel(parentPort as unknown as ChannelEnd, false)
+  if (withinMs !== Number.POSITIVE_INFINITY) systemClock.startTimer(() => isAnswered || own.leave(), withinMs, true)
+  return own
 }
-
-const foreignWaitMs = 1_000
 
 /** Where there are such ports, messages can be asked for. */
 function polled(port: MessagePort): Port {
@@ -59,7 +69,35 @@ function polled(port: MessagePort): Port {
   return { ...portOf(port), poll: () => receiveMessageOnPort(port as never)?.message }
 }
 
-const isOurs = (workerData: unknown): boolean => isObject(workerData) && ourThread in workerData
+/**
+ * Resolves when the module that this thread was made for is evaluated, with what it awaits, where the platform tells: servers
+ * tell it to whoever imports that module once more. (In Firefox that fails, and WebKit evaluates it a second time.)
+ */
+async function wholeModule(): Promise<void> {
+  try {
+    const { argv } = nodeModule<NodeJS.Process>('process') as NodeJS.Process
+    const { pathToFileURL } = nodeModule<typeof import('node:url')>('url') as typeof import('node:url')
+    // Not `import()` itself: bundlers want to know what there is to import.
+    await new Function('url', 'return import(url)')(pathToFileURL(argv[1] as string).href)
+  } catch {
+    // It has failed, and this thread ends before the next task; or it was made from a text, and there is no telling.
+    await nextTask()
+  }
+}
+
+/** How often a thread looks whether it has passed on what it printed. */
+const passedOnMs = 1
+
+/** Says on `port` for each message there that nothing of what was printed is left here. */
+function passOn(port: MessagePort): void {
+  const { stdout, stderr } = nodeModule<NodeJS.Process>('process') as NodeJS.Process
+  const look = () => {
+    if (stdout.writableLength > 0 || stderr.writableLength > 0) systemClock.startTimer(look, passedOnMs, true)
+    else port.postMessage(0)
+  }
+  portOf(port).onMessage(look)
+  portOf(port).hold(false)
+}
 
 /** Told of what nobody in this thread catches. Node ends the thread and tells the other side by itself. */
 export function onUncaught(report: (error: unknown) => void): void {

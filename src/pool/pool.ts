@@ -71,6 +71,9 @@ const workMsMax = 1
 const watchMs = 4
 const backoffMsMin = 100
 const backoffMsMax = 5_000
+/** How long a thread gets to pass on what it has printed, before it is ended: an idle one, and one that may be deaf. */
+const idleDrainMs = 1_000
+const busyDrainMs = 100
 
 export class Pool<Owner> {
   readonly #options: PoolOptions
@@ -280,7 +283,7 @@ export class Pool<Owner> {
     this.#loads.add(late)
     const alarm = this.#timetable.after(startTimeoutMs, () => {
       this.#loadFailures = startsMax // To wait as long again would tell nothing new.
-      late.reject(loadError(`it was not ready within ${startTimeoutMs} ms; does it call defineJobs()?`, undefined))
+      late.reject(loadError(`it was not ready within ${startTimeoutMs} ms`, undefined, lateHint))
     })
     const spawning = spawn().catch(refused)
     let port: Port | undefined
@@ -346,7 +349,7 @@ export class Pool<Owner> {
   #end(slot: Slot, error: OffstageError | undefined, culprit?: Run): void {
     slot.isClosing = true
     this.#remove(slot)
-    this.#track(slot.port.close())
+    this.#track(slot.port.close(culprit ? 0 : slot.isIdle ? idleDrainMs : busyDrainMs))
     // On closing nobody waits for what the thread may still have to say: an attempt that was sent may have begun, and its
     // number is not given to another.
     const mayHaveBegun = (run: Run) => (this.#isClosed || slot.isShared ? !slot.recall(run) : run.isBegun)
@@ -360,7 +363,7 @@ export class Pool<Owner> {
     slot.isClosing = true
     this.#remove(slot)
     this.#track(slot.port.close())
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = reasonOf(cause) || 'the platform does not say why.'
     const error = new OffstageError('WORKER_CRASHED', `The thread ended: ${reason}`, { cause })
     this.#blame(slot, error)
     this.#listener.onExit(slot.id, error)
@@ -441,11 +444,15 @@ const refused = (cause: unknown): never => {
   throw loadError('the platform refused to start it', cause)
 }
 
-const loadError = (what: string, cause: unknown): OffstageError => {
-  const reason =
-    cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`.replace(/\.$/, '')
-  const message =
-    `The worker module could not be loaded: ${what}${reason}. ` +
-    'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'
-  return new OffstageError('WORKER_LOAD_FAILED', message, { cause })
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause ?? ''))
+
+const lateHint = 'Does it call defineJobs()? Does all that it awaits come?'
+/** Where the platform does not say what is the matter, it is mostly one of these. */
+const likelyCauses =
+  'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'
+
+const loadError = (what: string, cause: unknown, hint = likelyCauses): OffstageError => {
+  const reason = reasonOf(cause).replace(/\.$/, '')
+  const why = reason ? `: ${reason}.` : `. ${hint}`
+  return new OffstageError('WORKER_LOAD_FAILED', `The worker module could not be loaded: ${what}${why}`, { cause })
 }

@@ -7,8 +7,11 @@ export interface Port {
   poll?(): unknown[] | undefined
   /** Told once, when the other side is gone and we did not ask for it. */
   onClose(listener: (cause: unknown) => void): void
-  /** Ends the other side, whatever it does; resolves when it has ended as far as the platform tells. */
-  close(): Promise<void>
+  /**
+   * Ends the other side, whatever it does; resolves when it has ended as far as the platform tells. Before, it gets
+   * `drainMsMax` to pass on what it has printed, where that would be lost.
+   */
+  close(drainMsMax?: number): Promise<void>
   /** Whether this thread keeps the process alive (Node, Bun, Deno). */
   hold(isHeld: boolean): void
 }

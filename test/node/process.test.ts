@@ -130,6 +130,28 @@ describe('a process is kept alive', () => {
   })
 })
 
+describe('what jobs print is there', () => {
+  const lines = Array.from({ length: 300 }, (_, line) => line + 1).join('\n')
+  test.each([
+    ['after close', `const s = start({}, 'thread'); await s.run.print(300); await s.close()`],
+    [
+      'after close, when the job still runs',
+      `const s = start({}, 'thread'); s.once('progress', () => s.close({ mode: 'now' })); await s.add.printAndStay(300)`,
+    ],
+    ['when the process ends by itself', `await start({ workers: 2 }, 'thread').run.print(300)`],
+    [
+      'when the process is ended right after close',
+      `const s = start({}, 'thread'); await s.run.print(300); await s.close(); process.exit()`,
+    ],
+    [
+      'after a thread has idled for too long',
+      `const s = start({ workers: { min: 0, max: 1, idleMs: 20 } }, 'thread'); const exit = new Promise((r) => s.once('worker:exit', r)); await s.run.print(300); await exit; await s.close()`,
+    ],
+  ])('%s', async (_name, program) => {
+    expect(await run(program)).toEqual(endsWith(lines))
+  })
+})
+
 describe('nothing is left behind', () => {
   test.each([
     ['threads', `start({ workers: 2 })`],

@@ -53,6 +53,7 @@ const wrong = <T>(value: unknown): T => value as T
 
 const onThreads = (place: Place) => place === 'inline' && 'inline jobs share the thread of the test'
 const onNode = (place: Place) => onThreads(place) || (!isNode && 'only Node has it')
+const onServers = (place: Place) => onThreads(place) || (isBrowser && 'browsers do not say so')
 const inBrowsers = (place: Place) => onThreads(place) || (!isBrowser && 'only browsers have it')
 
 // Inputs.
@@ -407,21 +408,17 @@ const notLoaded =
   async () => {
     const scheduler = createScheduler<Jobs>(await source(), { workers: 1, startTimeoutMs: 500 })
     onTestFinished(() => scheduler.close({ mode: 'now' }))
-    await refuses(
-      'WORKER_LOAD_FAILED',
-      () => scheduler.run.double(1),
-      'Content-Security-Policy',
-      ...words,
-    )(scheduler, never)
+    await refuses('WORKER_LOAD_FAILED', () => scheduler.run.double(1), ...words)(scheduler, never)
     await refuses('WORKER_LOAD_FAILED', () => scheduler.run.double(2))(scheduler, never)
   }
 
 const modules: Row[] = [
-  ['404', notLoaded(() => missingWorker)],
+  ['404, where the browser does not say so', notLoaded(() => missingWorker, '404'), inBrowsers],
+  ['a missing file', notLoaded(() => missingWorker, 'there-is-no-such-worker.mjs'), onServers],
   ['not JavaScript', notLoaded(() => workerOf('<!doctype html><title>Not found</title>'))],
   ['a syntax error', notLoaded(() => workerOf('export const = 1'))],
   ['an import that is not there', notLoaded(() => workerOf(`import 'there-is-no-such-package'`))],
-  ['throws while it loads', notLoaded(() => workerOf(`throw new Error('at load')`))],
+  ['throws while it loads', notLoaded(() => workerOf(`throw new Error('at load')`), 'at load')],
   ['never calls defineJobs', notLoaded(() => workerOf('setInterval(() => {}, 60_000)'), 'defineJobs')],
   ['a Content-Security-Policy that forbids workers', notLoaded(forbiddenWorker), inBrowsers],
   [
@@ -433,8 +430,11 @@ const modules: Row[] = [
       'no worker today',
     ),
   ],
-  ['a factory that answers no worker', notLoaded(() => () => wrong<Worker>(undefined))],
-  ['a factory that answers something else', notLoaded(() => () => wrong<Worker>({ postMessage() {}, terminate() {} }))],
+  ['a factory that answers no worker', notLoaded(() => () => wrong<Worker>(undefined), 'got undefined')],
+  [
+    'a factory that answers something else',
+    notLoaded(() => () => wrong<Worker>({ postMessage() {} }), 'got an object'),
+  ],
   [
     'loads again after it once did not',
     async () => {

@@ -1,0 +1,15 @@
+/** Why a thread has ended, kept for a listener that comes later. */
+export class Ending {
+  #cause: { readonly value: unknown } | undefined
+  #listener: ((cause: unknown) => void) | undefined
+
+  tell(value: unknown): void {
+    this.#cause = { value }
+    this.#listener?.(value)
+  }
+
+  listen(listener: (cause: unknown) => void): void {
+    this.#listener = listener
+    if (this.#cause) listener(this.#cause.value)
+  }
+}
