@@ -4,7 +4,9 @@ import type { LiveJob } from './engine/live-job.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
+import { structuredClone } from './platform/structured-clone.ts'
 import { checkArgument } from './shared/check.ts'
+import { isThenable } from './shared/thenable.ts'
 
 /** Events that wait for a slow reader; beyond that the oldest are dropped and counted in `dropped`. */
 export const streamCapacity = 1_024
@@ -152,7 +154,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     if (this.#engine.isEnded) throw this.#engine.closedError()
     const moving = this.#engine.act(verb, this.#job, argument)
     // Not `await moving` when it is no promise: the store may have refused it a microtask later.
-    const moved = moving instanceof Promise ? await moving : moving
+    const moved = isThenable(moving) ? await moving : moving
     await this.#engine.whenSafe()
     return moved > 0
   }

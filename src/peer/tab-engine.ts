@@ -45,6 +45,7 @@ import { cloneError } from '../shared/clone.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
 import type { Store } from '../store/store.ts'
 import { type Ask, answers } from './answers.ts'
 import { type Board, Guest, noDefaults } from './guest.ts'
@@ -119,7 +120,11 @@ const nowhere: Board = {
 const noLocks = (cause?: unknown): OffstageError =>
   new OffstageError(
     'STORE_LOCKED',
-    'There are no Web Locks here, so several tabs cannot be kept apart: the page needs a secure context (https or localhost).',
+    `Several tabs cannot be kept apart: ${
+      cause === undefined
+        ? 'there are no Web Locks here; the page needs a secure context (https or localhost).'
+        : `the browser refuses Web Locks here (${(cause as Error)?.message ?? cause}), as it does in frames that may keep nothing: sandboxed ones, and those of another site.`
+    }`,
     cause === undefined ? {} : { cause },
   )
 
@@ -657,7 +662,7 @@ export class TabEngine implements Engine {
     const local = this.#local
     if (!local) return this.#insert(requests)
     const inserting = local.insertMany(requests)
-    if (!(inserting instanceof Promise)) return inserting
+    if (!isThenable(inserting)) return inserting
     return inserting.catch((error) => {
       if (local === this.#local || this.isEnded) throw error
       // The lead was lost while it waited: nothing of it was added.

@@ -2,6 +2,7 @@ import type { UseStore } from 'idb-keyval'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { tagOf } from '../shared/show.ts'
+import { listenTo } from './listening.ts'
 
 export interface DatabaseOptions {
   readonly durability: 'strict' | 'relaxed'
@@ -247,13 +248,12 @@ function beginLog(name: string): void {
 /** The page is about to end or to be put aside, and is back. Answers how to listen no longer. */
 function onAbsence(leave: () => void, comeBack: () => void): () => void {
   if (!globalThis.document) return () => {}
-  const listeners = new AbortController()
-  const options = { signal: listeners.signal, capture: true }
-  addEventListener('pagehide', leave, options)
-  addEventListener('pageshow', comeBack, options)
-  document.addEventListener('freeze', leave, options)
-  document.addEventListener('resume', comeBack, options)
-  return () => listeners.abort()
+  return listenTo(true, [
+    [globalThis, 'pagehide', leave],
+    [globalThis, 'pageshow', comeBack],
+    [document, 'freeze', leave],
+    [document, 'resume', comeBack],
+  ])
 }
 
 /** Another connection may do better. (A quota that is used up is not such an error, and in some engines no DOMException.) */

@@ -1,4 +1,5 @@
 import { nodeModule } from './host.ts'
+import { listenTo } from './listening.ts'
 
 /** A line to everybody of the same origin who has one of this name, but not to oneself. */
 export interface Channel {
@@ -65,12 +66,11 @@ function openChannel(name: string, listener: (message: unknown) => void): Channe
  */
 function onSleep(sleep: () => void, wake: () => void): () => void {
   if (typeof document !== 'object') return () => {}
-  const listeners = new AbortController()
-  const { signal } = listeners
   const ifPersisted = (then: () => void) => (event: PageTransitionEvent) => event.persisted && then()
-  addEventListener('pagehide', ifPersisted(sleep), { signal })
-  addEventListener('pageshow', ifPersisted(wake), { signal })
-  document.addEventListener('freeze', sleep, { signal })
-  document.addEventListener('resume', wake, { signal })
-  return () => listeners.abort()
+  return listenTo(false, [
+    [globalThis, 'pagehide', ifPersisted(sleep)],
+    [globalThis, 'pageshow', ifPersisted(wake)],
+    [document, 'freeze', sleep],
+    [document, 'resume', wake],
+  ])
 }

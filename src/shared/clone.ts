@@ -1,3 +1,4 @@
+import { structuredClone } from '../platform/structured-clone.ts'
 import { OffstageError } from './errors.ts'
 import { isObject, show } from './show.ts'
 

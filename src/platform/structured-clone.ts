@@ -1,0 +1,17 @@
+import { nodeModule } from './host.ts'
+import { makeChannel } from './message-port.ts'
+
+type Threads = typeof import('node:worker_threads')
+
+let channel: MessageChannel | undefined
+
+/** By a message to oneself, which is a clone and keeps no process alive. */
+function cloneByMessage<Value>(value: Value, options?: StructuredSerializeOptions): Value {
+  channel ??= makeChannel()
+  channel.port1.postMessage(value, options?.transfer ?? [])
+  const { receiveMessageOnPort } = nodeModule<Threads>('worker_threads') as Threads
+  return receiveMessageOnPort(channel.port2 as never)?.message as Value
+}
+
+/** The platform's; jsdom has none, and hides Node's. */
+export const structuredClone: typeof globalThis.structuredClone = globalThis.structuredClone ?? cloneByMessage
