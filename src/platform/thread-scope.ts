@@ -43,6 +43,8 @@ export function onHello(serve: (port: Port) => void): void {
 async function answer(own: OwnChannel, { port, output, mark, lock }: Hello): Promise<Port> {
   if (port) own.leave()
   else own.mark(-mark, mark)
+  // Not for the threads that are made in this one: they would inherit it.
+  nodeModule<Threads>('worker_threads')?.setEnvironmentData(helloWithin, undefined as never)
   if (output) passOn(output)
   if (!isWeb) await wholeModule()
   await holdLock(lock)

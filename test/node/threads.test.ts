@@ -34,6 +34,10 @@ describe("a thread of the application's own that imports a module of jobs", () =
     expect(await once(own, 'message')).toEqual([[0, 'early']])
     expect(await once(own, 'exit')).toEqual([0])
   })
+
+  test('ends by itself, also when a job has made it', async () => {
+    expect(await start<typeof thread>(builtWorker('thread')).run.nest(`import('${builtWorker('jobs')}')`)).toBe(0)
+  })
 })
 
 test('a factory may take its time before it makes a thread of `worker_threads`', async () => {
