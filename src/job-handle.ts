@@ -153,9 +153,8 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   async #act(verb: Verb, argument?: unknown): Promise<boolean> {
     if (this.#engine.isEnded) throw this.#engine.closedError()
     const moving = this.#engine.act(verb, this.#job, argument)
-    // Not `await moving` when it is no promise: the store may have refused it a microtask later.
-    const moved = isThenable(moving) ? await moving : moving
+    if (isThenable(moving)) return (await moving) > 0
     await this.#engine.whenSafe()
-    return moved > 0
+    return moving > 0
   }
 }

@@ -282,7 +282,6 @@ export class Scheduler<Table extends JobTable = JobTable> {
   async get<Name extends keyof Table = keyof Table>(id: string): Promise<JobOf<Table, Name> | undefined> {
     await this.#open()
     check.checkArgument('id', idCheck, id)
-    await this.#engine.whenSafe()
     const job = await this.#engine.get(id)
     return job && (this.#handle({ job, disposition: 'existing' }) as JobOf<Table, Name>)
   }
@@ -291,14 +290,12 @@ export class Scheduler<Table extends JobTable = JobTable> {
   async find(options: FindOptions = {}): Promise<AnyJobOf<Table>[]> {
     await this.#open()
     check.checkOptions(options, findChecks)
-    await this.#engine.whenSafe()
     const found = await this.#engine.find(options)
     return found.map((job) => this.#handle({ job, disposition: 'existing' })) as AnyJobOf<Table>[]
   }
 
   async counts(): Promise<Counts> {
     await this.#open()
-    await this.#engine.whenSafe()
     return this.#engine.counts()
   }
 
@@ -335,10 +332,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
     if (typeof idOrFilter === 'string') check.checkArgument('id', idCheck, idOrFilter)
     else check.checkOptions(idOrFilter ?? null, filterChecks)
     const moving = this.#engine.act(verb, idOrFilter, argument)
-    // Not `await moving` when it is no promise: the store may have refused it a microtask later.
-    const moved = isThenable(moving) ? await moving : moving
-    await this.#engine.whenSafe()
-    return moved
+    // A promise means that it is committed. What is none is not awaited: the store may have refused it a microtask later.
+    if (!(isThenable(moving))) await this.#engine.whenSafe()
+    return moving
   }
 
   async #open(): Promise<void> {

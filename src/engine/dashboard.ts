@@ -2,7 +2,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import { states } from '../job/record.ts'
 import type { SchedulerSnapshot, Stats } from './engine.ts'
 import { Histogram, Rate } from './meter.ts'
-import type { Roster } from './roster.ts'
+import type { Tally } from './roster.ts'
 
 interface Threads {
   readonly online: number
@@ -12,7 +12,7 @@ interface Threads {
 
 /** What can be seen of the whole scheduler: its snapshot, who observes it, and its figures. */
 export class Dashboard {
-  readonly #roster: Roster
+  readonly #tally: () => Tally
   readonly #threads: Threads
   readonly #bus: EventBus
   readonly #observers = new Set<() => void>()
@@ -26,8 +26,8 @@ export class Dashboard {
   readonly waitMs = new Histogram()
   readonly runMs = new Histogram()
 
-  constructor(roster: Roster, threads: Threads, bus: EventBus) {
-    this.#roster = roster
+  constructor(tally: () => Tally, threads: Threads, bus: EventBus) {
+    this.#tally = tally
     this.#threads = threads
     this.#bus = bus
   }
@@ -43,7 +43,7 @@ export class Dashboard {
 
   /** The same object as long as nothing changed. */
   snapshot(): SchedulerSnapshot {
-    const { counts, isIdle } = this.#roster
+    const { counts, isIdle } = this.#tally()
     const isPaused = this.#isPaused
     const workers = this.#threads.online
     const last = this.#snapshot
@@ -76,7 +76,7 @@ export class Dashboard {
     const { online, busy, starting } = this.#threads
     return {
       workers: { online, busy, starting },
-      depth: this.#roster.counts.queued,
+      depth: this.#tally().counts.queued,
       rates: {
         added: this.added.perSecond(now),
         completed: this.completed.perSecond(now),

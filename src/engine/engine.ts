@@ -103,15 +103,19 @@ export interface Engine {
   insert(request: InsertRequest): Inserted | Promise<Inserted>
   /** In one commit: all or none. */
   insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]>
-  /** Rejects when the store refused `inserted`, or will never take anything again. */
+  /**
+   * Rejects when the store refused `inserted`; without one, while the store takes nothing: what was done stays so, and is tried
+   * again.
+   */
   whenSafe(inserted?: LiveJob): Promise<void>
   /** Throws `DATA_CLONE` for a value that the store cannot keep, naming the place in `what`. */
   check(value: unknown, what: string): void
   /** What calls reject with once it is closed: it says so, or why the store stopped. */
   closedError(): OffstageError
-  get(id: string): LiveJob | undefined | Promise<LiveJob | undefined>
-  find(options: FindOptions): LiveJob[] | Promise<LiveJob[]>
-  counts(): Counts | Promise<Counts>
+  /** These answer what is committed: all that was done before; while the store takes nothing, what it has. */
+  get(id: string): Promise<LiveJob | undefined>
+  find(options: FindOptions): Promise<LiveJob[]>
+  counts(): Promise<Counts>
   /** Somebody looks on at a job from now on. */
   attend(job: LiveJob): Audience
   result(job: LiveJob): Promise<unknown>

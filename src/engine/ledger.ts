@@ -1,4 +1,5 @@
 import type { JobEventMap } from '../events/event-map.ts'
+import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
 import { hop } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -15,6 +16,8 @@ export type Removal = JobEventMap['removed']['reason']
 export interface Step extends Change {
   readonly job: LiveJob
   readonly type: Action['type'] | 'insert' | Removal
+  /** What was asked for, if it may be refused: then all that has been done for it is taken back. Any other step is tried again. */
+  readonly call: object | undefined
   /** What else is to be done once it is safe. */
   readonly afterwards: (() => void) | undefined
 }
@@ -28,14 +31,15 @@ export interface LedgerListener {
   afterSlice(): void
   /** All that was written is safe and told. */
   afterTell(): void
-  /** The store refused a batch. Answers those of its steps that are to be tried again: at once if that is fewer. */
-  onRefused(steps: readonly Step[], error: OffstageError): Step[]
+  /** The store refused a batch. `fallen`: the steps that are to be taken back, in this order, the last first. */
+  onRefused(fallen: readonly Step[], error: OffstageError): void
 }
 
 /** A thread is not ours for longer than this at a time; checked every so many steps. */
 const sliceMs = 8
 const stepsPerCheck = 64
 const retryMs = 1_000
+const none: readonly Step[] = []
 
 /**
  * Commit, then tell. Steps gather while a batch is on its way to the store and go with the next; when a batch is safe
@@ -51,8 +55,10 @@ export class Ledger {
   #batchIsSafe: Deferred<void> | undefined
   #isScheduled = false
   #isBusy = false
-  /** There are steps on their way to the store, or to those who listen. */
-  #hasBatch = false
+  /** On its way to the store, or to those who listen: from `#next` on these have not heard of it. */
+  #batch = none
+  #next = 0
+  #isRefusing = false
   /** Somebody wanted a flush while one was under way: what they waited for may not be written down. */
   #isAsked = false
   /** The store is gone: nothing is written any more, and nobody may wait for it. */
@@ -95,7 +101,17 @@ export class Ledger {
 
   /** No step is waiting to be safe or told. */
   get isClear(): boolean {
-    return this.#gathering.length === 0 && !this.#hasBatch
+    return this.#gathering.length === 0 && this.#batch === none
+  }
+
+  /** Steps that nobody has been told of, in order. */
+  get pending(): readonly Step[] {
+    return this.#batch === none ? this.#gathering : [...this.#batch.slice(this.#next), ...this.#gathering]
+  }
+
+  /** The store took nothing the last time, and there was nothing to give up: the same is tried again, later. */
+  get isRefusing(): boolean {
+    return this.#isRefusing
   }
 
   /** Why nothing more can be made safe. */
@@ -106,8 +122,8 @@ export class Ledger {
   /** Nothing more can be made safe; whoever waits for it is told. */
   stop(error: OffstageError): void {
     this.#failure = error
+    this.#isRefusing = false
     this.#stopRetry?.()
-    this.#gathering = []
     this.#gatheringIsSafe?.reject(error)
     this.#batchIsSafe?.reject(error)
     this.#gatheringIsSafe = undefined
@@ -125,12 +141,13 @@ export class Ledger {
     this.#batchIsSafe = this.#gatheringIsSafe
     this.#gatheringIsSafe = undefined
     if (steps.length === 0) return this.#finish()
-    this.#hasBatch = true
+    this.#batch = steps
+    this.#next = 0
     try {
       const committing = this.#store.commit(steps)
-      if (committing === undefined) return this.#tell(steps, 0)
+      if (committing === undefined) return this.#committed(steps)
       committing.then(
-        () => this.#tell(steps, 0),
+        () => this.#committed(steps),
         (cause) => this.#refused(steps, cause),
       )
     } catch (cause) {
@@ -138,10 +155,16 @@ export class Ledger {
     }
   }
 
+  #committed(steps: readonly Step[]): void {
+    this.#isRefusing = false
+    this.#tell(steps, 0)
+  }
+
   #tell(steps: readonly Step[], from: number): void {
     if (this.#failure) return
     const until = this.#clock.monotonic() + sliceMs
     for (let index = from; index < steps.length; index++) {
+      this.#next = index + 1
       this.#listener.tell(steps[index] as Step)
       if (index % stepsPerCheck === stepsPerCheck - 1 && this.#clock.monotonic() > until) {
         hop(() => this.#tell(steps, index + 1))
@@ -153,7 +176,7 @@ export class Ledger {
 
   #finish(): void {
     this.#isBusy = false
-    this.#hasBatch = false
+    this.#batch = none
     this.#batchIsSafe?.resolve()
     this.#batchIsSafe = undefined
     this.#listener.afterSlice()
@@ -166,17 +189,52 @@ export class Ledger {
     if (this.#failure) return
     const message = `The store did not take ${steps.length} changes.`
     const error = cause instanceof OffstageError ? cause : new OffstageError('STORE_WRITE_FAILED', message, { cause })
-    const again = this.#listener.onRefused(steps, error)
-    // What has come of the others meanwhile goes with them.
-    const kept = new Set(again)
-    const gone = new Set(steps.filter((step) => !kept.has(step)).map(({ job }) => job))
-    this.#gathering = this.#gathering.filter(({ job }) => !gone.has(job))
+    const all = [...steps, ...this.#gathering]
+    const fallen = fallenOf(steps, all)
+    this.#batch = none
+    this.#gathering = all.filter((step) => !fallen.has(step))
+    this.#isRefusing = fallen.size === 0
+    this.#listener.onRefused([...fallen].reverse(), error)
     this.#batchIsSafe?.reject(error)
     this.#batchIsSafe = undefined
-    if (again.length === 0) return this.#finish()
+    if (steps.every((step) => fallen.has(step))) return this.#finish()
     // The ledger stays busy: what comes in the meantime waits behind what must go first.
-    this.#gathering = [...again, ...this.#gathering]
-    if (again.length < steps.length) soon(this.#flushScheduled)
-    else this.#stopRetry = this.#clock.startTimer(() => this.#flush(), retryMs, true)
+    this.#listener.afterSlice()
+    if (fallen.size > 0) soon(this.#flushScheduled)
+    else this.#stopRetry = this.#clock.startTimer(() => this.tryAgain(), retryMs, true)
   }
+
+  /** What the store refused: at once, rather than in a while. */
+  tryAgain(): void {
+    if (!this.#stopRetry) return
+    this.#stopRetry()
+    this.#stopRetry = undefined
+    this.#flush()
+  }
+}
+
+/**
+ * Of a batch that the store refused, and of what has been written since: the steps that fall. Calls that were to add jobs are
+ * refused whole. What has come of these jobs falls with them, and so does every call that found them, or found an id free
+ * that is taken again.
+ */
+function fallenOf(refused: readonly Step[], all: readonly Step[]): ReadonlySet<Step> {
+  const calls = new Set<object>()
+  for (const { call } of refused) if (call) calls.add(call)
+  const fallen = new Set<Step>()
+  if (calls.size === 0) return fallen
+  const jobs = new Set<LiveJob>()
+  const ids = new Set<string>()
+  for (let known = -1; known !== calls.size + jobs.size + ids.size; ) {
+    known = calls.size + jobs.size + ids.size
+    for (const { job, call, before, after } of all) {
+      if (!call) continue
+      if (jobs.has(job) || (!before && ids.has((after as JobRecord).id))) calls.add(call)
+      if (!calls.has(call)) continue
+      if (!before) jobs.add(job)
+      else if (!after && !jobs.has(job)) ids.add(before.id)
+    }
+  }
+  for (const step of all) if (jobs.has(step.job) || (step.call && calls.has(step.call))) fallen.add(step)
+  return fallen
 }

@@ -17,7 +17,7 @@ import type { Run, Slot } from '../pool/slot.ts'
 import type { Line } from '../queue/line.ts'
 import { Timetable } from '../schedule/timetable.ts'
 import type { Clock } from '../shared/clock.ts'
-import { defer } from '../shared/deferred.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Store, StoreHost } from '../store/store.ts'
@@ -41,9 +41,9 @@ import { Herald } from './herald.ts'
 import { Ledger, type LedgerListener, type Removal, type Step } from './ledger.ts'
 import { Lines } from './lines.ts'
 import { LiveJob } from './live-job.ts'
-import { cancelled, closedError, duplicate, inputGone, queueFull, timedOut } from './reasons.ts'
+import { cancelled, closedError, duplicate, inputGone, lost, queueFull, timedOut, unrecorded } from './reasons.ts'
 import { type KeepByState, Retention } from './retention.ts'
-import { makeChance, makeId, Roster } from './roster.ts'
+import { makeChance, makeId, Roster, type Tally } from './roster.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
@@ -89,12 +89,10 @@ export class LocalEngine implements Engine {
   #hasStore = false
   /** The store has stopped, and with it everything. */
   #failure: OffstageError | undefined
-  /** Removed, but the store has yet to say so, and so somebody may wait for them still. */
-  readonly #leaving = new Set<LiveJob>()
   /** Why the store did not take a new job. */
   readonly #refusals = new WeakMap<LiveJob, OffstageError>()
   readonly #closers = new Set<() => void>()
-  #waits: { readonly isOver: () => boolean; readonly resolve: () => void }[] = []
+  #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
   opening: Promise<void> | undefined
 
   constructor(options: LocalEngineOptions) {
@@ -109,7 +107,7 @@ export class LocalEngine implements Engine {
     this.#pool = new Pool<LiveJob>(pool, this.#timetable, this.#poolListener)
     this.#lines = new Lines(queues, () => this.#opened())
     this.#herald = new Herald(this.bus)
-    this.#dashboard = new Dashboard(this.#roster, this.#pool, this.bus)
+    this.#dashboard = new Dashboard(() => this.#committed, this.#pool, this.bus)
     this.#open()
   }
 
@@ -186,7 +184,7 @@ export class LocalEngine implements Engine {
     this.#assertOpen()
     const there = this.#there(request)
     if (!there || mustReplace(request)) this.#assertRoom(1)
-    return this.#carryOut(request, there)
+    return this.#carryOut(request, request, there)
   }
 
   /** First all that may refuse, then all that changes: all or none. `drafts`: what was made of them beforehand. */
@@ -241,7 +239,7 @@ export class LocalEngine implements Engine {
         request.attach?.(twin.job)
         return { job: twin.job, disposition: 'existing' }
       }
-      const inserted = this.#carryOut(request, this.#there(request), drafts?.[index])
+      const inserted = this.#carryOut(request, requests, this.#there(request), drafts?.[index])
       if (id !== undefined) insertedById.set(id, inserted)
       return inserted
     })
@@ -266,15 +264,16 @@ export class LocalEngine implements Engine {
     return there
   }
 
-  #carryOut(request: InsertRequest, there: LiveJob | undefined, draft?: LiveJob): Inserted {
+  /** `call`: the request, or those that it is one of. */
+  #carryOut(request: InsertRequest, call: object, there: LiveJob | undefined, draft?: LiveJob): Inserted {
     const isReplaced = there !== undefined && mustReplace(request)
-    if (isReplaced) this.#replace(there)
-    const job = there && !isReplaced ? there : this.#insert(request, draft)
+    if (isReplaced) this.#replace(there, call)
+    const job = there && !isReplaced ? there : this.#insert(request, call, draft)
     request.attach?.(job)
     return { job, disposition: isReplaced ? 'replaced' : there ? 'existing' : 'created' }
   }
 
-  #insert(request: InsertRequest, draft?: LiveJob): LiveJob {
+  #insert(request: InsertRequest, call: object, draft?: LiveJob): LiveJob {
     const { options, transfer, attach } = request
     const made = draft
       ? this.#number(draft, options?.id)
@@ -287,7 +286,7 @@ export class LocalEngine implements Engine {
     this.#dashboard.added.add(record.addedAt)
     this.#place(job)
     if (!attach && !job.audience && this.#isUnseen('added')) this.#passOver(job)
-    else this.#write(job, 'insert', undefined, record)
+    else this.#write(job, 'insert', undefined, record, undefined, call)
     return job
   }
 
@@ -316,10 +315,14 @@ export class LocalEngine implements Engine {
     return id
   }
 
-  #replace(job: LiveJob): void {
-    if (!isTerminal(job.record.state))
-      this.#move(job, { type: 'cancel', error: cancelled(job.record, 'another job was put in its place') })
-    this.#remove(job, 'replaced')
+  #replace(job: LiveJob, call: object): void {
+    if (!isTerminal(job.record.state)) {
+      const before = job.record
+      const error = cancelled(before, 'another job was put in its place')
+      this.#change(job, { type: 'cancel', error }, this.#clock.now())
+      this.#write(job, 'cancel', before, job.record, undefined, call)
+    }
+    this.#remove(job, 'replaced', call)
   }
 
   act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number> {
@@ -406,10 +409,18 @@ export class LocalEngine implements Engine {
 
   /** The one way in which a job changes. `into`: what its next record is written into, if not into a new one. */
   #change(job: LiveJob, action: Action, now: number, into?: Draft): void {
+    this.#leave(job)
+    this.#become(job, transition(job.record, action, now, into))
+  }
+
+  #leave(job: LiveJob): void {
     this.#roster.leave(job.record)
     if (job.heapIndex !== -1) job.line.quit(job)
-    job.record = transition(job.record, action, now, into)
-    this.#roster.enter(job.record)
+  }
+
+  #become(job: LiveJob, record: JobRecord): void {
+    job.record = record
+    this.#roster.enter(record)
     this.#place(job)
   }
 
@@ -423,13 +434,12 @@ export class LocalEngine implements Engine {
     this.#ledger.schedule()
   }
 
-  #remove(job: LiveJob, reason: Removal): void {
+  #remove(job: LiveJob, reason: Removal, call?: object): void {
     const isUnseen = job.hasEnded && !job.audience && this.#isUnseen('removed')
     this.#roster.remove(job)
     this.#retention.drop(job)
-    if (!job.hasEnded) this.#leaving.add(job)
     if (isUnseen) this.#ledger.schedule()
-    else this.#write(job, reason, job.record, undefined)
+    else this.#write(job, reason, job.record, undefined, undefined, call)
   }
 
   #write(
@@ -438,8 +448,9 @@ export class LocalEngine implements Engine {
     before: JobRecord | undefined,
     after: JobRecord | undefined,
     afterwards?: () => void,
+    call?: object,
   ): void {
-    this.#ledger.write({ job, type, before, after, afterwards })
+    this.#ledger.write({ job, type, before, after, call, afterwards })
   }
 
   /** Puts a job, which is in no line, where its record says it is: in its line, in the timetable, in neither. */
@@ -635,7 +646,7 @@ export class LocalEngine implements Engine {
     tell: (step) => this.#tell(step),
     afterSlice: () => this.#pool.flush(),
     afterTell: () => this.#afterTell(),
-    onRefused: (steps, error) => this.#onRefused(steps, error),
+    onRefused: (fallen, error) => this.#onRefused(fallen, error),
   }
 
   #tell({ job, type, before, after, afterwards }: Step): void {
@@ -648,7 +659,6 @@ export class LocalEngine implements Engine {
   }
 
   #tellRemoved(job: LiveJob, reason: Removal): void {
-    if (this.#leaving.size > 0) this.#leaving.delete(job)
     this.#herald.announce(job, 'removed', { reason })
     this.#herald.notify(job)
   }
@@ -681,17 +691,29 @@ export class LocalEngine implements Engine {
     this.#wasIdle = isIdle
   }
 
-  #onRefused(steps: readonly Step[], error: OffstageError): Step[] {
+  #onRefused(fallen: readonly Step[], error: OffstageError): void {
     this.bus.tell('store:error', { error })
-    const refused = new Set(steps.filter(({ type }) => type === 'insert').map(({ job }) => job))
-    for (const job of refused) this.#forget(job, error)
-    return steps.filter(({ job }) => !refused.has(job))
+    for (const step of fallen) this.#takeBack(step, error)
+    if (!this.#ledger.isRefusing) return
+    for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
+  }
+
+  /** It was done for a call that is refused. What else became of a job that was never added goes with the job. */
+  #takeBack({ job, before, after, call }: Step, error: OffstageError): void {
+    if (!before) return this.#forget(job, error)
+    if (!call) return
+    if (after) {
+      this.#leave(job)
+      return this.#become(job, before)
+    }
+    this.#roster.putBack(job)
+    if (job.told === before && job.hasEnded) this.#retention.putBack(job)
   }
 
   /** A job that never was: the store did not take it. */
   #forget(job: LiveJob, error: OffstageError): void {
     this.#refusals.set(job, error)
-    if (job.run) this.#pool.abort(job.run, error)
+    if (job.run && !job.run.isStale) this.#pool.abort(job.run, error)
     if (job.heapIndex !== -1) job.line.quit(job)
     this.#timetable.cancel(job.alarm)
     this.#roster.remove(job)
@@ -709,8 +731,10 @@ export class LocalEngine implements Engine {
       () => this.#assertTaken(inserted),
       (error) => {
         this.#assertTaken(inserted)
+        if (inserted?.told) return
         if (error === this.#ledger.failure) throw error
-        // Of a batch that the store refused, only jobs that were to be added are given up; the rest goes with the next.
+        if (this.#ledger.isRefusing) throw unrecorded(error)
+        // Of a batch that the store refused, only what can be is given up; the rest goes with the next.
         return this.whenSafe(inserted)
       },
     )
@@ -724,16 +748,46 @@ export class LocalEngine implements Engine {
 
   // Looking.
 
-  get(id: string): LiveJob | undefined {
+  /** As decided: it may not be committed. */
+  job(id: string): LiveJob | undefined {
     return this.#roster.get(id)
   }
 
-  find(options: FindOptions): LiveJob[] {
-    return this.#roster.find(options)
+  async get(id: string): Promise<LiveJob | undefined> {
+    await this.#written()
+    const job = this.#roster.get(id)
+    return job?.told ? job : this.#leaving.find(({ record }) => record.id === id)
   }
 
-  counts(): Counts {
-    return { ...this.#roster.counts }
+  async find(options: FindOptions): Promise<LiveJob[]> {
+    await this.#written()
+    return this.#roster.find(options, this.#leaving)
+  }
+
+  async counts(): Promise<Counts> {
+    await this.#written()
+    return { ...this.#committed.counts }
+  }
+
+  /** So that everybody finds what they have done. While the store takes nothing, it is what it has that counts. */
+  async #written(): Promise<void> {
+    if (this.#ledger.isRefusing) return
+    try {
+      await this.whenSafe()
+    } catch (error) {
+      if (!this.#ledger.isRefusing) throw error
+    }
+  }
+
+  /** Where nothing is stored, what is decided is so. */
+  get #committed(): Tally {
+    const isSo = this.#ledger.isClear || !this.#options.store.isDurable
+    return isSo ? this.#roster : this.#roster.before(this.#ledger.pending)
+  }
+
+  /** Committed, and removed since. */
+  get #leaving(): LiveJob[] {
+    return this.#ledger.pending.flatMap(({ job, after }) => (after || !job.told ? [] : job))
   }
 
   attend(job: LiveJob): Audience {
@@ -798,11 +852,11 @@ export class LocalEngine implements Engine {
     return this.#when(() => this.#roster.isIdle)
   }
 
-  /** Resolves once it is true of what is safe and told. */
+  /** Resolves once it is true of what is safe and told; rejects when the store refuses that. */
   async #when(isOver: () => boolean): Promise<void> {
     if (this.isEnded) return
     const waiting = defer<void>()
-    this.#waits.push({ isOver, resolve: () => waiting.resolve() })
+    this.#waits.push({ isOver, waiting })
     this.#ledger.schedule()
     return waiting.promise
   }
@@ -811,7 +865,7 @@ export class LocalEngine implements Engine {
     if (this.#waits.length === 0) return
     const over = this.#waits.filter(({ isOver }) => isOver())
     this.#waits = this.#waits.filter((wait) => !over.includes(wait))
-    for (const { resolve } of over) resolve()
+    for (const { waiting } of over) waiting.resolve()
   }
 
   get isClosed(): boolean {
@@ -854,9 +908,21 @@ export class LocalEngine implements Engine {
     this.#mayStart = mode === 'drain'
     if (mode === 'drain') this.#resumeAll()
     const hasEnded = mode === 'drain' ? () => this.#roster.isIdle && this.#runs === 0 : () => this.#runs === 0
-    if (this.#closing !== 'now') await this.#inTime(this.#when(hasEnded), timeoutMs)
+    if (this.#closing !== 'now') await this.#inTime(this.#waitFor(hasEnded), timeoutMs)
     this.#mayStart = false
     await this.#shutDown()
+  }
+
+  /** Waits until it is true; while the store takes nothing and so starts nothing, only for what is on a thread. */
+  async #waitFor(hasEnded: () => boolean): Promise<void> {
+    try {
+      await this.#when(hasEnded)
+    } catch {
+      const unsent = this.#ledger.pending.filter(
+        ({ type, job, after }) => type === 'start' && job.run?.record === after,
+      )
+      if (this.#runs > unsent.length) await this.#waitFor(hasEnded)
+    }
   }
 
   closedError(): OffstageError {
@@ -876,10 +942,10 @@ export class LocalEngine implements Engine {
   }
 
   /**
-   * Ends as a crash would end it, but for the jobs in memory: they are answered, for another engine to adopt. Nothing more
-   * is written or told. `ended`: the threads and the store are closed.
+   * Ends as a crash would end it, but for the jobs in memory: they are answered, for another engine to adopt, and those that
+   * were just being added, call by call. Nothing more is written or told. `ended`: the threads and the store are closed.
    */
-  drop(error: OffstageError): { readonly jobs: readonly LiveJob[]; readonly ended: Promise<unknown> } {
+  drop(error: OffstageError): Dropped {
     this.#failure = error
     this.#closing = 'now'
     this.#mayStart = false
@@ -888,15 +954,24 @@ export class LocalEngine implements Engine {
     const ended = Promise.all([this.#pool.close(), this.#options.store.close()])
     this.#timetable.close()
     this.#lines.close()
-    for (const job of this.#leaving) if (!job.hasEnded) job.abandon(cancelled(job.record, 'it was removed'))
-    const jobs = [...this.#roster.jobs]
+    const { pending } = this.#ledger
+    for (const { job, after } of pending) if (!after && !job.told) job.abandon(cancelled(job.record, 'it was removed'))
+    const adding = addingOf(pending)
+    // What was removed was not, as far as the store knows.
+    const jobs = [...this.#roster.jobs, ...this.#leaving]
     for (const job of jobs) job.quit()
-    return { jobs, ended }
+    return { jobs: jobs.filter(({ told }) => told), adding, ended }
   }
 
   async #shutDown(): Promise<void> {
     await this.#pool.close()
-    await this.#ledger.whenSafe().catch(() => {})
+    try {
+      const written = this.whenSafe()
+      this.#ledger.tryAgain()
+      await written
+    } catch (error) {
+      if (!this.#failure) this.bus.tell('store:error', { error: lost(this.#ledger.pending.length, error) })
+    }
     const closed = this.closedError()
     // What the store refused to the last is found as it was, when it is opened again.
     this.#ledger.stop(closed)
@@ -910,8 +985,9 @@ export class LocalEngine implements Engine {
     this.#timetable.close()
     this.#lines.close()
     // One error for all: a million stacks take ten seconds.
-    for (const job of [...this.#roster.jobs, ...this.#leaving]) if (!job.hasEnded) job.abandon(closed)
-    for (const { resolve } of this.#waits.splice(0)) resolve()
+    const removed = this.#ledger.pending.flatMap(({ job, after }) => (after ? [] : job))
+    for (const job of [...this.#roster.jobs, ...removed]) if (!job.hasEnded) job.abandon(closed)
+    for (const { waiting } of this.#waits.splice(0)) waiting.resolve()
     for (const callback of [...this.#closers]) callback()
     this.#dashboard.changed()
   }
@@ -934,6 +1010,33 @@ export class LocalEngine implements Engine {
       })
     })
   }
+}
+
+export interface Dropped {
+  readonly jobs: readonly LiveJob[]
+  readonly adding: readonly (readonly Adding[])[]
+  readonly ended: Promise<unknown>
+}
+
+/** A job that was being added, and what its call wanted with one of its id. */
+export interface Adding {
+  readonly job: LiveJob
+  readonly ifExists: 'replace' | 'return'
+}
+
+/** By call, those that are still there. */
+function addingOf(pending: readonly Step[]): Adding[][] {
+  const calls = new Map<object, Adding[]>()
+  const replaced = new Set<string>()
+  for (const { job, before, after, call } of pending) {
+    if (!call) continue
+    if (before && !after) replaced.add(before.id)
+    if (before || !job.isListed) continue
+    const jobs = calls.get(call) ?? []
+    calls.set(call, jobs)
+    jobs.push({ job, ifExists: replaced.has(job.record.id) ? 'replace' : 'return' })
+  }
+  return [...calls.values()]
 }
 
 /** More jobs than these are not added within one task: a page would miss frames. */

@@ -22,6 +22,17 @@ export const inputGone = ({ id, attempt }: JobRecord, cause: OffstageError): Off
   return new OffstageError('WORKER_CRASHED', message, { cause, jobId: id, attempt })
 }
 
+/** For calls that wait for what is done to be committed, while the store takes nothing. */
+export const unrecorded = ({ message, cause }: OffstageError): OffstageError =>
+  new OffstageError('STORE_WRITE_FAILED', `What was done is not recorded yet, and is tried again: ${message}`, {
+    cause,
+  })
+
+export const lost = (changes: number, cause: unknown): OffstageError => {
+  const message = `The scheduler was closed with ${changes} changes that the store did not take. Their jobs are found as they were before.`
+  return new OffstageError('STORE_WRITE_FAILED', message, { cause })
+}
+
 export const duplicate = (id: string, why: string): OffstageError =>
   new OffstageError('DUPLICATE_ID', `There is a job '${id}' already${why}.`, { jobId: id })
 

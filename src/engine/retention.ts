@@ -62,6 +62,23 @@ export class Retention {
     this.#of(job).jobs.remove(job)
   }
 
+  /** A job that was dropped has not left after all: it goes back to its place. */
+  putBack(job: LiveJob): void {
+    if (job.record.rules.keepMs !== undefined) return this.add(job)
+    const finished = this.#of(job)
+    const { jobs } = finished
+    const all: LiveJob[] = []
+    for (let next = jobs.peek(); next; next = jobs.peek()) {
+      jobs.remove(next)
+      all.push(next)
+    }
+    const at = all.findIndex(({ record }) => (finishedAt(record) as number) > (finishedAt(job.record) as number))
+    all.splice(at === -1 ? all.length : at, 0, job)
+    this.#timetable.cancel(finished.alarm)
+    finished.alarm = undefined
+    for (const each of all) this.add(each)
+  }
+
   #of(job: LiveJob): Finished {
     return this.#finished[job.record.state as Terminal]
   }

@@ -1,5 +1,6 @@
 import { isRetrying, type JobRecord, type State } from '../job/record.ts'
 import type { Counts, FindOptions, JobFilter } from './engine.ts'
+import type { Step } from './ledger.ts'
 import type { LiveJob } from './live-job.ts'
 
 const findLimitDefault = 1_000
@@ -30,10 +31,17 @@ interface Page {
   size: number
 }
 
+/** How many jobs are in which state. */
+export interface Tally {
+  readonly counts: Counts
+  /** Nothing is queued, running or between two attempts; jobs planned for later do not count. */
+  readonly isIdle: boolean
+}
+
 /** Every job there is, and how many are in which state. */
-export class Roster {
+export class Roster implements Tally {
   /** By sequence number, a stretch of it on each page: a table by id costs five times as much time and memory. */
-  readonly #pages = new Map<number, Page>()
+  #pages = new Map<number, Page>()
   /** The one that is being filled. */
   #lastPage: Page | undefined
   /** By id: those that cannot be found by the number in it. */
@@ -87,6 +95,17 @@ export class Roster {
     this.enter(job.record)
   }
 
+  /** It was removed, and is not after all. */
+  putBack(job: LiveJob): void {
+    const pages = this.#pages
+    const number = pageOf(job.record.seq)
+    this.#lastPage = pages.get(number) ?? this.#addPage(number)
+    this.add(job)
+    // Pages stand in the order of their numbers, and the last of them is the one that is filled.
+    this.#pages = new Map([...pages].sort(([a], [b]) => a - b))
+    this.#lastPage = [...this.#pages.values()].at(-1)
+  }
+
   #addPage(number: number): Page {
     const page = { number, jobs: new Array(pageSize).fill(undefined), size: 0 }
     this.#pages.set(number, page)
@@ -111,13 +130,18 @@ export class Roster {
     if (this.#lastPage === page) this.#lastPage = undefined
   }
 
-  find({ limit = findLimitDefault, after, ...filter }: FindOptions): LiveJob[] {
+  /** As decided; or as committed, for which it takes those whose removal is not. */
+  find({ limit = findLimitDefault, after, ...filter }: FindOptions, leaving?: readonly LiveJob[]): LiveJob[] {
     const found: LiveJob[] = []
-    const before = after === undefined ? undefined : this.get(after)
+    const before =
+      after === undefined ? undefined : (leaving?.find(({ record }) => record.id === after) ?? this.get(after))
     if (after !== undefined && !before) return found
-    for (const job of this.#jobsFrom(before ? before.record.seq + 1 : 0)) {
+    const from = before ? before.record.seq + 1 : 0
+    const jobs = this.#jobsFrom(from)
+    for (const job of leaving?.length ? merge(jobs, leaving, from) : jobs) {
       if (found.length === limit) break
-      if (fits(job.record, filter)) found.push(job)
+      const record = leaving ? job.told : job.record
+      if (record && fits(record, filter)) found.push(job)
     }
     return found
   }
@@ -132,9 +156,23 @@ export class Roster {
     return queued + scheduled + blocked
   }
 
-  /** Nothing is queued, running or between two attempts; jobs planned for later do not count. */
   get isIdle(): boolean {
     return this.#counts.queued + this.#counts.running + this.#retrying === 0
+  }
+
+  /** As it was before these steps. */
+  before(steps: readonly Step[]): Tally {
+    const counts = { ...this.#counts }
+    let retrying = this.#retrying
+    const enter = (record: JobRecord, by: number) => {
+      count(counts, record.state, by)
+      if (isRetrying(record)) retrying += by
+    }
+    for (const { before, after } of steps) {
+      if (after) enter(after, -1)
+      if (before) enter(before, 1)
+    }
+    return { counts, isIdle: counts.queued + counts.running + retrying === 0 }
   }
 
   /** A job is in this state from now on. */
@@ -149,6 +187,9 @@ export class Roster {
     if (isRetrying(record)) this.#retrying--
   }
 }
+
+const merge = (jobs: Iterable<LiveJob>, others: readonly LiveJob[], from: number): readonly LiveJob[] =>
+  [...jobs, ...others.filter(({ record }) => record.seq >= from)].sort((a, b) => a.record.seq - b.record.seq)
 
 const pageOf = (seq: number): number => Math.floor(seq / pageSize)
 

@@ -19,7 +19,7 @@ export const answers = {
   ): Promise<Inserted[]> {
     // A job of that id and type that was added since then is the one that was asked for.
     const isDone = ({ name, options }: InsertRequest): boolean => {
-      const there = isAgain && local.get(options?.id as string)?.record
+      const there = isAgain && local.job(options?.id as string)?.record
       return there !== false && there?.name === name && there.addedAt >= since
     }
     const done = requests.map(isDone)
@@ -31,24 +31,14 @@ export const answers = {
     await local.whenSafe(inserted.find(({ job }) => !job.told)?.job)
     return inserted.map((each, at) => (done[at] ? { ...each, disposition: 'created' } : each))
   },
-  async get(local: LocalEngine, id: string): Promise<LiveJob | undefined> {
-    await local.whenSafe()
-    return local.get(id)
-  },
-  async find(local: LocalEngine, options: FindOptions): Promise<LiveJob[]> {
-    await local.whenSafe()
-    return local.find(options)
-  },
-  async counts(local: LocalEngine): Promise<Counts> {
-    await local.whenSafe()
-    return local.counts()
-  },
+  get: (local: LocalEngine, id: string): Promise<LiveJob | undefined> => local.get(id),
+  find: (local: LocalEngine, options: FindOptions): Promise<LiveJob[]> => local.find(options),
+  counts: (local: LocalEngine): Promise<Counts> => local.counts(),
   /** Asked again of another leader, it may answer fewer jobs than the first has moved; none is moved twice but by `retry`. */
   async act(local: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> {
     const moving = local.act(verb, target, argument)
-    const moved = isThenable(moving) ? await moving : moving
-    await local.whenSafe()
-    return moved
+    if (!(isThenable(moving))) await local.whenSafe()
+    return moving
   },
   idle: (local: LocalEngine): Promise<void> => local.onIdle(),
 } satisfies { readonly [Name in Ask]: (local: LocalEngine, ...args: never[]) => Promise<unknown> }

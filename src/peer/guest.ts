@@ -101,13 +101,13 @@ export class Guest {
     // What it knew of, when it lost sight of another leader.
     watch: (known: readonly (readonly [id: string, isAttended: boolean])[]) => {
       for (const [id, isAttended] of known) {
-        const job = this.#local.get(id)
+        const job = this.#local.job(id)
         if (job) this.#show(job, isAttended)
         else this.#link.post('gone', id)
       }
     },
     attend: (id: string) => {
-      const job = this.#local.get(id)
+      const job = this.#local.job(id)
       if (job) this.#show(job, true)
     },
     look: (queues: readonly string[], isObserving: boolean) => {
@@ -124,20 +124,24 @@ export class Guest {
 
   async #answer(id: number, ask: Ask, args: never[]): Promise<void> {
     const local = this.#local
+    const attached: LiveJob[] = []
     try {
-      const answer = await answers[ask](local, ...(this.#argsFromWire(ask, args) as [never, never, never]))
+      const answer = await answers[ask](local, ...(this.#argsFromWire(ask, args, attached) as [never, never, never]))
       if (!local.isClosed || ask !== 'idle') this.#link.post('answer', id, this.#answerToWire(answer))
     } catch (error) {
+      // What was to be added never was.
+      for (const watched of this.#allWatched)
+        if (!watched.job.told && attached.includes(watched.job)) this.#unwatch(watched)
       // Then the next leader is asked again.
       if ((error as OffstageError).code !== 'SCHEDULER_CLOSED' && !local.isEnded)
         this.#link.post('refusal', id, thrownToWire(error))
     }
   }
 
-  #argsFromWire(ask: Ask, args: unknown[]): unknown[] {
+  #argsFromWire(ask: Ask, args: unknown[], attached: LiveJob[]): unknown[] {
     if (ask === 'act') {
       const [verb, target, argument] = args as [Verb, string | JobFilter, WireThrown]
-      const job = typeof target === 'string' && this.#local.get(target)
+      const job = typeof target === 'string' && this.#local.job(target)
       if (job) this.#watch(job, false)
       return [verb, target, thrownFromWire(argument, this.#errors)]
     }
@@ -148,7 +152,10 @@ export class Guest {
       defaults: noDefaults,
       transfer: undefined,
       // From the first moment: it may have ended before the answer is there.
-      attach: (job: LiveJob) => void this.#watch(job, isAttended),
+      attach: (job: LiveJob) => {
+        attached.push(job)
+        this.#watch(job, isAttended)
+      },
     })
     return [requests.map(toRequest), ...rest]
   }
@@ -205,7 +212,10 @@ export class Guest {
     const { id } = watched.job.record
     watched.stop()
     this.#allWatched.delete(watched)
-    if (this.#watched.get(id) === watched) this.#watched.delete(id)
+    if (this.#watched.get(id) !== watched) return
+    this.#watched.delete(id)
+    // One that it was to replace is there still.
+    for (const other of this.#allWatched) if (other.job.record.id === id) this.#watched.set(id, other)
   }
 
   /** What happens to a job that is watched is told by its watcher. */
@@ -235,7 +245,7 @@ export class Guest {
   // Values.
 
   async #read(id: string): Promise<void> {
-    const job = this.#local.get(id)
+    const job = this.#local.job(id)
     let thrown: WireThrown | undefined
     try {
       if (job) await this.#passOn(id, this.#local.values(job))

@@ -32,7 +32,7 @@ import type {
 } from '../engine/engine.ts'
 import { Herald } from '../engine/herald.ts'
 import { LiveJob } from '../engine/live-job.ts'
-import type { LocalEngine, LocalEngineOptions } from '../engine/local-engine.ts'
+import type { Adding, LocalEngine, LocalEngineOptions } from '../engine/local-engine.ts'
 import { cancelled, closedError } from '../engine/reasons.ts'
 import { EventBus } from '../events/event-bus.ts'
 import { type AnyEvent, type EventType, eventTypes, type JobEvent } from '../events/event-map.ts'
@@ -324,7 +324,7 @@ export class TabEngine implements Engine {
     this.#epoch = Math.max(this.#epoch, this.#host.clock.now())
     const known = this.#known
     this.#known = new Map()
-    for (const [id, job] of known) if (local.get(id) !== job) this.#lose(job)
+    for (const [id, job] of known) if (local.job(id) !== job) this.#lose(job)
     this.#reading.clear()
     this.bus.tell('leader', { isLeader: true })
     this.#announce()
@@ -353,22 +353,23 @@ export class TabEngine implements Engine {
     this.#stopBoard = undefined
     this.#stopBoardTimer = undefined
     if (local.isEnded) return
-    const { jobs, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
+    const { jobs, adding, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
     this.#storeClosed = ended.catch(() => {})
-    for (const job of jobs) if (job.told) this.#known.set(job.record.id, job)
+    for (const job of jobs) this.#known.set(job.record.id, job)
     for (const job of jobs) if (job.audience?.isRead) this.#reading.add(job)
-    if (!this.isEnded) this.#addAgain(jobs.filter(({ told, record }) => !told && !this.#wanted.has(record.id)))
+    // What was asked for is asked for again anyway.
+    if (!this.isEnded) this.#addAgain(adding.filter(([first]) => !this.#wanted.has((first as Adding).job.record.id)))
     this.#onDropped?.()
     if (hasLed) this.bus.tell('leader', { isLeader: false })
   }
 
-  /** What was added here and is not safe, is added before all else that is asked. */
-  #addAgain(jobs: readonly LiveJob[]): void {
+  /** What was added here and is not safe, is added before all else that is asked: each call as a whole. */
+  #addAgain(calls: readonly (readonly Adding[])[]): void {
     const later = [...this.#questions]
     this.#questions.clear()
-    const adding = jobs.map((job) => {
-      this.#wanted.set(job.record.id, { job, since: job.record.addedAt })
-      return this.#ask('insert', [requestOf(job)], job.record.addedAt)
+    const adding = calls.map((call) => {
+      for (const { job } of call) this.#wanted.set(job.record.id, { job, since: job.record.addedAt })
+      return this.#ask('insert', call.map(requestOf), (call[0] as Adding).job.record.addedAt)
     })
     for (const question of this.#questions.values()) question.isAgain = true
     for (const [id, question] of later) this.#questions.set(id, question)
@@ -725,16 +726,16 @@ export class TabEngine implements Engine {
 
   // Looking up and acting.
 
-  get(id: string): LiveJob | undefined | Promise<LiveJob | undefined> {
-    return this.#local ? this.#local.get(id) : this.#ask('get', id)
+  get(id: string): Promise<LiveJob | undefined> {
+    return this.#ask('get', id)
   }
 
-  find(options: FindOptions): LiveJob[] | Promise<LiveJob[]> {
-    return this.#local ? this.#local.find(options) : this.#ask('find', options)
+  find(options: FindOptions): Promise<LiveJob[]> {
+    return this.#ask('find', options)
   }
 
-  counts(): Counts | Promise<Counts> {
-    return this.#local ? this.#local.counts() : this.#ask('counts')
+  counts(): Promise<Counts> {
+    return this.#ask('counts')
   }
 
   act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): Promise<number> {
@@ -1002,10 +1003,10 @@ function mergeOptions({ options, defaults }: InsertRequest, now: number): JobOpt
 }
 
 /** To add a job again that is known by its record alone. */
-function requestOf(job: LiveJob): Naming {
+function requestOf({ job, ifExists }: Adding): Naming {
   const { id, name, queue, input, priority, rules, addedAt, runAt, expiresAt } = job.record
   const expiresInMs = expiresAt === undefined ? undefined : expiresAt - addedAt
-  const options = { ...rules, id, queue, priority, runAt, expiresInMs }
+  const options = { ...rules, id, ifExists, queue, priority, runAt, expiresInMs }
   return { name, input, options, defaults: noDefaults, transfer: undefined, attach: undefined, job }
 }
 

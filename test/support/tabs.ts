@@ -161,6 +161,8 @@ export class SharedDisk {
   readonly problems: string[] = []
   readonly #later: Later
   #epoch = 0
+  /** There is no room for anything more. */
+  isFull = false
   /** What opening rejects with. */
   failure: OffstageError | undefined
 
@@ -200,6 +202,7 @@ export class SharedDisk {
           host?.stopped(error)
           throw error
         }
+        if (this.isFull) throw new OffstageError('STORE_WRITE_FAILED', 'no room')
         for (const change of changes) this.#apply(change)
         await step()
         if (tab.isDead) return never

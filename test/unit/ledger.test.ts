@@ -6,7 +6,14 @@ import { manualClock } from '../../src/shared/manual-clock.ts'
 import { memoryStore } from '../../src/store/memory-store.ts'
 
 const step = (type: Step['type'] = 'start') =>
-  ({ type, job: {}, before: undefined, after: undefined, afterwards: undefined }) as unknown as Step
+  ({
+    type,
+    job: {},
+    call: type === 'insert' ? {} : undefined,
+    before: undefined,
+    after: type === 'insert' ? { id: 'new' } : undefined,
+    afterwards: undefined,
+  }) as unknown as Step
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 const setUp = (commit: () => Promise<void> | void) => {
@@ -17,7 +24,7 @@ const setUp = (commit: () => Promise<void> | void) => {
     tell: ({ type }) => log.push(`told ${type}`),
     afterSlice: () => {},
     afterTell: () => log.push('quiet'),
-    onRefused: (steps) => steps.filter(({ type }) => type !== 'insert'),
+    onRefused: (fallen) => log.push(`refused ${fallen.map(({ type }) => type)}`),
   })
   return { ledger, log, clock }
 }
