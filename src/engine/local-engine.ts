@@ -89,6 +89,8 @@ export class LocalEngine implements Engine {
   #hasStore = false
   /** The store has stopped, and with it everything. */
   #failure: OffstageError | undefined
+  /** By id: attempts that are still on a thread, although their jobs are gone. Another job of that id waits for them. */
+  readonly #staleRuns = new Map<string, Run<LiveJob>>()
   /** Why the store did not take a new job. */
   readonly #refusals = new WeakMap<LiveJob, OffstageError>()
   readonly #closers = new Set<() => void>()
@@ -283,6 +285,7 @@ export class LocalEngine implements Engine {
     // What is stored is copied to its thread, so that it is there for another attempt.
     if (transfer && !this.#options.store.isDurable) job.transfer = transfer
     this.#roster.add(job, options?.id === undefined)
+    if (this.#staleRuns.size > 0 && options?.id !== undefined) job.run = this.#staleRuns.get(record.id)
     this.#dashboard.added.add(record.addedAt)
     this.#place(job)
     if (!attach && !job.audience && this.#isUnseen('added')) this.#passOver(job)
@@ -438,6 +441,7 @@ export class LocalEngine implements Engine {
     const isUnseen = job.hasEnded && !job.audience && this.#isUnseen('removed')
     this.#roster.remove(job)
     this.#retention.drop(job)
+    if (job.run) this.#staleRuns.set(job.record.id, job.run)
     if (isUnseen) this.#ledger.schedule()
     else this.#write(job, reason, job.record, undefined, undefined, call)
   }
@@ -530,11 +534,18 @@ export class LocalEngine implements Engine {
     this.#runs--
     if (job.run === run) job.run = undefined
     this.#timetable.cancel(run.timeout)
-    const { line } = job
-    // An attempt that no longer counted may have kept the next one waiting.
-    if (run.isStale && job.record.state === 'queued' && job.heapIndex === -1 && job.isListed) line.join(job)
-    line.gate.leave()
+    if (run.isStale) this.#letNext(run)
+    job.line.gate.leave()
     if (run.isStale) this.#ledger.schedule()
+  }
+
+  /** An attempt that no longer counted may have kept another waiting: of its job, or of one that has got its id. */
+  #letNext(run: Run<LiveJob>): void {
+    const { id } = run.record
+    this.#staleRuns.delete(id)
+    const job = this.#roster.get(id)
+    if (job?.run === run) job.run = undefined
+    if (job && !job.run && job.record.state === 'queued' && job.heapIndex === -1) job.line.join(job)
   }
 
   #abort(run: Run<LiveJob>, reason: unknown): void {
