@@ -7,6 +7,7 @@ export type {
   JobFilter,
   SchedulerSnapshot,
   Stats,
+  Totals,
 } from './engine/engine.ts'
 export type { AnyEvent, EventMap, EventType, JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
 export type { EventStream } from './events/stream.ts'

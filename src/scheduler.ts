@@ -30,7 +30,7 @@ import { isTerminal, states } from './job/record.ts'
 import { Job, streamCapacity } from './job-handle.ts'
 import type { TabHost } from './peer/tab-engine.ts'
 import { reportUncaught } from './platform/host.ts'
-import { inSlices } from './platform/in-slices.ts'
+import { atOnceMax, inSlices } from './platform/in-slices.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
 import type { RateLimit } from './queue/gate.ts'
 import { checkConcurrency, checkRateLimit, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
@@ -178,18 +178,36 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   // Adding.
 
-  /** Adds many jobs in one commit: all or none. */
+  /**
+   * Adds many jobs in one commit: all or none. Up to a thousand are there when the call returns, as with `add`. More, or
+   * some whose schema takes its time, are prepared first, in slices: what is called meanwhile comes before them.
+   */
   async addMany(jobs: readonly JobRequest<Table>[]): Promise<AnyJobOf<Table>[]> {
     check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
-    const requests = await inSlices(jobs as readonly Request[], ({ name, input, options }) =>
-      this.#prepare(name, input, options),
-    )
-    await this.#engine.opening
-    const inserted = await this.#engine.insertMany(requests)
+    const preparing = this.#prepareMany(jobs as readonly Request[])
+    const requests = isThenable(preparing) ? await preparing : preparing
+    const { opening } = this.#engine
+    if (opening) await opening
+    const inserting = this.#engine.insertMany(requests)
+    const inserted = isThenable(inserting) ? await inserting : inserting
     // They are all of one batch: if one is not safe, none of the new ones is.
     const unsafe = inserted.find(({ job }) => !job.told)?.job
     if (unsafe) await this.#engine.whenSafe(unsafe)
     return inSlices(inserted, (each) => this.#handle(each)) as Promise<AnyJobOf<Table>[]>
+  }
+
+  #prepareMany(requests: readonly Request[]): InsertRequest[] | Promise<InsertRequest[]> {
+    const prepare = ({ name, input, options }: Request) => this.#prepare(name, input, options)
+    const prepareLater = (from: number) => inSlices(requests.slice(from), prepare)
+    if (requests.length > atOnceMax) return prepareLater(0)
+    const ready: InsertRequest[] = []
+    for (const [at, request] of requests.entries()) {
+      const preparing = prepare(request)
+      if (isThenable(preparing))
+        return preparing.then(async (prepared) => [...ready, prepared, ...(await prepareLater(at + 1))])
+      ready.push(preparing)
+    }
+    return ready
   }
 
   async #add(name: string, input: unknown, options: JobOptions | undefined): Promise<Job> {
@@ -212,10 +230,36 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   /** Within the call, unless the store is still opening or a schema takes its time. */
   #insert(name: string, input: unknown, options: JobOptions | undefined): Inserted | Promise<Inserted> {
-    const prepared = this.#prepare(name, input, options)
-    const { opening } = this.#engine
-    if (!isThenable(prepared) && !opening) return this.#engine.insert(prepared)
-    return Promise.all([prepared, opening]).then(([ready]) => this.#engine.insert(ready))
+    const preparing = this.#prepare(name, input, options)
+    if (!isThenable(preparing) && !this.#engine.opening) return this.#engine.insert(preparing)
+    return this.#insertLater(preparing, options?.signal)
+  }
+
+  async #insertLater(
+    preparing: InsertRequest | Promise<InsertRequest>,
+    signal: AbortSignal | undefined,
+  ): Promise<Inserted> {
+    const atCall = this.#engine.opening
+    let job: LiveJob | undefined
+    let isAborted = false
+    // An abort while the store is opening has its turn, like a call.
+    const abort = () => {
+      isAborted = true
+      if (job) this.#abort(job, signal as AbortSignal)
+    }
+    const stop = atCall && signal && this.#signals.follow(signal, () => void atCall.then(abort, () => {}))
+    try {
+      const request = isThenable(preparing) ? await preparing : preparing
+      const { opening } = this.#engine
+      if (opening) await opening
+      const inserted = this.#engine.insert(request)
+      if (isThenable(inserted)) return await inserted
+      job = inserted.job
+      if (isAborted) abort()
+      return inserted
+    } finally {
+      stop?.()
+    }
   }
 
   #handle({ job, disposition }: Inserted): Job {
@@ -261,8 +305,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
   #attach(job: LiveJob, options: JobOptions): void {
     const stops: (() => void)[] = []
     const { signal } = options
-    // While a schema took its time, or the store was opening.
-    if (signal?.aborted) this.#abort(job, signal)
+    // While a schema took its time. An abort while the store was opening has its own turn.
+    if (signal?.aborted && !this.#engine.opening) this.#abort(job, signal)
     else if (signal) stops.push(this.#signals.follow(signal, () => this.#abort(job, signal)))
     const hear = hearing(options, stops, this.#engine.bus)
     // A job that was there already may have ended.
@@ -277,29 +321,37 @@ export class Scheduler<Table extends JobTable = JobTable> {
     if (isThenable(aborting)) aborting.then(undefined, () => {})
   }
 
-  // Looking things up.
+  // Looking things up. Each sees all that was called before it and nothing that was called after.
 
   async get<Name extends keyof Table = keyof Table>(id: string): Promise<JobOf<Table, Name> | undefined> {
-    await this.#open()
+    this.#assertNotEnded()
     check.checkArgument('id', idCheck, id)
-    const job = await this.#engine.get(id)
+    const job = await this.#look(() => this.#engine.get(id))
     return job && (this.#handle({ job, disposition: 'existing' }) as JobOf<Table, Name>)
   }
 
   /** Jobs that fit all that is given, in the order in which they were added. */
   async find(options: FindOptions = {}): Promise<AnyJobOf<Table>[]> {
-    await this.#open()
-    check.checkOptions(options, findChecks)
-    const found = await this.#engine.find(options)
+    this.#assertNotEnded()
+    const copy = check.copyOptions(options, findChecks)
+    const found = await this.#look(() => this.#engine.find(copy))
     return found.map((job) => this.#handle({ job, disposition: 'existing' })) as AnyJobOf<Table>[]
   }
 
   async counts(): Promise<Counts> {
-    await this.#open()
-    return this.#engine.counts()
+    this.#assertNotEnded()
+    return this.#look(() => this.#engine.counts())
   }
 
-  // Acting. Each resolves when it is safe in the store, with how many jobs it moved.
+  /** What is found is found within the call, and committed when it resolves. */
+  async #look<Found>(look: () => Promise<Found>): Promise<Found> {
+    const { opening } = this.#engine
+    if (opening) await opening
+    return look()
+  }
+
+  // Acting. Which jobs are meant is decided within the call; each resolves when it is safe in the store, with how many
+  // jobs it moved.
 
   /** Ends jobs, wherever they are in their life. Their promises reject with `JOB_CANCELLED`, whose `cause` is `reason`. */
   cancel(idOrFilter: string | JobFilter, reason?: unknown): Promise<number> {
@@ -318,28 +370,31 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   /** Moves a job in its line. Answers whether there was such a job to move. */
   async setPriority(id: string, priority: number): Promise<boolean> {
+    check.checkArgument('id', idCheck, id)
     check.checkArgument('priority', finiteCheck, priority)
     return (await this.#act('setPriority', id, priority)) > 0
   }
 
   /** Lets a scheduled job start now. Answers whether there was such a job. */
   async promote(id: string): Promise<boolean> {
+    check.checkArgument('id', idCheck, id)
     return (await this.#act('promote', id)) > 0
   }
 
   async #act(verb: Verb, idOrFilter: string | JobFilter, argument?: unknown): Promise<number> {
-    await this.#open()
-    if (typeof idOrFilter === 'string') check.checkArgument('id', idCheck, idOrFilter)
-    else check.checkOptions(idOrFilter ?? null, filterChecks)
-    const moving = this.#engine.act(verb, idOrFilter, argument)
+    this.#assertNotEnded()
+    if (verb === 'retry' && this.#engine.isClosed) throw this.#engine.closedError()
+    const target = targetOf(idOrFilter)
+    const { opening } = this.#engine
+    if (opening) await opening
+    const moving = this.#engine.act(verb, target, argument)
     // A promise means that it is committed. What is none is not awaited: the store may have refused it a microtask later.
-    if (!(isThenable(moving))) await this.#engine.whenSafe()
+    if (!isThenable(moving)) await this.#engine.whenSafe()
     return moving
   }
 
-  async #open(): Promise<void> {
+  #assertNotEnded(): void {
     if (this.#engine.isEnded) throw this.#engine.closedError()
-    await this.#engine.opening
   }
 
   // Queues and pauses.
@@ -347,7 +402,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   /** The queue of that name. */
   queue(name: string): Queue {
     check.checkArgument('name', queueName, name)
-    if (this.#engine.isEnded) throw this.#engine.closedError()
+    this.#assertNotEnded()
     const control = this.#engine.queue(name)
     return {
       name,
@@ -388,7 +443,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   /** Resolves when nothing is queued, running or waiting for another attempt. Jobs planned for later do not count. */
   async onIdle(): Promise<void> {
-    await this.#open()
+    this.#assertNotEnded()
+    await this.#engine.opening
     return this.#engine.onIdle()
   }
 
@@ -414,7 +470,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
    * and counted in `dropped`. Ends when the scheduler is closed.
    */
   events(filter: EventFilter = {}): EventStream<AnyEvent> {
-    check.checkOptions(filter, eventFilterChecks)
+    const copy = check.copyOptions(filter, eventFilterChecks)
     const stops: (() => void)[] = []
     const stream = new EventStream<AnyEvent>({
       capacity: streamCapacity,
@@ -423,7 +479,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
       },
     })
     const push = (event: AnyEvent) => {
-      if (fitsEvent(event, filter)) stream.push(event)
+      if (fitsEvent(event, copy)) stream.push(event)
     }
     if (this.#engine.isEnded) stream.end()
     else
@@ -526,6 +582,23 @@ function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFilter): 
   return typeof type === 'string' ? type === event.type : type.includes(event.type)
 }
 
+/** What `undefined` must never widen: a filter that names nothing, or names a field without a value, is refused. */
+function targetOf(idOrFilter: string | JobFilter): string | JobFilter {
+  if (typeof idOrFilter === 'string') {
+    check.checkArgument('id', idCheck, idOrFilter)
+    return idOrFilter
+  }
+  const isFilter = (value: unknown) => check.object(value) && "a job's id or a filter"
+  check.checkArgument('idOrFilter', isFilter, idOrFilter)
+  const filter = check.copyOptions(idOrFilter, actChecks)
+  const names = Object.keys(filter)
+  for (const name of names) check.checkArgument(name, actChecks[name] as check.Check, filter[name as keyof JobFilter])
+  const isClear = names.length === 1 || (names.length > 1 && filter.all === undefined)
+  const clearFilter = 'a filter with at least one field, or `{ all: true }` and nothing else'
+  check.checkArgument('idOrFilter', () => (isClear ? undefined : clearFilter), idOrFilter)
+  return filter
+}
+
 function checkListener(type: string, listener: unknown): void {
   check.checkArgument('type', check.oneOf(...eventTypes), type)
   check.checkArgument('listener', check.callable, listener)
@@ -536,11 +609,12 @@ const state: check.Check = (value) => {
   const expected = check.oneOf(...states)
   return Array.isArray(value) ? check.listOf(expected, 'states')(value) : expected(value)
 }
-const filterChecks: check.Checks = { state, name: check.anything, queue: check.anything, tag: check.anything }
+const filterChecks: check.Checks = { state, name: check.text, queue: check.text, tag: check.text }
+const actChecks: check.Checks = { ...filterChecks, all: (value) => (value === true ? undefined : 'true') }
 const findChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1), after: idCheck }
 const eventType: check.Check = (value) => {
   const expected = check.oneOf(...eventTypes)
   return Array.isArray(value) ? check.listOf(expected, 'event types')(value) : expected(value)
 }
-const eventFilterChecks: check.Checks = { type: eventType, jobId: idCheck, name: check.anything, queue: check.anything }
+const eventFilterChecks: check.Checks = { type: eventType, jobId: idCheck, name: check.text, queue: check.text }
 const closeChecks: check.Checks = { mode: check.oneOf('drain', 'finish', 'now'), timeoutMs: check.durationMs }

@@ -1,5 +1,5 @@
 import type { EventBus } from '../events/event-bus.ts'
-import { states } from '../job/record.ts'
+import { type State, states } from '../job/record.ts'
 import type { SchedulerSnapshot, Stats } from './engine.ts'
 import { Histogram, Rate } from './meter.ts'
 import type { Tally } from './roster.ts'
@@ -25,6 +25,9 @@ export class Dashboard {
   readonly failed = new Rate()
   readonly waitMs = new Histogram()
   readonly runMs = new Histogram()
+  /** Of those that were added: the store did not take them. */
+  refused = 0
+  readonly #ended = { completed: 0, failed: 0, cancelled: 0 }
 
   constructor(tally: () => Tally, threads: Threads, bus: EventBus) {
     this.#tally = tally
@@ -72,6 +75,12 @@ export class Dashboard {
     for (const observer of [...this.#observers]) this.#bus.call(observer)
   }
 
+  /** A job has ended so, and everybody may know. */
+  ended(state: State): void {
+    if (state === 'completed') this.#ended.completed++
+    else this.#ended[state as 'failed' | 'cancelled']++
+  }
+
   stats(now: number): Stats {
     const { online, busy, starting } = this.#threads
     return {
@@ -83,6 +92,7 @@ export class Dashboard {
         failed: this.failed.perSecond(now),
       },
       latencies: { wait: this.waitMs.percentiles(), run: this.runMs.percentiles() },
+      totals: { added: this.added.total - this.refused, ...this.#ended },
     }
   }
 }

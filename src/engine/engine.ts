@@ -28,18 +28,26 @@ export interface Inserted {
   readonly disposition: Disposition
 }
 
-/** Which jobs are meant: those that fit all that is given. */
-export interface JobFilter {
-  readonly state?: State | readonly State[] | undefined
-  readonly name?: string | undefined
-  readonly queue?: string | undefined
-  readonly tag?: string | undefined
+interface Fields {
+  readonly state: State | readonly State[]
+  readonly name: string
+  readonly queue: string
+  readonly tag: string
 }
 
-export interface FindOptions extends JobFilter {
+/**
+ * Which jobs are to be changed: those that fit all that is given. At least one field, so that a value that happens to be
+ * `undefined` never means all jobs; `{ all: true }` does.
+ */
+export type JobFilter =
+  | { [Name in keyof Fields]: Pick<Fields, Name> & Partial<Fields> & { readonly all?: never } }[keyof Fields]
+  | ({ readonly all: true } & { readonly [Name in keyof Fields]?: never })
+
+/** Which jobs to look up: those that fit all that is given. A field that is `undefined` is no filter. */
+export type FindOptions = { readonly [Name in keyof Fields]?: Fields[Name] | undefined } & {
   /** Default 1,000. */
   readonly limit?: number | undefined
-  /** Goes on behind this job. */
+  /** Goes on behind this job, even when it is gone. Rejects when nothing is known of it any more. */
   readonly after?: string | undefined
 }
 
@@ -70,6 +78,16 @@ export interface Stats {
   readonly rates: { readonly added: number; readonly completed: number; readonly failed: number }
   /** Milliseconds from being due to being given to a thread, and on the thread. */
   readonly latencies: { readonly wait: Percentiles; readonly run: Percentiles }
+  /** Since this scheduler was made, whatever `keep` lets go of; of several tabs, since the one that leads began to. */
+  readonly totals: Totals
+}
+
+/** How many jobs were added, and how many ended in which way. One that is retried by hand may end more than once. */
+export interface Totals {
+  readonly added: number
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
 }
 
 /** One queue, as far as it can be steered from outside. */
@@ -93,8 +111,11 @@ export interface QueueControl {
  */
 export interface Engine {
   readonly bus: EventBus
-  /** Resolves when the store is open; `undefined` once it is, or when there was nothing to wait for. */
-  readonly opening: Promise<void> | undefined
+  /**
+   * Resolves when the store is open; `undefined` when there is nothing to wait for. What each call does it does in one
+   * reaction to this very promise: so calls take effect in the order in which they were made, and before any job starts.
+   */
+  readonly opening: Promise<unknown> | undefined
   /** `close` was called: nothing new is taken. */
   readonly isClosed: boolean
   /** `close` is done: nothing is left to ask. */

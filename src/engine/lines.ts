@@ -1,85 +1,172 @@
 import type { EventBus } from '../events/event-bus.ts'
-import { isBefore, Line, type LineOptions } from '../queue/line.ts'
+import { Line, type LineOptions } from '../queue/line.ts'
+import { IndexedHeap } from '../shared/indexed-heap.ts'
 import type { EngineQueues, QueueControl } from './engine.ts'
 import type { LiveJob } from './live-job.ts'
 
-/** The lines of all queues, and the order among them. */
+/** Lines that are empty and have no settings are dropped, but for so many: the next job often has the queue of the last. */
+const sparesMax = 16
+
+/**
+ * The lines of all queues, and the order among them.
+ *
+ * A line is *ready* while jobs wait in it, unless its gate was found closed; then it is back when the gate opens. Ready lines
+ * are in a heap, so that a start costs the same however many queues there are. The keys of a line are those of its head, or
+ * earlier ones: a head that has gone is noticed when its line comes to the top, and with one line not at all.
+ */
 export class Lines {
   readonly #byName = new Map<string, Line<LiveJob>>()
-  /** The same, to go through for each start: that costs less than half in an array. */
-  readonly #all: Line<LiveJob>[] = []
+  readonly #ready = new IndexedHeap<Line<LiveJob>>()
+  /** A ring, in which the next to make room is at `#oldest`. */
+  readonly #spares: (Line<LiveJob> | undefined)[] = new Array(sparesMax).fill(undefined)
+  #oldest = 0
   readonly #onOpen: () => void
 
   /** `onOpen` is told when a gate may let more through. */
   constructor(queues: EngineQueues, onOpen: () => void) {
     this.#onOpen = onOpen
-    for (const [name, options] of Object.entries(queues)) this.#add(name, options)
+    for (const [name, options] of Object.entries(queues)) this.#rest(this.#add(name, options))
   }
 
-  /** A queue comes into being when it is first named. */
-  get(name: string): Line<LiveJob> {
-    return this.#byName.get(name) ?? this.#add(name, {})
+  /** How many are kept. */
+  get count(): number {
+    return this.#byName.size
   }
 
-  /** The line whose head is next of all that may start; `refused` have no start left in their rate limit. */
-  next(refused: ReadonlySet<Line<LiveJob>> | undefined): Line<LiveJob> | undefined {
-    let next: Line<LiveJob> | undefined
-    for (const line of this.#all) {
-      if (line.size === 0 || refused?.has(line) || !line.gate.hasRoom()) continue
-      if (!next || isBefore((line.head as LiveJob).record, (next.head as LiveJob).record)) next = line
+  /** A job waits in the line of its queue. */
+  join(job: LiveJob): void {
+    const { queue, priority, dueAt, seq } = job.record
+    const line = this.#get(queue)
+    job.line = line
+    line.join(job)
+    if (line.heapIndex !== -1) this.#ready.raise(line, -priority, dueAt, seq)
+    else if (line.size === 1) this.#ready.add(line, -priority, dueAt, seq)
+  }
+
+  /** It waits no longer. */
+  quit(job: LiveJob): void {
+    const line = job.line as Line<LiveJob>
+    job.line = undefined
+    line.quit(job)
+    if (line.size > 0) return
+    this.#ready.remove(line)
+    this.#rest(line)
+  }
+
+  /** Its attempt has ended. */
+  leave(job: LiveJob): void {
+    const line = job.line as Line<LiveJob>
+    job.line = undefined
+    line.gate.leave()
+    this.#unpark(line)
+    this.#rest(line)
+  }
+
+  /** The line whose head is next of all that may start. */
+  next(): Line<LiveJob> | undefined {
+    for (;;) {
+      const line = this.#ready.peek()
+      if (!line) return undefined
+      if (!line.gate.hasRoom()) this.park(line)
+      else if (this.#ready.size === 1 || this.#isFirst(line)) return line
     }
-    return next
   }
 
-  /** How many jobs could start if there were threads for them. */
-  get startable(): number {
+  /** Whether the line at the top is still there when it has the keys of its head. */
+  #isFirst(line: Line<LiveJob>): boolean {
+    const { priority, dueAt, seq } = (line.head as LiveJob).record
+    this.#ready.lower(line, -priority, dueAt, seq)
+    return this.#ready.peek() === line
+  }
+
+  /** Its gate lets nobody through. */
+  park(line: Line<LiveJob>): void {
+    this.#ready.remove(line)
+  }
+
+  #unpark(line: Line<LiveJob>): void {
+    if (line.size === 0 || line.heapIndex !== -1) return
+    const { priority, dueAt, seq } = (line.head as LiveJob).record
+    this.#ready.add(line, -priority, dueAt, seq)
+  }
+
+  /** How many jobs could start if there were threads for them; it is not counted beyond `enough`. */
+  startable(enough: number): number {
     let startable = 0
-    for (const { size, gate } of this.#all) {
-      if (size > 0 && gate.hasRoom()) startable += Math.min(size, gate.concurrency - gate.running)
+    for (const { size, gate } of this.#ready.items) {
+      if (startable >= enough) break
+      if (gate.hasRoom()) startable += Math.min(size, gate.concurrency - gate.running)
     }
     return startable
   }
 
   resumeAll(): void {
-    for (const { gate } of this.#all) if (gate.isPaused) gate.resume()
+    for (const { gate } of this.#byName.values()) if (gate.isPaused) gate.resume()
   }
 
   close(): void {
-    for (const { gate } of this.#all) gate.drain()
+    for (const { gate } of this.#byName.values()) gate.drain()
   }
 
+  /** By name, so that it holds when the line was dropped and is there again. */
   control(name: string, bus: EventBus): QueueControl {
-    const line = this.get(name)
-    const { gate } = line
+    const there = () => this.#byName.get(name)
+    const isPaused = () => there()?.gate.isPaused ?? false
+    const change = (act: (line: Line<LiveJob>) => void) => {
+      const line = this.#get(name)
+      act(line)
+      this.#rest(line)
+    }
     return {
       get isPaused() {
-        return gate.isPaused
+        return isPaused()
       },
       get size() {
-        return line.size
+        return there()?.size ?? 0
       },
       get running() {
-        return gate.running
+        return there()?.gate.running ?? 0
       },
-      pause() {
-        if (gate.isPaused) return
-        gate.pause()
+      pause: () => {
+        if (isPaused()) return
+        change((line) => {
+          line.gate.pause()
+          this.park(line)
+        })
         bus.tell('paused', { queue: name })
       },
-      resume() {
-        if (!gate.isPaused) return
+      resume: () => {
+        if (!isPaused()) return
         bus.tell('resumed', { queue: name })
-        gate.resume()
+        change(({ gate }) => gate.resume())
       },
-      setConcurrency: (concurrency) => gate.setConcurrency(concurrency),
-      setRateLimit: (rateLimit) => gate.setRateLimit(rateLimit),
+      setConcurrency: (concurrency) => change(({ gate }) => gate.setConcurrency(concurrency)),
+      setRateLimit: (rateLimit) => change(({ gate }) => gate.setRateLimit(rateLimit)),
     }
   }
 
+  #get(name: string): Line<LiveJob> {
+    return this.#byName.get(name) ?? this.#add(name, {})
+  }
+
   #add(name: string, options: LineOptions): Line<LiveJob> {
-    const line = new Line<LiveJob>(name, options, this.#onOpen)
+    const line: Line<LiveJob> = new Line<LiveJob>(name, options, () => {
+      this.#unpark(line)
+      this.#onOpen()
+    })
     this.#byName.set(name, line)
-    this.#all.push(line)
     return line
+  }
+
+  /** When nothing is left of it to be kept, it takes the place of one of those that are kept all the same. */
+  #rest(line: Line<LiveJob>): void {
+    if (line.isSpare || !line.isForgettable) return
+    const dropped = this.#spares[this.#oldest]
+    this.#spares[this.#oldest] = line
+    this.#oldest = (this.#oldest + 1) % sparesMax
+    line.isSpare = true
+    if (!dropped) return
+    dropped.isSpare = false
+    if (dropped.isForgettable) this.#byName.delete(dropped.name)
   }
 }

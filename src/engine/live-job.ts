@@ -24,8 +24,8 @@ export class LiveJob implements HeapItem {
   heapIndex = -1
   /** It is there: neither removed, nor refused by the store. Written by the roster. */
   isListed = false
-  /** Of the engine that has it; none while another tab runs it. */
-  line: Line<LiveJob>
+  /** While it waits there, or has an attempt on a thread: a queue of which there is no more is forgotten. */
+  line: Line<LiveJob> | undefined
   /** As decided. */
   record: JobRecord
   /** As the store has it and as everybody may see it; `undefined` until the job is safe. */
@@ -38,9 +38,8 @@ export class LiveJob implements HeapItem {
   #result: Promise<unknown> | undefined
   #settle: ((result: unknown) => void) | undefined
 
-  constructor(record: JobRecord, line?: Line<LiveJob>) {
+  constructor(record: JobRecord) {
     this.record = record
-    this.line = line as Line<LiveJob>
   }
 
   get alarm(): Alarm | undefined {
@@ -155,6 +154,7 @@ export class LiveJob implements HeapItem {
     this.isListed = false
     this.record = this.safe
     this.run = undefined
+    this.line = undefined
     this.alarm = undefined
   }
 

@@ -11,7 +11,7 @@ import { createRecord } from '../job/job-options.ts'
 import { finishedAt, isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
 import { type Action, canExpire, type Draft, isLegal, transition } from '../job/transition.ts'
 import { nextTask } from '../platform/hop.ts'
-import { inSlices } from '../platform/in-slices.ts'
+import { atOnceMax, inSlices } from '../platform/in-slices.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
 import type { Line } from '../queue/line.ts'
@@ -68,7 +68,7 @@ export class LocalEngine implements Engine {
   readonly #ledger: Ledger
   readonly #pool: Pool<LiveJob>
   readonly #retention: Retention
-  readonly #roster = new Roster()
+  readonly #roster: Roster
   readonly #lines: Lines
   readonly #herald: Herald
   readonly #dashboard: Dashboard
@@ -95,13 +95,14 @@ export class LocalEngine implements Engine {
   readonly #refusals = new WeakMap<LiveJob, OffstageError>()
   readonly #closers = new Set<() => void>()
   #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
-  opening: Promise<void> | undefined
+  opening: Promise<unknown> | undefined
 
   constructor(options: LocalEngineOptions) {
     const { clock, random, store, pool, keep, queues } = options
     this.#options = options
     this.#clock = clock
     this.#chance = makeChance(random)
+    this.#roster = new Roster(this.#chance)
     this.bus = options.bus ?? new EventBus(() => clock.now(), options.reportUnheard)
     this.#timetable = new Timetable(clock)
     this.#ledger = new Ledger(store, clock, this.#ledgerListener)
@@ -129,20 +130,28 @@ export class LocalEngine implements Engine {
       this.#hasStore = true
       return this.#restore(records)
     }
-    this.opening = Promise.resolve(records).then((stored) => {
+    // One of our own, whose reactions run in order: this one, those of the calls that wait, and then the ledger's turn, in
+    // which jobs start. Each call that waits gets the failure; nobody may be waiting yet.
+    const opening = Promise.resolve(records).then((stored) => stored)
+    this.opening = opening
+    const over = () => {
       this.opening = undefined
-      this.#hasStore = true
-      this.#restore(stored)
-    })
-    // Each call that waits for the opening gets the failure; nobody may be waiting yet.
-    this.opening.catch(() => {})
+    }
+    opening.then(
+      (stored) => {
+        void opening.then(over)
+        this.#hasStore = true
+        this.#restore(stored)
+      },
+      () => {},
+    )
   }
 
   #restore(records: readonly JobRecord[]): void {
     if (this.isEnded) return
     const finished: LiveJob[] = []
     for (const record of inOrder(records)) {
-      const job = this.#adopted(this.#live(record), false)
+      const job = this.#adopted(new LiveJob(record), false)
       const before = job.told
       job.told = record
       this.#roster.add(job)
@@ -155,20 +164,16 @@ export class LocalEngine implements Engine {
       else this.#place(job)
       if (isTerminal(record.state)) finished.push(job)
     }
+    this.#roster.lastRestored = this.#seq
     finished.sort((a, b) => (finishedAt(a.record) as number) - (finishedAt(b.record) as number))
     for (const job of finished) this.#retention.add(job)
     this.#ledger.schedule()
-  }
-
-  #live(record: JobRecord): LiveJob {
-    return new LiveJob(record, this.#lines.get(record.queue))
   }
 
   /** This job, or the object that is its own already. */
   #adopted(job: LiveJob, isNew: boolean): LiveJob {
     const adopted = this.#options.adopt?.(job.record, isNew)
     if (!adopted) return job
-    adopted.line = job.line
     adopted.record = job.record
     return adopted
   }
@@ -183,7 +188,7 @@ export class LocalEngine implements Engine {
   // The life of a job.
 
   insert(request: InsertRequest): Inserted {
-    this.#assertOpen()
+    this.#assertTaking()
     const there = this.#there(request)
     if (!there || mustReplace(request)) this.#assertRoom(1)
     return this.#carryOut(request, request, there)
@@ -211,7 +216,7 @@ export class LocalEngine implements Engine {
 
   /** Throws when one is refused. Answers a job that has to be safe first: we could not be told all or none of it. */
   #checkMany(requests: readonly InsertRequest[]): LiveJob | undefined {
-    this.#assertOpen()
+    this.#assertTaking()
     const firstOfId = new Map<string, InsertRequest>()
     let added = 0
     let unsafe: LiveJob | undefined
@@ -297,7 +302,7 @@ export class LocalEngine implements Engine {
   #draft({ name, input, options, defaults }: InsertRequest, id: string, seq: number): LiveJob {
     const now = this.#clock.now()
     this.#lineTime = Math.max(this.#lineTime, now)
-    return this.#live(createRecord({ id, name, input, seq, lineTime: this.#lineTime }, options, defaults, now))
+    return new LiveJob(createRecord({ id, name, input, seq, lineTime: this.#lineTime }, options, defaults, now))
   }
 
   /** The number that it was drafted with holds, unless others came meanwhile. It is known to nobody, so it may still be written. */
@@ -330,7 +335,7 @@ export class LocalEngine implements Engine {
 
   act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number> {
     if (this.isEnded) throw this.closedError()
-    if (verb === 'retry') this.#assertOpen()
+    if (verb === 'retry') this.#assertTaking()
     const moved = this.#meant(target).filter((job) => this.#actOn(job, verb, argument))
     return moved.every(({ told }) => told) ? moved.length : this.#countTaken(moved)
   }
@@ -418,7 +423,7 @@ export class LocalEngine implements Engine {
 
   #leave(job: LiveJob): void {
     this.#roster.leave(job.record)
-    if (job.heapIndex !== -1) job.line.quit(job)
+    if (job.heapIndex !== -1) this.#lines.quit(job)
   }
 
   #become(job: LiveJob, record: JobRecord): void {
@@ -459,11 +464,11 @@ export class LocalEngine implements Engine {
 
   /** Puts a job, which is in no line, where its record says it is: in its line, in the timetable, in neither. */
   #place(job: LiveJob): void {
-    const { record, line } = job
+    const { record } = job
     if (job.alarm) this.#timetable.cancel(job.alarm)
     job.alarm = undefined
     // An earlier attempt may not be off its thread yet; until then the next must not start.
-    if (record.state === 'queued' && !job.run) line.join(job)
+    if (record.state === 'queued' && !job.run) this.#lines.join(job)
     if (record.state === 'scheduled' || record.expiresAt !== undefined) this.#setAlarm(job)
   }
 
@@ -495,11 +500,10 @@ export class LocalEngine implements Engine {
   /** Starts what may start, in the order of all lines. */
   #pump(): void {
     if (!this.#mayStart || this.isPaused || this.opening) return
-    let refused: Set<Line<LiveJob>> | undefined
     this.#now = this.#clock.now()
     let ahead = 0
     for (;;) {
-      const line = this.#lines.next(refused)
+      const line = this.#lines.next()
       const job = line?.head
       if (!line || !job) return this.#pool.grow(ahead)
       if (this.#hasExpired(job)) {
@@ -507,23 +511,23 @@ export class LocalEngine implements Engine {
         continue
       }
       const slot = this.#pool.roomFor(job.record.name, job.mustRunAlone)
-      if (!slot) return this.#pool.grow(ahead + this.#lines.startable)
+      if (!slot) return this.#pool.grow(ahead + this.#lines.startable(this.#options.pool.max))
       if (!line.gate.enter()) {
-        refused ??= new Set()
-        refused.add(line)
+        this.#lines.park(line)
         continue
       }
       if (!slot.isIdle) ahead++
-      this.#start(job, slot)
+      this.#start(job, line, slot)
     }
   }
 
-  #start(job: LiveJob, slot: Slot): void {
+  #start(job: LiveJob, line: Line<LiveJob>, slot: Slot): void {
     const now = this.#now
     this.#runs++
     this.#dashboard.waitMs.add(now - job.record.dueAt)
     const isUnseen = this.#advance(job, starting, 'started', now)
     job.progress = undefined
+    job.line = line
     job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
     if (isUnseen) this.#pool.send(job.run)
   }
@@ -534,9 +538,10 @@ export class LocalEngine implements Engine {
     this.#runs--
     if (job.run === run) job.run = undefined
     this.#timetable.cancel(run.timeout)
-    if (run.isStale) this.#letNext(run)
-    job.line.gate.leave()
-    if (run.isStale) this.#ledger.schedule()
+    this.#lines.leave(job)
+    if (!run.isStale) return
+    this.#letNext(run)
+    this.#ledger.schedule()
   }
 
   /** An attempt that no longer counted may have kept another waiting: of its job, or of one that has got its id. */
@@ -545,7 +550,7 @@ export class LocalEngine implements Engine {
     this.#staleRuns.delete(id)
     const job = this.#roster.get(id)
     if (job?.run === run) job.run = undefined
-    if (job && !job.run && job.record.state === 'queued' && job.heapIndex === -1) job.line.join(job)
+    if (job && !job.run && job.record.state === 'queued' && job.heapIndex === -1) this.#lines.join(job)
   }
 
   #abort(run: Run<LiveJob>, reason: unknown): void {
@@ -635,7 +640,7 @@ export class LocalEngine implements Engine {
       // Only those that would have started: what is paused may wait for a better day.
       if (this.isPaused) return
       for (const job of [...this.#roster.jobs]) {
-        if (job.record.state === 'queued' && !job.line.gate.isPaused) this.#moveFailed(job, error, false)
+        if (job.record.state === 'queued' && !job.line?.gate.isPaused) this.#moveFailed(job, error, false)
       }
     },
   }
@@ -688,6 +693,7 @@ export class LocalEngine implements Engine {
   }
 
   #tellEnd(job: LiveJob, record: JobRecord): void {
+    this.#dashboard.ended(record.state)
     job.settle(record)
     // Unless it was removed, or moved on, while this was on its way.
     if (job.record === record && job.isListed) this.#retention.add(job)
@@ -725,7 +731,8 @@ export class LocalEngine implements Engine {
   #forget(job: LiveJob, error: OffstageError): void {
     this.#refusals.set(job, error)
     if (job.run && !job.run.isStale) this.#pool.abort(job.run, error)
-    if (job.heapIndex !== -1) job.line.quit(job)
+    if (job.heapIndex !== -1) this.#lines.quit(job)
+    this.#dashboard.refused++
     this.#timetable.cancel(job.alarm)
     this.#roster.remove(job)
     job.abandon(error)
@@ -764,20 +771,28 @@ export class LocalEngine implements Engine {
     return this.#roster.get(id)
   }
 
+  // Each sees what was called before it and nothing that was called after, as committed.
+
   async get(id: string): Promise<LiveJob | undefined> {
-    await this.#written()
     const job = this.#roster.get(id)
-    return job?.told ? job : this.#leaving.find(({ record }) => record.id === id)
+    await this.#written()
+    if (job?.told) return job
+    return this.#ledger.isRefusing ? this.#leaving.find(({ record }) => record.id === id) : undefined
   }
 
   async find(options: FindOptions): Promise<LiveJob[]> {
+    const found = this.#roster.find(options)
     await this.#written()
-    return this.#roster.find(options, this.#leaving)
+    return this.#ledger.isRefusing ? this.#roster.find(options, this.#leaving) : found.filter(({ told }) => told)
   }
 
   async counts(): Promise<Counts> {
+    const counts = { ...this.#roster.counts }
+    const { refused } = this.#dashboard
     await this.#written()
-    return { ...this.#committed.counts }
+    // Among them were jobs that never came to be, or that are not committed yet.
+    const isSo = refused === this.#dashboard.refused && !this.#ledger.isRefusing
+    return isSo ? counts : { ...this.#committed.counts }
   }
 
   /** So that everybody finds what they have done. While the store takes nothing, it is what it has that counts. */
@@ -885,6 +900,11 @@ export class LocalEngine implements Engine {
 
   #assertOpen(): void {
     if (this.#closing) throw this.closedError()
+  }
+
+  /** What was asked for before `close`, while the store was opening, still has its turn. */
+  #assertTaking(): void {
+    if (!this.opening) this.#assertOpen()
   }
 
   #assertRoom(added: number): void {
@@ -1049,9 +1069,6 @@ function addingOf(pending: readonly Step[]): Adding[][] {
   }
   return [...calls.values()]
 }
-
-/** More jobs than these are not added within one task: a page would miss frames. */
-const atOnceMax = 1_000
 
 const noDetails = {}
 type Start = Action & { type: 'start' }

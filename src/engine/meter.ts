@@ -58,8 +58,11 @@ const windowSeconds = 10
 export class Rate {
   readonly #counts = new Float64Array(windowSeconds)
   readonly #seconds = new Float64Array(windowSeconds).fill(-windowSeconds)
+  /** Since it was made. */
+  total = 0
 
   add(nowMs: number): void {
+    this.total++
     const second = Math.floor(nowMs / 1_000)
     const index = second % windowSeconds
     if (this.#seconds[index] !== second) {

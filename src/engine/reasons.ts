@@ -38,3 +38,8 @@ export const duplicate = (id: string, why: string): OffstageError =>
 
 export const queueFull = (waiting: number, maxQueued: number): OffstageError =>
   new OffstageError('QUEUE_FULL', `${waiting} jobs wait already; \`maxQueued\` is ${maxQueued}.`)
+
+export const placeUnknown = (id: string): OffstageError => {
+  const message = `Expected \`after\` to be the id of a job that is there, or was until lately; nothing is known of '${id}'. Begin again without \`after\`.`
+  return new OffstageError('INVALID_OPTION', message, { jobId: id })
+}

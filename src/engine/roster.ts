@@ -1,9 +1,12 @@
 import { isRetrying, type JobRecord, type State } from '../job/record.ts'
-import type { Counts, FindOptions, JobFilter } from './engine.ts'
+import type { Counts, FindOptions } from './engine.ts'
 import type { Step } from './ledger.ts'
 import type { LiveJob } from './live-job.ts'
+import { placeUnknown } from './reasons.ts'
 
 const findLimitDefault = 1_000
+/** Of so many jobs that are gone, and at most twice as many, it is known where they stood. */
+const goneMax = 10_000
 
 /**
  * Ids that we make up: so many characters of chance keep them apart from the user's and from those of other lives, and then
@@ -40,6 +43,7 @@ export interface Tally {
 
 /** Every job there is, and how many are in which state. */
 export class Roster implements Tally {
+  readonly #chance: string
   /** By sequence number, a stretch of it on each page: a table by id costs five times as much time and memory. */
   #pages = new Map<number, Page>()
   /** The one that is being filled. */
@@ -57,6 +61,16 @@ export class Roster implements Tally {
   }
   /** Of the scheduled: those between two attempts. */
   #retrying = 0
+  /** Where jobs stood that are gone, if their id does not say it: the newest, and those before them. */
+  #gone = new Map<string, number>()
+  #goneBefore: ReadonlyMap<string, number> = new Map()
+  /** The highest number of another life. What such an id says proves nothing: the number may have been given twice. */
+  lastRestored = 0
+
+  /** `chance`: what the ids of this life begin with. */
+  constructor(chance: string) {
+    this.#chance = chance
+  }
 
   get(id: string): LiveJob | undefined {
     const named = this.#named.get(id)
@@ -120,7 +134,8 @@ export class Roster implements Tally {
     const page = this.#pages.get(pageOf(seq)) as Page
     page.jobs[seq % pageSize] = undefined
     if (--page.size === 0) this.#removePage(page)
-    if (this.#named.size > 0) this.#named.delete(id)
+    const isNamed = this.#named.size > 0 && this.#named.delete(id)
+    if (isNamed || seq <= this.lastRestored) this.#remember(id, seq)
     job.isListed = false
     this.leave(job.record)
   }
@@ -130,13 +145,27 @@ export class Roster implements Tally {
     if (this.#lastPage === page) this.#lastPage = undefined
   }
 
+  #remember(id: string, seq: number): void {
+    if (this.#gone.size === goneMax) {
+      this.#goneBefore = this.#gone
+      this.#gone = new Map()
+    }
+    this.#gone.set(id, seq)
+  }
+
+  /** The number of a job, even when it is gone. */
+  #placeOf(id: string): number {
+    const known = this.get(id)?.record.seq ?? this.#gone.get(id) ?? this.#goneBefore.get(id)
+    if (known !== undefined) return known
+    const seq = seqOf(id)
+    if (seq > this.lastRestored && id === makeId(this.#chance, seq)) return seq
+    throw placeUnknown(id)
+  }
+
   /** As decided; or as committed, for which it takes those whose removal is not. */
   find({ limit = findLimitDefault, after, ...filter }: FindOptions, leaving?: readonly LiveJob[]): LiveJob[] {
     const found: LiveJob[] = []
-    const before =
-      after === undefined ? undefined : (leaving?.find(({ record }) => record.id === after) ?? this.get(after))
-    if (after !== undefined && !before) return found
-    const from = before ? before.record.seq + 1 : 0
+    const from = after === undefined ? 0 : this.#placeOf(after) + 1
     const jobs = this.#jobsFrom(from)
     for (const job of leaving?.length ? merge(jobs, leaving, from) : jobs) {
       if (found.length === limit) break
@@ -210,7 +239,7 @@ function count(counts: Record<State, number>, state: State, by: number): void {
   }
 }
 
-function fits({ name, queue, state, rules }: JobRecord, filter: JobFilter): boolean {
+function fits({ name, queue, state, rules }: JobRecord, filter: FindOptions): boolean {
   if (filter.name !== undefined && filter.name !== name) return false
   if (filter.queue !== undefined && filter.queue !== queue) return false
   if (filter.tag !== undefined && !rules.tags.includes(filter.tag)) return false

@@ -37,7 +37,7 @@ export const answers = {
   /** Asked again of another leader, it may answer fewer jobs than the first has moved; none is moved twice but by `retry`. */
   async act(local: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> {
     const moving = local.act(verb, target, argument)
-    if (!(isThenable(moving))) await local.whenSafe()
+    if (!isThenable(moving)) await local.whenSafe()
     return moving
   },
   idle: (local: LocalEngine): Promise<void> => local.onIdle(),

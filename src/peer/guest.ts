@@ -18,9 +18,16 @@ import { changeToWire, eventToWire, type Letter, Link, type Note, recordToWire, 
 export interface Board {
   readonly snapshot: SchedulerSnapshot
   readonly stats: Stats
-  /** Of the queues that it has looked at: how many wait, how many run. */
+  /** Of the queues that it has looked at and that are not empty: how many wait, how many run. */
   readonly queues: { readonly [name: string]: readonly [size: number, running: number] }
 }
+
+/** How the scheduler or a queue is set: each tab keeps it, and whoever comes to lead goes on from there. */
+export type Steer = readonly [
+  queue: string | undefined,
+  what: 'isPaused' | 'setConcurrency' | 'setRateLimit',
+  value: unknown,
+]
 
 /** A job of which the follower is told. */
 interface Watched {
@@ -42,6 +49,7 @@ export class Guest {
   readonly #local: LocalEngine
   readonly #bus: EventBus
   readonly #errors: readonly ErrorClass[]
+  readonly #onSteer: (steer: Steer) => void
   readonly #link: Link
   readonly #watched = new Map<string, Watched>()
   /** Those too that are being replaced by one of the same id. */
@@ -57,15 +65,22 @@ export class Guest {
     bus: EventBus,
     errors: readonly ErrorClass[],
     line: { readonly channel: Channel; readonly from: string; readonly epoch: number },
-    steers: readonly unknown[],
+    steers: readonly Steer[],
+    onSteer: (steer: Steer) => void,
   ) {
     this.#local = local
     this.#bus = bus
     this.#errors = errors
+    this.#onSteer = onSteer
     // Whatever of it cannot be cloned goes as a few words.
     const repair = (note: Note): Note => note.map(readable) as unknown as Note
     this.#link = new Link(line.channel, line.from, line.epoch, repair, () => this.#link.post('board', this.#board()))
     this.#link.post('welcome', steers)
+  }
+
+  /** Somebody has set something. */
+  steer(steer: Steer): void {
+    this.#link.post('steer', steer)
   }
 
   hear({ notes }: Letter): void {
@@ -88,7 +103,7 @@ export class Guest {
   }
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
-    ask: (id: number, ask: Ask, args: never[]) => void this.#answer(id, ask, args),
+    ask: (id: number, ask: Ask | 'steer', args: never[]) => void this.#answer(id, ask, args),
     hear: (types: readonly EventType[]) => {
       for (const stop of this.#heard.values()) stop()
       this.#heard.clear()
@@ -122,10 +137,16 @@ export class Guest {
 
   // Questions.
 
-  async #answer(id: number, ask: Ask, args: never[]): Promise<void> {
+  async #answer(id: number, ask: Ask | 'steer', args: never[]): Promise<void> {
     const local = this.#local
     const attached: LiveJob[] = []
     try {
+      if (ask === 'steer') {
+        // The next leader is asked again.
+        if (local.isClosed) return
+        this.#onSteer(args[0] as unknown as Steer)
+        return this.#link.post('answer', id)
+      }
       const answer = await answers[ask](local, ...(this.#argsFromWire(ask, args, attached) as [never, never, never]))
       if (!local.isClosed || ask !== 'idle') this.#link.post('answer', id, this.#answerToWire(answer))
     } catch (error) {
@@ -237,8 +258,12 @@ export class Guest {
   }
 
   #board(): Board {
-    const controls = this.#queues.map((name) => [name, this.#local.queue(name)] as const)
-    const queues = Object.fromEntries(controls.map(([name, { size, running }]) => [name, [size, running] as const]))
+    const queues = Object.fromEntries(
+      this.#queues.flatMap((name) => {
+        const { size, running } = this.#local.queue(name)
+        return size + running > 0 ? [[name, [size, running] as const]] : []
+      }),
+    )
     return { snapshot: this.#local.snapshot(), stats: this.#local.stats(), queues }
   }
 

@@ -14,6 +14,7 @@
  * follower's jobs are adopted in the same way when it comes to lead.
  *
  * Everything that is asked (`#ask`) is kept until it is answered, and asked again of the next leader in the same order.
+ * Pauses and limits are asked for as well, so that they come in that order too.
  */
 import type { Audience } from '../engine/audience.ts'
 import type {
@@ -48,7 +49,7 @@ import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Store } from '../store/store.ts'
 import { type Ask, answers } from './answers.ts'
-import { type Board, Guest, noDefaults } from './guest.ts'
+import { type Board, Guest, noDefaults, type Steer } from './guest.ts'
 import {
   eventFromWire,
   insertToWire,
@@ -73,14 +74,10 @@ export interface TabHost {
 type Call =
   | { readonly type: 'hello'; readonly from: string; readonly epoch: number }
   | { readonly type: 'lead'; readonly from: string; readonly epoch: number }
-  | { readonly type: 'steer'; readonly steer: Steer }
-
-/** How the scheduler or a queue is set: each tab keeps it, and whoever comes to lead goes on from there. */
-type Steer = readonly [queue: string | undefined, what: 'isPaused' | 'setConcurrency' | 'setRateLimit', value: unknown]
 
 /** Something that was asked and is not answered. */
 interface Question {
-  readonly ask: Ask
+  readonly ask: Ask | 'steer'
   readonly args: readonly unknown[]
   readonly answer: Deferred<never>
   /** A leader has been asked, and may have done it. */
@@ -113,6 +110,7 @@ const nowhere: Board = {
     depth: 0,
     rates: { added: 0, completed: 0, failed: 0 },
     latencies: { wait: { p50: 0, p95: 0, p99: 0 }, run: { p50: 0, p95: 0, p99: 0 } },
+    totals: { added: 0, completed: 0, failed: 0, cancelled: 0 },
   },
   queues: {},
 }
@@ -168,6 +166,7 @@ export class TabEngine implements Engine {
   /** Of jobs that are gone, why nothing more will be heard of them. */
   readonly #gone = new WeakMap<LiveJob, OffstageError>()
   #board = nowhere
+  /** Queues that were looked at since the leader was asked last, and those that are not empty. */
   readonly #queues = new Set<string>()
   #isLooking = false
   #heard = ''
@@ -387,7 +386,8 @@ export class TabEngine implements Engine {
       if (guest.isObserving) this.#watchBoard()
     })
     const line = { channel, from: this.#tab, epoch }
-    const guest = new Guest(local, this.bus, this.#host.errors, line, [...this.#steers.values()])
+    const steers = [...this.#steers.values()]
+    const guest = new Guest(local, this.bus, this.#host.errors, line, steers, (steer) => this.#steered(steer))
     const leave = () => {
       guest.leave()
       channel.close()
@@ -441,8 +441,6 @@ export class TabEngine implements Engine {
         this.#link = undefined
         this.#wake()
         return this.#sayHello()
-      case 'steer':
-        return this.#steered(call.steer)
     }
   }
 
@@ -467,6 +465,9 @@ export class TabEngine implements Engine {
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
     welcome: (steers: readonly Steer[]) => this.#follow(steers),
     board: (board: Board) => this.#see(board),
+    steer: (steer: Steer) => {
+      if (!this.#steersAsked().some((asked) => keyOf(asked) === keyOf(steer))) this.#steered(steer)
+    },
     answer: (id: number, answer: never) => this.#answered(id, (question) => this.#fromWire(question, answer)),
     refusal: (id: number, thrown: WireThrown) =>
       this.#answered(id, () => {
@@ -497,7 +498,7 @@ export class TabEngine implements Engine {
       return undefined
     })
     this.#steers.clear()
-    for (const steer of steers) this.#steers.set(keyOf(steer), steer)
+    for (const steer of [...steers, ...this.#steersAsked()]) this.#keep(steer)
     this.#heard = ''
     this.#hear()
     const known = [...this.#known].filter(([, job]) => !job.hasEnded || job.audience)
@@ -559,7 +560,8 @@ export class TabEngine implements Engine {
   #update(job: LiveJob, change: WireRecord, event: AnyEvent | undefined): void {
     const before = job.told
     let record = recordFromWire(job.record, change, this.#host.errors)
-    if (record.state === 'cancelled' && this.#reasons.has(job)) record = { ...record, error: this.#reasons.get(job) }
+    if (record.state === 'cancelled' && this.#reasons.has(job) && !isCancel(record))
+      record = { ...record, error: this.#reasons.get(job) }
     job.record = record
     job.told = record
     if (event) this.#emit('error' in event && record.error ? { ...event, error: record.error } : event, job)
@@ -587,7 +589,7 @@ export class TabEngine implements Engine {
 
   // Asking.
 
-  #ask(ask: Ask, ...args: unknown[]): Promise<never> {
+  #ask(ask: Ask | 'steer', ...args: unknown[]): Promise<never> {
     if (this.isEnded) return Promise.reject(this.closedError())
     const question: Question = { ask, args, answer: defer<never>(), isAgain: false }
     const id = ++this.#lastQuestion
@@ -604,16 +606,18 @@ export class TabEngine implements Engine {
   #put(id: number, question: Question): void {
     const { ask, args, isAgain } = question
     const all = ask === 'insert' ? [...args, isAgain] : args
-    if (this.#local) void this.#answerHere(this.#local, id, ask, ask === 'insert' ? withoutAttaching(all) : all)
+    // It was set so before it came to lead.
+    if (this.#local && ask === 'steer') this.#answered(id, () => undefined)
+    else if (this.#local) void this.#answerHere(this.#local, id, ask, ask === 'insert' ? withoutAttaching(all) : all)
     else if (this.#link) this.#link.post('ask', id, ask, argsToWire(ask, all))
     else return
     question.isAgain = true
   }
 
-  async #answerHere(local: LocalEngine, id: number, ask: Ask, args: readonly unknown[]): Promise<void> {
+  async #answerHere(local: LocalEngine, id: number, ask: Ask | 'steer', args: readonly unknown[]): Promise<void> {
     let give: () => unknown
     try {
-      const answer = await (answers[ask] as (local: LocalEngine, ...args: unknown[]) => Promise<unknown>)(
+      const answer = await (answers[ask as Ask] as (local: LocalEngine, ...args: unknown[]) => Promise<unknown>)(
         local,
         ...args,
       )
@@ -806,12 +810,14 @@ export class TabEngine implements Engine {
     if (this.#link && !this.#isLooking) {
       this.#isLooking = true
       this.#link.post('look', [...this.#queues], this.#observers.size > 0)
+      this.#queues.clear()
     }
     return this.#board
   }
 
   #see(board: Board): void {
     this.#isLooking = false
+    for (const name of Object.keys(board.queues)) this.#queues.add(name)
     const { snapshot } = this.#board
     const isSame = JSON.stringify(board.snapshot) === JSON.stringify(snapshot)
     this.#board = { ...board, snapshot: isSame ? snapshot : freeze(board.snapshot) }
@@ -826,13 +832,13 @@ export class TabEngine implements Engine {
 
   queue(name: string): QueueControl {
     const control = () => this.#local?.queue(name)
-    const told = () => this.#look().queues[name] ?? [0, 0]
-    const isPaused = () => this.#isPaused(name)
-    if (!this.#queues.has(name)) {
+    const told = () => {
       this.#queues.add(name)
-      this.#isLooking = false
-      this.#look()
+      return this.#look().queues[name] ?? [0, 0]
     }
+    const isPaused = () => this.#isPaused(name)
+    this.#isLooking = false
+    told()
     return {
       get isPaused() {
         return isPaused()
@@ -869,15 +875,30 @@ export class TabEngine implements Engine {
 
   #steer(steer: Steer): void {
     if (this.isClosed) throw this.closedError()
-    this.#call({ type: 'steer', steer })
     this.#steered(steer)
+    // It holds here at once, whenever the leader hears of it. Nobody waits for the answer.
+    if (!this.#local) this.#ask('steer', steer).catch(() => {})
+  }
+
+  /** What this tab wants set and no leader has confirmed. */
+  #steersAsked(): Steer[] {
+    const asked = [...this.#questions.values()].filter(({ ask }) => ask === 'steer')
+    return asked.map(({ args }) => args[0] as Steer)
+  }
+
+  #keep(steer: Steer): void {
+    const [, what, value] = steer
+    // As everything begins.
+    if (what === 'isPaused' && value === false) this.#steers.delete(keyOf(steer))
+    else this.#steers.set(keyOf(steer), steer)
   }
 
   #steered(steer: Steer): void {
     const [queue, , value] = steer
-    this.#steers.set(keyOf(steer), steer)
+    this.#keep(steer)
     const local = this.#local ?? this.#candidate
     if (local && !local.isClosed) steerLocal(local, steer)
+    for (const { guest } of this.#guests.values()) guest.steer(steer)
     if (queue !== undefined || local) return
     this.#see({ ...this.#board, snapshot: { ...this.#board.snapshot, isPaused: value === true } })
   }
@@ -968,6 +989,10 @@ export class TabEngine implements Engine {
 /** With the object for what hangs on it. */
 type Naming = NamedRequest & { readonly job: LiveJob }
 
+/** Not for its signal's sake. */
+const isCancel = ({ id, error }: JobRecord): boolean =>
+  error instanceof OffstageError && error.code === 'JOB_CANCELLED' && error.jobId === id
+
 const keyOf = ([queue, what]: Steer): string => `${what} ${queue ?? ''}`
 
 function steerLocal(local: LocalEngine, [queue, what, value]: Steer): void {
@@ -983,7 +1008,7 @@ const withoutAttaching = ([requests, ...rest]: readonly unknown[]): readonly unk
   ...rest,
 ]
 
-function argsToWire(ask: Ask, args: readonly unknown[]): readonly unknown[] {
+function argsToWire(ask: Question['ask'], args: readonly unknown[]): readonly unknown[] {
   if (ask === 'insert') {
     const [requests, ...rest] = args as [readonly Naming[]]
     return [requests.map(insertToWire), ...rest]

@@ -4,6 +4,8 @@ import { systemClock } from './host.ts'
 
 /** A page that is held for longer misses frames. */
 const sliceMs = 8
+/** More jobs than these are not made within one task. */
+export const atOnceMax = 1_000
 
 /** What `step` makes of each item, without holding the thread for long. A step that takes a promise is waited for. */
 export async function inSlices<Item, Made>(

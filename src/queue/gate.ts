@@ -19,7 +19,10 @@ export interface RateLimit {
  */
 export class Gate {
   readonly #onOpen: () => void
-  readonly #tickets: PQueue
+  #concurrency: number
+  #isPaused = false
+  /** Made when there is a limit. */
+  #tickets: PQueue | undefined
   readonly #releases: (() => void)[] = []
   #running = 0
   #isTicketAsked = false
@@ -29,13 +32,13 @@ export class Gate {
 
   /** `onOpen` is told when what was refused before may be asked for again. */
   constructor(concurrency: number, rateLimit: RateLimit | undefined, onOpen: () => void) {
-    this.#tickets = new PQueue({ concurrency })
+    this.#concurrency = concurrency
     this.#starts = limitedBy(rateLimit)
     this.#onOpen = onOpen
   }
 
   get isPaused(): boolean {
-    return this.#tickets.isPaused
+    return this.#isPaused
   }
 
   get running(): number {
@@ -43,20 +46,28 @@ export class Gate {
   }
 
   get concurrency(): number {
-    return this.#tickets.concurrency
+    return this.#concurrency
+  }
+
+  /** It is not like a gate that was just made. */
+  get hasSettings(): boolean {
+    return this.#isPaused || !this.#isUnlimited || this.#starts !== undefined
   }
 
   pause(): void {
-    this.#tickets.pause()
+    this.#isPaused = true
+    this.#tickets?.pause()
   }
 
   resume(): void {
-    this.#tickets.start()
+    this.#isPaused = false
+    this.#tickets?.start()
     this.#onOpen()
   }
 
   setConcurrency(concurrency: number): void {
-    this.#tickets.concurrency = concurrency
+    this.#concurrency = concurrency
+    if (this.#tickets) this.#tickets.concurrency = concurrency
     this.#releaseSurplus()
     this.#onOpen()
   }
@@ -105,6 +116,7 @@ export class Gate {
   #askTicket(): void {
     this.#isTicketAsked = true
     let isAtOnce = true
+    this.#tickets ??= new PQueue({ concurrency: this.#concurrency })
     // p-queue starts the task within `add` when it may. The promise settles with the release and never rejects.
     void this.#tickets.add(() => {
       this.#isTicketAsked = false

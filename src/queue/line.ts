@@ -38,7 +38,11 @@ interface Lane<Item extends Waiting> {
  * their lane, where coming and going cost nothing, however many there are. In the heap is what goes before one of them, and
  * whose priority is one too many: there a million cost some microseconds each, most of it spent waiting for memory.
  */
-export class Line<Item extends Waiting> {
+export class Line<Item extends Waiting> implements HeapItem {
+  /** Its place among the lines that have something to start. */
+  heapIndex = -1
+  /** It is kept although there is nothing in it. */
+  isSpare = false
   readonly name: string
   readonly gate: Gate
   /** The highest priority is last. */
@@ -50,6 +54,11 @@ export class Line<Item extends Waiting> {
   constructor(name: string, options: LineOptions, onOpen: () => void) {
     this.name = name
     this.gate = new Gate(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, onOpen)
+  }
+
+  /** Nothing waits in it, nothing of it runs, and it is set like any other. */
+  get isForgettable(): boolean {
+    return this.size === 0 && this.gate.running === 0 && !this.gate.hasSettings
   }
 
   /** The next to go. */

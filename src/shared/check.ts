@@ -45,7 +45,7 @@ export const string = (maxLength: number): Check =>
 export const callable = unless((value) => typeof value === 'function', 'a function')
 export const array = unless(Array.isArray, 'an array')
 export const object = unless((value) => isObject(value) && !Array.isArray(value), 'an object')
-export const anything: Check = () => undefined
+export const text = unless((value) => typeof value === 'string', 'a string')
 
 export const oneOf = (...values: readonly string[]): Check =>
   unless((value) => values.includes(value as string), `one of ${values.map((value) => `'${value}'`).join(', ')}`)
@@ -58,19 +58,33 @@ export type Checks = Readonly<Record<string, Check>>
 /** Refuses the first option that is unknown or out of range, by name. `undefined` counts as not given. */
 export function checkOptions(options: unknown, checks: Checks, prefix = ''): void {
   if (options === undefined) return
-  if (!isObject(options)) throw invalid(prefix || 'options', 'an object', options)
-  for (const name of Object.keys(options)) {
+  if (object(options)) throw invalid(prefix || 'options', 'an object', options)
+  for (const name of Object.keys(options as object)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined
     if (!check)
       throw new OffstageError(
         'INVALID_OPTION',
         `There is no option \`${prefix}${name}\`; there are: ${Object.keys(checks).join(', ')}.`,
       )
-    const value = options[name]
+    const value = (options as Record<string, unknown>)[name]
     if (value === undefined) continue
     const expected = check(value)
     if (expected !== undefined) throw invalid(prefix + name, expected, value)
   }
+}
+
+/**
+ * A checked copy, for options that are looked at later: getters are read once, lists are copied, and what comes from a
+ * prototype counts like the object's own.
+ */
+export function copyOptions<Options extends object>(options: Options, checks: Checks): Options {
+  checkArgument('options', object, options)
+  const copy: Record<string, unknown> = { ...(options as Record<string, unknown>) }
+  for (const name of Object.keys(checks))
+    if (name in options && !Object.hasOwn(copy, name)) copy[name] = (options as Record<string, unknown>)[name]
+  for (const [name, value] of Object.entries(copy)) if (Array.isArray(value)) copy[name] = [...value]
+  checkOptions(copy, checks)
+  return copy as Options
 }
 
 /** Refuses one value by the name of the argument that it came in. */

@@ -7,6 +7,7 @@ export interface HeapItem {
 const capacityMin = 64
 /** Four children share a cache line of keys, and the tree is half as high as with two. */
 const arity = 4
+const none = new Float64Array(0)
 
 /**
  * A min-heap over three keys, compared in turn. `add`, `remove`, `pop` are O(log n), `peek` is O(1).
@@ -16,12 +17,18 @@ const arity = 4
  */
 export class IndexedHeap<Item extends HeapItem> {
   readonly #items: Item[] = []
-  #first = new Float64Array(capacityMin)
-  #second = new Float64Array(capacityMin)
-  #third = new Float64Array(capacityMin)
+  /** Made for the first item: many a heap never has one. */
+  #first = none
+  #second = none
+  #third = none
 
   get size(): number {
     return this.#items.length
+  }
+
+  /** In no order. */
+  get items(): readonly Item[] {
+    return this.#items
   }
 
   peek(): Item | undefined {
@@ -31,9 +38,20 @@ export class IndexedHeap<Item extends HeapItem> {
   /** Adds an item that is in no heap. */
   add(item: Item, first: number, second: number, third: number): void {
     const index = this.#items.length
-    if (index === this.#first.length) this.#resize(index * 2)
+    if (index === this.#first.length) this.#resize(index * 2 || capacityMin)
     this.#items.push(item)
     this.#siftUp(index, item, first, second, third)
+  }
+
+  /** Gives an item that is in the heap other keys, if they come before its own. */
+  raise(item: Item, first: number, second: number, third: number): void {
+    const index = item.heapIndex
+    if (this.#isBefore(first, second, third, index)) this.#siftUp(index, item, first, second, third)
+  }
+
+  /** Gives an item that is in the heap other keys, which do not come before its own. */
+  lower(item: Item, first: number, second: number, third: number): void {
+    this.#siftDown(item.heapIndex, item, first, second, third)
   }
 
   /** Takes an item out; nothing happens when it is not in. */

@@ -21,7 +21,7 @@ const tuning = [
   },
   { file: 'src/store/journal.ts', find: 'const sliceBytes = 256 * 1024', replace: 'const sliceBytes = 700' },
   { file: 'src/store/journal.ts', find: 'const changesPerCheck = 32', replace: 'const changesPerCheck = 4' },
-  { file: 'src/engine/local-engine.ts', find: 'const atOnceMax = 1_000', replace: 'const atOnceMax = 2' },
+  { file: 'src/platform/in-slices.ts', find: 'const atOnceMax = 1_000', replace: 'const atOnceMax = 2' },
   { file: 'src/engine/ledger.ts', find: 'const stepsPerCheck = 64', replace: 'const stepsPerCheck = 3' },
 ]
 

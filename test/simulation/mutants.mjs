@@ -10,6 +10,7 @@ const move = 'src/job/transition.ts'
 const pool = 'src/pool/pool.ts'
 const slot = 'src/pool/slot.ts'
 const line = 'src/queue/line.ts'
+const lines = 'src/engine/lines.ts'
 const retention = 'src/engine/retention.ts'
 const timetable = 'src/schedule/timetable.ts'
 
@@ -281,7 +282,7 @@ export const mutants = [
   {
     name: 'a refused add stays in line',
     file: engine,
-    find: '    if (job.heapIndex !== -1) job.line.quit(job)\n    this.#timetable.cancel(job.alarm)\n    this.#roster.remove(job)\n    job.abandon(error)',
+    find: '    if (job.heapIndex !== -1) this.#lines.quit(job)\n    this.#dashboard.refused++\n    this.#timetable.cancel(job.alarm)\n    this.#roster.remove(job)\n    job.abandon(error)',
     replace: '    this.#timetable.cancel(job.alarm)\n    job.abandon(error)',
   },
   {
@@ -330,8 +331,8 @@ export const mutants = [
   {
     name: 'the next attempt does not wait for the one before',
     file: engine,
-    find: "if (record.state === 'queued' && !job.run) line.join(job)",
-    replace: "if (record.state === 'queued') line.join(job)",
+    find: "if (record.state === 'queued' && !job.run) this.#lines.join(job)",
+    replace: "if (record.state === 'queued') this.#lines.join(job)",
   },
   {
     name: 'sequence numbers begin anew in the next life',
@@ -400,6 +401,24 @@ export const mutants = [
     file: line,
     find: 'this.#others.add(item, -record.priority, record.dueAt, record.seq)',
     replace: 'this.#others.add(item, -record.priority, -record.dueAt, -record.seq)',
+  },
+  {
+    name: 'a line keeps its place among the others when a job comes that is to go sooner',
+    file: lines,
+    find: 'this.#ready.raise(line, -priority, dueAt, seq)',
+    replace: 'line.heapIndex += 0',
+  },
+  {
+    name: 'a line keeps its place among the others when its head has gone',
+    file: lines,
+    find: 'this.#ready.lower(line, -priority, dueAt, seq)',
+    replace: 'line.heapIndex += 0',
+  },
+  {
+    name: 'a line whose gate was closed is not there when it opens',
+    file: lines,
+    find: '    line.gate.leave()\n    this.#unpark(line)\n',
+    replace: '    line.gate.leave()\n',
   },
   {
     name: 'who goes before others stands behind them',

@@ -594,7 +594,7 @@ const options: Row[] = [
       await refuses('INVALID_OPTION', () => scheduler.cancel(wrong({ state: 'pending' })), '`state`')(scheduler, never)
       await refuses('INVALID_OPTION', () => scheduler.find(wrong({ jobName: 'x' })), '`jobName`')(scheduler, never)
       for (const nothing of [undefined, null, 42])
-        await refuses('INVALID_OPTION', () => scheduler.cancel(wrong(nothing)), 'options')(scheduler, never)
+        await refuses('INVALID_OPTION', () => scheduler.cancel(wrong(nothing)), '`idOrFilter`')(scheduler, never)
     },
   ],
   [

@@ -227,7 +227,7 @@ describe.each(places)('on %s', (place) => {
       expect(await scheduler.cancel({ queue: 'slow' })).toBe(0)
       expect(await scheduler.cancel({ name: 'noop', state: ['scheduled', 'queued'] })).toBe(2)
       expect(await scheduler.counts()).toMatchObject({ cancelled: 4, queued: 1 })
-      expect(await scheduler.cancel({})).toBe(1)
+      expect(await scheduler.cancel({ all: true })).toBe(1)
     })
 
     test('by AbortSignal, whose reason is what the promise rejects with', async () => {

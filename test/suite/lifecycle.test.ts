@@ -854,7 +854,7 @@ describe.each(places)('on %s', (place) => {
         find: () => scheduler.find(),
         counts: () => scheduler.counts(),
         cancel: () => scheduler.cancel('a'),
-        'cancel by filter': () => scheduler.cancel({}),
+        'cancel by filter': () => scheduler.cancel({ all: true }),
         retry: () => scheduler.retry('a'),
         remove: () => scheduler.remove('a'),
         setPriority: () => scheduler.setPriority('a', 1),
@@ -912,7 +912,7 @@ describe('threads', () => {
     await scheduler.addMany(Array.from({ length: 9 }, () => ({ name: 'polite' }) as const))
     await areThreeBusy
     expect(scheduler.stats()).toMatchObject({ workers: { online: 3, busy: 3, starting: 0 }, depth: 6 })
-    await scheduler.cancel({})
+    await scheduler.cancel({ all: true })
   })
 
   test('without work for `idleMs` they end, down to `min`', async () => {

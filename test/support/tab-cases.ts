@@ -239,6 +239,88 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
       await vi.waitFor(() => expect(mails.size).toBe(0))
     })
 
+    test('calls take effect in the order in which they are made', async () => {
+      const { scheduler } = await startHere()
+      const started: string[] = []
+      scheduler.on('started', ({ jobId }) => started.push(jobId))
+      await scheduler.run.noop(undefined, { id: 'warm' })
+      scheduler.pause()
+      const ran = ['a', 'b', 'c'].map((id) => scheduler.run.noop(undefined, { id }).catch((error) => error.code))
+      void scheduler.setPriority('c', 9)
+      const cancelled = scheduler.cancel({ state: 'queued', name: 'noop' })
+      const retried = scheduler.retry('b')
+      const found = scheduler.find({ state: 'queued' })
+      ran.push(scheduler.run.noop(undefined, { id: 'd' }))
+      const again = scheduler.retry('c')
+      scheduler.resume()
+      expect([await cancelled, await retried, await again]).toEqual([3, 1, 1])
+      expect((await found).map(({ id }) => id)).toEqual(['b'])
+      await scheduler.onIdle()
+      await vi.waitFor(() => expect(started.join(' ')).toBe('warm c b d'))
+      expect(scheduler.isPaused).toBe(false)
+    })
+
+    test('pauses and limits of a queue, too', async () => {
+      const { scheduler } = await startHere()
+      const started: string[] = []
+      scheduler.on('started', ({ jobId }) => started.push(jobId))
+      await scheduler.run.noop(undefined, { id: 'warm' })
+      const mails = scheduler.queue('mails')
+      mails.pause()
+      const ran = ['a', 'b'].map((id) => scheduler.run.noop(undefined, { id, queue: 'mails' }))
+      void scheduler.setPriority('b', 9)
+      mails.resume()
+      await Promise.all(ran)
+      scheduler.pause()
+      const last = [scheduler.run.noop(undefined, { id: 'c' }), scheduler.run.noop(undefined, { id: 'd' })]
+      void scheduler.setPriority('d', 9)
+      scheduler.resume()
+      scheduler.pause()
+      scheduler.resume()
+      await Promise.all(last)
+      await vi.waitFor(() => expect(started.join(' ')).toBe('warm b a d c'))
+      expect([mails.isPaused, scheduler.isPaused]).toEqual([false, false])
+    })
+
+    test('`cancel` and an abort: the first one counts, with its own reason', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const [one, two] = [new AbortController(), new AbortController()]
+      const first = await scheduler.add.noop(undefined, { signal: one.signal })
+      const second = await scheduler.add.noop(undefined, { signal: two.signal })
+      const errors = [first, second].map((job) => job.result().catch((error: unknown) => error))
+      const reason = new RangeError('first')
+      const cancelled = first.cancel('mine')
+      one.abort('late')
+      two.abort(reason)
+      const tooLate = second.cancel('late')
+      expect([await cancelled, await tooLate]).toEqual([true, false])
+      expect(await errors[0]).toMatchObject({ code: 'JOB_CANCELLED', cause: 'mine' })
+      expect(await errors[1]).toBe(reason)
+    })
+
+    test('`find` goes on behind the place of a job that is gone, and says so when it does not know it', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const jobs = [await scheduler.add.noop(), await scheduler.add.noop(undefined, { id: 'own' })]
+      const last = await scheduler.add.noop()
+      for (const { id } of jobs) await scheduler.remove(id)
+      for (const { id } of jobs) expect(await scheduler.find({ after: id })).toMatchObject([{ id: last.id }])
+      await expect(scheduler.find({ after: 'nobody' })).rejects.toMatchObject({
+        code: 'INVALID_OPTION',
+        jobId: 'nobody',
+      })
+    })
+
+    test('`stats().totals` are those of the tab that leads', async () => {
+      const { scheduler } = await startHere({ keep: { completed: { count: 0 } } })
+      await scheduler.run.double(1)
+      await scheduler.run.double(2)
+      await scheduler.run.fail('no').catch(() => {})
+      const totals = { added: 3, completed: 2, failed: 1, cancelled: 0 }
+      await vi.waitFor(() => expect(scheduler.stats().totals).toEqual(totals))
+    })
+
     test('snapshot, subscribe and stats', async () => {
       const { scheduler } = await startHere()
       const observer = vi.fn()

@@ -57,6 +57,17 @@ scheduler.on('started', (event) => event.result)
 job.on('idle', () => {})
 // @ts-expect-error: there is no such state.
 scheduler.find({ state: 'waiting' })
+declare const user: { readonly tag?: string }
+// @ts-expect-error: without a tag it would name nothing.
+scheduler.remove({ tag: user.tag })
+// @ts-expect-error: it names nothing; who means all jobs says `{ all: true }`.
+scheduler.cancel({})
+// @ts-expect-error: all, or those of one state?
+scheduler.retry({ all: true, state: 'failed' })
+// @ts-expect-error: all means all.
+scheduler.remove({ all: false })
+// @ts-expect-error: one job at a time.
+scheduler.promote({ state: 'scheduled' })
 // @ts-expect-error: there is no such way to close.
 scheduler.close({ mode: 'gently' })
 // @ts-expect-error: there is no such job to have defaults.

@@ -7,6 +7,7 @@ import {
   type ErrorCode,
   type EventMap,
   type JobEvent,
+  type JobFilter,
   OffstageError,
   type Scheduler,
   type SchedulerSnapshot,
@@ -83,12 +84,16 @@ expectType<number>()(await scheduler.cancel('id', 'reason'))
 expectType<number>()(await scheduler.cancel({ state: 'queued', tag: 'nightly', queue: 'network', name: 'double' }))
 expectType<number>()(await scheduler.retry({ state: ['failed', 'cancelled'] }))
 expectType<number>()(await scheduler.remove('id'))
+expectType<number>()(await scheduler.remove({ all: true }))
+const filter: JobFilter = { tag: 'nightly' }
+expectType<number>()(await scheduler.cancel(filter))
 expectType<boolean>()(await scheduler.setPriority('id', 3))
 expectType<boolean>()(await scheduler.promote('id'))
 expectType<Counts>()(await scheduler.counts())
 expectType<number>()((await scheduler.counts()).failed)
 expectType<Stats>()(scheduler.stats())
 expectType<number>()(scheduler.stats().latencies.run.p99)
+expectType<number>()(scheduler.stats().totals.completed)
 
 const queue = scheduler.queue('network')
 queue.setConcurrency(2)

@@ -61,6 +61,62 @@ describe('who leads', () => {
     expect(await result).toBe(42)
   })
 
+  test('what was called while nobody led takes effect in that order, and before any job starts', async () => {
+    const { leader, leaderTab, follower } = await pair()
+    leader.pause()
+    const jobs = await follower.addMany(['a', 'b', 'c'].map((id) => ({ name: 'noop', options: { id } }) as const))
+    const started: string[] = []
+    follower.on('started', ({ jobId }) => started.push(jobId))
+    leaderTab.crash()
+    follower.resume()
+    const calls = [
+      follower.cancel({ state: 'queued' }),
+      follower.add.noop(undefined, { id: 'd' }).then(() => 'd'),
+      follower.retry('b'),
+      follower.setPriority('b', 9),
+      follower.counts().then(({ queued, cancelled }) => [queued, cancelled]),
+      follower.retry({ all: true }),
+    ]
+    expect(await Promise.all(calls)).toEqual([3, 'd', 1, true, [2, 2], 2])
+    await Promise.all([...jobs.map((job) => job.result()), (await follower.get('d'))?.result()])
+    expect(started.join('')).toBe('bacd')
+  })
+
+  test('what one follower called while nobody led, another that comes to lead is asked in that order', async () => {
+    const { origin, leader, leaderTab, follower } = await pair()
+    const third = startIn(origin.openTab())
+    leader.pause()
+    await third.counts()
+    const jobs = await third.addMany(['a', 'b', 'c'].map((id) => ({ name: 'noop', options: { id } }) as const))
+    const started: string[] = []
+    third.on('started', ({ jobId }) => started.push(jobId))
+    leaderTab.crash()
+    void third.setPriority('c', 9)
+    third.resume()
+    expect(third.isPaused).toBe(false)
+    await Promise.all(jobs.map((job) => job.result()))
+    expect(started.join('')).toBe('cab')
+    await vi.waitFor(() => expect([follower.isPaused, third.isPaused]).toEqual([false, false]))
+  })
+
+  test('a pause that is heard of late does not undo a resume that came after it', async () => {
+    const { origin, leader, follower } = await pair()
+    const third = startIn(origin.openTab())
+    await third.counts()
+    third.pause()
+    third.resume()
+    follower.pause()
+    await third.counts()
+    await follower.counts()
+    await third.counts()
+    expect([leader.isPaused, follower.isPaused, third.isPaused]).toEqual([true, true, true])
+    follower.resume()
+    third.pause()
+    third.resume()
+    for (const scheduler of [follower, third, follower]) await scheduler.counts()
+    expect([leader.isPaused, follower.isPaused, third.isPaused]).toEqual([false, false, false])
+  })
+
   test('clocks that disagree: who was ahead of the next leader follows it all the same', async () => {
     const origin = new FakeOrigin()
     const [fastTab, slowTab] = [origin.openTab(), origin.openTab()]
