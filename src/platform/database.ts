@@ -1,11 +1,14 @@
-import type { UseStore } from 'idb-keyval'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { tagOf } from '../shared/show.ts'
 import { listenTo } from './listening.ts'
 
+type Durability = 'strict' | 'relaxed'
+type Body<T> = (store: IDBObjectStore) => T | PromiseLike<T>
+
 export interface DatabaseOptions {
-  readonly durability: 'strict' | 'relaxed'
+  /** Of transactions that do not say otherwise. */
+  readonly durability: Durability
   /** How long a call may take before `onWait` is told. It waits on all the same. */
   readonly patienceMs: number
   onWait(): void
@@ -54,13 +57,13 @@ export class Database {
   }
 
   /** One transaction. Settles when it is complete or undone, and it is undone when `body` rejects. */
-  readonly use: UseStore = (mode, body) => {
+  use<T>(mode: IDBTransactionMode, body: Body<T>, durability = this.#options.durability): Promise<T> {
     this.#stopListening ??= onAbsence(
       () => this.#interrupt(),
       () => this.#resume(),
     )
-    const call = this.#attempt(mode, body).catch((error) => {
-      if (isPlatformError(error)) return this.#attempt(mode, body)
+    const call = this.#attempt(mode, body, durability).catch((error) => {
+      if (isPlatformError(error)) return this.#attempt(mode, body, durability)
       throw error
     })
     const { onWait, patienceMs } = this.#options
@@ -89,12 +92,11 @@ export class Database {
     this.#stopListening = undefined
   }
 
-  async #attempt<T>(mode: IDBTransactionMode, body: (store: IDBObjectStore) => T | PromiseLike<T>): Promise<T> {
+  async #attempt<T>(mode: IDBTransactionMode, body: Body<T>, durability: Durability): Promise<T> {
     await this.#absence?.promise
     this.#connection ??= this.#connect()
     const connection = this.#connection
     try {
-      const { durability } = this.#options
       const database = await connection
       if (this.#absence) throw aborted()
       const transaction = database.transaction(this.#storeName, mode, { durability })

@@ -2,6 +2,8 @@
 const longText = 24
 /** How many arguments one call takes on every engine, with room to spare. */
 const argumentsMax = 4_096
+/** Twice as much would be more than some engines have in one piece, long before what is needed is. */
+const growBytesMax = 128 * 1024 * 1024
 
 /**
  * Bytes that grow as they are written. Numbers are little-endian.
@@ -115,7 +117,8 @@ export class ByteWriter {
   }
 
   #grow(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
+    const { length } = this.#bytes
+    const grown = new Uint8Array(Math.max(needed, length + Math.min(length, growBytesMax)))
     grown.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = grown
     this.#view = undefined

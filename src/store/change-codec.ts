@@ -1,10 +1,10 @@
 /**
- * One committed batch as bytes. Format version 1, written for ever.
+ * One committed batch as bytes, in one frame or in several. Format version 1, written for ever.
  *
- * A batch is a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update
+ * A frame holds a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update
  * say which fields differ from those before (an insert: from `blank`), and then their values, in the order of
- * `JobRecord`. Within a batch a sequence number, a time, a name, a queue or a type's rules is said once in full; what
- * follows refers to it. Between batches there are no such ties.
+ * `JobRecord`. Within a frame a sequence number, a time, a name, a queue or a type's rules is said once in full; what
+ * follows refers to it. Between frames there are no such ties.
  */
 import { type JobRecord, plus, type Rules, type State, states } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
@@ -135,21 +135,36 @@ export class LiveRecords {
   }
 }
 
+/** A frame is full from so much on: far below what any engine, file or database takes at once. */
+const frameBytesDefault = 4 * 1024 * 1024
+
+/** Values that come last in an operation, and that another operation can add. */
+const laterBits = bits.result | bits.error | bits.checkpoint | bits.steps
+
 /**
- * Gathers changes into one batch. Values were checked before; should one be refused after all, `add` throws and the batch
- * is not to be used any more.
+ * Gathers changes into one batch, and cuts that into frames. Each can be read on its own. No operation is cut, and none
+ * has more than one value that is large, so no frame is longer than `frameBytes` and the longest value together.
+ *
+ * Values were checked before; should one be refused after all, `add` throws and the batch is not to be used any more.
  */
 export class BatchWriter {
+  /** Frames that are full, the oldest first, for the caller to take: at least one more follows. */
+  readonly full: Uint8Array<ArrayBuffer>[] = []
   readonly #out = new ByteWriter()
   readonly #reserve: number
+  readonly #frameBytes: number
   readonly #texts = new Map<string, number>()
   readonly #rules = new Map<Rules, number>()
   #lastSeq = 0
   #lastTime = 0
+  /** Of the frames that were full. */
+  #fullBytes = 0
+  #operationAt = 0
 
-  /** `reserve` bytes are left free at the front. */
-  constructor(reserve: number) {
+  /** `reserve` bytes are left free at the front of each frame. */
+  constructor(reserve: number, frameBytes = frameBytesDefault) {
     this.#reserve = reserve
+    this.#frameBytes = frameBytes
     this.#out.raw(new Uint8Array(reserve))
   }
 
@@ -158,32 +173,59 @@ export class BatchWriter {
   }
 
   get bytes(): number {
-    return this.#out.length - this.#reserve
+    return this.#fullBytes + this.#out.length - this.#reserve
   }
 
   /** Answers how many bytes it took. */
   add({ before, after }: Change): number {
-    const start = this.#out.length
+    const start = this.bytes
     if (after) this.#write(before ?? blank, after, before ? operations.update : operations.insert)
     else if (before) this.#begin(operations.remove, before.seq)
-    return this.#out.length - start
+    return this.bytes - start
   }
 
-  /** In a buffer of its own. */
+  /** The last frame, in a buffer of its own. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.#out.toBytes()
   }
 
   #begin(operation: number, seq: number): void {
+    if (this.#out.length - this.#reserve >= this.#frameBytes) this.#cut()
+    this.#operationAt = this.#out.length
     this.#out.u8(operation)
     this.#out.signed(seq - this.#lastSeq)
     this.#lastSeq = seq
   }
 
-  #write(before: JobRecord, after: JobRecord, operation: number): void {
+  /** What follows goes into the next frame. */
+  #cut(): void {
     const out = this.#out
+    if (out.length > this.#reserve) this.full.push(out.toBytes())
+    this.#fullBytes += out.length - this.#reserve
+    out.truncate(this.#reserve)
+    this.#texts.clear()
+    this.#rules.clear()
+    this.#lastSeq = 0
+    this.#lastTime = 0
+  }
+
+  #write(before: JobRecord, after: JobRecord, operation: number): void {
     const mask = differences(before, after)
+    if (this.#fields(before, after, operation, mask, this.#frameBytes)) return
+    // Too much for one operation: each value has its own.
+    this.#out.truncate(this.#operationAt)
+    this.#cut()
+    this.#fields(before, after, operation, mask & ~laterBits)
+    for (const bit of [bits.result, bits.error, bits.checkpoint])
+      if (mask & bit) this.#fields(before, after, operations.update, bit)
+    if (mask & bits.steps) this.#stepByStep(before.steps, after)
+  }
+
+  /** One operation. Answers `false`, and is not done with it, where it gets longer than `bytesMax` and there is more. */
+  #fields(before: JobRecord, after: JobRecord, operation: number, mask: number, bytesMax = Infinity): boolean {
+    const out = this.#out
     this.#begin(operation, after.seq)
+    const end = this.#operationAt + bytesMax
     out.varint(mask)
     if (mask & bits.id) out.string(after.id)
     if (mask & bits.name) this.#text(after.name)
@@ -201,13 +243,17 @@ export class BatchWriter {
     if (mask & bits.expiresAt) this.#time(after.expiresAt)
     if (mask & bits.startMs) this.#time(plus(after.startMs, after.addedAt))
     if (mask & bits.finishMs) this.#time(plus(after.finishMs, after.addedAt))
+    if (!(mask & laterBits)) return true
+    if (out.length > end) return false
     if (mask & bits.result) writeValue(out, after.result, 'result')
+    if (mask & bits.error && out.length > end) return false
     if (mask & bits.error) writeThrown(out, after.error)
+    if (mask & bits.checkpoint && out.length > end) return false
     if (mask & bits.checkpoint) writeValue(out, after.checkpoint, 'checkpoint')
-    if (mask & bits.steps) this.#steps(before.steps, after.steps)
+    return !(mask & bits.steps) || this.#steps(before.steps, after.steps, end)
   }
 
-  /** Its number in the batch; behind a number that is new, what it stands for. */
+  /** Its number in the frame; behind a number that is new, what it stands for. */
   #text(text: string): void {
     const number = this.#texts.get(text) ?? this.#texts.size
     this.#out.varint(number)
@@ -237,19 +283,45 @@ export class BatchWriter {
     this.#lastTime = time
   }
 
-  /** Steps are mostly added one by one: only what is new is written, or a thousand of them would take a million. */
-  #steps(before: JobRecord['steps'], after: JobRecord['steps']): void {
+  /** Answers `false` as `#fields` does. */
+  #steps(before: JobRecord['steps'], after: JobRecord['steps'], end: number): boolean {
     const out = this.#out
-    const isMore = before !== undefined && after !== undefined && beginsWith(after, before)
-    out.u8(!after ? stepsKinds.none : isMore ? stepsKinds.more : stepsKinds.whole)
-    if (!after) return
-    const added = isMore ? [...after].filter(([key, value]) => !has(before, key, value)) : [...after]
+    const { kind, added } = stepsBetween(before, after)
+    out.u8(kind)
+    if (!after) return true
     out.varint(added.length)
     for (const [key, value] of added) {
+      if (out.length > end) return false
       out.string(key)
       writeValue(out, value, 'step')
     }
+    return true
   }
+
+  #stepByStep(before: JobRecord['steps'], after: JobRecord): void {
+    const out = this.#out
+    let { kind, added } = stepsBetween(before, after.steps)
+    if (added.length === 0) this.#fields({ ...after, steps: before }, after, operations.update, bits.steps)
+    for (const [key, value] of added) {
+      this.#begin(operations.update, after.seq)
+      out.varint(bits.steps)
+      out.u8(kind)
+      out.varint(1)
+      out.string(key)
+      writeValue(out, value, 'step')
+      kind = stepsKinds.more
+    }
+  }
+}
+
+/** Steps are mostly added one by one: only what is new is written, or a thousand of them would take a million. */
+function stepsBetween(
+  before: JobRecord['steps'],
+  after: JobRecord['steps'],
+): { kind: number; readonly added: readonly (readonly [string, unknown])[] } {
+  if (!after) return { kind: stepsKinds.none, added: [] }
+  if (!before || !beginsWith(after, before)) return { kind: stepsKinds.whole, added: [...after] }
+  return { kind: stepsKinds.more, added: [...after].filter(([key, value]) => !has(before, key, value)) }
 }
 
 function differences(before: JobRecord, after: JobRecord): number {
@@ -290,7 +362,7 @@ function beginsWith(steps: ReadonlyMap<string, unknown>, start: ReadonlyMap<stri
 /** Rules and names that jobs of different batches have in common are kept once; so many are looked out for. */
 const sharedMax = 1_000
 
-/** Carries out batches, the oldest first. */
+/** Carries out frames, the oldest first. */
 export class Replayer {
   readonly #errors: readonly ErrorClass[]
   readonly #isLenient: boolean
@@ -312,7 +384,7 @@ export class Replayer {
 
   /**
    * Throws when the bytes make no sense, or a change does not fit what is there. `records` are worth nothing then: a part
-   * of the batch may be in them.
+   * of the frame may be in them.
    */
   replay(payload: Uint8Array, records: LiveRecords): void {
     const from = new ByteReader(payload)

@@ -3,7 +3,7 @@
  *
  *   journal        the frames
  *   journal.next…  a draft; left behind by a crash it means nothing, and goes
- *   journal.torn   what the last recovery set aside: the beginning of a batch that nobody was told of
+ *   journal.torn   what the last recovery cut off; what earlier ones did has a number, as in journal.torn.1
  */
 import type { Disk, DiskFile, Expected, FileStat } from '../shared/disk.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -17,6 +17,8 @@ export interface FileMediumOptions {
 const pieceBytes = 1024 * 1024
 /** What a draft lets gather between two syncs. */
 const draftSyncBytes = 4 * 1024 * 1024
+/** So many that nobody has looked at stay; then the newest makes way. A process that always ends badly must not fill the disk. */
+const tornMax = 9
 const noRoomCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const forbiddenCodes: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS']
 
@@ -61,7 +63,8 @@ export class FileMedium implements Medium {
     try {
       await this.#own()
       const there = await this.#disk.stat(this.place)
-      if (there) await this.#read(there, onPiece)
+      if (there) await this.#openFile(there)
+      await this.read(onPiece)
     } catch (error) {
       await this.close()
       throw error instanceof OffstageError ? error : this.#unusable(error)
@@ -77,13 +80,18 @@ export class FileMedium implements Medium {
     else throw locked(this.#folder, owned)
   }
 
-  async #read(there: FileStat, onPiece: (piece: Uint8Array) => void): Promise<void> {
+  async #openFile(there: FileStat): Promise<void> {
     if (there.kind !== 'file') throw corrupt(`${this.place} is not a file.`)
     if (there.size === 0) throw corrupt(`${this.place} is empty, which no journal is; it was left as it is.`)
     const file = await this.#disk.open(this.place, 'write')
     this.#file = file
-    this.#size = 0
     this.#identity = (await file.stat()).identity
+  }
+
+  async read(onPiece: (piece: Uint8Array) => void): Promise<void> {
+    const file = this.#file
+    this.#size = 0
+    if (!file) return
     const piece = new Uint8Array(pieceBytes)
     for (;;) {
       const bytes = await file.read(piece, this.#size)
@@ -95,10 +103,9 @@ export class FileMedium implements Medium {
 
   async secure(from: number): Promise<void> {
     try {
-      if (this.#isStrict) {
-        await this.#writeAgain(from)
-        await this.#secureNames()
-      }
+      if (this.#isStrict) await this.#writeAgain(from)
+      // Relaxed ones as well: what was sealed must not go with the folder.
+      await this.#secureNames()
       await this.#removeDrafts()
     } catch (error) {
       const cause = error instanceof WriteError ? error.cause : error
@@ -150,32 +157,46 @@ export class FileMedium implements Medium {
 
   // Writing.
 
-  async cut(offset: number): Promise<void> {
+  async cut(offset: number, isKept = true): Promise<string | undefined> {
     const file = this.#open
     try {
-      await this.#setAside(file, offset)
+      const kept = isKept ? await this.#setAside(file, offset) : undefined
       await file.truncate(offset)
       await file.sync()
       this.#size = offset
+      return kept
     } catch (error) {
       const cause = error instanceof WriteError ? error.cause : error
-      throw new MediumError('broken', `the torn end could not be set aside: ${messageOf(cause)}`, cause)
+      throw new MediumError('broken', `the end could not be cut off: ${messageOf(cause)}`, cause)
     }
   }
 
   /** A copy of what goes, for whoever wants to know. Where there is no room for one, there is none. */
-  async #setAside(file: DiskFile, offset: number): Promise<void> {
+  async #setAside(file: DiskFile, offset: number): Promise<string | undefined> {
+    const path = this.#path('journal.torn')
+    await this.#keepEarlier(path)
     try {
-      await this.#copyTail(file, offset)
+      await this.#copyTail(file, offset, path)
+      return path
     } catch (error) {
       const cause = error instanceof WriteError ? error.cause : error
       if (!noRoomCodes.includes(codeOf(cause))) throw error
-      await this.#disk.remove(this.#path('journal.torn'))
+      await this.#disk.remove(path)
+      return undefined
     }
   }
 
-  async #copyTail(file: DiskFile, offset: number): Promise<void> {
-    const aside = await this.#disk.open(this.#path('journal.torn'), 'create')
+  /** It may be all that is left of jobs, and nobody may have looked at it. */
+  async #keepEarlier(path: string): Promise<void> {
+    const names = await this.#disk.list(this.#folder)
+    if (!names.includes('journal.torn')) return
+    for (let number = 1; number <= tornMax; number++) {
+      if (!names.includes(`journal.torn.${number}`)) return this.#disk.rename(path, `${path}.${number}`)
+    }
+  }
+
+  async #copyTail(file: DiskFile, offset: number, path: string): Promise<void> {
+    const aside = await this.#disk.open(path, 'create')
     try {
       for (let at = offset; at < this.#size; ) {
         const piece = new Uint8Array(Math.min(pieceBytes, this.#size - at))
@@ -191,13 +212,15 @@ export class FileMedium implements Medium {
     await this.#disk.syncFolder(this.#folder)
   }
 
-  async append(frame: Uint8Array): Promise<void> {
+  async append(frame: Uint8Array, isSeal = false): Promise<void> {
     const file = this.#open
     if (this.#isUncertain) throw new MediumError('broken', 'a new generation may not have taken its place')
     const { length } = frame
     const expected = { path: this.place, size: this.#size, identity: this.#identity }
     try {
-      await writeAndSync(file, frame, expected, this.#isStrict)
+      // A seal that is there says that all before it is: it must not get to the disk first.
+      if (isSeal && !this.#isStrict) await file.sync()
+      await writeAndSync(file, frame, expected, this.#isStrict || isSeal)
     } catch (error) {
       return this.#undo(file, error)
     }

@@ -1,9 +1,11 @@
 /**
- * A frame is one batch as a journal keeps it, all numbers little-endian:
+ * A frame is a batch as a journal keeps it, or one of the pieces of a large batch. All numbers are little-endian:
  *
  *    0  4  magic          'off1'
  *    4  2  version        of the format, 1
  *    6  2  flags          1: relaxed, not synced before the next one was written
+ *                         2: the batch goes on in the next frame
+ *                         4: the batch began in an earlier frame
  *    8  8  salt           random for each generation: frames of an older file in recycled sectors are not ours
  *   16  8  epoch          random for each opening: who wrote it
  *   24  8  sequence       1 for the first of a generation, then one more each
@@ -12,147 +14,88 @@
  *   40  4  checksum       CRC-32 over bytes 0 to 40 and the payload
  *   44     payload        empty in a seal
  *
- * `previous` chains the frames, and because it stands in the frame, each can be checked on its own. That is what tells
- * a torn tail from corruption: only one batch is ever on its way to the disk, so behind a torn one there is nothing. A
- * valid later frame behind a bad one means that the bad one was complete once. Unless all that is behind it is relaxed:
- * then the power failed before the system had written all it was given, in whatever order, and the rest is lost, as was said.
+ * A batch counts when its last frame is there, and not before: an end that lies in the middle of a batch is torn where that
+ * batch begins.
  *
- * The last frame has none behind it and so, when idle and on close, a seal is written behind it.
+ * `previous` chains the frames, and because it stands in the frame, each can be checked on its own. That is what tells
+ * a torn end from corruption: only one batch is ever on its way to the disk, and the next is begun when it is durable.
+ * So a whole frame behind a bad one proves that the bad one was complete once, if it is the first frame of a later batch.
+ * It proves nothing
+ *   - if its batch began in an earlier frame: it may be the batch of the bad one, and pieces of a batch come to the disk in
+ *     any order. (Each is synced before the next is written, but the pieces of a batch that was refused may stand in
+ *     sectors that were recycled since.)
+ *   - if its number is not higher than that of the bad one, for the same reason
+ *   - if it is relaxed: then the power failed before the system had written all it was given, in whatever order, and the
+ *     rest is lost, as was said.
+ *
+ * The last frame has none behind it. So, when idle and on close, a seal is written behind it: an empty batch. A seal is
+ * never relaxed, and what is before it is durable before it is written. Damage before a seal is always noticed.
  */
 import { crc32 } from '../platform/crc32.ts'
+import { OffstageError } from '../shared/errors.ts'
 
 export const headerBytes = 44
 export const formatVersion = 1
 const magic = 0x31_66_66_6f
+/** Of each frame: where one may begin. */
+export const firstByte = magic & 0xff
+/** Checked before writing, and on reading. What is written is far smaller: see `BatchWriter`. */
 const payloadBytesMax = 0x7f_ff_ff_ff
-const relaxedFlag = 1
+const flagBits = { relaxed: 1, goesOn: 2, beganBefore: 4 } as const
 
 /** What the frames of one generation have in common, and where it stands. */
 export interface Chain {
   readonly salt: number
   readonly epoch: number
-  readonly isRelaxed: boolean
   /** Of the newest frame. */
   sequence: number
   checksum: number
+  /** The newest frame is not the last of its batch. */
+  goesOn: boolean
 }
 
 /** Salts and epochs are whole numbers below 2⁵³. */
 export const newMark = (random: () => number): number => Math.floor(random() * 2 ** 53)
 
-/** Fills in the header of `frame`, whose payload is in its place, as the next of `chain`; answers its checksum. */
-export function stamp(frame: Uint8Array, chain: Chain): number {
+/** Of a new generation. */
+export const newChain = (random: () => number): Chain => ({
+  salt: newMark(random),
+  epoch: newMark(random),
+  sequence: 0,
+  checksum: 0,
+  goesOn: false,
+})
+
+/** Fills in the header of `frame`, whose payload is in its place, as the next of `chain`. */
+export function stamp(frame: Uint8Array, chain: Chain, { goesOn = false, isRelaxed = false } = {}): void {
+  const length = frame.length - headerBytes
+  if (length > payloadBytesMax)
+    throw new OffstageError('DATA_CLONE', `A batch cannot be stored: one value of ${length} bytes is too much.`)
   const view = viewOf(frame)
+  const { relaxed, beganBefore } = flagBits
+  const flags = (isRelaxed ? relaxed : 0) | (goesOn ? flagBits.goesOn : 0) | (chain.goesOn ? beganBefore : 0)
   view.setUint32(0, magic, true)
   view.setUint16(4, formatVersion, true)
-  view.setUint16(6, chain.isRelaxed ? relaxedFlag : 0, true)
+  view.setUint16(6, flags, true)
   setMark(view, 8, chain.salt)
   setMark(view, 16, chain.epoch)
   setMark(view, 24, chain.sequence + 1)
-  view.setUint32(32, frame.length - headerBytes, true)
+  view.setUint32(32, length, true)
   view.setUint32(36, chain.checksum, true)
-  const checksum = checksumOf(frame)
-  view.setUint32(40, checksum, true)
-  return checksum
+  chain.checksum = crc32(frame.subarray(headerBytes), headerChecksum(frame))
+  view.setUint32(40, chain.checksum, true)
+  chain.sequence++
+  chain.goesOn = goesOn
 }
 
-const checksumOf = (frame: Uint8Array): number => crc32(frame.subarray(headerBytes), crc32(frame.subarray(0, 40)))
+/** What the payload's checksum goes on from. */
+export const headerChecksum = (frame: Uint8Array): number => crc32(frame.subarray(0, 40))
 
-export type Verdict =
-  /** Nothing at all. */
-  | { readonly kind: 'empty' }
-  /** The last frame begins at `lastAt`. */
-  | { readonly kind: 'clean'; readonly chain: Chain; readonly size: number; readonly lastAt: number }
-  /** What is from `size` on was never acknowledged. */
-  | { readonly kind: 'torn'; readonly chain: Chain; readonly size: number }
-  | { readonly kind: 'damaged'; readonly at: number; readonly chain: Chain | undefined; readonly nextSequence: number }
-  | { readonly kind: 'foreign' }
-  | { readonly kind: 'newer'; readonly version: number }
-
-/** Reads frames from pieces that may cut them anywhere. */
-export class FrameScanner {
-  readonly #onPayload: (payload: Uint8Array, at: number) => void
-  /** What has come of a frame that is not complete yet; joined when it is. */
-  #pieces: Uint8Array[] = []
-  #pieceBytes = 0
-  #neededBytes = headerBytes
-  /** Where the frame begins that is read next. */
-  #at = 0
-  #lastAt = 0
-  #chain: Chain | undefined
-  #newer: number | undefined
-  #isBad = false
-
-  constructor(onPayload: (payload: Uint8Array, at: number) => void) {
-    this.#onPayload = onPayload
-  }
-
-  push(piece: Uint8Array): void {
-    this.#pieceBytes += piece.length
-    let rest = piece
-    if (this.#pieceBytes >= this.#neededBytes && !this.#isBad) {
-      if (this.#pieces.length > 0) rest = joined([...this.#pieces.splice(0), piece])
-      for (let next: Uint8Array | undefined = rest; next; next = this.#read(rest)) rest = next
-      this.#pieceBytes = rest.length
-    }
-    // The piece is only lent.
-    if (rest.length > 0) this.#pieces.push(rest.slice())
-  }
-
-  end(): Verdict {
-    const rest = joined(this.#pieces)
-    const chain = this.#chain
-    const size = this.#at
-    if (this.#newer !== undefined) return { kind: 'newer', version: this.#newer }
-    if (rest.length === 0) return chain ? { kind: 'clean', chain, size, lastAt: this.#lastAt } : { kind: 'empty' }
-    let next = searchFrame(rest, 1, chain)
-    while (next?.isRelaxed) next = searchFrame(rest, next.at + next.bytes, chain)
-    if (next) return { kind: 'damaged', at: size, chain, nextSequence: next.sequence }
-    return chain ? { kind: 'torn', chain, size } : { kind: 'foreign' }
-  }
-
-  /** Takes one frame, and answers what is behind it; nothing when there is no whole good frame. */
-  #read(rest: Uint8Array): Uint8Array | undefined {
-    if (rest.length < headerBytes) return undefined
-    const header = readHeader(rest)
-    if (header && header.version > formatVersion && (!this.#chain || isIntact(rest, header.length)))
-      this.#newer = header.version
-    this.#isBad = !header || !this.#follows(header)
-    if (!header || this.#isBad) return undefined
-    this.#neededBytes = headerBytes + header.length
-    if (rest.length < this.#neededBytes) return undefined
-    this.#isBad = !isIntact(rest, header.length)
-    if (this.#isBad) return undefined
-    const { salt, epoch, isRelaxed, sequence, checksum, length } = header
-    const end = headerBytes + length
-    this.#chain = { salt, epoch, isRelaxed, sequence, checksum }
-    this.#onPayload(rest.subarray(headerBytes, end), this.#at)
-    this.#lastAt = this.#at
-    this.#at += end
-    this.#neededBytes = headerBytes
-    return rest.subarray(end)
-  }
-
-  #follows({ version, salt, sequence, previous }: Header): boolean {
-    if (version !== formatVersion) return false
-    if (!this.#chain) return sequence === 1 && previous === 0
-    return salt === this.#chain.salt && sequence === this.#chain.sequence + 1 && previous === this.#chain.checksum
-  }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
-}
-
-interface Header {
+export interface Header {
   readonly version: number
   readonly isRelaxed: boolean
+  readonly goesOn: boolean
+  readonly beganBefore: boolean
   readonly salt: number
   readonly epoch: number
   readonly sequence: number
@@ -161,14 +104,17 @@ interface Header {
   readonly checksum: number
 }
 
-function readHeader(bytes: Uint8Array): Header | undefined {
+export function readHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < headerBytes) return undefined
   const view = viewOf(bytes)
   const length = view.getUint32(32, true)
   if (view.getUint32(0, true) !== magic || length > payloadBytesMax) return undefined
+  const flags = view.getUint16(6, true)
   return {
     version: view.getUint16(4, true),
-    isRelaxed: (view.getUint16(6, true) & relaxedFlag) !== 0,
+    isRelaxed: (flags & flagBits.relaxed) !== 0,
+    goesOn: (flags & flagBits.goesOn) !== 0,
+    beganBefore: (flags & flagBits.beganBefore) !== 0,
     salt: getMark(view, 8),
     epoch: getMark(view, 16),
     sequence: getMark(view, 24),
@@ -178,13 +124,16 @@ function readHeader(bytes: Uint8Array): Header | undefined {
   }
 }
 
-function isIntact(bytes: Uint8Array, length: number): boolean {
+export function isIntact(bytes: Uint8Array, length: number): boolean {
   const end = headerBytes + length
-  return bytes.length >= end && checksumOf(bytes.subarray(0, end)) === viewOf(bytes).getUint32(40, true)
+  if (bytes.length < end) return false
+  return crc32(bytes.subarray(headerBytes, end), headerChecksum(bytes)) === viewOf(bytes).getUint32(40, true)
 }
 
 /** A frame that is whole, with its place. */
 export interface Frame extends Chain {
+  readonly isRelaxed: boolean
+  readonly beganBefore: boolean
   readonly at: number
   readonly bytes: number
   readonly payload: Uint8Array
@@ -196,14 +145,14 @@ export function readFrame(bytes: Uint8Array, at: number, chain: Chain | undefine
   const header = readHeader(rest)
   if (!header || (chain && (header.salt !== chain.salt || header.sequence <= chain.sequence))) return undefined
   if (!isIntact(rest, header.length)) return undefined
-  const { salt, epoch, isRelaxed, sequence, checksum, length } = header
-  const payload = rest.subarray(headerBytes, headerBytes + length)
-  return { salt, epoch, isRelaxed, sequence, checksum, at, bytes: headerBytes + length, payload }
+  const { salt, epoch, isRelaxed, goesOn, beganBefore, sequence, checksum, length } = header
+  const bytesUsed = headerBytes + length
+  const payload = rest.subarray(headerBytes, bytesUsed)
+  return { salt, epoch, isRelaxed, goesOn, beganBefore, sequence, checksum, at, bytes: bytesUsed, payload }
 }
 
 /** The first such frame from `from` on, at whatever byte it begins. */
 export function searchFrame(bytes: Uint8Array, from: number, chain: Chain | undefined): Frame | undefined {
-  const firstByte = magic & 0xff
   for (let at = bytes.indexOf(firstByte, from); at !== -1; at = bytes.indexOf(firstByte, at + 1)) {
     const frame = readFrame(bytes, at, chain)
     if (frame) return frame

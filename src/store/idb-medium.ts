@@ -2,13 +2,15 @@ import { promisifyRequest } from 'idb-keyval'
 import { Database, notOurs } from '../platform/database.ts'
 import { systemRandom } from '../platform/host.ts'
 import { type ErrorCode, OffstageError } from '../shared/errors.ts'
-import { type Draft, type Medium, MediumError } from './medium.ts'
+import { type Draft, type Medium, MediumError, type MediumFailure } from './medium.ts'
 
 export interface IdbMediumOptions {
   /** `'relaxed'` is faster, and what was written last is lost with the power. */
   readonly durability: 'strict' | 'relaxed'
   /** How long a call may take before `onTrouble` hears of it. */
   readonly patienceMs?: number
+  /** For tests: what goes in one transaction. Default 8 MiB. */
+  readonly transactionBytes?: number
   /** No call has failed: trouble that may pass, or a loss that is told by the browser. */
   onTrouble(error: OffstageError): void
 }
@@ -29,6 +31,7 @@ interface Extent {
   bytes: number
 }
 
+type Durability = IdbMediumOptions['durability']
 type Body<T> = (store: IDBObjectStore) => Promise<T>
 
 const format = 1
@@ -39,6 +42,8 @@ const metaKey = 'meta'
  * from 64 KiB on, Firefox from 1 MiB), and which sync covers those is not for us to know.
  */
 const recordBytesMax = 60 * 1024
+/** A longer frame goes in several transactions: browsers keep what is in one in the memory of another process. */
+const transactionBytesMax = 8 * 1024 * 1024
 
 /** How much is read at once, roughly, and how many records of that. */
 const readBytes = 4 * 1024 * 1024
@@ -67,9 +72,12 @@ class IdbMedium implements Medium {
   #epoch = ''
   #live: Extent = { generation: 0, records: 0, bytes: 0 }
   #draft: Extent | undefined
+  readonly #transactionBytes: number
 
-  constructor(name: string, { durability, patienceMs = 5_000, onTrouble }: IdbMediumOptions) {
+  constructor(name: string, options: IdbMediumOptions) {
+    const { durability, patienceMs = 5_000, transactionBytes = transactionBytesMax, onTrouble } = options
     this.#name = name
+    this.#transactionBytes = transactionBytes
     this.place = `IndexedDB '${name}'`
     const tell = (code: ErrorCode, what: string) => onTrouble(new OffstageError(code, `${this.place} ${what}`))
     this.#database = new Database(name, 'offstage', {
@@ -91,22 +99,23 @@ class IdbMedium implements Medium {
     try {
       const generation = await this.#use('readwrite', (store) => this.#claim(store))
       this.#live = { generation, records: 0, bytes: 0 }
-      await this.#read(onPiece)
+      await this.read(onPiece)
     } catch (error) {
       await this.close()
       throw error instanceof MediumError ? this.#refusal(error) : error
     }
   }
 
-  append(frame: Uint8Array): Promise<void> {
-    return this.#append(frame, this.#live, this.#live.generation)
+  /** The sync of a transaction covers what came before. */
+  append(frame: Uint8Array, isSeal = false): Promise<void> {
+    return this.#append(frame, this.#live, this.#live.generation, isSeal ? 'strict' : undefined)
   }
 
   /** `open` has done it: its claim is a transaction behind all that it then reads, and a sync covers what came before. */
   async secure(): Promise<void> {}
 
-  /** What is cut off is gone. A transaction leaves no torn tail, so nobody was ever told that it is there. */
-  async cut(offset: number): Promise<void> {
+  /** What is cut off is gone: there is no place for a copy. */
+  async cut(offset: number): Promise<undefined> {
     const live = this.#live
     const { generation } = live
     let { records, bytes } = live
@@ -189,9 +198,11 @@ class IdbMedium implements Medium {
   }
 
   /** In pieces, so that a large journal is never in memory twice. */
-  async #read(onPiece: (piece: Uint8Array) => void): Promise<void> {
+  async read(onPiece: (piece: Uint8Array) => void): Promise<void> {
     const live = this.#live
     const { generation } = live
+    live.records = 0
+    live.bytes = 0
     let limit = readRecordsFirst
     for (;;) {
       const range = framesOf(generation, live.records)
@@ -221,24 +232,50 @@ class IdbMedium implements Medium {
     return base
   }
 
-  async #append(frame: Uint8Array, extent: Extent, published: number): Promise<void> {
-    const { generation, records } = extent
-    extent.records = await this.#asOwner('readwrite', extent, published, async (store) =>
-      put(store, frame, generation, records),
-    )
+  async #append(frame: Uint8Array, extent: Extent, published: number, durability?: Durability): Promise<void> {
+    const { generation } = extent
+    let { records } = extent
+    const write = <T>(body: Body<T>) => this.#asOwner('readwrite', extent, published, body, durability)
+    try {
+      for (let at = 0; at < frame.byteLength; at += this.#transactionBytes) {
+        const [piece, first] = [frame.subarray(at, at + this.#transactionBytes), records]
+        records = await write(async (store) => put(store, piece, generation, first))
+      }
+    } catch (error) {
+      if (records > extent.records && failureOf(error) === 'full') await this.#takeBack(extent, write)
+      throw error
+    }
+    extent.records = records
     extent.bytes += frame.byteLength
   }
 
+  /** Of a frame for which there was no room nothing may be left. */
+  async #takeBack({ generation, records }: Extent, write: (body: Body<unknown>) => Promise<unknown>): Promise<void> {
+    try {
+      await write(async (store) => store.delete(framesOf(generation, records)))
+    } catch (error) {
+      if (failureOf(error) !== 'full') throw error
+      throw new MediumError('broken', 'a part of a frame could not be taken back', error)
+    }
+  }
+
   /** Whose it is and the rest are asked for at once; the wrong answer undoes what was done. */
-  #asOwner<T>(mode: IDBTransactionMode, extent: Extent, published: number | undefined, body: Body<T>): Promise<T> {
-    return this.#use(mode, async (store) => {
+  #asOwner<T>(
+    mode: IDBTransactionMode,
+    extent: Extent,
+    published: number | undefined,
+    body: Body<T>,
+    durability?: Durability,
+  ): Promise<T> {
+    const asOwner: Body<T> = async (store) => {
       // Asked here, because a second try may come when there is another draft in its place.
       if (extent !== this.#live && extent !== this.#draft) throw new MediumError('broken', 'this draft is over')
       const meta = promisifyRequest<Meta | undefined>(store.get(metaKey))
       const [found, result] = await Promise.all([meta, body(store)])
       this.#checkOwner(found, published)
       return result
-    })
+    }
+    return this.#use(mode, asOwner, durability)
   }
 
   #checkOwner(meta: Meta | undefined, published = meta?.generation): void {
@@ -247,10 +284,10 @@ class IdbMedium implements Medium {
     if (meta.generation !== published) throw new MediumError('broken', 'it is at another generation')
   }
 
-  async #use<T>(mode: IDBTransactionMode, body: Body<T>): Promise<T> {
+  async #use<T>(mode: IDBTransactionMode, body: Body<T>, durability?: Durability): Promise<T> {
     if (!this.#epoch) throw new MediumError('lost', 'it is closed')
     try {
-      return await this.#database.use(mode, body)
+      return await this.#database.use(mode, body, durability)
     } catch (error) {
       if (error instanceof MediumError) throw error
       const { name, message, code } = error as OffstageError
@@ -259,6 +296,8 @@ class IdbMedium implements Medium {
     }
   }
 }
+
+const failureOf = (error: unknown): MediumFailure | undefined => (error as Partial<MediumError>).failure
 
 /** Answers the number of the next record. */
 function put(store: IDBObjectStore, frame: Uint8Array, generation: number, first: number): number {

@@ -2,9 +2,10 @@
  * A store that keeps its batches in a journal, whatever the medium: what is said here about durability and recovery
  * holds for files and for IndexedDB alike.
  *
- *   commit      one batch is one frame, and is done when the medium says that it is durable
- *   open        reads all frames; a torn tail was never acknowledged and is set aside, anything else that is wrong is
- *               refused, and nothing is changed
+ *   commit      one batch is one frame, or several when it is large, and is done when the medium says that the last is
+ *               durable. It is encoded and written piece by piece, so no more than a piece is in memory twice
+ *   open        reads all frames; a torn end is set aside, and reported: in `strict` mode it was never acknowledged.
+ *               Anything else that is wrong is refused, and nothing is changed
  *   compaction  when less than half of a journal is alive: a snapshot goes into a draft, in slices, while commits go on;
  *               what these change behind the slices' back follows; then the draft takes the journal's place
  *   failure     no room: the batch is refused, and leaves no trace. Anything else: memory is still the truth, so all of it
@@ -16,7 +17,8 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { ByteWriter } from './bytes.ts'
 import { BatchWriter, LiveRecords, Replayer } from './change-codec.ts'
-import { type Chain, FrameScanner, headerBytes, newMark, stamp, type Verdict } from './frame.ts'
+import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
+import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
 import type { Change, Store, StoreHost } from './store.ts'
 import { roomBehind, writeValue } from './value-codec.ts'
@@ -28,6 +30,8 @@ export interface JournalOptions {
   readonly isRelaxed?: boolean | undefined
   /** For tests: a journal that is smaller is not worth compacting. Default 1 MiB. */
   readonly compactBytesMin?: number
+  /** For tests: a larger batch lies in several frames. Default 4 MiB. */
+  readonly frameBytes?: number
 }
 
 export const valueBytesMaxDefault = 16 * 1024 * 1024
@@ -42,6 +46,9 @@ const sealDelayMs = 1_000
 /** What is smaller need not be written to see that it fits. */
 const smallBytes = 4 * 1024
 const scratchBytesMax = 1024 * 1024
+
+/** `goesOn`: the next frame is of the same batch. */
+type AppendFrame = (frame: Uint8Array, goesOn: boolean) => Promise<void>
 
 /** A snapshot on its way into a draft. */
 interface Compaction {
@@ -63,7 +70,7 @@ export class Journal implements Store {
   readonly #compactBytesMin: number
   #host: StoreHost | undefined
   #records = new LiveRecords()
-  #chain: Chain = { salt: 0, epoch: 0, isRelaxed: false, sequence: 0, checksum: 0 }
+  #chain: Chain = { salt: 0, epoch: 0, sequence: 0, checksum: 0, goesOn: false }
   #size = 0
   /** The next compaction is not tried before the journal is as large as this. */
   #compactFrom: number
@@ -97,7 +104,30 @@ export class Journal implements Store {
     this.#host = host
     this.#failure = undefined
     this.#isClosing = false
-    const replayer = new Replayer(host.errors)
+    try {
+      return await this.#recover()
+    } catch (error) {
+      await this.#medium.close()
+      this.#host = undefined
+      throw error instanceof MediumError ? this.#writeFailed(error) : error
+    }
+  }
+
+  async #recover(): Promise<readonly JobRecord[]> {
+    const medium = this.#medium
+    let verdict = await this.#read((onPiece) => medium.open(onPiece))
+    while (verdict.kind === 'torn') {
+      await this.#cutOff(verdict)
+      if (!verdict.hasBegun) break
+      // Records have been changed by a batch that does not count.
+      verdict = await this.#read((onPiece) => medium.read(onPiece))
+    }
+    await this.#accept(verdict)
+    return [...this.#records.values()]
+  }
+
+  async #read(from: (onPiece: (piece: Uint8Array) => void) => Promise<void>): Promise<Verdict> {
+    const replayer = new Replayer(this.#live.errors)
     const records = new LiveRecords()
     let nonsense: { readonly at: number; readonly cause: unknown } | undefined
     const scanner = new FrameScanner((payload, at) => {
@@ -108,20 +138,13 @@ export class Journal implements Store {
         nonsense = { at, cause }
       }
     })
-    try {
-      await this.#medium.open((piece) => scanner.push(piece))
-      if (nonsense) throw this.#corrupt(`damaged: the batch at byte ${nonsense.at} makes no sense`, nonsense.cause)
-      await this.#accept(scanner.end(), records)
-    } catch (error) {
-      await this.#medium.close()
-      this.#host = undefined
-      throw error instanceof MediumError ? this.#writeFailed(error) : error
-    }
-    return [...records.values()]
+    await from((piece) => scanner.push(piece))
+    if (nonsense) throw this.#corrupt(`damaged: the batch at byte ${nonsense.at} makes no sense`, nonsense.cause)
+    this.#records = records
+    return scanner.end()
   }
 
-  async #accept(verdict: Verdict, records: LiveRecords): Promise<void> {
-    this.#records = records
+  async #accept(verdict: Verdict): Promise<void> {
     const { place } = this.#medium
     switch (verdict.kind) {
       case 'foreign':
@@ -142,14 +165,39 @@ export class Journal implements Store {
       case 'empty':
         await this.#medium.secure(0)
         return this.#renew()
-      case 'torn':
-        await this.#medium.cut(verdict.size)
     }
     await this.#medium.secure(verdict.kind === 'clean' ? verdict.lastAt : verdict.size)
-    this.#chain = { ...verdict.chain, isRelaxed: this.#options.isRelaxed ?? false, epoch: newMark(this.#live.random) }
+    this.#chain = { ...verdict.chain, epoch: newMark(this.#live.random) }
     this.#size = verdict.size
-    this.#isSealed = false
     this.#compactFrom = this.#compactBytesMin
+    this.#isSealed = verdict.kind === 'clean' && verdict.isSealed
+    if (!this.#isSealed) this.#sealLater()
+  }
+
+  /** Nothing goes without a word. */
+  async #cutOff({ size, bytes, lost }: Torn): Promise<void> {
+    const { place } = this.#medium
+    const kept = await this.#medium.cut(size)
+    const what = `${bytes} bytes, from byte ${size} on, were cut off; ${kept ? `a copy is in ${kept}` : 'no copy is kept'}.`
+    // That was complete once.
+    if (lost > 0)
+      return this.report(
+        new OffstageError(
+          'STORE_CORRUPT',
+          `The end of ${place} is lost, at least ${lost} batches. With durability 'relaxed' a power cut does that, and so does damage. ${what}`,
+        ),
+      )
+    const doubt = this.#isRelaxed ? 'the newest jobs may have been in it' : 'nobody had been notified of it'
+    this.report(
+      new OffstageError(
+        'STORE_WRITE_FAILED',
+        `The last batch in ${place} is not complete: its writer ended before it was written, and ${doubt}. ${what}`,
+      ),
+    )
+  }
+
+  get #isRelaxed(): boolean {
+    return this.#options.isRelaxed ?? false
   }
 
   #corrupt(what: string, cause: unknown): OffstageError {
@@ -181,10 +229,7 @@ export class Journal implements Store {
   async commit(changes: readonly Change[]): Promise<void> {
     await this.#takeTurn()
     try {
-      const batch = new BatchWriter(headerBytes)
-      const sizes = await this.#encode(batch, changes)
-      this.#stopSealTimer?.()
-      await this.#append(batch.finish(), () => this.#apply(changes, sizes))
+      await this.#append(changes)
       this.#isSealed = false
     } finally {
       this.#endTurn()
@@ -194,37 +239,64 @@ export class Journal implements Store {
     if (this.#size > this.#compactFrom && this.#records.bytes < this.#size / 2) this.#compact()
   }
 
-  /** Answers how many bytes each took. */
-  async #encode(batch: BatchWriter, changes: readonly Change[]): Promise<Float64Array> {
-    const { clock } = this.#live
+  /** Makes a batch durable, in the one way or the other; then, and not before, what it says is so. */
+  async #append(changes: readonly Change[], isSeal = false): Promise<void> {
+    if (this.#failure) throw this.#failure
+    const [chain, size] = [this.#chain, this.#size]
     const sizes = new Float64Array(changes.length)
+    try {
+      await this.#encode(changes, sizes, (frame, goesOn) => this.#appendFrame(frame, goesOn, isSeal))
+    } catch (error) {
+      const { failure } = error as Partial<MediumError>
+      if (failure === 'lost') throw this.#stop(error)
+      if (failure === 'broken') {
+        this.#apply(changes, sizes)
+        return this.#renewOrStop(error)
+      }
+      await this.#takeBack(chain, size)
+      throw failure ? this.#writeFailed(error) : error
+    }
+    this.#apply(changes, sizes)
+  }
+
+  /** `sizes`: how many bytes each took. */
+  async #encode(changes: readonly Change[], sizes: Float64Array, append: AppendFrame): Promise<void> {
+    const { clock } = this.#live
+    const batch = this.#newBatch()
     let until = clock.monotonic() + sliceMs
     for (let index = 0; index < changes.length; index++) {
       sizes[index] = batch.add(changes[index] as Change)
+      if (batch.full.length > 0) await appendFull(batch, append)
       if (index % changesPerCheck < changesPerCheck - 1 || clock.monotonic() < until) continue
       await nextTask()
       until = clock.monotonic() + sliceMs
     }
-    return sizes
+    await appendLast(batch, append)
   }
 
-  /** Makes a frame durable, in the one way or the other; then, and not before, what it says is so. */
-  async #append(frame: Uint8Array, apply: () => void): Promise<void> {
-    if (this.#failure) throw this.#failure
-    const checksum = stamp(frame, this.#chain)
+  #newBatch(): BatchWriter {
+    return new BatchWriter(headerBytes, this.#options.frameBytes)
+  }
+
+  async #appendFrame(frame: Uint8Array, goesOn: boolean, isSeal: boolean): Promise<void> {
+    const chain = { ...this.#chain }
     const { length } = frame
-    try {
-      await this.#medium.append(frame)
-    } catch (error) {
-      if ((error as Partial<MediumError>).failure === 'full') throw this.#writeFailed(error)
-      if ((error as Partial<MediumError>).failure === 'lost') throw this.#stop(error)
-      apply()
-      return this.#renewOrStop(error)
-    }
-    this.#chain.sequence++
-    this.#chain.checksum = checksum
+    stamp(frame, chain, { goesOn, isRelaxed: this.#isRelaxed && !isSeal })
+    await this.#medium.append(frame, isSeal)
+    this.#chain = chain
     this.#size += length
-    apply()
+  }
+
+  /** A batch was refused when some of its frames were there already. */
+  async #takeBack(chain: Chain, size: number): Promise<void> {
+    if (this.#size === size) return
+    try {
+      await this.#medium.cut(size, false)
+      this.#chain = chain
+      this.#size = size
+    } catch (error) {
+      await this.#renewOrStop(error)
+    }
   }
 
   #apply(changes: readonly Change[], sizes: Float64Array): void {
@@ -254,18 +326,24 @@ export class Journal implements Store {
 
   // Sealing.
 
+  /** Not put off by what is committed meanwhile: of what is relaxed, only what came after the last seal can be lost. */
   #sealLater(): void {
-    this.#stopSealTimer?.()
-    const { clock } = this.#live
-    this.#stopSealTimer = clock.startTimer(() => void this.#seal().catch(() => {}), sealDelayMs, false)
+    this.#stopSealTimer ??= this.#live.clock.startTimer(
+      () => {
+        this.#stopSealTimer = undefined
+        void this.#seal().catch(() => {})
+      },
+      sealDelayMs,
+      false,
+    )
   }
 
-  /** Protects the last batch; see frame.ts. */
+  /** Protects what is before it; see frame.ts. */
   async #seal(): Promise<void> {
     await this.#takeTurn()
     try {
       if (this.#isSealed || this.#failure) return
-      await this.#append(new Uint8Array(headerBytes), () => {})
+      await this.#append([], true)
       this.#isSealed = true
     } finally {
       this.#endTurn()
@@ -286,10 +364,7 @@ export class Journal implements Store {
 
   /** Writes all of memory into a draft and publishes it. Only one that `isGentle` lets commits in between. */
   async #writeSnapshot(isGentle: boolean): Promise<void> {
-    const { random } = this.#live
-    const marks = { salt: newMark(random), epoch: newMark(random) }
-    // A draft is synced as a whole, whatever the durability.
-    const chain: Chain = { ...marks, isRelaxed: false, sequence: 0, checksum: 0 }
+    const chain = newChain(this.#live.random)
     const draft = await this.#medium.draft()
     const [abandoned, ended] = [defer<never>(), defer<void>()]
     abandoned.promise.catch(() => {})
@@ -302,9 +377,9 @@ export class Journal implements Store {
       hasTurn = isGentle
       await this.#writeBehind(compaction)
       // A seal, because the last batch must be as safe as the others.
-      await this.#appendToDraft(compaction, new Uint8Array(headerBytes))
+      await appendLast(this.#newBatch(), drafting(compaction))
       await draft.publish()
-      this.#chain = { ...chain, isRelaxed: this.#options.isRelaxed ?? false }
+      this.#chain = chain
       this.#size = compaction.size
       this.#records.bytes = compaction.size
       // At least half as large again, whatever is thought to be alive.
@@ -323,38 +398,29 @@ export class Journal implements Store {
   /** They come in the order of adding, which is that of `seq`. */
   async #writeRecords(compaction: Compaction): Promise<void> {
     const { clock } = this.#live
-    let batch = new BatchWriter(headerBytes)
+    let batch = this.#newBatch()
     let until = clock.monotonic() + sliceMs
     let added = 0
     for (const record of this.#records.values()) {
       batch.add({ before: undefined, after: record })
       compaction.cursor = record.seq
       if (batch.bytes < sliceBytes && (++added % changesPerCheck !== 0 || clock.monotonic() < until)) continue
-      await this.#appendToDraft(compaction, batch.finish())
+      await appendLast(batch, drafting(compaction))
       await this.#writeBehind(compaction)
-      batch = new BatchWriter(headerBytes)
+      batch = this.#newBatch()
       until = clock.monotonic() + sliceMs
     }
     // The walk is over: what is added while the last frame is written is not met any more, and must follow.
     compaction.cursor = Number.POSITIVE_INFINITY
-    if (!batch.isEmpty) await this.#appendToDraft(compaction, batch.finish())
+    if (!batch.isEmpty) await appendLast(batch, drafting(compaction))
   }
 
   /** What commits have changed among records that are in the draft already. */
   async #writeBehind(compaction: Compaction): Promise<void> {
     while (compaction.behind.length > 0) {
-      const batch = new BatchWriter(headerBytes)
-      await this.#encode(batch, compaction.behind.splice(0))
-      await this.#appendToDraft(compaction, batch.finish())
+      const changes = compaction.behind.splice(0)
+      await this.#encode(changes, new Float64Array(changes.length), drafting(compaction))
     }
-  }
-
-  async #appendToDraft(compaction: Compaction, frame: Uint8Array): Promise<void> {
-    const { chain, draft } = compaction
-    chain.checksum = stamp(frame, chain)
-    chain.sequence++
-    compaction.size += frame.length
-    await Promise.race([draft.append(frame), compaction.abandoned.promise])
   }
 
   // Failing.
@@ -398,6 +464,7 @@ export class Journal implements Store {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#stopSealTimer?.()
+    this.#stopSealTimer = undefined
     // What it was to gain is not worth waiting for.
     this.#compaction?.abandoned.reject(new MediumError('broken', 'the store is being closed'))
     await this.#compacted
@@ -409,5 +476,24 @@ export class Journal implements Store {
     await this.#medium.close()
     this.#records = new LiveRecords()
     this.#host = undefined
+  }
+}
+
+async function appendFull(batch: BatchWriter, append: AppendFrame): Promise<void> {
+  for (const frame of batch.full.splice(0)) await append(frame, true)
+}
+
+async function appendLast(batch: BatchWriter, append: AppendFrame): Promise<void> {
+  await appendFull(batch, append)
+  await append(batch.finish(), false)
+}
+
+/** A draft is synced as a whole, whatever the durability. */
+function drafting(compaction: Compaction): AppendFrame {
+  const { chain, draft, abandoned } = compaction
+  return async (frame, goesOn) => {
+    stamp(frame, chain, { goesOn })
+    compaction.size += frame.length
+    await Promise.race([draft.append(frame), abandoned.promise])
   }
 }

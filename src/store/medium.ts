@@ -39,15 +39,23 @@ export interface Medium {
    * may be cut anywhere between two pieces. A piece belongs to the listener only until it answers.
    */
   open(onPiece: (piece: Uint8Array) => void): Promise<void>
+  /** Hands over all that is there once more. */
+  read(onPiece: (piece: Uint8Array) => void): Promise<void>
   /**
    * What was handed over is accepted: makes it durable, before anybody is told of it. The life that wrote from `from` on
    * may have ended because that failed, and the system may still show what the disk does not have.
    */
   secure(from: number): Promise<void>
-  /** Sets aside what is there from `offset` on, and goes on writing at `offset`. Durable. */
-  cut(offset: number): Promise<void>
-  /** Durable when it resolves. Rejects with a `MediumError`. The frame may be taken over: nobody else uses it again. */
-  append(frame: Uint8Array): Promise<void>
+  /**
+   * Goes on writing at `offset`. Durable. A copy of what is there from `offset` on is kept, unless told otherwise. Answers
+   * where, for messages; nothing where there is none.
+   */
+  cut(offset: number, isKept?: boolean): Promise<string | undefined>
+  /**
+   * Durable when it resolves, as far as the medium goes; a seal always, and all before it is durable before it is begun.
+   * Rejects with a `MediumError`. The frame may be taken over: nobody else uses it again.
+   */
+  append(frame: Uint8Array, isSeal?: boolean): Promise<void>
   draft(): Promise<Draft>
   close(): Promise<void>
 }

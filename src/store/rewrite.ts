@@ -2,9 +2,10 @@ import type { JobRecord } from '../job/record.ts'
 import type { Disk } from '../shared/disk.ts'
 import { BatchWriter } from './change-codec.ts'
 import { FileMedium } from './file-medium.ts'
-import { type Chain, headerBytes, newMark, stamp } from './frame.ts'
+import { headerBytes, newChain, stamp } from './frame.ts'
 
-const recordsPerFrame = 1_000
+/** Several, because one that is damaged takes the others of its batch with it. */
+const batchBytes = 256 * 1024
 
 /** Puts a journal of just these records in the place of the one in `folder`, which the caller owns. */
 export async function rewriteJournal(
@@ -15,19 +16,23 @@ export async function rewriteJournal(
 ): Promise<void> {
   const medium = new FileMedium(makeDisk, folder, { durability: 'strict' })
   const draft = await medium.draft()
-  const marks = { salt: newMark(random), epoch: newMark(random) }
-  const chain: Chain = { ...marks, isRelaxed: false, sequence: 0, checksum: 0 }
-  const append = async (frame: Uint8Array) => {
-    chain.checksum = stamp(frame, chain)
-    chain.sequence++
+  const chain = newChain(random)
+  const append = async (frame: Uint8Array, goesOn: boolean) => {
+    stamp(frame, chain, { goesOn })
     await draft.append(frame)
   }
-  for (let from = 0; from < records.length; from += recordsPerFrame) {
-    const batch = new BatchWriter(headerBytes)
-    for (const after of records.slice(from, from + recordsPerFrame)) batch.add({ before: undefined, after })
-    await append(batch.finish())
+  let batch = new BatchWriter(headerBytes)
+  const finish = async () => {
+    for (const frame of batch.full) await append(frame, true)
+    await append(batch.finish(), false)
+    batch = new BatchWriter(headerBytes)
   }
-  await append(new Uint8Array(headerBytes)) // A seal: see frame.ts.
+  for (const after of records) {
+    batch.add({ before: undefined, after })
+    if (batch.bytes >= batchBytes) await finish()
+  }
+  if (!batch.isEmpty) await finish()
+  await finish() // A seal: see frame.ts.
   await draft.publish()
   await medium.close()
 }

@@ -45,6 +45,11 @@ export class JournalSimulation {
   #error: unknown
   #wasCalm = false
   #flippedBit: number | undefined
+  /** The power failed, and nobody had promised that all of it outlives that. */
+  #mayLack = false
+  /** What was said of this opening. */
+  #reports: string[] = []
+  readonly #frameBytes: number
 
   constructor(seed: number, stats: Stats, trace: Trace) {
     this.#chance = new Chance(seed)
@@ -53,9 +58,11 @@ export class JournalSimulation {
     this.#system = new SimFileSystem(this.#chance.random)
     this.#system.names.get('/')
     this.#faults = new Faults(this.#chance, this.#system)
-    this.#isStrict = this.#chance.is(0.85)
+    this.#isStrict = this.#chance.is(0.7)
     this.#crashRate = this.#chance.of([0.002, 0.01, 0.05])
     this.#compactBytesMin = this.#chance.of([600, 2_000, 8_000])
+    // So that a batch of two changes may take more than one frame.
+    this.#frameBytes = this.#chance.of([60, 300, 2_000, 1_000_000])
     if (this.#chance.is(0.2)) this.#clock.dragMs = 1
     this.#disk = new SimDisk(this.#system, 0)
     this.#journal = this.#makeJournal()
@@ -79,11 +86,18 @@ export class JournalSimulation {
     this.#disk.plan = this.#faults.plan
     const disk = this.#disk
     const medium = new FileMedium(() => disk, folder, { durability: this.#isStrict ? 'strict' : 'relaxed' })
-    return new Journal(medium, { valueBytesMax: 1_000_000, compactBytesMin: this.#compactBytesMin })
+    return new Journal(medium, {
+      valueBytesMax: 1_000_000,
+      isRelaxed: !this.#isStrict,
+      compactBytesMin: this.#compactBytesMin,
+      frameBytes: this.#frameBytes,
+    })
   }
 
   #step(): void {
     const chance = this.#chance
+    if (this.#phase === 'open' && this.#isQuiet && this.#system.names.get(journalPath)?.isOnPlatter)
+      this.#truth.durable()
     if (chance.is(this.#crashRate)) return this.#crash()
     if (this.#phase === 'closed') return this.#open()
     const pick = chance.int(100)
@@ -116,7 +130,10 @@ export class JournalSimulation {
       clock: this.#clock,
       random: this.#chance.random,
       errors: [],
-      report: () => this.#stats.count('reported trouble'),
+      report: ({ message }) => {
+        this.#reports.push(message)
+        this.#stats.count('reported trouble')
+      },
       stopped: ({ code, message }) => {
         if (life === this.#life) this.#phase = 'stopped'
         if (code === 'STORE_LOCKED' && life === this.#life)
@@ -166,10 +183,12 @@ export class JournalSimulation {
     this.#phase = 'opening'
     const life = ++this.#life
     const before = this.#system.image(journalPath)
+    const size = this.#system.names.get(journalPath)?.size ?? 0
+    this.#reports = []
     this.#wasCalm = this.#faults.isCalm
     void (this.#journal.open(this.#host()) as Promise<readonly JobRecord[]>).then(
       (records) => {
-        if (life === this.#life) this.#guard(() => this.#opened(records))
+        if (life === this.#life) this.#guard(() => this.#opened(records, size))
       },
       (error: OffstageError) => {
         if (life === this.#life) this.#guard(() => this.#refusedToOpen(error, before))
@@ -177,7 +196,7 @@ export class JournalSimulation {
     )
   }
 
-  #opened(records: readonly JobRecord[]): void {
+  #opened(records: readonly JobRecord[], sizeBefore: number): void {
     this.#trace.note(4, records.length)
     this.#trace.say(() => `opened: ${records.length}`)
     this.#phase = 'open'
@@ -187,8 +206,22 @@ export class JournalSimulation {
       'I9',
       () => `bit ${this.#flippedBit} is not as it was written, and nobody said so`,
     )
-    this.#truth.recovered(records)
+    this.#checkReports(sizeBefore - (this.#system.names.get(journalPath)?.size ?? 0))
+    if (this.#mayLack) this.#truth.recoveredInPart(records)
+    else this.#truth.recovered(records)
+    this.#mayLack = false
     for (const { seq } of records) this.#seq = Math.max(this.#seq, seq)
+  }
+
+  /** What is cut off is told, in bytes, and nothing else is. */
+  #checkReports(cutBytes: number): void {
+    const told = this.#reports.filter((message) => message.includes('were cut off'))
+    const expected = cutBytes > 0 ? 1 : 0
+    assert(told.length === expected, 'I15', () => `${cutBytes} bytes were cut off, and this was said: ${told.join()}`)
+    if (cutBytes <= 0) return
+    assert(told[0]?.includes(`${cutBytes} bytes`) === true, 'I15', () => `${cutBytes} bytes were cut off: ${told[0]}`)
+    this.#stats.count('cut off and told')
+    if (told[0]?.includes('is lost')) this.#stats.count('relaxed batches lost and told')
   }
 
   #refusedToOpen(error: OffstageError, before: string): void {
@@ -275,6 +308,7 @@ export class JournalSimulation {
     this.#trace.say(() => 'close')
     this.#phase = 'closing'
     const life = this.#life
+    const { faults } = this.#system
     this.#journal.close().then(
       () => {
         if (life !== this.#life) return
@@ -286,8 +320,11 @@ export class JournalSimulation {
           assert(!this.#system.owners.has(folder), 'I10', () => 'the folder is owned behind a close')
         })
         this.#phase = 'closed'
+        const isSealed = this.#system.faults === faults
         if (this.#isForeign) this.#startAnew()
-        else if (!this.#faults.isCalm && this.#chance.is(0.3)) this.#flip()
+        else if (isSealed) this.#guard(() => this.#checkSealed())
+        // In `relaxed` mode only a seal tells damage from a power cut.
+        if (!this.#faults.isCalm && (isSealed || this.#isStrict) && this.#chance.is(0.3)) this.#flip()
         this.#journal = this.#makeJournal()
       },
       (error) =>
@@ -295,6 +332,13 @@ export class JournalSimulation {
           throw new Violation('I11', `close failed: ${(error as Error).stack}`)
         }),
     )
+  }
+
+  /** Whatever the durability, a clean close leaves all of it on the platters. */
+  #checkSealed(): void {
+    const inode = this.#system.names.get(journalPath)
+    assert(inode?.isOnPlatter !== false, 'I1', () => 'a journal was closed that is not durable')
+    this.#truth.durable()
   }
 
   /** Somebody who is not us writes to the journal. */
@@ -320,7 +364,8 @@ export class JournalSimulation {
     this.#life++
     this.#unflip()
     this.#disk.kill()
-    if (isPowerCut && this.#isStrict) this.#system.cutPower()
+    if (isPowerCut) this.#system.cutPower()
+    if (isPowerCut && !this.#isStrict) this.#mayLack = true
     hops.clear()
     this.#clock.clear()
     this.#phase = 'closed'
@@ -332,8 +377,7 @@ export class JournalSimulation {
   /** Whoever wrote there has taken it all. */
   #startAnew(): void {
     this.#isForeign = false
-    this.#truth.records.clear()
-    this.#truth.pending = undefined
+    this.#truth.forgetAll()
     for (const path of [...this.#system.names.keys()])
       if (path.startsWith(`${folder}/`)) this.#system.change([[path, undefined]])
     this.#system.syncFolder(folder)

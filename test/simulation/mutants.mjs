@@ -3,6 +3,8 @@
 const journal = 'src/store/journal.ts'
 const medium = 'src/store/file-medium.ts'
 const frame = 'src/store/frame.ts'
+const scanner = 'src/store/frame-scanner.ts'
+const search = 'src/store/frame-search.ts'
 const codec = 'src/store/change-codec.ts'
 const ledger = 'src/engine/ledger.ts'
 const engine = 'src/engine/local-engine.ts'
@@ -36,6 +38,18 @@ export const mutants = [
     file: medium,
     find: 'offset + writing.value)\n  await file.sync()\n',
     replace: 'offset + writing.value)\n',
+  },
+  {
+    name: 'a seal of a relaxed journal is not synced',
+    file: medium,
+    find: 'writeAndSync(file, frame, expected, this.#isStrict || isSeal)',
+    replace: 'writeAndSync(file, frame, expected, this.#isStrict)',
+  },
+  {
+    name: 'a seal of a relaxed journal is written before the rest is durable',
+    file: medium,
+    find: '      if (isSeal && !this.#isStrict) await file.sync()\n',
+    replace: '',
   },
   {
     name: 'a short write is ignored',
@@ -95,13 +109,13 @@ export const mutants = [
   {
     name: 'the names above are not made durable',
     file: medium,
-    find: '        await this.#secureNames()\n',
+    find: '      await this.#secureNames()\n',
     replace: '',
   },
   {
     name: 'what a failed sync left behind is trusted',
     file: medium,
-    find: '        await this.#writeAgain(from)\n',
+    find: '      if (this.#isStrict) await this.#writeAgain(from)\n',
     replace: '',
   },
   { name: 'the torn end is not cut', file: medium, find: '      await file.truncate(offset)\n', replace: '' },
@@ -115,21 +129,21 @@ export const mutants = [
   // Frames.
   {
     name: 'checksums are not verified',
-    file: frame,
+    file: scanner,
     find: '    this.#isBad = !isIntact(rest, header.length)\n',
     replace: '',
   },
   {
     name: 'frames of another generation are taken for ours',
-    file: frame,
-    find: 'header.salt !== chain.salt || header.sequence',
-    replace: 'header.sequence',
+    file: search,
+    find: 'salt === chain.salt && ',
+    replace: '',
   },
   {
     name: 'an older frame counts as one behind the damage',
-    file: frame,
-    find: ' || header.sequence <= chain.sequence)',
-    replace: ')',
+    file: search,
+    find: ' && sequence > chain.sequence + 1',
+    replace: '',
   },
   {
     name: 'the checksum of the frame before is not written',
@@ -139,34 +153,95 @@ export const mutants = [
   },
   {
     name: 'the end is cut although a later frame is whole',
+    file: scanner,
+    find: 'if (proof !== undefined) return',
+    replace: 'if (proof === -1) return',
+  },
+  {
+    name: 'a relaxed frame counts as one behind the damage',
+    file: search,
+    find: 'if (header.isRelaxed) ',
+    replace: 'if (header.isRelaxed && header.version === 0) ',
+  },
+  {
+    name: 'a frame in the middle of a batch counts as one behind the damage',
+    file: search,
+    find: 'else if (!header.beganBefore) ',
+    replace: 'else ',
+  },
+  {
+    name: 'a batch counts before its last frame is there',
+    file: scanner,
+    find: '    if (!goesOn) {\n',
+    replace: '    if (length >= 0) {\n',
+  },
+  {
+    name: 'the end is cut behind the last whole frame of a batch that is not whole',
+    file: scanner,
+    find: "return { kind: 'torn', chain, size, bytes",
+    replace: "return { kind: 'torn', chain: this.#chain ?? chain, size: this.#at, bytes",
+  },
+  {
+    name: 'the frames of a batch do not say that it goes on',
     file: frame,
-    find: "    if (next) return { kind: 'damaged'",
-    replace: "    if (next && size < 0) return { kind: 'damaged'",
+    find: '(goesOn ? flagBits.goesOn : 0)',
+    replace: '0',
   },
   // The journal.
   {
     name: 'applied before it is appended',
     file: journal,
-    find: '    const checksum = stamp(frame, this.#chain)\n',
-    replace: '    const checksum = stamp(frame, this.#chain)\n    apply()\n',
+    find: '    const sizes = new Float64Array(changes.length)\n    try {\n',
+    replace: '    const sizes = new Float64Array(changes.length)\n    this.#apply(changes, sizes)\n    try {\n',
   },
   {
     name: 'a refused batch leaves its number',
     file: journal,
-    find: "if ((error as Partial<MediumError>).failure === 'full') throw",
-    replace: "if ((error as Partial<MediumError>).failure === 'full' && ++this.#chain.sequence) throw",
+    find: '    await this.#medium.append(frame, isSeal)\n    this.#chain = chain\n',
+    replace: '    this.#chain = chain\n    await this.#medium.append(frame, isSeal)\n',
+  },
+  {
+    name: 'a refused batch leaves its first frames',
+    file: journal,
+    find: '      await this.#takeBack(chain, size)\n',
+    replace: '',
+  },
+  {
+    name: 'a batch whose first frames could not be taken back counts as refused',
+    file: journal,
+    find: '      await this.#medium.cut(size, false)\n      this.#chain = chain\n      this.#size = size\n    } catch (error) {\n      await this.#renewOrStop(error)\n',
+    replace:
+      '      await this.#medium.cut(size, false)\n      this.#chain = chain\n      this.#size = size\n    } catch {\n',
   },
   {
     name: 'a broken file counts as a full disk',
     file: journal,
-    find: '      apply()\n      return this.#renewOrStop(error)\n',
-    replace: '      throw this.#writeFailed(error)\n',
+    find: "      if (failure === 'broken') {\n",
+    replace: '      if (failure === undefined) {\n',
   },
   {
     name: 'a new generation lacks the batch it was for',
     file: journal,
-    find: '      apply()\n      return this.#renewOrStop(error)\n',
-    replace: '      return this.#renewOrStop(error)\n',
+    find: '        this.#apply(changes, sizes)\n        return this.#renewOrStop(error)\n',
+    replace: '        return this.#renewOrStop(error)\n',
+  },
+  {
+    name: 'records of a batch that does not count stay',
+    file: journal,
+    find: '      if (!verdict.hasBegun) break\n',
+    replace: '      break\n',
+  },
+  {
+    name: 'nobody is told what was cut off',
+    file: journal,
+    find: '  report(error: OffstageError): void {\n    this.#host?.report(error)\n',
+    replace: '  report(_error: OffstageError): void {\n',
+  },
+  {
+    name: 'seals of a relaxed journal are relaxed',
+    file: journal,
+    find: 'this.#isRelaxed && !isSeal',
+    replace: 'this.#isRelaxed',
   },
   {
     name: 'changes behind the cursor do not follow',
@@ -189,8 +264,8 @@ export const mutants = [
   {
     name: 'the chain of the old generation goes on in the new',
     file: journal,
-    find: '      this.#chain = { ...chain, isRelaxed: this.#options.isRelaxed ?? false }\n',
-    replace: '',
+    find: '      await draft.publish()\n      this.#chain = chain\n',
+    replace: '      await draft.publish()\n',
   },
   {
     name: 'no seal on closing',
@@ -207,7 +282,7 @@ export const mutants = [
   {
     name: 'the seal timer outlives the journal',
     file: journal,
-    find: '    this.#isClosing = true\n    this.#stopSealTimer?.()\n',
+    find: '    this.#isClosing = true\n    this.#stopSealTimer?.()\n    this.#stopSealTimer = undefined\n',
     replace: '    this.#isClosing = true\n',
   },
   // What is written.

@@ -61,6 +61,12 @@ export class Inode {
     return this.bytes.subarray(0, this.size)
   }
 
+  /** A sync that failed leaves pages that only seem to be there. */
+  get isOnPlatter(): boolean {
+    if (!this.isClean) return false
+    return Buffer.compare(this.content, this.onPlatter.subarray(0, this.size)) === 0
+  }
+
   get isClean(): boolean {
     return this.dirty.length === 0 && this.size === this.sizeOnPlatter
   }
@@ -144,6 +150,11 @@ export class SimFileSystem {
     const root = new Inode(0, 'folder')
     this.names.set('/', root)
     this.#namesOnPlatter.set('/', root)
+  }
+
+  /** How often something was made to go wrong. */
+  get faults(): number {
+    return Object.entries(this.counts).reduce((sum, [what, count]) => (what.startsWith('E') ? sum + count : sum), 0)
   }
 
   count(what: string): void {
@@ -534,6 +545,7 @@ class SimFile implements DiskFile {
         throw ioError('ECHANGED', 'write', this.#path)
       this.#disk.writes++
       if (copy.length === sealBytes) system.count('seals')
+      else if (copy.length > sealBytes && (copy[6] as number) & 2) system.count('frames of batches that go on')
       let count = fault ? Math.floor((fault.partly ?? 0) * copy.length) : copy.length
       if (fault && !fault.code) count = Math.max(count, 1)
       const growth = offset + count - this.#inode.size

@@ -137,7 +137,9 @@ export class Simulation implements WorkerHost {
   #makeScheduler(life: Life, disk: SimDisk): Scheduler {
     const { keep, workers, concurrency, maxQueued, graceMs, compactBytesMin, limits } = this.#settings
     const medium = new FileMedium(() => disk, folder, { durability: 'strict' })
-    const journal = new Journal(medium, { valueBytesMax: 10_000, compactBytesMin })
+    // So small that a job with its steps takes more than one.
+    const frameBytes = compactBytesMin / 8
+    const journal = new Journal(medium, { valueBytesMax: 10_000, compactBytesMin, frameBytes })
     const isCurrent = () => this.#life === life || this.#life === undefined
     const store = new WatchedStore(journal, this.#oracle, isCurrent, (error) =>
       this.#opened(life, error as OffstageError),

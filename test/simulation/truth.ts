@@ -27,6 +27,9 @@ export class Truth {
   records: Records = new Map()
   /** On its way, or of unknown fate: whoever opens next finds all of it or nothing. */
   pending: readonly Change[] | undefined
+  /** Batches that a power cut may take from the end, the oldest first, and what was there before them. */
+  #loose: (readonly Change[])[] = []
+  #durable: Records = new Map()
 
   begin(changes: readonly Change[]): void {
     assert(this.pending === undefined, 'I6', () => 'a batch follows one whose fate is not known')
@@ -35,8 +38,45 @@ export class Truth {
 
   /** It is safe. */
   done(): void {
-    applyTo(this.records, this.pending as readonly Change[])
+    this.#apply(this.pending as readonly Change[])
     this.pending = undefined
+  }
+
+  #apply(changes: readonly Change[]): void {
+    applyTo(this.records, changes)
+    this.#loose.push(changes)
+  }
+
+  /** All of it is on the platters. */
+  durable(): void {
+    if (this.#loose.length === 0) return
+    this.#loose = []
+    this.#durable = new Map(this.records)
+  }
+
+  /** What is found after a power cut, where nobody had promised more: all that was durable, and then batch by batch. */
+  recoveredInPart(found: readonly JobRecord[]): void {
+    const bySeq: Records = new Map(found.map((record) => [record.seq, record]))
+    const batches = [...this.#loose, ...(this.pending ? [this.pending] : [])]
+    const records = new Map(this.#durable)
+    let difference = differenceOf(records, bySeq)
+    for (const changes of batches) {
+      if (difference === undefined) break
+      applyTo(records, changes)
+      difference = differenceOf(records, bySeq)
+    }
+    assert(difference === undefined, 'I1', () => `found no state of those that a power cut may leave: ${difference}`)
+    this.records = records
+    this.pending = undefined
+    this.#loose = []
+    this.#durable = new Map(records)
+  }
+
+  forgetAll(): void {
+    this.records.clear()
+    this.pending = undefined
+    this.durable()
+    this.#durable.clear()
   }
 
   /** Nothing of it may ever be seen. */
@@ -63,7 +103,7 @@ export class Truth {
         'I1',
         `found neither the state before the last batch (${without}) nor behind it (${difference})`,
       )
-    this.records = records
+    this.#apply(pending)
     this.pending = undefined
   }
 }

@@ -15,13 +15,17 @@ export class MemoryMedium implements Medium {
     return this.#generations.at(-1) as Uint8Array[]
   }
 
-  async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+  open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+    return this.read(onPiece)
+  }
+
+  async read(onPiece: (piece: Uint8Array) => void): Promise<void> {
     for (const frame of this.#frames) onPiece(frame)
   }
 
   async secure(): Promise<void> {}
 
-  async cut(): Promise<void> {
+  async cut(): Promise<undefined> {
     throw new Error('nothing here is ever torn')
   }
 

@@ -30,6 +30,13 @@ function encode(changes: readonly Change[]): Uint8Array {
   return batch.finish().subarray(3)
 }
 
+/** In all frames that it takes. */
+function framesOf(changes: readonly Change[], frameBytes: number): Uint8Array[] {
+  const batch = new BatchWriter(3, frameBytes)
+  for (const change of changes) batch.add(change)
+  return [...batch.full, batch.finish()].map((frame) => frame.subarray(3))
+}
+
 function replayAll(batches: readonly Uint8Array[], records = new LiveRecords()): JobRecord[] {
   const replayer = new Replayer([])
   for (const batch of batches) replayer.replay(batch, records)
@@ -81,15 +88,15 @@ describe('batches give back the records', () => {
     fc.record({ kind: fc.constant('commit' as const) }),
   )
 
-  test('after any course of their lives, cut into any batches', () => {
+  test('after any course of their lives, cut into any batches, and these into any frames', () => {
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      fc.property(fc.array(event, { maxLength: 60 }), fc.constantFrom(1, 30, 200, 1e6), (events, frameBytes) => {
         const live = new Map<number, JobRecord>()
         const batches: Uint8Array[] = []
         let changes: Change[] = []
         let seq = 0
         const commit = () => {
-          batches.push(encode(changes))
+          batches.push(...framesOf(changes, frameBytes))
           changes = []
         }
         const put = (change: Change) => {
@@ -229,6 +236,73 @@ describe('little is said twice', () => {
     }
     expect(batches.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(20_000)
     expectRecords(replayAll(batches), [record])
+  })
+})
+
+describe('a large batch', () => {
+  const frameBytes = 1_000
+  /** Beside its value: an operation, what it is about, and what the frame had before. */
+  const others = 200
+  const bytes = (size: number) => new Uint8Array(size)
+  const many = Array.from({ length: 300 }, (_, index) => insert(jobOf(index + 1)))
+
+  test('is cut into frames, each of which can be read without the others', () => {
+    const frames = framesOf(many, frameBytes)
+    expect(frames.length).toBeGreaterThan(5)
+    for (const frame of frames) expect(frame.length).toBeLessThan(frameBytes + others)
+    expectRecords(replayAll(frames), many.map(({ after }) => after) as JobRecord[])
+    expect(replayAll(frames.slice(2)).map(({ seq }) => seq)).toEqual(
+      replayAll(frames.slice(2).reverse())
+        .map(({ seq }) => seq)
+        .sort((a, b) => a - b),
+    )
+  })
+
+  test('is one frame up to the limit, and two from one operation more on', () => {
+    const one = insert(jobOf(1))
+    const size = encode([one]).length
+    expect(framesOf([one, remove(jobOf(1))], size + 1)).toHaveLength(1)
+    expect(framesOf([one, remove(jobOf(1))], size)).toHaveLength(2)
+    expect(framesOf([one], 1)).toHaveLength(1)
+  })
+
+  test('of values that are larger than a frame has a frame for each, and no empty one', () => {
+    const frames = framesOf(
+      [1, 2, 3].map((seq) => insert(jobOf(seq, bytes(5_000)))),
+      frameBytes,
+    )
+    expect(frames).toHaveLength(3)
+    for (const frame of frames) expect(frame.length).toBeLessThan(5_000 + others)
+  })
+
+  test('a record with several large values is never in one piece, nor are two of its values', () => {
+    const steps = new Map(Array.from({ length: 50 }, (_, index) => [`step ${index}`, bytes(900)]))
+    const record: JobRecord = {
+      ...jobOf(7, bytes(3_000)),
+      state: 'completed',
+      result: bytes(4_000),
+      error: new RangeError('x'.repeat(3_500)),
+      checkpoint: bytes(2_000),
+      steps,
+    }
+    const frames = framesOf([insert(jobOf(1)), insert(record), insert(jobOf(9))], frameBytes)
+    // The stack of the error comes on top.
+    for (const frame of frames) expect(frame.length).toBeLessThan(9_000)
+    const found = replayAll(frames)
+    expectRecords(found, [jobOf(1), record, jobOf(9)])
+    expect([...(found[1]?.steps?.keys() ?? [])]).toEqual([...steps.keys()])
+    const dropped = { ...record, checkpoint: bytes(2_500), result: bytes(4_500), steps: undefined }
+    expectRecords(replayAll(framesOf([insert(record), { before: record, after: dropped }], frameBytes)), [dropped])
+    const emptied = { ...dropped, steps: new Map() }
+    expectRecords(replayAll(framesOf([insert(record), { before: record, after: emptied }], frameBytes)), [emptied])
+  })
+
+  test('says how many bytes each change took, wherever it is cut', () => {
+    const batch = new BatchWriter(44, 300)
+    const sum = many.map((change) => batch.add(change)).reduce((total, size) => total + size)
+    const frames = [...batch.full, batch.finish()]
+    expect(sum).toBe(batch.bytes)
+    expect(sum).toBe(frames.reduce((total, { length }) => total + length - 44, 0))
   })
 })
 

@@ -61,7 +61,7 @@ class Journal {
     }
   }
 
-  async #do(after: string, write: () => Promise<void>): Promise<void> {
+  async #do(after: string, write: () => Promise<unknown>): Promise<void> {
     this.doubt = after
     try {
       await write()
