@@ -64,7 +64,7 @@ export class FileMedium implements Medium {
       await this.#own()
       const there = await this.#disk.stat(this.place)
       if (there) await this.#openFile(there)
-      await this.read(onPiece)
+      await this.#read(onPiece)
     } catch (error) {
       await this.close()
       throw error instanceof OffstageError ? error : this.#unusable(error)
@@ -88,7 +88,11 @@ export class FileMedium implements Medium {
     this.#identity = (await file.stat()).identity
   }
 
-  async read(onPiece: (piece: Uint8Array) => void): Promise<void> {
+  read(onPiece: (piece: Uint8Array) => void): Promise<void> {
+    return this.#attempt(() => this.#read(onPiece))
+  }
+
+  async #read(onPiece: (piece: Uint8Array) => void): Promise<void> {
     const file = this.#file
     this.#size = 0
     if (!file) return
@@ -103,8 +107,7 @@ export class FileMedium implements Medium {
 
   async secure(from: number): Promise<void> {
     try {
-      if (this.#isStrict) await this.#writeAgain(from)
-      // Relaxed ones as well: what was sealed must not go with the folder.
+      await this.#writeAgain(from)
       await this.#secureNames()
       await this.#removeDrafts()
     } catch (error) {
@@ -233,7 +236,7 @@ export class FileMedium implements Medium {
     if (isFull) {
       try {
         await file.truncate(this.#size)
-        if (this.#isStrict) await file.sync()
+        await file.sync()
         throw new MediumError('full', `no room (${codeOf(error.cause)})`, error.cause)
       } catch (second) {
         if (second instanceof MediumError) throw second

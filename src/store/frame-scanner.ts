@@ -1,16 +1,16 @@
 /** What recovery makes of a journal: which frames count, and what is wrong with the rest. The rules are in frame.ts. */
-import { type Chain, formatVersion, type Header, headerBytes, isIntact, readHeader } from './frame.ts'
+import { type Chain, formatVersion, type Header, headerBytes, isIntact, joined, readHeader } from './frame.ts'
 import { FrameSearch } from './frame-search.ts'
 
 export type Verdict =
   /** Nothing at all. */
   | { readonly kind: 'empty' }
-  /** The last frame begins at `lastAt`, and is a seal or not. */
   | {
       readonly kind: 'clean'
       readonly chain: Chain
       readonly size: number
-      readonly lastAt: number
+      /** The last frame that is not relaxed begins there: it may have been written in vain, and what is behind it. */
+      readonly unsureAt: number
       readonly isSealed: boolean
     }
   | Torn
@@ -24,6 +24,7 @@ export interface Torn {
   /** As it is at `size`. */
   readonly chain: Chain
   readonly size: number
+  readonly unsureAt: number
   /** From `size` on. */
   readonly bytes: number
   /** How many batches are lost at least that were complete once: relaxed ones. */
@@ -42,7 +43,7 @@ export class FrameScanner {
   #bytes = 0
   /** Where the frame begins that is read next. */
   #at = 0
-  #lastAt = 0
+  #unsureAt = 0
   #chain: Chain | undefined
   /** As it was behind the last batch that is whole, and where that ends. */
   #wholeChain: Chain | undefined
@@ -84,13 +85,13 @@ export class FrameScanner {
     const size = this.#wholeAt
     if (this.#newer !== undefined) return { kind: 'newer', version: this.#newer }
     if (this.#bytes === 0) return { kind: 'empty' }
-    if (chain && size === this.#bytes)
-      return { kind: 'clean', chain, size, lastAt: this.#lastAt, isSealed: this.#isSealed }
+    const unsureAt = this.#unsureAt
+    if (chain && size === this.#bytes) return { kind: 'clean', chain, size, unsureAt, isSealed: this.#isSealed }
     const { proof, lastRelaxed } = (this.#search ?? this.#searchRest()).end()
     if (proof !== undefined) return { kind: 'damaged', at: this.#at, chain: this.#chain, nextSequence: proof }
     if (!chain) return { kind: 'foreign' }
     const lost = Math.max(0, lastRelaxed - chain.sequence)
-    return { kind: 'torn', chain, size, bytes: this.#bytes - size, lost, hasBegun: this.#at > size }
+    return { kind: 'torn', chain, size, unsureAt, bytes: this.#bytes - size, lost, hasBegun: this.#at > size }
   }
 
   /** Takes one frame, and answers what is behind it; nothing when there is no whole good frame. */
@@ -109,10 +110,11 @@ export class FrameScanner {
     const end = headerBytes + length
     this.#chain = { salt, epoch, sequence, checksum, goesOn }
     this.#onPayload(rest.subarray(headerBytes, end), this.#at)
-    this.#lastAt = this.#at
+    const at = this.#at
     this.#at += end
     this.#neededBytes = headerBytes
     if (!goesOn) {
+      if (!isRelaxed) this.#unsureAt = at
       this.#wholeChain = this.#chain
       this.#wholeAt = this.#at
       this.#isSealed = length === 0 && !isRelaxed && !beganBefore
@@ -125,14 +127,4 @@ export class FrameScanner {
     if (!this.#chain) return sequence === 1 && previous === 0
     return salt === this.#chain.salt && sequence === this.#chain.sequence + 1 && previous === this.#chain.checksum
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
 }

@@ -1,5 +1,14 @@
 import { crc32 } from '../platform/crc32.ts'
-import { type Chain, firstByte, formatVersion, type Header, headerBytes, headerChecksum, readHeader } from './frame.ts'
+import {
+  type Chain,
+  firstByte,
+  formatVersion,
+  type Header,
+  headerBytes,
+  headerChecksum,
+  joined,
+  readHeader,
+} from './frame.ts'
 
 /** Something that begins like a frame. Its bytes are summed up as they come. */
 interface Candidate {
@@ -34,26 +43,28 @@ export class FrameSearch {
 
   push(piece: Uint8Array): void {
     for (const candidate of this.#candidates) this.#feed(candidate, piece)
-    const bytes = new Uint8Array(this.#tail.length + piece.length)
-    bytes.set(this.#tail)
-    bytes.set(piece, this.#tail.length)
-    const last = bytes.length - headerBytes
-    for (let at = bytes.indexOf(firstByte); at !== -1 && at <= last; at = bytes.indexOf(firstByte, at + 1))
-      this.#begin(bytes.subarray(at), this.#at - this.#tail.length + at)
+    const edge = joined([this.#tail, piece.subarray(0, headerBytes - 1)])
+    this.#begin(edge, this.#at - this.#tail.length, piece)
+    this.#begin(piece, this.#at, piece)
     this.#candidates = this.#candidates.filter(({ left }) => left > 0)
     if (this.#candidates.length === 0) this.#settle()
-    this.#tail = bytes.slice(Math.max(0, last + 1))
+    this.#tail = (piece.length < headerBytes ? edge : piece).slice(1 - headerBytes)
     this.#at += piece.length
   }
 
-  #begin(bytes: Uint8Array, at: number): void {
-    const header = readHeader(bytes)
-    if (!header || !this.#mayFollow(header)) return
-    const { length } = header
-    const end = at + headerBytes + length
-    const candidate: Candidate = { header, at, end, left: length, checksum: headerChecksum(bytes) }
-    this.#candidates.push(candidate)
-    this.#feed(candidate, bytes.subarray(headerBytes))
+  /** With each header in `bytes`, which begin at `from`, and what is behind it in the piece. */
+  #begin(bytes: Uint8Array, from: number, piece: Uint8Array): void {
+    const last = bytes.length - headerBytes
+    for (let at = bytes.indexOf(firstByte); at !== -1 && at <= last; at = bytes.indexOf(firstByte, at + 1)) {
+      const header = readHeader(bytes.subarray(at))
+      if (!header || !this.#mayFollow(header)) continue
+      const begin = from + at + headerBytes
+      const { length } = header
+      const checksum = headerChecksum(bytes.subarray(at))
+      const candidate: Candidate = { header, at: from + at, end: begin + length, left: length, checksum }
+      this.#candidates.push(candidate)
+      this.#feed(candidate, piece.subarray(begin - this.#at))
+    }
   }
 
   /** The bad one has the number behind that of the chain. */

@@ -160,6 +160,16 @@ export function searchFrame(bytes: Uint8Array, from: number, chain: Chain | unde
   return undefined
 }
 
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
+
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** Two halves: 53 bits are exact in a number, and BigInt is slow. */

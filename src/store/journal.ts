@@ -166,7 +166,7 @@ export class Journal implements Store {
         await this.#medium.secure(0)
         return this.#renew()
     }
-    await this.#medium.secure(verdict.kind === 'clean' ? verdict.lastAt : verdict.size)
+    await this.#medium.secure(verdict.unsureAt)
     this.#chain = { ...verdict.chain, epoch: newMark(this.#live.random) }
     this.#size = verdict.size
     this.#compactFrom = this.#compactBytesMin

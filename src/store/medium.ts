@@ -42,8 +42,8 @@ export interface Medium {
   /** Hands over all that is there once more. */
   read(onPiece: (piece: Uint8Array) => void): Promise<void>
   /**
-   * What was handed over is accepted: makes it durable, before anybody is told of it. The life that wrote from `from` on
-   * may have ended because that failed, and the system may still show what the disk does not have.
+   * What was handed over is accepted: makes it durable, whatever the durability, before anybody is told of it. The life that
+   * wrote from `from` on may have ended because that failed, and the system may still show what the disk does not have.
    */
   secure(from: number): Promise<void>
   /**

@@ -211,6 +211,49 @@ describe('frames', () => {
     expect(made.durability).toBe(durability)
   })
 
+  test('that are seals are strict, whatever the others are', async () => {
+    const medium = await filled(newName(), ['a'], { durability: 'relaxed' })
+    const spy = vi.spyOn(IDBDatabase.prototype, 'transaction')
+    await medium.append(bytes('seal'), true)
+    expect(spy.mock.calls.map(([, , options]) => options)).toEqual([{ durability: 'strict' }])
+    const made = spy.mock.results.at(-1)?.value as IDBTransaction
+    expect(made.durability).toBe('strict')
+  })
+
+  test('that are long go in several transactions, up to the limit in one', async () => {
+    const name = newName()
+    const medium = await filled(name, [], { transactionBytes: 100_000 })
+    const long = Uint8Array.from({ length: 250_000 }, (_, at) => at % 251)
+    const transactions = spyOnTransactions()
+    await medium.append(long.slice(0, 100_000))
+    expect(transactions.splice(0)).toHaveLength(1)
+    await medium.append(long.slice(0, 100_001))
+    expect(transactions.splice(0)).toHaveLength(2)
+    await medium.append(long)
+    expect(transactions.splice(0)).toHaveLength(3)
+    const pieces: Uint8Array[] = []
+    await make(name).open((piece) => pieces.push(piece.slice()))
+    const expected = new Blob([long.slice(0, 100_000), long.slice(0, 100_001), long])
+    expect(await new Blob(pieces as never).arrayBuffer()).toEqual(await expected.arrayBuffer())
+  })
+
+  test('that are long, and for which there is no room in the end, leave nothing behind', async () => {
+    const name = newName()
+    const medium = await filled(name, ['a'], { transactionBytes: 100_000 })
+    let puts = 0
+    const { put } = IDBObjectStore.prototype
+    const spy = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
+      if (++puts > 4) throw new DOMException('No room.', 'QuotaExceededError')
+      return put.apply(this, args)
+    })
+    expect(await failure(medium.append(new Uint8Array(350_000)))).toBe('full')
+    expect(puts).toBe(5)
+    spy.mockRestore()
+    expect(await keysIn(name)).toEqual(['meta', [0, 0]])
+    await medium.append(bytes('b'))
+    expect(await reopened(name)).toEqual(['a', 'b'])
+  })
+
   test('are acknowledged when the transaction is complete, and not before', async () => {
     const medium = await filled(newName(), [])
     const heard: string[] = []

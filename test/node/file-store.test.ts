@@ -414,6 +414,100 @@ describe('a flipped bit', () => {
   }, 60_000)
 })
 
+describe('relaxed', () => {
+  const relaxed = { durability: 'relaxed' } as const
+
+  test('a flipped bit before what a clean close has sealed is refused, and nothing is changed', async () => {
+    const scheduler = open(at('jobs'), relaxed)
+    for (let index = 0; index < 50; index++) await scheduler.add.echo(index, later)
+    await scheduler.close()
+    const whole = readFileSync(journal())
+    for (const place of [100, 400, Math.floor(whole.length / 2), whole.length - headerBytes - 1]) {
+      const bytes = Buffer.from(whole)
+      bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place)
+      writeFileSync(journal(), bytes)
+      const again = open(at('jobs'), relaxed)
+      expect(await refused(again.counts()), `byte ${place}`).toMatchObject({ code: 'STORE_CORRUPT' })
+      await again.close()
+      expect(readFileSync(journal()).equals(bytes)).toBe(true)
+    }
+    writeFileSync(journal(), whole)
+    expect(await open(at('jobs'), relaxed).counts()).toMatchObject({ scheduled: 50 })
+  })
+
+  test('what nothing has sealed is lost behind a flipped bit, and that is told: how much, and where a copy is', async () => {
+    const scheduler = open(at('jobs'), relaxed)
+    for (let index = 0; index < 50; index++) await scheduler.add.echo(index, { id: `job ${index}`, ...later })
+    const bytes = readFileSync(journal())
+    await scheduler.close()
+    const starts = framesOf(bytes)
+    const place = starts[11] as number
+    bytes.writeUInt8(bytes.readUInt8(place + headerBytes) ^ 1, place + headerBytes)
+    writeFileSync(journal(), bytes)
+    const again = open(at('jobs'), relaxed)
+    const told = heardErrors(again)
+    expect((await again.counts()).scheduled).toBeLessThan(50)
+    expect(told).toMatchObject([{ name: 'OffstageError', code: 'STORE_CORRUPT' }])
+    const { message } = told[0] as OffstageError
+    expect(message).toContain(`at least ${starts.length - 1 - 11} batches`)
+    expect(message).toContain(`${bytes.length - place} bytes, from byte ${place} on`)
+    expect(message).toContain(at('jobs/journal.torn'))
+    expect(readFileSync(at('jobs/journal.torn')).equals(bytes.subarray(place))).toBe(true)
+  })
+})
+
+/** The errors of its `store:error` events from now on. */
+function heardErrors(scheduler: Bench): unknown[] {
+  const errors: unknown[] = []
+  scheduler.on('store:error', ({ error }) => errors.push(error))
+  return errors
+}
+
+describe('a large batch', () => {
+  const mebibyte = 1024 * 1024
+  const addMany = (scheduler: Bench) =>
+    scheduler.addMany(
+      Array.from({ length: 40 }, (_, index) => ({
+        name: 'echo' as const,
+        input: new Uint8Array(mebibyte).fill(index),
+        options: { id: `large ${index}`, ...later },
+      })),
+    )
+
+  test('is written in frames of a few MiB, and is there again', async () => {
+    const scheduler = open()
+    await addMany(scheduler)
+    await scheduler.close()
+    const starts = framesOf(readFileSync(journal()))
+    const lengths = starts.slice(1).map((end, index) => end - (starts[index] as number))
+    expect(Math.max(...lengths)).toBeLessThan(5.1 * mebibyte)
+    const again = open()
+    expect((await again.find()).map(({ input }) => (input as Uint8Array)[7])).toEqual([...Array(40).keys()])
+  })
+
+  test('of which a part is there after a kill was never added, and that is told', async () => {
+    const scheduler = open()
+    await scheduler.add.echo('small', { id: 'before', ...later })
+    const begins = statSync(journal()).size
+    await addMany(scheduler)
+    const whole = readFileSync(journal())
+    await scheduler.close()
+    const starts = framesOf(whole)
+    // In the middle of a frame, and between two.
+    for (const size of [starts.at(-2) as number, (starts.at(-2) as number) + 100, (starts.at(-4) as number) - 1]) {
+      rmSync(at('jobs/journal.torn'), { force: true })
+      writeFileSync(journal(), whole.subarray(0, size))
+      const again = open()
+      const told = heardErrors(again)
+      expect(await idsOf(again)).toEqual(['before'])
+      expect(told).toMatchObject([{ code: 'STORE_WRITE_FAILED' }])
+      expect((told[0] as OffstageError).message).toContain(`${size - begins} bytes, from byte ${begins} on`)
+      expect(statSync(at('jobs/journal.torn')).size).toBe(size - begins)
+      await again.close()
+    }
+  }, 60_000)
+})
+
 describe('a torn end', () => {
   /** As a kill leaves it: without the seal of a close. */
   async function killed(ids: readonly string[]): Promise<Buffer> {
@@ -433,8 +527,13 @@ describe('a torn end', () => {
     const whole = await killed(['one', 'two'])
     writeFileSync(journal(), Buffer.concat([whole, make()]))
     const scheduler = open()
+    const told = heardErrors(scheduler)
     expect(await idsOf(scheduler)).toEqual(['one', 'two'])
     expect(readFileSync(at('jobs/journal.torn')).equals(make())).toBe(true)
+    expect(told).toMatchObject([{ name: 'OffstageError', code: 'STORE_WRITE_FAILED' }])
+    const { message } = told[0] as OffstageError
+    expect(message).toContain(`${make().length} bytes, from byte ${whole.length} on`)
+    expect(message).toContain(`a copy is in ${at('jobs/journal.torn')}`)
     await scheduler.add.double(1, { id: 'three', ...later })
     await scheduler.close()
     expect(await idsOf(open())).toEqual(['one', 'three', 'two'])
@@ -460,6 +559,35 @@ describe('a torn end', () => {
     writeFileSync(at('jobs/journal.torn'), 'what an earlier recovery set aside, and it was longer')
     expect(await idsOf(open())).toEqual(['one'])
     expect(readFileSync(at('jobs/journal.torn'), 'utf8')).toBe('garbage')
+  })
+
+  test('does not replace what earlier ones left, but for the newest of ten', async () => {
+    const whole = await killed(['one'])
+    const torn = () => readdirSync(at('jobs')).filter((name) => name.startsWith('journal.torn'))
+    for (let turn = 1; turn <= 12; turn++) {
+      writeFileSync(journal(), Buffer.concat([whole, Buffer.from(`garbage ${turn}`)]))
+      const scheduler = open()
+      expect(await idsOf(scheduler)).toEqual(['one'])
+      await scheduler.close()
+    }
+    expect(torn()).toHaveLength(10)
+    for (const [index, name] of torn().slice(1).entries())
+      expect(readFileSync(at(`jobs/${name}`), 'utf8')).toBe(`garbage ${index + 1}`)
+    expect(readFileSync(at('jobs/journal.torn'), 'utf8')).toBe('garbage 12')
+  }, 60_000)
+
+  test('is not reported twice, and nothing is after a clean close', async () => {
+    const whole = await killed(['one'])
+    writeFileSync(journal(), Buffer.concat([whole, Buffer.from('garbage')]))
+    const counts = []
+    for (let times = 0; times < 3; times++) {
+      const scheduler = open()
+      const told = heardErrors(scheduler)
+      await scheduler.add.echo('small', later)
+      await scheduler.close()
+      counts.push(told.length)
+    }
+    expect(counts).toEqual([1, 0, 0])
   })
 
   test('drafts that a crash left behind go', async () => {

@@ -16,7 +16,10 @@ const lines = 'src/engine/lines.ts'
 const retention = 'src/engine/retention.ts'
 const timetable = 'src/schedule/timetable.ts'
 
-/** @typedef {{ name: string, file: string, find: string, replace: string }} Mutant */
+/**
+ * `isJournal`: it takes a state that is rare, and that runs of the journal alone reach more often.
+ * @typedef {{ name: string, file: string, find: string, replace: string, isJournal?: true }} Mutant
+ */
 
 /** @type {Mutant[]} */
 export const mutants = [
@@ -41,12 +44,14 @@ export const mutants = [
   },
   {
     name: 'a seal of a relaxed journal is not synced',
+    isJournal: true,
     file: medium,
     find: 'writeAndSync(file, frame, expected, this.#isStrict || isSeal)',
     replace: 'writeAndSync(file, frame, expected, this.#isStrict)',
   },
   {
     name: 'a seal of a relaxed journal is written before the rest is durable',
+    isJournal: true,
     file: medium,
     find: '      if (isSeal && !this.#isStrict) await file.sync()\n',
     replace: '',
@@ -115,7 +120,7 @@ export const mutants = [
   {
     name: 'what a failed sync left behind is trusted',
     file: medium,
-    find: '      if (this.#isStrict) await this.#writeAgain(from)\n',
+    find: '      await this.#writeAgain(from)\n',
     replace: '',
   },
   { name: 'the torn end is not cut', file: medium, find: '      await file.truncate(offset)\n', replace: '' },
@@ -135,12 +140,14 @@ export const mutants = [
   },
   {
     name: 'frames of another generation are taken for ours',
+    isJournal: true,
     file: search,
     find: 'salt === chain.salt && ',
     replace: '',
   },
   {
     name: 'an older frame counts as one behind the damage',
+    isJournal: true,
     file: search,
     find: ' && sequence > chain.sequence + 1',
     replace: '',
@@ -153,18 +160,21 @@ export const mutants = [
   },
   {
     name: 'the end is cut although a later frame is whole',
+    isJournal: true,
     file: scanner,
     find: 'if (proof !== undefined) return',
     replace: 'if (proof === -1) return',
   },
   {
     name: 'a relaxed frame counts as one behind the damage',
+    isJournal: true,
     file: search,
     find: 'if (header.isRelaxed) ',
     replace: 'if (header.isRelaxed && header.version === 0) ',
   },
   {
     name: 'a frame in the middle of a batch counts as one behind the damage',
+    isJournal: true,
     file: search,
     find: 'else if (!header.beganBefore) ',
     replace: 'else ',
@@ -207,13 +217,6 @@ export const mutants = [
     replace: '',
   },
   {
-    name: 'a batch whose first frames could not be taken back counts as refused',
-    file: journal,
-    find: '      await this.#medium.cut(size, false)\n      this.#chain = chain\n      this.#size = size\n    } catch (error) {\n      await this.#renewOrStop(error)\n',
-    replace:
-      '      await this.#medium.cut(size, false)\n      this.#chain = chain\n      this.#size = size\n    } catch {\n',
-  },
-  {
     name: 'a broken file counts as a full disk',
     file: journal,
     find: "      if (failure === 'broken') {\n",
@@ -239,6 +242,7 @@ export const mutants = [
   },
   {
     name: 'seals of a relaxed journal are relaxed',
+    isJournal: true,
     file: journal,
     find: 'this.#isRelaxed && !isSeal',
     replace: 'this.#isRelaxed',

@@ -175,16 +175,17 @@ async function hunt() {
   /** @type {string[]} */
   const missed = []
   let next = 0
+  const always = ['--steps', '1e9', '--mutant', '1', '--violations', '1']
   const hunter = async () => {
     while (next < list.length) {
       const index = next++
       const mutant = /** @type {import('./mutants.mjs').Mutant} */ (list[index])
-      const { name } = mutant
+      const { name, isJournal } = mutant
       const file = join(folder, `mutant-${index}.mjs`)
       await bundle(file, [mutant])
       const { code, output } = await start(
         file,
-        ['--steps', '1e9', '--mutant', '1', '--seconds', `${seconds}`, '--violations', '1'],
+        [...always, '--seconds', `${seconds}`, ...(isJournal ? ['--from', '4', '--stride', '4'] : [])],
         (seconds + 15) * 1000,
       )
       const found = describe(code, output)

@@ -87,6 +87,8 @@ export class Simulation implements WorkerHost {
       maxQueued: chance.of([15, 40]),
       graceMs: chance.of([100, 1_000]),
       compactBytesMin: chance.of([1_000, 4_000, 20_000]),
+      // Mostly one frame for a batch, or several, even for one job with its steps.
+      frameBytes: chance.of([150, 600, 1_000_000, 1_000_000]),
       deathRate: chance.of([0, 0, 0.003]),
       loadFailures: chance.of([0, 0, 0.2]),
       jumps: chance.of([0, 0, 0.1]),
@@ -135,10 +137,8 @@ export class Simulation implements WorkerHost {
   }
 
   #makeScheduler(life: Life, disk: SimDisk): Scheduler {
-    const { keep, workers, concurrency, maxQueued, graceMs, compactBytesMin, limits } = this.#settings
+    const { keep, workers, concurrency, maxQueued, graceMs, compactBytesMin, frameBytes, limits } = this.#settings
     const medium = new FileMedium(() => disk, folder, { durability: 'strict' })
-    // So small that a job with its steps takes more than one.
-    const frameBytes = compactBytesMin / 8
     const journal = new Journal(medium, { valueBytesMax: 10_000, compactBytesMin, frameBytes })
     const isCurrent = () => this.#life === life || this.#life === undefined
     const store = new WatchedStore(journal, this.#oracle, isCurrent, (error) =>

@@ -25,8 +25,15 @@ export class MemoryMedium implements Medium {
 
   async secure(): Promise<void> {}
 
-  async cut(): Promise<undefined> {
-    throw new Error('nothing here is ever torn')
+  /** Frames are whole or not there, so it is always between two. */
+  async cut(offset: number): Promise<undefined> {
+    const frames = this.#frames
+    let end = 0
+    const kept = frames.findIndex(({ length }) => {
+      end += length
+      return end > offset
+    })
+    if (kept !== -1) frames.splice(kept)
   }
 
   /** Its process is dead: nothing is written any more, and nothing answered. */

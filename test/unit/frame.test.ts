@@ -143,9 +143,9 @@ describe('behind a bad frame', () => {
     const writer = new Writer().add('one')
     const search = new FrameSearch({ ...writer.chain })
     writer.add('two')
-    // More than one buffer can hold anywhere.
+    // More than one buffer can hold in some engines.
     const piece = new Uint8Array(64 * 1024 * 1024)
-    for (let bytes = 0; bytes < 2 ** 32; bytes += piece.length) search.push(piece)
+    for (let bytes = 0; bytes <= 2 ** 31; bytes += piece.length) search.push(piece)
     search.push(writer.add('three').frames.at(-1) as Uint8Array)
     expect(search.end().proof).toBe(3)
   }, 60_000)

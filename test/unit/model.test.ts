@@ -34,7 +34,9 @@ interface Kind {
   readonly isUnseen?: boolean
 }
 
-const journal = (medium: ConstructorParameters<typeof Journal>[0]) => new Journal(medium, { valueBytesMax: 10_000 })
+/** Whatever is committed takes several frames, unless it is one small change. */
+const journal = (medium: ConstructorParameters<typeof Journal>[0]) =>
+  new Journal(medium, { valueBytesMax: 10_000, frameBytes: 60 })
 
 const kinds: Record<string, Kind> = {
   memory: { make: () => memoryStore, canBeKilled: false, runs, isSlow: false },
@@ -56,7 +58,7 @@ const kinds: Record<string, Kind> = {
   idb: {
     make: () => {
       const name = `model-${++places}`
-      return () => journal(idbMedium(name, { durability: 'strict', onTrouble: () => {} }))
+      return () => journal(idbMedium(name, { durability: 'strict', transactionBytes: 100, onTrouble: () => {} }))
     },
     canBeKilled: true,
     runs: Math.ceil(runs / 20),
