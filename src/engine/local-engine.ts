@@ -96,6 +96,8 @@ export class LocalEngine implements Engine {
   readonly #closers = new Set<() => void>()
   #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
   opening: Promise<unknown> | undefined
+  /** Aborted when nobody waits for the opening any more. */
+  readonly #closer = new AbortController()
 
   constructor(options: LocalEngineOptions) {
     const { clock, random, store, pool, keep, queues } = options
@@ -122,6 +124,7 @@ export class LocalEngine implements Engine {
       clock,
       random,
       errors: pool.errors,
+      signal: this.#closer.signal,
       report: (error) => this.bus.tell('store:error', { error }),
       stopped: (error) => this.#fail(error),
     }
@@ -931,6 +934,7 @@ export class LocalEngine implements Engine {
 
   async #close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
     this.#closing = mode
+    this.#closer.abort()
     try {
       await this.opening
     } catch {

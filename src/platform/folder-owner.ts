@@ -11,6 +11,14 @@
  * An abstract socket is seen only inside its network namespace, and two containers may share a folder. So on Unix a
  * socket in the folder itself is taken as well: the numbered sockets below. Whoever gets all that there are is the owner.
  *
+ * Others have to be able to ask, whoever they are: connecting takes the right to write, and a dead owner that may not be
+ * asked would be taken for a live one, for ever. So a socket is opened to all; what it says is no secret, since the
+ * abstract one tells everybody. Its path may lead elsewhere by now, to something that root must not open to all: hence by
+ * descriptor (O_PATH), or, where that cannot be, root at least gives it to whom the folder belongs, which follows no link.
+ *
+ * An owner that goes in peace leaves an empty file in the place of its socket, at which programs that copy folders
+ * stumble. It does so while it still listens: nobody else has its number then, or can have it.
+ *
  * It is code for the I/O thread: that thread answers while the application is busy, and when it dies, so do the writer
  * and the owner at once.
  */
@@ -19,6 +27,9 @@ const net = process.getBuiltinModule('node:net')
 const { createHash, randomBytes } = process.getBuiltinModule('node:crypto')
 const { thread } = process.getBuiltinModule('node:worker_threads').workerData
 const isLinux = process.platform === 'linux'
+
+/** The same on all machines but some of the past; Node has no name for it. */
+const O_PATH = 0x200000
 
 /** What a lock answers where it cannot be had. */
 const unavailable = undefined
@@ -35,9 +46,10 @@ const releases = new Map()
 let lastHeld = 0
 
 Object.assign(calls, {
-  async own(folder) {
+  /** Who only looks, without being one to own it, leaves no trace. */
+  async own(folder, isOnlyLook) {
     const place = fs.realpathSync(folder)
-    const card = JSON.stringify({ pid: process.pid, thread, since: Date.now() }) + '\n'
+    const card = isOnlyLook ? undefined : JSON.stringify({ pid: process.pid, thread, since: Date.now() }) + '\n'
     const taken = []
     const letGo = async () => {
       for (const release of taken.splice(0).reverse()) await release()
@@ -55,6 +67,7 @@ Object.assign(calls, {
       await letGo()
       throw error
     }
+    if (isOnlyLook) return {}
     if (taken.length === 0) throw failure('ENOTSUP', 'nothing here can keep others out', 'own', folder)
     releases.set(++lastHeld, letGo)
     return { held: lastHeld }
@@ -75,6 +88,7 @@ Object.assign(calls, {
 async function byName(place, card) {
   const { dev, ino } = fs.statSync(place, { bigint: true })
   const name = nameOf(createHash('sha256').update(dev + ':' + ino).digest('hex').slice(0, 32))
+  if (!card) return ask(name)
   for (let tries = 0; tries < triesMax; tries++) {
     const close = await listen(name, card)
     if (close) return close
@@ -105,8 +119,10 @@ async function bySocket(place, card) {
   try {
     for (let tries = 0; tries < triesMax; tries++) {
       const last = highest(place)
-      const owner = last > 0 && (await ask(path + '/owner.' + last))
-      if (owner) return owner
+      // Nobody is behind a file.
+      const isNobody = last === 0 || lookAt(place + '/owner.' + last)?.isFile()
+      const owner = isNobody ? undefined : await ask(path + '/owner.' + last)
+      if (owner || !card) return owner
       const close = await listenAs(place, path, last + 1, card)
       if (close) return close
     }
@@ -121,11 +137,14 @@ async function bySocket(place, card) {
 
 /** Nothing when somebody else was first. */
 async function listenAs(place, path, number, card) {
-  const draft = '/owner.new-' + randomBytes(8).toString('hex')
+  const draft = newName()
   const close = await listen(path + draft, card)
   const name = place + '/owner.' + number
   let isOwner = false
+  let identity
   try {
+    letAllAsk(place, place + draft)
+    identity = identityOf(place + draft)
     fs.linkSync(place + draft, name)
     isOwner = highest(place) === number
     if (isOwner) removeOthers(place, number)
@@ -138,7 +157,46 @@ async function listenAs(place, path, number, card) {
     remove(place + draft)
     if (!isOwner) await close?.()
   }
-  return isOwner ? close : undefined
+  if (!isOwner) return undefined
+  return () => {
+    bury(place, name, identity)
+    return close()
+  }
+}
+
+const newName = () => '/owner.new-' + randomBytes(8).toString('hex')
+
+/** The same as long as the path leads to the same. */
+const identityOf = (path) => statOf(lookAt(path))?.identity
+
+function letAllAsk(place, path) {
+  try {
+    if (isLinux) {
+      const fd = fs.openSync(path, O_PATH | O_NOFOLLOW)
+      if (fs.fstatSync(fd).isSocket()) fs.chmodSync('/proc/self/fd/' + fd, 0o666)
+      fs.closeSync(fd)
+    } else if (isRoot()) {
+      const { uid, gid } = fs.statSync(place)
+      fs.lchownSync(path, uid, gid)
+    }
+  } catch {
+    // For its own user all is well.
+  }
+}
+
+function bury(place, name, identity) {
+  const draft = place + newName()
+  try {
+    // Somebody may have put another folder there.
+    if (identityOf(name) !== identity) return
+    const fd = fs.openSync(draft, O_RDWR | O_CREAT | fs.constants.O_EXCL)
+    giveToOwner(fd, place)
+    fs.closeSync(fd)
+    fs.renameSync(draft, name)
+  } catch {
+    // The socket stays, as that of an owner that was killed, and the next one removes it.
+    tidy(draft)
+  }
 }
 
 const numberOf = (name) => Number(/^owner\.(\d{1,15})$/.exec(name)?.[1] ?? 0)
@@ -151,8 +209,15 @@ function removeOthers(place, number) {
   for (const entry of fs.readdirSync(place, { withFileTypes: true })) {
     const { name } = entry
     const isPast = name.startsWith('owner.new-') || (numberOf(name) > 0 && numberOf(name) < number)
-    if (isPast && entry.isSocket()) remove(place + '/' + name)
+    const path = place + '/' + name
+    // What is in a file is somebody else's.
+    if (isPast && (entry.isSocket() || (entry.isFile() && lookAt(path)?.size === 0n))) tidy(path)
   }
+}
+
+/** In a folder that many may write to, what is not ours is for others to remove. */
+function tidy(path) {
+  ignoring(['ENOENT', ...forbidden], () => fs.unlinkSync(path))
 }
 
 function remove(path) {
@@ -170,15 +235,19 @@ function shortPath(place) {
 /** A lock that goes with the open file. */
 function byFile(place, card) {
   const path = place + '/owner'
+  const isNew = !fs.existsSync(path)
+  if (isNew && !card) return undefined
   const fd = openLocked(path)
   if (fd === busy) return readCard(fs.readFileSync(path, 'utf8'))
   if (fd === unavailable) return unavailable
+  if (!card) return void fs.closeSync(fd)
   // Ours, or did somebody on the way drop the flag? Then it can be opened again.
   const again = openLocked(path)
   if (again !== busy) {
     for (const open of [fd, again]) if (open !== unavailable) fs.closeSync(open)
     return unavailable
   }
+  if (isNew) giveToOwner(fd, place)
   fs.ftruncateSync(fd, 0)
   fs.writeSync(fd, card, 0)
   return () => fs.closeSync(fd)

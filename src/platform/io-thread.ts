@@ -2,6 +2,10 @@
  * What the thread of a `nodeDisk` runs. A string, because we ship no worker file of our own, and a string that nobody
  * transforms: the text of a function would depend on what bundlers, minifiers and coverage tools made of it.
  *
+ * Who compacts or repairs somebody else's journal, as root or as one of a group, must not take it away from them: a file
+ * that is made to take the place of another is given to the same people (`giveTo`), by descriptor, because at the path may
+ * be a link by now.
+ *
  * It is sent batches of calls, `[id, name, ...args][]`, carries them out in order, and answers each batch with
  * `[id, value, error?][]`. Calls that have to wait (`own`) are answered on their own, later.
  */
@@ -9,9 +13,12 @@ export const ioThread = /* js */ `
 'use strict'
 const { parentPort } = process.getBuiltinModule('node:worker_threads')
 const fs = process.getBuiltinModule('node:fs')
+const { dirname } = process.getBuiltinModule('node:path')
 const isWindows = process.platform === 'win32'
 // What a platform does not have (Windows: neither) is left out.
 const { O_RDONLY, O_RDWR, O_CREAT, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = fs.constants
+// Not ours to do, or nothing that there is here.
+const forbidden = ['EPERM', 'EACCES', 'EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
 const flags = { read: O_RDONLY, write: O_RDWR | O_CREAT, create: O_RDWR | O_CREAT }
 
 parentPort.on('message', (batch) => {
@@ -51,7 +58,7 @@ const calls = {
 
   stat: (path) => statOf(lookAt(path)),
 
-  open(path, mode) {
+  open(path, mode, like) {
     // Before it is opened: opening a device can do things, and a pipe without O_NONBLOCK waits for its other end.
     const before = lookAt(path)
     if (before) assertFile(before, path)
@@ -62,6 +69,7 @@ const calls = {
       assertFile(fs.fstatSync(fd), path)
       // Not by O_TRUNC: only now do we know what it is.
       if (mode === 'create') fs.ftruncateSync(fd, 0)
+      if (like) giveTo(fd, like)
     } catch (error) {
       fs.closeSync(fd)
       throw error
@@ -123,6 +131,30 @@ function assertUntouched({ path, size, identity }) {
   throw Object.assign(new Error('expected ' + size + ' bytes, found ' + found), { code: 'ECHANGED', path })
 }
 
+function giveTo(fd, like) {
+  const model = lookAt(like)
+  if (!model?.isFile()) return giveToOwner(fd, dirname(like))
+  const isOfGroup = chown(fd, model) || chown(fd, { uid: -1, gid: model.gid })
+  // What the old group might do is nothing for another.
+  const mode = Number(model.mode) & (isOfGroup ? 0o777 : 0o707)
+  if ((fs.fstatSync(fd).mode & 0o777) !== mode) ignoring(forbidden, () => fs.fchmodSync(fd, mode))
+}
+
+const isRoot = () => process.geteuid?.() === 0
+
+/** What root makes in the folder of somebody else belongs to them. */
+function giveToOwner(fd, folder) {
+  if (isRoot()) chown(fd, fs.statSync(folder))
+}
+
+/** Whether it belongs to them now. */
+function chown(fd, { uid, gid }) {
+  const now = fs.fstatSync(fd)
+  const [user, group] = [Number(uid), Number(gid)]
+  if ((user < 0 || now.uid === user) && now.gid === group) return true
+  return ignoring(forbidden, () => fs.fchownSync(fd, user, group))
+}
+
 function failure(code, what, syscall, path) {
   const message = code + ': ' + what + ', ' + syscall + " '" + path + "'"
   return Object.assign(new Error(message), { code, syscall, path })
@@ -140,11 +172,14 @@ function syncFolder(path) {
   })
 }
 
+/** Whether it was done. */
 function ignoring(codes, act) {
   try {
     act()
+    return true
   } catch (error) {
     if (!codes.includes(error.code)) throw error
+    return false
   }
 }
 `

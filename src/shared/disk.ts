@@ -8,8 +8,11 @@ export interface Disk {
   /** Names in a folder. */
   list(path: string): Promise<string[]>
   stat(path: string): Promise<FileStat | undefined>
-  /** `read`: what must be there; `write`: for reading and writing, made when missing; `create`: the same, and empty. */
-  open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile>
+  /**
+   * `read`: what must be there; `write`: for reading and writing, made when missing; `create`: the same, and empty. It then
+   * belongs to those, as far as we may say so, to whom the file `like` belongs: it takes its place, or lies beside it.
+   */
+  open(path: string, mode: 'read' | 'write' | 'create', like?: string): Promise<DiskFile>
   rename(from: string, to: string): Promise<void>
   /** Nothing happens when it is not there. */
   remove(path: string): Promise<void>

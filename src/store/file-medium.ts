@@ -5,22 +5,31 @@
  *   journal.next…  a draft; left behind by a crash it means nothing, and goes
  *   journal.torn   what the last recovery cut off; what earlier ones did has a number, as in journal.torn.1
  */
+import { systemClock } from '../platform/host.ts'
+import type { Clock } from '../shared/clock.ts'
 import type { Disk, DiskFile, Expected, FileStat } from '../shared/disk.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
+import type { StoreHost } from './store.ts'
 
 export interface FileMediumOptions {
   /** `strict`: a frame is on the disk before it counts. `relaxed`: the system has it, which a power cut takes. */
   readonly durability: 'strict' | 'relaxed'
+  /** How long a folder that somebody else owns is asked for again. Default 0: not at all. */
+  readonly waitForLockMs?: number
 }
 
 const pieceBytes = 1024 * 1024
+/** To ask once takes some hundred microseconds of the I/O thread. */
+const askAgainMs = 200
 /** What a draft lets gather between two syncs. */
 const draftSyncBytes = 4 * 1024 * 1024
 /** So many that nobody has looked at stay; then the newest makes way. A process that always ends badly must not fill the disk. */
 const tornMax = 9
 const noRoomCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const forbiddenCodes: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS']
+
+type OpenHost = Pick<StoreHost, 'clock' | 'signal'>
 
 export class FileMedium implements Medium {
   readonly place: string
@@ -29,6 +38,7 @@ export class FileMedium implements Medium {
   #madeDisk: Disk | undefined
   readonly #folder: string
   readonly #isStrict: boolean
+  readonly #waitForLockMs: number
   #release: (() => Promise<void>) | undefined
   #file: DiskFile | undefined
   /** What we left behind; somebody else was there when it is not so. */
@@ -41,10 +51,11 @@ export class FileMedium implements Medium {
   readonly #drafts = new Set<string>()
 
   /** A disk is made at the first call and closed with the medium, which can then be opened again. */
-  constructor(makeDisk: () => Disk, folder: string, { durability }: FileMediumOptions) {
+  constructor(makeDisk: () => Disk, folder: string, { durability, waitForLockMs = 0 }: FileMediumOptions) {
     this.#makeDisk = makeDisk
     this.#folder = folder
     this.#isStrict = durability === 'strict'
+    this.#waitForLockMs = waitForLockMs
     this.place = this.#path('journal')
   }
 
@@ -59,9 +70,9 @@ export class FileMedium implements Medium {
 
   // Opening.
 
-  async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+  async open(onPiece: (piece: Uint8Array) => void, host: OpenHost = { clock: systemClock }): Promise<void> {
     try {
-      await this.#own()
+      await this.#own(host)
       const there = await this.#disk.stat(this.place)
       if (there) await this.#openFile(there)
       await this.#read(onPiece)
@@ -71,13 +82,21 @@ export class FileMedium implements Medium {
     }
   }
 
-  async #own(): Promise<void> {
+  async #own({ clock, signal }: OpenHost): Promise<void> {
     const there = await this.#disk.stat(this.#folder)
     if (there && there.kind !== 'folder') throw new Error('it is not a folder')
     if (!there) await this.#disk.makeFolder(this.#folder)
-    const owned = await this.#disk.own(this.#folder)
-    if (typeof owned === 'function') this.#release = owned
-    else throw locked(this.#folder, owned)
+    const until = clock.monotonic() + this.#waitForLockMs
+    for (;;) {
+      const owned = await this.#disk.own(this.#folder)
+      if (typeof owned === 'function') {
+        this.#release = owned
+        return
+      }
+      const leftMs = until - clock.monotonic()
+      if (leftMs <= 0 || signal?.aborted) throw locked(this.#folder, owned)
+      await pause(clock, Math.min(leftMs, askAgainMs), signal)
+    }
   }
 
   async #openFile(there: FileStat): Promise<void> {
@@ -199,7 +218,7 @@ export class FileMedium implements Medium {
   }
 
   async #copyTail(file: DiskFile, offset: number, path: string): Promise<void> {
-    const aside = await this.#disk.open(path, 'create')
+    const aside = await this.#disk.open(path, 'create', this.place)
     try {
       for (let at = offset; at < this.#size; ) {
         const piece = new Uint8Array(Math.min(pieceBytes, this.#size - at))
@@ -258,7 +277,7 @@ export class FileMedium implements Medium {
 
   async draft(): Promise<Draft> {
     const path = this.#path(`journal.next${++this.#lastDraft}`)
-    const file = await this.#attempt(() => this.#disk.open(path, 'create'))
+    const file = await this.#attempt(() => this.#disk.open(path, 'create', this.place))
     let size = 0
     let unsynced = 0
     let isOpen = true
@@ -327,6 +346,19 @@ export class FileMedium implements Medium {
   }
 }
 
+/** Ends early when it is aborted. Somebody waits for a store, so it keeps the process alive. */
+function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      stop()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const stop = clock.startTimer(end, ms, true)
+    signal?.addEventListener('abort', end)
+  })
+}
+
 /** Tells a failed write from a failed sync: only the first may be undone. */
 class WriteError extends Error {
   constructor(cause: unknown) {
@@ -370,7 +402,8 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 /** The folder above; nothing above the root. */
 function parentOf(path: string): string {
-  const end = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))
+  // A path that begins with '/' is none of Windows: a backslash is a letter of a name there.
+  const end = Math.max(path.lastIndexOf('/'), path.startsWith('/') ? -1 : path.lastIndexOf('\\'))
   return end <= 0 ? (path.length > 1 && end === 0 ? '/' : '') : path.slice(0, end)
 }
 

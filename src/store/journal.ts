@@ -115,7 +115,7 @@ export class Journal implements Store {
 
   async #recover(): Promise<readonly JobRecord[]> {
     const medium = this.#medium
-    let verdict = await this.#read((onPiece) => medium.open(onPiece))
+    let verdict = await this.#read((onPiece) => medium.open(onPiece, this.#live))
     while (verdict.kind === 'torn') {
       await this.#cutOff(verdict)
       if (!verdict.hasBegun) break

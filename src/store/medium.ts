@@ -1,3 +1,5 @@
+import type { StoreHost } from './store.ts'
+
 /** What became of a write that failed. */
 export type MediumFailure =
   /** No room. None of it is left, and there may be room later. */
@@ -35,10 +37,11 @@ export interface Medium {
   /** What somebody can do who needs what is intact of a damaged one. */
   readonly remedy: string
   /**
-   * Takes possession (`STORE_LOCKED` when somebody else has it), then hands over all that is there, in order. Frames
-   * may be cut anywhere between two pieces. A piece belongs to the listener only until it answers.
+   * Takes possession (`STORE_LOCKED` when somebody else has it, perhaps after a wait by `host`), then hands over all that
+   * is there, in order. Frames may be cut anywhere between two pieces. A piece belongs to the listener only until it
+   * answers.
    */
-  open(onPiece: (piece: Uint8Array) => void): Promise<void>
+  open(onPiece: (piece: Uint8Array) => void, host?: Pick<StoreHost, 'clock' | 'signal'>): Promise<void>
   /** Hands over all that is there once more. */
   read(onPiece: (piece: Uint8Array) => void): Promise<void>
   /**

@@ -16,6 +16,8 @@ export interface StoreHost {
   readonly random: () => number
   /** The user's own error classes: what was thrown of them comes back as an instance. */
   readonly errors: readonly ErrorClass[]
+  /** Aborted when the scheduler is closed: who waits to open need not wait any more, and rejects. */
+  readonly signal?: AbortSignal | undefined
   /** Trouble of which no call is waiting to hear; told as `store:error`. */
   report(error: OffstageError): void
   /** The store will never take anything again. The scheduler ends with this error. */
