@@ -49,6 +49,7 @@ export default defineConfig({
   async onSuccess() {
     await writeCommonJs()
     await writeSubpathFolders()
+    await writeLicences()
   },
 })
 
@@ -89,4 +90,23 @@ async function writeSubpathFolders(): Promise<void> {
     const stub = { main: up(cjs.default), module: up(esm.default), types: up(esm.types), sideEffects: false }
     await writeFile(`${path}/package.json`, `${JSON.stringify(stub, null, 2)}\n`)
   }
+}
+
+/** Of all that is bundled: its authors ask for no more than that. What it is, the source maps say. */
+async function writeLicences(): Promise<void> {
+  const maps = (await readdir('dist')).filter((file) => file.endsWith('.map'))
+  const sources = await Promise.all(maps.map(async (map) => JSON.parse(await readFile(`dist/${map}`, 'utf8')).sources))
+  const names = sources.flat().flatMap((path: string) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? [])
+  const texts = await Promise.all([...new Set(names)].sort().map(licenceOf))
+  await writeFile('dist/THIRD-PARTY-LICENSES.txt', `This package contains code of these:\n\n${texts.join('\n\n')}`)
+}
+
+async function licenceOf(name: string): Promise<string> {
+  const folder = `node_modules/${name}`
+  const { version, license, homepage } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'))
+  const file = (await readdir(folder)).find((file) => /^licen[cs]e/i.test(file))
+  if (!file) throw new Error(`${name} is bundled, and has no licence that could be passed on`)
+  const text = await readFile(`${folder}/${file}`, 'utf8')
+  const where = homepage ? `, ${homepage}` : ''
+  return `--- ${name} ${version} (${license}${where})\n\n${text.trim()}\n`
 }
