@@ -1,19 +1,25 @@
 /**
  * `offstage ls | show | salvage <folder>`: looks at the jobs of a file store from outside, and recovers what is intact
  * of a damaged one. `ls` and `show` only read, so they may be used while the store is open.
+ *
+ * Nothing is said before all is done: whoever reads may leave at any time (`offstage ls x | head -1`).
  */
 import { finishedAt, type JobRecord, plus } from '../job/record.ts'
 import { nodeModule, systemClock, systemRandom } from '../platform/host.ts'
-import { nodeDisk } from '../platform/node-disk.ts'
+import { type NodeDisk, nodeDisk } from '../platform/node-disk.ts'
+import type { FolderOwner } from '../shared/disk.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { rewriteJournal } from '../store/rewrite.ts'
-import { type Salvage, salvage } from '../store/salvage.ts'
+import type { ByteSource } from '../store/journal-bytes.ts'
+import { copyFile, rewriteJournal } from '../store/rewrite.ts'
+import { type Salvage, type SalvageOptions, salvage } from '../store/salvage.ts'
+import { printable } from './printable.ts'
 
 /** What the commands need of the world. */
 export interface CliHost {
   readonly args: readonly string[]
-  print(line: string): void
-  complain(line: string): void
+  /** One line, or several. May be waited for, and rejects when nobody reads any more. */
+  print(lines: string): unknown
+  complain(line: string): unknown
 }
 
 const usage = `usage:
@@ -23,27 +29,52 @@ const usage = `usage:
 
 class UsageError extends Error {}
 
+/** Lines are printed together up to about so many characters. */
+const printLengthMin = 64 * 1024
+/** As the system says that whoever read has gone. */
+const closedCodes: readonly unknown[] = ['EPIPE', 'EOF', 'ECONNRESET']
+
 /** Answers the exit code: 0; 1 when it failed; 2 when it was called wrongly. */
 export async function runCli({ args, print, complain }: CliHost): Promise<number> {
   try {
-    for (const line of await carryOut(args)) print(line)
+    await printAll(await carryOut(args), print)
     return 0
   } catch (error) {
-    complain(error instanceof Error ? error.message : String(error))
+    if (closedCodes.includes((error as { code?: unknown })?.code)) return 0
+    const message = error instanceof Error ? error.message : String(error)
+    await complain(error instanceof UsageError ? message : printable(message))
     return error instanceof UsageError ? 2 : 1
   }
 }
 
-async function carryOut([command, folder, ...rest]: readonly string[]): Promise<string[]> {
+async function printAll(lines: Iterable<string>, print: CliHost['print']): Promise<void> {
+  let waiting: string[] = []
+  let length = 0
+  for (const line of lines) {
+    waiting.push(line)
+    length += line.length
+    if (length < printLengthMin) continue
+    await print(waiting.join('\n'))
+    waiting = []
+    length = 0
+  }
+  if (waiting.length > 0) await print(waiting.join('\n'))
+}
+
+async function carryOut([command, folder, ...rest]: readonly string[]): Promise<Iterable<string>> {
   if (command === '--help' || command === '-h') return [usage]
   if (!folder) throw new UsageError(usage)
-  if (command === 'ls' && rest.length === 0) return list(read(folder))
-  if (command === 'show' && rest.length === 1) return show(read(folder), rest[0] as string)
+  if (command === 'ls' && rest.length === 0) return list(read(folder, nobody))
+  if (command === 'show' && rest.length === 1) return show(folder, rest[0] as string)
   if (command === 'salvage' && rest.length === 0) return salvageFolder(folder)
   throw new UsageError(usage)
 }
 
 // Reading.
+
+type Keeps = SalvageOptions['keeps']
+const nobody: Keeps = () => false
+const everybody: Keeps = () => true
 
 const fs = () => {
   const module = nodeModule<typeof import('node:fs')>('fs')
@@ -53,93 +84,145 @@ const fs = () => {
 
 const journalOf = (folder: string): string => `${folder}/journal`
 
-function read(folder: string): Salvage {
-  const found = salvage(readBytes(folder), [])
+function read(folder: string, keeps: Keeps): Salvage {
+  const found = withJournal(folder, (source) => salvage(source, { errors: [], keeps }))
   if (!found) throw new Error(`'${journalOf(folder)}' is not a journal of offstage.`)
   return found
 }
 
-function readBytes(folder: string): Uint8Array {
+/** What it is now: while it is open it grows, and may be replaced. */
+function withJournal<Result>(folder: string, use: (source: ByteSource) => Result): Result {
+  assertStore(folder)
+  const { openSync, fstatSync, readSync, closeSync } = fs()
+  const descriptor = openSync(journalOf(folder), 'r')
+  try {
+    const { size } = fstatSync(descriptor)
+    return use({ size, read: (into, at) => readSync(descriptor, into, 0, into.length, at) })
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function assertStore(folder: string): void {
   const there = fs().statSync(folder, { throwIfNoEntry: false })
   if (!there) throw new Error(`There is no folder '${folder}'.`)
   if (!there.isDirectory()) throw new Error(`'${folder}' is not a folder; a store is one, with a file 'journal' in it.`)
   const file = fs().statSync(journalOf(folder), { throwIfNoEntry: false })
   if (!file) throw new Error(`'${folder}' is not a store: there is no file 'journal' in it.`)
   if (!file.isFile()) throw new Error(`'${journalOf(folder)}' is not a file.`)
-  return fs().readFileSync(journalOf(folder))
 }
 
 // Showing.
 
-function list(found: Salvage): string[] {
-  const rows = found.records.map(({ id, name, state, queue, priority, attempt, addedAt }) => [
-    id,
-    name,
+function* list(found: Salvage): Iterable<string> {
+  yield* table(found.records, ({ id, name, state, queue, priority, attempt, addedAt }) => [
+    printable(id),
+    printable(name),
     state,
-    queue,
+    printable(queue),
     `priority ${priority}`,
     `attempt ${attempt}`,
     moment(addedAt),
   ])
-  return [...table(rows), ...summary(found), ...damage(found)]
+  yield summary(found)
+  yield* damage(found)
 }
 
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+/** A giant in a column does not make all others wide. */
+const columnWidthMax = 40
+
+function* table<Item>(items: readonly Item[], rowOf: (item: Item) => readonly string[]): Iterable<string> {
+  const widths: number[] = []
+  for (const item of items) {
+    for (const [column, { length }] of rowOf(item).entries())
+      widths[column] = Math.max(widths[column] ?? 0, Math.min(length, columnWidthMax))
+  }
+  for (const item of items) {
+    const row = rowOf(item).map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    yield row.join('  ').trimEnd()
+  }
 }
 
-function summary({ records }: Salvage): string[] {
+function summary({ records }: Salvage): string {
   const counts = new Map<string, number>()
   for (const { state } of records) counts.set(state, (counts.get(state) ?? 0) + 1)
   const byState = [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
-  return [`${records.length} jobs${byState && `: ${byState}`}`]
+  return `${records.length} jobs${byState && `: ${byState}`}`
 }
 
-function damage({ gaps, orphans }: Salvage): string[] {
-  const lines = gaps.map(({ at, bytes, batches }) =>
-    batches > 0
-      ? `damaged: ${batches} batches lost in ${bytes} bytes from byte ${at} on`
-      : `the last ${bytes} bytes, from byte ${at} on, are no whole batch`,
-  )
-  if (orphans > 0) lines.push(`${orphans} changes of jobs whose beginning is lost`)
-  return lines
+const namedMax = 20
+
+function* damage({ bytes: size, gaps, nonsense, strays, orphans, partial, replaced }: Salvage): Iterable<string> {
+  for (const { at, bytes, batches } of gaps) {
+    if (batches > 0) yield `damaged: ${batches} batches lost in ${bytes} bytes from byte ${at} on`
+    else if (at + bytes === size) yield `the last ${bytes} bytes, from byte ${at} on, are no whole batch`
+    else if (bytes > 0) yield `damaged: ${bytes} bytes from byte ${at} on`
+    else yield `damaged: the batch at byte ${at} does not follow the one before it`
+  }
+  for (const { at, bytes, reason } of nonsense)
+    yield `damaged: the batch at byte ${at}, of ${bytes} bytes, can be read in part only: ${printable(reason)}`
+  for (const { at, bytes, batches } of strays.slice(0, namedMax))
+    yield `left out: ${batches} batches of another journal, ${bytes} bytes from byte ${at} on; they lie in what is damaged, as the data of a job do that contain a journal`
+  if (strays.length > namedMax) yield `left out: ${strays.length - namedMax} more such journals`
+  if (orphans > 0) yield `${orphans} changes of jobs whose beginning is lost`
+  if (partial.length > 0) yield `jobs whose first recorded steps are lost, and are done again: ${named(partial)}`
+  if (replaced.length > 0) yield `left out: jobs in whose place others with the same id were put: ${named(replaced)}`
 }
 
-function show({ records }: Salvage, id: string): string[] {
-  const record = records.find((each) => each.id === id)
+function named(ids: readonly string[]): string {
+  const more = ids.length > namedMax ? `, and ${ids.length - namedMax} more` : ''
+  return `${ids
+    .slice(0, namedMax)
+    .map((id) => `'${printable(id)}'`)
+    .join(', ')}${more}`
+}
+
+const labelWidth = 14
+
+function* show(folder: string, id: string): Iterable<string> {
+  // As it is, or as `ls` shows it.
+  const isMeant = (record: JobRecord) => record.id === id || printable(record.id) === id
+  const { records } = read(folder, isMeant)
+  const record = records.find((each) => each.id === id) ?? records.find(isMeant)
   if (!record) throw new Error(`There is no job '${id}'.`)
-  const inspect = nodeModule<typeof import('node:util')>('util')?.inspect ?? String
   const { startMs, finishMs, ...rest } = record
-  return Object.entries({ ...rest, startedAt: plus(startMs, record.addedAt), finishedAt: finishedAt(record) })
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key.padEnd(14)}${isMoment(key, value) ? moment(value) : inspect(value)}`)
+  const fields = { ...rest, startedAt: plus(startMs, record.addedAt), finishedAt: finishedAt(record) }
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === undefined) continue
+    const lines = (isMoment(key, value) ? moment(value) : inspect(value)).split('\n').map(printable)
+    // What goes on in the next line must not look like another field.
+    yield key.padEnd(labelWidth) + lines.join(`\n${' '.repeat(labelWidth)}`)
+  }
 }
 
-const isMoment = (key: string, value: unknown): value is number =>
-  typeof value === 'number' && /At$/.test(key satisfies keyof JobRecord | string)
+/** It escapes what is in strings, but not in the stacks of errors or the sources of regular expressions. */
+const inspect = (value: unknown): string => (nodeModule<typeof import('node:util')>('util')?.inspect ?? String)(value)
 
-const moment = (time: number): string => new Date(time).toISOString()
+const isMoment = (key: string, value: unknown): value is number => typeof value === 'number' && /At$/.test(key)
+
+function moment(time: number): string {
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString()
+}
 
 // Salvaging.
 
-async function salvageFolder(folder: string): Promise<string[]> {
+async function salvageFolder(given: string): Promise<string[]> {
+  const folder = nodeModule<typeof import('node:path')>('path')?.resolve(given) ?? given
+  assertStore(folder)
   const disk = nodeDisk()
   try {
-    readBytes(folder)
+    const owner = await disk.ownerOf(folder)
+    if (owner) throw locked(folder, owner)
+    // What is healthy is not touched, by nothing.
+    const found = read(folder, nobody)
+    if (!found.isDamaged) return healthy(folder, found)
+    assertIntact(folder, found)
+    assertOurs(folder)
     const owned = await disk.own(folder)
-    if (typeof owned !== 'function')
-      throw new OffstageError(
-        'STORE_LOCKED',
-        `'${folder}' is open${owned.pid ? ` in process ${owned.pid}` : ''}; close it first.`,
-      )
+    if (typeof owned !== 'function') throw locked(folder, owned)
     try {
-      return await salvageOwned(folder)
+      return await salvageOwned(disk, folder)
     } finally {
       await owned()
     }
@@ -148,26 +231,41 @@ async function salvageFolder(folder: string): Promise<string[]> {
   }
 }
 
-async function salvageOwned(folder: string): Promise<string[]> {
-  const found = read(folder)
-  if (found.gaps.length === 0) return [`${journalOf(folder)} is not damaged; nothing was changed.`, ...summary(found)]
-  const copy = copyAside(folder)
-  await rewriteJournal(nodeDisk, folder, found.records, systemRandom)
-  return [
-    `The damaged journal was copied to '${copy}' first.`,
-    ...damage(found),
-    `recovered: ${summary(found)[0]}`,
-    'What happened to these jobs in the lost batches is not known: some may run a second time.',
-  ]
+const healthy = (folder: string, found: Salvage): string[] => [
+  `${printable(journalOf(folder))} is not damaged; nothing was changed.`,
+  summary(found),
+]
+
+const locked = (folder: string, { pid }: FolderOwner): OffstageError =>
+  new OffstageError('STORE_LOCKED', `'${folder}' is open${pid ? ` in process ${pid}` : ''}; close it first.`)
+
+function assertIntact(folder: string, found: Salvage): void {
+  if (found.batches > 0) return
+  const what = `Of '${journalOf(folder)}' no batch is intact; nothing was changed.`
+  throw new Error([what, ...damage(found)].join(' '))
 }
 
-/** Never overwrites a copy that is there. */
-function copyAside(folder: string): string {
-  const { copyFileSync, openSync, fsyncSync, closeSync, constants } = fs()
+/** Only they and root can leave the new journal to whom the old one belongs. */
+function assertOurs(folder: string): void {
+  const { geteuid } = nodeModule<typeof import('node:process')>('process') ?? {}
+  const { uid } = fs().statSync(journalOf(folder))
+  const us = geteuid?.() ?? uid
+  if (us !== 0 && us !== uid)
+    throw new Error(`'${journalOf(folder)}' belongs to another user (${uid}): only that user or root can replace it.`)
+}
+
+async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
+  // Anew: until now others could have it open.
+  const found = read(folder, everybody)
+  if (!found.isDamaged) return healthy(folder, found)
+  assertIntact(folder, found)
   const copy = `${journalOf(folder)}.damaged-${moment(systemClock.now()).replaceAll(/[:.]/g, '-')}`
-  copyFileSync(journalOf(folder), copy, constants.COPYFILE_EXCL)
-  const descriptor = openSync(copy, 'r+')
-  fsyncSync(descriptor)
-  closeSync(descriptor)
-  return copy
+  await copyFile(disk, journalOf(folder), copy)
+  await rewriteJournal(nodeDisk, folder, found.records, systemRandom)
+  return [
+    `The damaged journal was copied to '${printable(copy)}' first.`,
+    ...damage(found),
+    `recovered: ${summary(found)}`,
+    'What happened to these jobs in the lost batches is not known: some may run a second time.',
+  ]
 }

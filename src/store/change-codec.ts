@@ -362,12 +362,16 @@ function beginsWith(steps: ReadonlyMap<string, unknown>, start: ReadonlyMap<stri
 /** Rules and names that jobs of different batches have in common are kept once; so many are looked out for. */
 const sharedMax = 1_000
 
+/**
+ * A change that does not fit what is there: of a job that is not there (`orphan`), a new job in the place of another
+ * (`clash`), more steps of a job that has none (`steps`).
+ */
+export type Misfit = 'orphan' | 'clash' | 'steps'
+
 /** Carries out frames, the oldest first. */
 export class Replayer {
   readonly #errors: readonly ErrorClass[]
-  readonly #isLenient: boolean
-  /** Changes of jobs that are not there, which only a lenient one passes over. */
-  orphans = 0
+  readonly #onMisfit: ((misfit: Misfit, seq: number) => void) | undefined
   readonly #sharedTexts = new Map<string, string>()
   /** By their bytes. */
   readonly #sharedRules = new Map<string, Rules>()
@@ -377,9 +381,10 @@ export class Replayer {
   #lastSeq = 0
   #lastTime = 0
 
-  constructor(errors: readonly ErrorClass[], { isLenient = false } = {}) {
+  /** With `onMisfit` what does not fit is told, and carried out as far as it can be. */
+  constructor(errors: readonly ErrorClass[], onMisfit?: (misfit: Misfit, seq: number) => void) {
     this.#errors = errors
-    this.#isLenient = isLenient
+    this.#onMisfit = onMisfit
   }
 
   /**
@@ -405,8 +410,8 @@ export class Replayer {
     this.#lastSeq = seq
     const before = records.get(seq)
     if (operation === operations.insert) {
-      if ((before && !this.#isLenient) || !Number.isSafeInteger(seq) || seq < 0)
-        throw new Error(`there cannot be another job ${seq}`)
+      if (before || !Number.isSafeInteger(seq) || seq < 0)
+        this.#misfit(before && 'clash', seq, `there cannot be another job ${seq}`)
       records.set(this.#record(blank, seq), from.position - start)
       return
     }
@@ -415,9 +420,13 @@ export class Replayer {
     records.set(this.#record(before, seq), from.position - start)
   }
 
+  #misfit(misfit: Misfit | undefined, seq: number, message: string): void {
+    if (!misfit || !this.#onMisfit) throw new Error(message)
+    this.#onMisfit(misfit, seq)
+  }
+
   #orphan(operation: number, seq: number): void {
-    if (!this.#isLenient) throw new Error(`a change of job ${seq}, which is not there`)
-    this.orphans++
+    this.#misfit('orphan', seq, `a change of job ${seq}, which is not there`)
     // What it says has to be read to find the end of it.
     if (operation === operations.update) this.#record({ ...blank, steps: new Map() }, seq)
   }
@@ -447,7 +456,7 @@ export class Replayer {
       result: mask & bits.result ? this.#value() : before.result,
       error: mask & bits.error ? this.#value() : before.error,
       checkpoint: mask & bits.checkpoint ? this.#value() : before.checkpoint,
-      steps: mask & bits.steps ? this.#steps(before.steps) : before.steps,
+      steps: mask & bits.steps ? this.#steps(before.steps, seq) : before.steps,
     }
     // They are stored as the times that they are.
     if (mask & bits.startMs) record.startMs = plus(record.startMs, -record.addedAt)
@@ -495,13 +504,14 @@ export class Replayer {
   }
 
   /** Nobody else has the record before, so its map becomes the next one's: copies would make it slow. */
-  #steps(before: JobRecord['steps']): JobRecord['steps'] {
+  #steps(before: JobRecord['steps'], seq: number): JobRecord['steps'] {
     const from = this.#from
     const kind = from.u8()
     if (kind === stepsKinds.none) return undefined
     if (kind > stepsKinds.more) throw newer('list of steps')
-    const steps = kind === stepsKinds.more ? (before as Map<string, unknown> | undefined) : new Map<string, unknown>()
-    if (!steps) throw new Error('more steps of a job that has none')
+    const isMore = kind === stepsKinds.more
+    if (isMore && !before) this.#misfit('steps', seq, 'more steps of a job that has none')
+    const steps = isMore && before ? (before as Map<string, unknown>) : new Map<string, unknown>()
     for (let left = from.varint(); left > 0; left--) steps.set(from.string(), this.#value())
     return steps
   }

@@ -91,6 +91,7 @@ export function stamp(frame: Uint8Array, chain: Chain, { goesOn = false, isRelax
 /** What the payload's checksum goes on from. */
 export const headerChecksum = (frame: Uint8Array): number => crc32(frame.subarray(0, 40))
 
+/** What a frame says of itself. */
 export interface Header {
   readonly version: number
   readonly isRelaxed: boolean
@@ -104,11 +105,11 @@ export interface Header {
   readonly checksum: number
 }
 
-export function readHeader(bytes: Uint8Array): Header | undefined {
+export function readHeader(bytes: Uint8Array, lengthMax = payloadBytesMax): Header | undefined {
   if (bytes.length < headerBytes) return undefined
   const view = viewOf(bytes)
   const length = view.getUint32(32, true)
-  if (view.getUint32(0, true) !== magic || length > payloadBytesMax) return undefined
+  if (view.getUint32(0, true) !== magic || length > lengthMax) return undefined
   const flags = view.getUint16(6, true)
   return {
     version: view.getUint16(4, true),

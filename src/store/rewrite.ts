@@ -6,6 +6,7 @@ import { headerBytes, newChain, stamp } from './frame.ts'
 
 /** Several, because one that is damaged takes the others of its batch with it. */
 const batchBytes = 256 * 1024
+const pieceBytes = 8 * 1024 * 1024
 
 /** Puts a journal of just these records in the place of the one in `folder`, which the caller owns. */
 export async function rewriteJournal(
@@ -27,12 +28,41 @@ export async function rewriteJournal(
     await append(batch.finish(), false)
     batch = new BatchWriter(headerBytes)
   }
-  for (const after of records) {
-    batch.add({ before: undefined, after })
-    if (batch.bytes >= batchBytes) await finish()
+  try {
+    for (const after of records) {
+      batch.add({ before: undefined, after })
+      if (batch.bytes >= batchBytes) await finish()
+    }
+    if (!batch.isEmpty) await finish()
+    await finish() // A seal: see frame.ts.
+    await draft.publish()
+  } catch (error) {
+    await draft.discard().catch(() => {})
+    throw error
+  } finally {
+    await medium.close()
   }
-  if (!batch.isEmpty) await finish()
-  await finish() // A seal: see frame.ts.
-  await draft.publish()
-  await medium.close()
+}
+
+/** A durable copy that belongs to the same people, or none. */
+export async function copyFile(disk: Disk, from: string, to: string): Promise<void> {
+  if (await disk.stat(to)) throw new Error(`'${to}' is there already.`)
+  const source = await disk.open(from, 'read')
+  const copy = await disk.open(to, 'create', from)
+  try {
+    const piece = new Uint8Array(pieceBytes)
+    for (let at = 0; ; ) {
+      const bytes = await source.read(piece, at)
+      if (bytes === 0) break
+      for (let done = 0; done < bytes; ) done += await copy.write(piece.subarray(done, bytes), at + done)
+      at += bytes
+    }
+    await copy.sync()
+  } catch (error) {
+    await disk.remove(to).catch(() => {})
+    throw error
+  } finally {
+    await source.close()
+    await copy.close()
+  }
 }

@@ -1,48 +1,173 @@
 /**
- * Reads what is intact of a damaged journal. The rule of recovery is to refuse; this is what somebody runs who has
- * decided that some jobs are better than none.
+ * Recovers what is intact of a damaged journal. The rule of recovery is to refuse; this is what somebody runs who has
+ * decided that some jobs are better than none. What cannot be read is a gap, and never the end.
  */
 import type { JobRecord } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
-import { LiveRecords, Replayer } from './change-codec.ts'
-import { type Chain, readFrame, searchFrame } from './frame.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { LiveRecords, type Misfit, Replayer } from './change-codec.ts'
+import { formatVersion, headerBytes } from './frame.ts'
+import { type ByteSource, JournalBytes } from './journal-bytes.ts'
+import { endOf, headerAt, type Run, survey } from './survey.ts'
 
 /** A part of the journal that cannot be read. */
-interface Gap {
+export interface Gap {
   readonly at: number
   readonly bytes: number
-  /** How many batches stood there; 0 at the end of the journal, where nobody can tell. */
+  /** How many batches stood there; 0 where nobody can tell. */
+  readonly batches: number
+}
+
+/** A batch that is whole by its checksum, and of which some change cannot be read, nor what is behind it. */
+export interface Nonsense {
+  readonly at: number
+  readonly bytes: number
+  readonly reason: string
+}
+
+/** What looks like a journal, and lies in what is damaged of this one: data of a job. */
+export interface Stray {
+  readonly at: number
+  readonly bytes: number
   readonly batches: number
 }
 
 export interface Salvage {
+  /** By `seq`, and one for each id. */
   readonly records: readonly JobRecord[]
   readonly batches: number
+  readonly bytes: number
   readonly gaps: readonly Gap[]
-  /** Changes of jobs whose beginning is in a gap. */
+  readonly nonsense: readonly Nonsense[]
+  readonly strays: readonly Stray[]
+  /** Changes of jobs whose beginning is lost. */
   readonly orphans: number
+  /** Jobs whose first recorded steps are lost, while later ones are there. */
+  readonly partial: readonly string[]
+  /** Jobs that were replaced by one with the same id, when and how is lost. */
+  readonly replaced: readonly string[]
+  readonly isDamaged: boolean
 }
 
-/** Nothing when there is no sign of a journal in `bytes`. */
-export function salvage(bytes: Uint8Array, errors: readonly ErrorClass[]): Salvage | undefined {
-  const records = new LiveRecords()
-  const replayer = new Replayer(errors, { isLenient: true })
-  const gaps: Gap[] = []
-  let chain: Chain | undefined
-  let batches = 0
-  let at = 0
-  while (at < bytes.length) {
-    const frame = readFrame(bytes, at, chain) ?? searchFrame(bytes, at + 1, chain)
-    if (!frame || frame.at > at) {
-      const end = frame?.at ?? bytes.length
-      gaps.push({ at, bytes: end - at, batches: frame ? frame.sequence - (chain?.sequence ?? 0) - 1 : 0 })
-    }
-    if (!frame) break
-    replayer.replay(frame.payload, records)
-    batches++
-    chain = frame
-    at = frame.at + frame.bytes
+export interface SalvageOptions {
+  readonly errors: readonly ErrorClass[]
+  /** Whose values are wanted: input, result, error, checkpoint, steps. The others of a large journal need no memory then. */
+  readonly keeps: (record: JobRecord) => boolean
+}
+
+/** Nothing when there is no sign of a journal. */
+export function salvage(source: ByteSource, { errors, keeps }: SalvageOptions): Salvage | undefined {
+  const bytes = new JournalBytes(source)
+  const { runs, strays } = survey(bytes)
+  if (runs.length === 0 && strays.length === 0) return undefined
+  passOverTornEnd(runs)
+  const found = new KeptRecords(keeps)
+  const misfits: Record<Misfit, number> = { orphan: 0, clash: 0, steps: 0 }
+  const partial = new Set<number>()
+  const replayer = new Replayer(errors, (misfit, seq) => {
+    misfits[misfit]++
+    if (misfit === 'steps') partial.add(seq)
+  })
+  const nonsense: Nonsense[] = []
+  for (const run of runs) replayRun(bytes, run, (payload) => replayer.replay(payload, found), nonsense)
+  const gaps = gapsBetween(runs, bytes.size)
+  const { records, replaced } = oneForEachId(found)
+  return {
+    records,
+    batches: runs.reduce((sum, { batches }) => sum + batches, 0),
+    bytes: bytes.size,
+    gaps,
+    nonsense,
+    strays: bySalt(strays),
+    orphans: misfits.orphan,
+    partial: records.filter(({ seq, steps }) => steps && partial.has(seq)).map(({ id }) => id),
+    replaced,
+    isDamaged: gaps.length + nonsense.length + misfits.orphan + misfits.clash + misfits.steps > 0,
   }
-  if (batches === 0) return undefined
-  return { records: [...records.values()], batches, gaps, orphans: replayer.orphans }
+}
+
+/** Of a batch that nobody was told of: the end is as recovery would have it. With damage before it, all that is whole counts. */
+function passOverTornEnd([run, ...others]: readonly Run[]): void {
+  if (run?.at === 0 && others.length === 0) run.end = run.wholeEnd
+}
+
+class KeptRecords extends LiveRecords {
+  readonly #keeps: (record: JobRecord) => boolean
+
+  constructor(keeps: (record: JobRecord) => boolean) {
+    super()
+    this.#keeps = keeps
+  }
+
+  override set(record: JobRecord, bytes: number): void {
+    super.set(this.#keeps(record) ? record : outline(record), bytes)
+  }
+}
+
+/** That there are steps is remembered: more of them may come. */
+const outline = (record: JobRecord): JobRecord => ({
+  ...record,
+  input: undefined,
+  result: undefined,
+  error: undefined,
+  checkpoint: undefined,
+  steps: record.steps && new Map(),
+})
+
+function replayRun(bytes: JournalBytes, run: Run, replay: (payload: Uint8Array) => void, nonsense: Nonsense[]): void {
+  for (let at = run.at; at < run.end; ) {
+    const header = headerAt(bytes, at)
+    // Somebody has cut it meanwhile.
+    if (!header) return void nonsense.push({ at, bytes: run.end - at, reason: 'it has changed while it was read' })
+    if (header.version > formatVersion) throw newer(header.version)
+    try {
+      replay(bytes.copy(at + headerBytes, header.length))
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      nonsense.push({ at, bytes: headerBytes + header.length, reason })
+    }
+    at = endOf(at, header)
+  }
+}
+
+const newer = (version: number): OffstageError =>
+  new OffstageError('STORE_CORRUPT', `It was written by a newer version of offstage (format ${version}); use that one.`)
+
+/** Where two runs meet without a byte in between the chain is broken: that is a gap as well. */
+function gapsBetween(runs: readonly Run[], size: number): Gap[] {
+  const gaps: Gap[] = []
+  let [at, sequence, checksum] = [0, 0, 0]
+  for (const run of runs) {
+    const batches = run.firstSequence - sequence - 1
+    if (run.at > at || batches > 0 || run.firstPrevious !== checksum) gaps.push({ at, bytes: run.at - at, batches })
+    at = run.end
+    sequence = run.lastSequence
+    checksum = run.lastChecksum
+  }
+  if (at < size) gaps.push({ at, bytes: size - at, batches: 0 })
+  return gaps
+}
+
+/** A removal may be lost. That the later of two jobs with one id was added says that the earlier was gone. */
+function oneForEachId(found: LiveRecords): Pick<Salvage, 'records' | 'replaced'> {
+  const sorted = [...found.values()].sort((a, b) => a.seq - b.seq)
+  const lastOfId = new Map(sorted.map((record) => [record.id, record]))
+  if (lastOfId.size === sorted.length) return { records: sorted, replaced: [] }
+  const isLast = (record: JobRecord) => lastOfId.get(record.id) === record
+  return {
+    records: sorted.filter(isLast),
+    replaced: sorted.filter((record) => !isLast(record)).map(({ id }) => id),
+  }
+}
+
+function bySalt(runs: readonly Run[]): Stray[] {
+  const strays = new Map<number, { at: number; bytes: number; batches: number }>()
+  for (const { salt, at, end, batches } of runs) {
+    const stray = strays.get(salt)
+    if (stray) {
+      stray.bytes += end - at
+      stray.batches += batches
+    } else strays.set(salt, { at, bytes: end - at, batches })
+  }
+  return [...strays.values()]
 }

@@ -1,0 +1,10 @@
+/** What a terminal would obey, or show in another order than it is: control characters, line ends, marks of direction. */
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu
+
+/** Text of which nobody knows where it is from, for a terminal. */
+export const printable = (text: string): string => text.replace(unprintable, escaped)
+
+function escaped(character: string): string {
+  const hex = character.charCodeAt(0).toString(16)
+  return hex.length > 2 ? `\\u${hex.padStart(4, '0')}` : `\\x${hex.padStart(2, '0')}`
+}

@@ -1,0 +1,195 @@
+/**
+ * Finds the batches of a journal that may be damaged anywhere, and tells them from what only looks like batches.
+ *
+ * What jobs are given may contain a whole journal: an upload, a backup. As long as the batch with the upload is intact it
+ * is seen as one batch, and what lies inside is data. When it is damaged nobody can say where it ends, and the frames
+ * inside are found like any other. What tells them apart:
+ *
+ *   salt       all frames of a journal have the same; it is random, and nobody who hands in data knows it
+ *   beginning  a journal begins at the first byte. Its salt is there, and a first batch anywhere else is somebody's data
+ *   end        the last batch of data that is inside of a batch has something behind it: the rest of that batch
+ *   chain      batches follow each other, without a byte in between, and each names the one before
+ *   bytes      where nothing else decides, most are right
+ *
+ * A copy of the same journal in an upload of its own has the same salt. The numbers of its batches keep it apart: a batch
+ * follows one with a lower number only.
+ */
+import { crc32 } from '../platform/crc32.ts'
+import { type Header, headerBytes, readHeader } from './frame.ts'
+import type { JournalBytes } from './journal-bytes.ts'
+
+/** Frames that follow each other without a gap. Most are a batch each, so that is what they are called here. */
+export interface Run {
+  readonly salt: number
+  readonly at: number
+  end: number
+  /** Behind the last frame that is the last of its batch; `at` without one. */
+  wholeEnd: number
+  batches: number
+  readonly firstSequence: number
+  readonly firstPrevious: number
+  lastSequence: number
+  lastChecksum: number
+}
+
+export interface Survey {
+  /** What belongs to the journal, in order. Between two there is a gap, or their chain is broken. */
+  readonly runs: readonly Run[]
+  /** What looks like batches, and is none of this journal. */
+  readonly strays: readonly Run[]
+}
+
+/** Journals of versions that did not look at what they wrote have longer frames than are read elsewhere. */
+const lengthMax = 0xff_ff_ff_ff
+
+/** Everywhere in `bytes`. */
+export function survey(bytes: JournalBytes): Survey {
+  const all = findRuns(bytes)
+  const salt = saltAtStart(bytes)
+  const rooted = all.filter((run) => run.salt === salt)
+  const credible = rooted.length > 0 ? rooted : all.filter((run) => !isSurelyData(run, all.at(-1), bytes))
+  const runs = heaviest(credible, bytes)
+  const chosen = new Set(runs)
+  return { runs, strays: all.filter((run) => !chosen.has(run)) }
+}
+
+export function headerAt(bytes: JournalBytes, at: number): Header | undefined {
+  return readHeader(bytes.view(at, headerBytes), lengthMax)
+}
+
+export const endOf = (at: number, { length }: Header): number => at + headerBytes + length
+
+// Finding.
+
+function findRuns(bytes: JournalBytes): Run[] {
+  const runs: Run[] = []
+  let run: Run | undefined
+  for (let at = 0; at < bytes.size; ) {
+    const header = intactAt(bytes, at)
+    if (!header) {
+      at = searchFrom(bytes, at + 1)
+      continue
+    }
+    const end = endOf(at, header)
+    if (run && isNext(header, at, run)) extend(run, header, end)
+    else {
+      run = begin(header, at, end)
+      runs.push(run)
+    }
+    at = end
+  }
+  return runs
+}
+
+const isNext = ({ salt, sequence, previous }: Header, at: number, run: Run): boolean =>
+  at === run.end && salt === run.salt && sequence === run.lastSequence + 1 && previous === run.lastChecksum
+
+function extend(run: Run, { sequence, checksum, goesOn }: Header, end: number): void {
+  run.end = end
+  if (!goesOn) run.wholeEnd = end
+  run.batches++
+  run.lastSequence = sequence
+  run.lastChecksum = checksum
+}
+
+function begin({ salt, sequence, previous, checksum, goesOn }: Header, at: number, end: number): Run {
+  const [firstSequence, firstPrevious, lastSequence, lastChecksum] = [sequence, previous, sequence, checksum]
+  const wholeEnd = goesOn ? at : end
+  return { salt, at, end, wholeEnd, batches: 1, firstSequence, firstPrevious, lastSequence, lastChecksum }
+}
+
+function intactAt(bytes: JournalBytes, at: number): Header | undefined {
+  const header = headerAt(bytes, at)
+  if (!header || endOf(at, header) > bytes.size) return undefined
+  const seed = crc32(bytes.view(at, headerBytes).subarray(0, 40))
+  return bytes.checksum(at + headerBytes, header.length, seed) >>> 0 === header.checksum ? header : undefined
+}
+
+const magic = [0x6f, 0x66, 0x66, 0x31] as const
+
+/** Where the next intact batch begins, at whatever byte; the end when there is none. */
+function searchFrom(bytes: JournalBytes, from: number): number {
+  for (let at = from; at < bytes.size; ) {
+    const view = bytes.view(at)
+    if (view.length < headerBytes) break
+    // One that begins in the last bytes is met again, at the beginning of the next view.
+    const next = at + view.length - magic.length + 1
+    const found = startsIn(view).find((start) => intactAt(bytes, at + start))
+    if (found !== undefined) return at + found
+    at = next
+  }
+  return bytes.size
+}
+
+function startsIn(view: Uint8Array): number[] {
+  const starts: number[] = []
+  for (let at = view.indexOf(magic[0]); at !== -1; at = view.indexOf(magic[0], at + 1)) {
+    if (view[at + 1] === magic[1] && view[at + 2] === magic[2] && view[at + 3] === magic[3]) starts.push(at)
+  }
+  return starts
+}
+
+// Choosing.
+
+/** Of the header at the first byte, whatever else of it is damaged: no upload gets there. */
+function saltAtStart(bytes: JournalBytes): number {
+  const head = bytes.view(0, headerBytes)
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+  return head.length < 16 ? -1 : view.getUint32(8, true) + view.getUint32(12, true) * 2 ** 32
+}
+
+/** It lies in the first batch, or begins further on and is not even what the file ends with. */
+function isSurelyData({ at, salt, firstSequence }: Run, last: Run | undefined, bytes: JournalBytes): boolean {
+  const first = headerAt(bytes, 0)
+  if (first?.sequence === 1 && first.previous === 0 && at < endOf(0, first)) return true
+  return firstSequence === 1 && at > 0 && !(last?.end === bytes.size && last.salt === salt)
+}
+
+/** A run, and the best that can be before it. */
+interface Path {
+  readonly run: Run
+  readonly before: Path | undefined
+  readonly weight: number
+}
+
+/** The runs of one journal with rising numbers that have the most bytes, those at its first and last byte above all. */
+function heaviest(runs: readonly Run[], { size }: JournalBytes): Run[] {
+  /** By salt: for each number the best path that ends there, with both rising. Of two that end alike one is enough. */
+  const paths = new Map<number, Path[]>()
+  let best: Path | undefined
+  for (const run of runs) {
+    const known = paths.get(run.salt) ?? []
+    paths.set(run.salt, known)
+    const before = known[countBelow(known, run.firstSequence) - 1]
+    const path = { run, before, weight: (before?.weight ?? 0) + weightOf(run, size) }
+    keep(known, path)
+    if (!best || path.weight > best.weight) best = path
+  }
+  const chosen: Run[] = []
+  for (let path = best; path; path = path.before) chosen.push(path.run)
+  return chosen.reverse()
+}
+
+const weightOf = ({ at, end }: Run, size: number): number =>
+  end - at + (at === 0 ? size : 0) + (end === size ? size : 0)
+
+/** How many of them end with a number below this one. */
+function countBelow(paths: readonly Path[], sequence: number): number {
+  let [low, high] = [0, paths.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((paths[middle] as Path).run.lastSequence < sequence) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function keep(paths: Path[], path: Path): void {
+  const { lastSequence } = path.run
+  const from = countBelow(paths, lastSequence + 1)
+  if (from > 0 && (paths[from - 1] as Path).weight >= path.weight) return
+  const start = countBelow(paths, lastSequence)
+  let end = from
+  while (end < paths.length && (paths[end] as Path).weight <= path.weight) end++
+  paths.splice(start, end - start, path)
+}
