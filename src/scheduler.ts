@@ -34,6 +34,7 @@ import { atOnceMax, inSlices } from './platform/in-slices.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
 import type { RateLimit } from './queue/gate.ts'
 import { checkConcurrency, checkRateLimit, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
+import { asyncDispose } from './shared/async-dispose.ts'
 import * as check from './shared/check.ts'
 import { copyValue, moveValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
@@ -96,9 +97,6 @@ interface Request {
   readonly input?: unknown
   readonly options?: JobOptions | undefined
 }
-
-/** WebKitGTK has no such symbol yet; compilers fall back on this one for `await using`. */
-const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 
 /**
  * Makes a scheduler. The first argument starts one thread; write it like this, in your own code, so that your bundler

@@ -1,9 +1,10 @@
+import { asyncDispose } from '../shared/async-dispose.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 
 export interface StreamOptions<T> {
   /** How many values wait for a slow reader; beyond that the oldest is dropped and counted. */
   readonly capacity: number
-  /** Told for each value that the reader took. */
+  /** Told for each value that the reader took, or left unread. */
   // A method, so that a stream of one type is a stream of a wider one.
   onTake?(value: T): void
   /** Told once, when the reader left or the source ended. */
@@ -13,14 +14,25 @@ export interface StreamOptions<T> {
 /**
  * Values for one reader: an async iterable that is also a `ReadableStream` on request. It listens from the moment it is
  * made, so nothing is missed between asking for it and the first `await`.
+ *
+ * It keeps the protocol of async generators, with one difference: who leaves does not wait behind a `next()` for a value
+ * that may never come, but ends it.
  */
-export class EventStream<T> implements AsyncIterableIterator<T> {
+export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable {
+  static {
+    // `%AsyncIteratorPrototype%`, where platforms keep what every async iterator can do. It has no name.
+    const { prototype } = Object.getPrototypeOf(async function* () {})
+    Object.setPrototypeOf(EventStream.prototype, Object.getPrototypeOf(prototype))
+  }
+
   readonly #options: StreamOptions<T>
   #buffer: T[] = []
   /** Only what is from here on has not been read. */
   #head = 0
   #readers: Deferred<IteratorResult<T, undefined>>[] = []
   #isEnded = false
+  /** The newest request after the end: these settle in order, and `return` awaits what it is given. */
+  #last: Promise<unknown> = Promise.resolve()
   /** How many values were dropped because the reader was slower than `capacity` allows. */
   dropped = 0
 
@@ -48,19 +60,29 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
     this.#options.onClose?.()
   }
 
-  async next(): Promise<IteratorResult<T, undefined>> {
+  next(): Promise<IteratorResult<T, undefined>> {
+    const isEmpty = this.#head === this.#buffer.length
+    if (isEmpty && this.#isEnded) return this.#inTurn(() => ({ done: true, value: undefined }))
     const reader = defer<IteratorResult<T, undefined>>()
-    if (this.#head < this.#buffer.length) this.#give(reader, this.#take())
-    else if (this.#isEnded) reader.resolve({ done: true, value: undefined })
-    else this.#readers.push(reader)
+    if (isEmpty) this.#readers.push(reader)
+    else this.#give(reader, this.#take())
     return reader.promise
   }
 
-  /** Leaves the stream; `break` in a `for await` does this. */
-  async return(): Promise<IteratorResult<T, undefined>> {
-    while (this.#head < this.#buffer.length) this.#options.onTake?.(this.#take())
-    this.end()
-    return { done: true, value: undefined }
+  /** Leaves the stream, and gives `value` back; `break` in a `for await` does this. */
+  return<Value = undefined>(value?: Value | PromiseLike<Value>): Promise<IteratorReturnResult<Value>> {
+    this.#leave()
+    return this.#inTurn(async () => ({ done: true, value: (await value) as Value }))
+  }
+
+  /** Leaves the stream, and rejects with `error`. */
+  throw(error?: unknown): Promise<IteratorResult<T, undefined>> {
+    this.#leave()
+    return this.#inTurn(() => Promise.reject(error))
+  }
+
+  async [asyncDispose](): Promise<void> {
+    await this.return()
   }
 
   [Symbol.asyncIterator](): this {
@@ -96,5 +118,19 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
       this.#head = 0
     }
     return value
+  }
+
+  #leave(): void {
+    const unread = this.#buffer.slice(this.#head)
+    this.#buffer = []
+    this.#head = 0
+    this.end()
+    for (const value of unread) this.#options.onTake?.(value)
+  }
+
+  #inTurn<Answer>(answer: () => Answer | Promise<Answer>): Promise<Answer> {
+    const answering = this.#last.then(answer)
+    this.#last = answering.catch(() => {})
+    return answering
   }
 }

@@ -39,6 +39,12 @@ interface Watched {
   readonly stop: () => void
 }
 
+/** Reads the values of a job for a follower. */
+interface Reader {
+  taken(): void
+  leave(): void
+}
+
 /** How many values are on their way to a reader in another tab; the handler's `send` waits for more. */
 const valuesAhead = 16
 
@@ -54,7 +60,7 @@ export class Guest {
   readonly #watched = new Map<string, Watched>()
   /** Those too that are being replaced by one of the same id. */
   readonly #allWatched = new Set<Watched>()
-  readonly #readers = new Map<string, { readonly stream: EventStream<unknown>; taken(): void }>()
+  readonly #readers = new Map<number, Reader>()
   readonly #heard = new Map<EventType, () => void>()
   #queues: readonly string[] = []
   /** Wants to know of every change of the board. */
@@ -98,7 +104,7 @@ export class Guest {
   leave(): void {
     for (const stop of this.#heard.values()) stop()
     for (const { stop } of this.#allWatched) stop()
-    for (const { stream } of this.#readers.values()) void stream.return()
+    for (const reader of this.#readers.values()) reader.leave()
     this.#link.close()
   }
 
@@ -130,9 +136,10 @@ export class Guest {
       this.isObserving = isObserving
       this.showBoard()
     },
-    read: (id: string) => void this.#read(id),
-    taken: (id: string) => this.#readers.get(id)?.taken(),
-    unread: (id: string) => void this.#readers.get(id)?.stream.return(),
+    // By a number of the follower's: a job may have had a reader before, of which some is still on its way.
+    read: (reading: number, id: string) => void this.#read(reading, id),
+    taken: (reading: number) => this.#readers.get(reading)?.taken(),
+    unread: (reading: number) => this.#readers.get(reading)?.leave(),
   }
 
   // Questions.
@@ -269,34 +276,38 @@ export class Guest {
 
   // Values.
 
-  async #read(id: string): Promise<void> {
+  async #read(reading: number, id: string): Promise<void> {
     const job = this.#local.job(id)
     let thrown: WireThrown | undefined
     try {
-      if (job) await this.#passOn(id, this.#local.values(job))
+      if (job) await this.#passOn(reading, this.#local.values(job))
     } catch (error) {
       thrown = thrownToWire(error)
     }
-    this.#link.post('end', id, thrown)
+    this.#link.post('end', reading, thrown)
   }
 
-  async #passOn(id: string, stream: EventStream<unknown>): Promise<void> {
+  async #passOn(reading: number, stream: EventStream<unknown>): Promise<void> {
     let room = valuesAhead
     let resume = () => {}
-    const taken = () => {
-      room++
-      resume()
-    }
-    const reader = { stream, taken }
-    this.#readers.set(id, reader)
+    this.#readers.set(reading, {
+      taken() {
+        room++
+        resume()
+      },
+      leave() {
+        void stream.return()
+        resume()
+      },
+    })
     for await (const value of stream) {
-      this.#link.post('value', id, value)
+      this.#link.post('value', reading, value)
       if (--room > 0) continue
       await new Promise<void>((resolve) => {
         resume = resolve
       })
     }
-    if (this.#readers.get(id) === reader) this.#readers.delete(id)
+    this.#readers.delete(reading)
   }
 }
 

@@ -159,8 +159,9 @@ export class TabEngine implements Engine {
   #known = new Map<string, LiveJob>()
   /** From when it asks for them until it is answered: callbacks hang on them, and events may come before the answer. */
   readonly #wanted = new Map<string, Wanted>()
-  /** Jobs whose values are read here while another tab leads. */
-  readonly #reading = new Set<LiveJob>()
+  /** Jobs whose values are read here while another tab leads, by the number under which it sends them. */
+  readonly #readings = new Map<number, LiveJob>()
+  #lastReading = 0
   /** Why jobs were aborted here: their promises reject with the very object. */
   readonly #reasons = new WeakMap<LiveJob, unknown>()
   /** Of jobs that are gone, why nothing more will be heard of them. */
@@ -324,7 +325,7 @@ export class TabEngine implements Engine {
     const known = this.#known
     this.#known = new Map()
     for (const [id, job] of known) if (local.job(id) !== job) this.#lose(job)
-    this.#reading.clear()
+    this.#readings.clear()
     this.bus.tell('leader', { isLeader: true })
     this.#announce()
     this.#askAll()
@@ -355,7 +356,7 @@ export class TabEngine implements Engine {
     const { jobs, adding, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
     this.#storeClosed = ended.catch(() => {})
     for (const job of jobs) this.#known.set(job.record.id, job)
-    for (const job of jobs) if (job.audience?.isRead) this.#reading.add(job)
+    for (const job of jobs) if (job.audience?.isRead) this.#readings.set(++this.#lastReading, job)
     // What was asked for is asked for again anyway.
     if (!this.isEnded) this.#addAgain(adding.filter(([first]) => !this.#wanted.has((first as Adding).job.record.id)))
     this.#onDropped?.()
@@ -480,10 +481,10 @@ export class TabEngine implements Engine {
       const job = this.#known.get(id)
       if (job) this.#lose(job)
     },
-    value: (id: string, value: unknown) => this.#known.get(id)?.attend().receive(value),
-    end: (id: string, thrown: WireThrown | undefined) => {
-      const job = this.#known.get(id)
-      if (job) this.#reading.delete(job)
+    value: (reading: number, value: unknown) => this.#readings.get(reading)?.attend().receive(value),
+    end: (reading: number, thrown: WireThrown | undefined) => {
+      const job = this.#readings.get(reading)
+      this.#readings.delete(reading)
       job?.audience?.endValues()
       if (thrown) this.bus.report(thrownFromWire(thrown, this.#host.errors))
     },
@@ -506,7 +507,7 @@ export class TabEngine implements Engine {
       'watch',
       known.map(([id, job]) => [id, job.audience !== undefined]),
     )
-    for (const job of this.#reading) this.#link.post('read', job.record.id)
+    for (const [reading, job] of this.#readings) this.#link.post('read', reading, job.record.id)
     this.#look()
     this.#askAll()
   }
@@ -566,7 +567,7 @@ export class TabEngine implements Engine {
     job.told = record
     if (event) this.#emit('error' in event && record.error ? { ...event, error: record.error } : event, job)
     else this.#herald.catchUp(job, before)
-    if (isTerminal(record.state)) job.settle(record, this.#reading.has(job))
+    if (isTerminal(record.state)) job.settle(record, this.#readingOf(job) !== undefined)
     this.#herald.notify(job)
   }
 
@@ -583,7 +584,7 @@ export class TabEngine implements Engine {
   /** Nothing more will be heard of it here. */
   #forget(job: LiveJob, error: OffstageError): void {
     this.#gone.set(job, error)
-    this.#reading.delete(job)
+    this.#readings.delete(this.#readingOf(job) as number)
     job.abandon(error)
   }
 
@@ -764,10 +765,12 @@ export class TabEngine implements Engine {
   }
 
   values(job: LiveJob): EventStream<unknown> {
-    const { id } = job.record
-    const onTake = () => (this.#local ? job.taken() : this.#link?.post('taken', id))
+    const onTake = () => (this.#local ? job.taken() : this.#link?.post('taken', this.#readingOf(job)))
     const onLeave = () => {
-      if (this.#reading.delete(job)) this.#link?.post('unread', id)
+      const reading = this.#readingOf(job)
+      if (reading === undefined) return
+      this.#readings.delete(reading)
+      this.#link?.post('unread', reading)
     }
     if (this.#local || this.isEnded || this.#gone.has(job)) {
       const stream = job.values(onTake, onLeave)
@@ -776,9 +779,16 @@ export class TabEngine implements Engine {
     }
     // Even of a job that has ended: the leader may have kept some.
     const stream = this.attend(job).read(onTake, onLeave)
-    this.#reading.add(job)
-    this.#link?.post('read', id)
+    const reading = ++this.#lastReading
+    this.#readings.set(reading, job)
+    this.#link?.post('read', reading, job.record.id)
     return stream
+  }
+
+  /** A job has one reader at a time. */
+  #readingOf(job: LiveJob): number | undefined {
+    for (const [reading, read] of this.#readings) if (read === job) return reading
+    return undefined
   }
 
   lastEvent(job: LiveJob): JobEvent | undefined {

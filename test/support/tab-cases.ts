@@ -133,6 +133,58 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
       expect(() => job.values()).toThrow('one reader')
     })
 
+    test('whoever leaves values() unread lets the handler go on, and another reads on to the end', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const job = await scheduler.add.send(200)
+      const values = job.values()
+      const hasSent = new Promise<void>((resolve) => job.on('value', ({ value }) => value === 16 && resolve()))
+      scheduler.resume()
+      await hasSent
+      for await (const value of values) if (value === 3) break
+      const second = job.values()
+      // The end of the first is not that of the second.
+      const rest = await read(second)
+      expect(rest.at(-1)).toBe(200)
+      expect(rest).toEqual(rest.map((_, index) => (rest[0] as number) + index))
+      expect(await job.result()).toBe(200)
+    })
+
+    test('whoever leaves values() without having read any lets the handler go on', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const job = await scheduler.add.send(200)
+      const values = job.values()
+      const hasSent = new Promise<void>((resolve) => job.on('value', ({ value }) => value === 16 && resolve()))
+      scheduler.resume()
+      await hasSent
+      await values.toReadableStream().cancel()
+      expect(await job.result()).toBe(200)
+    })
+
+    test('values() ends with a job that is removed at once', async () => {
+      const { scheduler } = await startHere()
+      scheduler.pause()
+      const brief = await scheduler.add.send(100, { keepMs: 0 })
+      const removed = await scheduler.add.hang(undefined)
+      const [all, none] = [brief.values(), removed.values()]
+      const isRunning = new Promise((resolve) => removed.once('started', resolve))
+      scheduler.resume()
+      expect(await read(all)).toHaveLength(100)
+      await isRunning
+      await scheduler.remove(removed.id)
+      expect(await read(none)).toEqual([])
+    })
+
+    test('whoever leaves events() unread leaves at once', async () => {
+      const { scheduler } = await startHere()
+      const [all, own] = [scheduler.events(), (await scheduler.add.double(1)).events()]
+      await scheduler.onIdle()
+      for await (const _ of all) break
+      await own.toReadableStream().cancel()
+      expect(await scheduler.run.double(21)).toBe(42)
+    })
+
     test('events of a job, and its snapshot', async () => {
       const { scheduler } = await startHere()
       scheduler.pause()

@@ -24,7 +24,9 @@ for (const line of foreign) console.error(line)
 if (foreign.length > 0) process.exitCode = 1
 
 for (const [name, folder] of Object.entries(compilers)) {
-  const isRight = run('node', [`node_modules/${folder}/bin/tsc`, '--noEmit', '-p', 'test/types/tsconfig.json'])
+  const isRight = ['test/types', 'test/types/es2022'].every((project) =>
+    run('node', [`node_modules/${folder}/bin/tsc`, '--noEmit', '-p', project]),
+  )
   console.log(`${isRight ? '✓' : '✗'} types hold on ${name}`)
   if (!isRight) process.exitCode = 1
 }

@@ -1,6 +1,7 @@
 // Events for one reader: nothing is missed from the moment the stream is made, and a slow reader costs bounded memory.
 import { expect, test } from 'vitest'
 import { EventStream } from '../../src/events/stream.ts'
+import { asyncDispose } from '../../src/shared/async-dispose.ts'
 
 const read = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
   const values: T[] = []
@@ -33,16 +34,37 @@ test('thousands of values stay in order', async () => {
   expect(await read(stream)).toEqual(values)
 })
 
-test('leaving it closes it once, and counts what was not read as taken', async () => {
+const waysOut: Record<string, (stream: EventStream<number>) => Promise<unknown>> = {
+  break: async (stream) => {
+    for await (const _ of stream) break
+  },
+  'return()': (stream) => stream.return(),
+  'throw()': (stream) => stream.throw('enough').catch(() => {}),
+  dispose: (stream) => stream[asyncDispose](),
+  'a cancelled web stream': (stream) => stream.toReadableStream().cancel(),
+  'the end of its source': (stream) => {
+    stream.end()
+    return read(stream)
+  },
+}
+
+test.each(Object.entries(waysOut))('%s closes it once, and what was not read counts as taken', async (_, leave) => {
   const taken: number[] = []
   let closed = 0
   const stream = new EventStream<number>({ capacity: 10, onTake: (n) => taken.push(n), onClose: () => closed++ })
   for (const n of [1, 2, 3]) stream.push(n)
-  for await (const value of stream) if (value === 1) break
+  await leave(stream)
   stream.push(4)
   stream.end()
+  await stream.return()
   expect([taken, closed]).toEqual([[1, 2, 3], 1])
   expect(await stream.next()).toEqual({ done: true, value: undefined })
+})
+
+test('without anybody to tell of what was taken, it is left just the same', async () => {
+  const stream = new EventStream<number>({ capacity: 10 })
+  for (const n of [1, 2, 3]) stream.push(n)
+  expect(await stream.return()).toEqual({ done: true, value: undefined })
 })
 
 test('several reads may wait at a time', async () => {
