@@ -11,7 +11,7 @@ import { type ByteSource, JournalBytes } from './journal-bytes.ts'
 import { endOf, headerAt, type Run, survey } from './survey.ts'
 
 /** A part of the journal that cannot be read. */
-export interface Gap {
+interface Gap {
   readonly at: number
   readonly bytes: number
   /** How many batches stood there; 0 where nobody can tell. */
@@ -19,14 +19,14 @@ export interface Gap {
 }
 
 /** A batch that is whole by its checksum, and of which some change cannot be read, nor what is behind it. */
-export interface Nonsense {
+interface Nonsense {
   readonly at: number
   readonly bytes: number
   readonly reason: string
 }
 
 /** What looks like a journal, and lies in what is damaged of this one: data of a job. */
-export interface Stray {
+interface Stray {
   readonly at: number
   readonly bytes: number
   readonly batches: number
