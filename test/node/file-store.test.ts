@@ -896,6 +896,7 @@ process.exit()`,
       at('thread.mjs'),
       `import { parentPort } from 'node:worker_threads'
 await scheduler.counts()
+parentPort.on('message', () => {}) // It is not the scheduler that keeps it alive.
 parentPort.postMessage('open')`,
     )
     const thread = new NodeThread(file, { argv: [at('jobs')] })

@@ -403,10 +403,14 @@ const threads: Row[] = [
 
 // Modules that do not load.
 
-const notLoaded =
-  (source: () => (() => Worker) | Promise<() => Worker>, ...words: string[]): Act =>
+type WorkerMaker = () => (() => Worker) | Promise<() => Worker>
+
+const notLoaded = (source: WorkerMaker, ...words: string[]): Act => notLoadedWithin(15_000, source, ...words)
+
+const notLoadedWithin =
+  (startTimeoutMs: number, source: WorkerMaker, ...words: string[]): Act =>
   async () => {
-    const scheduler = createScheduler<Jobs>(await source(), { workers: 1, startTimeoutMs: 500 })
+    const scheduler = createScheduler<Jobs>(await source(), { workers: 1, startTimeoutMs })
     onTestFinished(() => scheduler.close({ mode: 'now' }))
     await refuses('WORKER_LOAD_FAILED', () => scheduler.run.double(1), ...words)(scheduler, never)
     await refuses('WORKER_LOAD_FAILED', () => scheduler.run.double(2))(scheduler, never)
@@ -419,7 +423,7 @@ const modules: Row[] = [
   ['a syntax error', notLoaded(() => workerOf('export const = 1'))],
   ['an import that is not there', notLoaded(() => workerOf(`import 'there-is-no-such-package'`))],
   ['throws while it loads', notLoaded(() => workerOf(`throw new Error('at load')`), 'at load')],
-  ['never calls defineJobs', notLoaded(() => workerOf('setInterval(() => {}, 60_000)'), 'defineJobs')],
+  ['never calls defineJobs', notLoadedWithin(500, () => workerOf('setInterval(() => {}, 60_000)'), 'defineJobs')],
   ['a Content-Security-Policy that forbids workers', notLoaded(forbiddenWorker), inBrowsers],
   [
     'a factory that throws',
