@@ -2,8 +2,8 @@ import { type Keep, type KeepByState, keepDefault } from './engine/retention.ts'
 import { checkJobDefaults, type JobDefaults } from './job/job-options.ts'
 import { spareCores, systemClock, systemRandom } from './platform/host.ts'
 import type { WorkerOptions } from './platform/spawn.ts'
-import type { RateLimit } from './queue/gate.ts'
 import type { LineOptions } from './queue/line.ts'
+import type { RateLimit } from './queue/rate-limit.ts'
 import * as check from './shared/check.ts'
 import type { Clock } from './shared/clock.ts'
 import type { ErrorClass } from './shared/error-wire.ts'
@@ -168,7 +168,8 @@ export function resolveOptions(options: SchedulerOptions<never> = {}) {
     keep: resolveKeep(options.keep),
     errors: options.errors ?? [],
     workerOptions: options.workerOptions ?? {},
-    clock: options.clock ?? systemClock,
+    // Browsers round to a millisecond at most.
+    clock: options.clock ?? { ...systemClock, resolutionMs: 1 },
     random: options.random ?? systemRandom,
   }
 }

@@ -1,5 +1,7 @@
 import type { EventBus } from '../events/event-bus.ts'
+import type { Gate } from '../queue/gate.ts'
 import { Line, type LineOptions } from '../queue/line.ts'
+import type { Timetable } from '../schedule/timetable.ts'
 import { IndexedHeap } from '../shared/indexed-heap.ts'
 import type { EngineQueues, QueueControl } from './engine.ts'
 import type { LiveJob } from './live-job.ts'
@@ -20,10 +22,12 @@ export class Lines {
   /** A ring, in which the next to make room is at `#oldest`. */
   readonly #spares: (Line<LiveJob> | undefined)[] = new Array(sparesMax).fill(undefined)
   #oldest = 0
+  readonly #timetable: Timetable
   readonly #onOpen: () => void
 
   /** `onOpen` is told when a gate may let more through. */
-  constructor(queues: EngineQueues, onOpen: () => void) {
+  constructor(queues: EngineQueues, timetable: Timetable, onOpen: () => void) {
+    this.#timetable = timetable
     this.#onOpen = onOpen
     for (const [name, options] of Object.entries(queues)) this.#rest(this.#add(name, options))
   }
@@ -60,6 +64,11 @@ export class Lines {
     line.gate.leave()
     this.#unpark(line)
     this.#rest(line)
+  }
+
+  /** What it goes or went through; nothing where that was dropped, and so has nothing to count. */
+  gateOf({ line, record }: LiveJob): Gate | undefined {
+    return (line ?? this.#byName.get(record.queue))?.gate
   }
 
   /** The line whose head is next of all that may start. */
@@ -150,7 +159,7 @@ export class Lines {
   }
 
   #add(name: string, options: LineOptions): Line<LiveJob> {
-    const line: Line<LiveJob> = new Line<LiveJob>(name, options, () => {
+    const line: Line<LiveJob> = new Line<LiveJob>(name, options, this.#timetable, () => {
       this.#unpark(line)
       this.#onOpen()
     })

@@ -8,8 +8,10 @@ import type { HeapItem } from '../shared/indexed-heap.ts'
 import { Audience, type JobSnapshot } from './audience.ts'
 
 interface Rare {
-  /** For when it is due, expires, or has been kept long enough. */
+  /** For when it is due, or has been kept long enough. */
   alarm: Alarm | undefined
+  /** For when it is too late to start. */
+  expiry: Alarm | undefined
   transfer: Transferable[] | undefined
   /** It may have ended a thread: the next attempt has one to itself, so that the blame is exact. */
   mustRunAlone: boolean
@@ -48,6 +50,14 @@ export class LiveJob implements HeapItem {
 
   set alarm(alarm: Alarm | undefined) {
     if (alarm || this.#rare) this.#withRare().alarm = alarm
+  }
+
+  get expiry(): Alarm | undefined {
+    return this.#rare?.expiry
+  }
+
+  set expiry(alarm: Alarm | undefined) {
+    if (alarm || this.#rare) this.#withRare().expiry = alarm
   }
 
   get transfer(): Transferable[] | undefined {
@@ -98,6 +108,7 @@ export class LiveJob implements HeapItem {
   #withRare(): Rare {
     this.#rare ??= {
       alarm: undefined,
+      expiry: undefined,
       transfer: undefined,
       mustRunAlone: false,
       progress: undefined,
@@ -156,6 +167,7 @@ export class LiveJob implements HeapItem {
     this.run = undefined
     this.line = undefined
     this.alarm = undefined
+    this.expiry = undefined
   }
 
   /** Nothing more will be told here, whatever becomes of the job. */

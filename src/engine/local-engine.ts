@@ -15,7 +15,7 @@ import { atOnceMax, inSlices } from '../platform/in-slices.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
 import type { Line } from '../queue/line.ts'
-import { Timetable } from '../schedule/timetable.ts'
+import { type Alarm, Timetable } from '../schedule/timetable.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import type { OffstageError } from '../shared/errors.ts'
@@ -110,7 +110,7 @@ export class LocalEngine implements Engine {
     this.#ledger = new Ledger(store, clock, this.#ledgerListener)
     this.#retention = new Retention(keep, this.#timetable, (job) => this.#remove(job, 'retention'))
     this.#pool = new Pool<LiveJob>(pool, this.#timetable, this.#poolListener)
-    this.#lines = new Lines(queues, () => this.#opened())
+    this.#lines = new Lines(queues, this.#timetable, () => this.#opened())
     this.#herald = new Herald(this.bus)
     this.#dashboard = new Dashboard(() => this.#committed, this.#pool, this.bus)
     this.#open()
@@ -164,7 +164,10 @@ export class LocalEngine implements Engine {
       if (record.state === 'queued' || record.state === 'running')
         this.#lineTime = Math.max(this.#lineTime, record.dueAt)
       if (record.state === 'running') this.#move(job, { type: 'interrupt', error: undefined, isOwnMaking: false })
-      else this.#place(job)
+      else {
+        this.#watchExpiry(job, undefined)
+        this.#place(job, undefined)
+      }
       if (isTerminal(record.state)) finished.push(job)
     }
     this.#roster.lastRestored = this.#seq
@@ -295,7 +298,8 @@ export class LocalEngine implements Engine {
     this.#roster.add(job, options?.id === undefined)
     if (this.#staleRuns.size > 0 && options?.id !== undefined) job.run = this.#staleRuns.get(record.id)
     this.#dashboard.added.add(record.addedAt)
-    this.#place(job)
+    this.#watchExpiry(job, record.addedAt)
+    this.#place(job, options?.runAt === undefined ? record.addedAt : undefined)
     if (!attach && !job.audience && this.#isUnseen('added')) this.#passOver(job)
     else this.#write(job, 'insert', undefined, record, undefined, call)
     return job
@@ -371,7 +375,7 @@ export class LocalEngine implements Engine {
       case 'setPriority':
         return this.#moveIfLegal(job, { type: 'prioritize', priority: argument as number })
       case 'promote':
-        return this.#moveIfLegal(job, { type: 'due' })
+        return this.#fallDue(job)
     }
   }
 
@@ -389,9 +393,9 @@ export class LocalEngine implements Engine {
     return true
   }
 
-  #moveIfLegal(job: LiveJob, action: Action): boolean {
+  #moveIfLegal(job: LiveJob, action: Action, now?: number): boolean {
     if (!isLegal(job.record.state, action.type)) return false
-    this.#move(job, action)
+    this.#move(job, action, undefined, now)
     return true
   }
 
@@ -420,8 +424,12 @@ export class LocalEngine implements Engine {
 
   /** The one way in which a job changes. `into`: what its next record is written into, if not into a new one. */
   #change(job: LiveJob, action: Action, now: number, into?: Draft): void {
+    const { state } = job.record
     this.#leave(job)
     this.#become(job, transition(job.record, action, now, into))
+    // What it waits for is the same as long as its state is.
+    if (job.record.state === state) this.#join(job)
+    else this.#place(job, now)
   }
 
   #leave(job: LiveJob): void {
@@ -432,7 +440,6 @@ export class LocalEngine implements Engine {
   #become(job: LiveJob, record: JobRecord): void {
     job.record = record
     this.#roster.enter(record)
-    this.#place(job)
   }
 
   /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be told before it. */
@@ -465,31 +472,47 @@ export class LocalEngine implements Engine {
     this.#ledger.write({ job, type, before, after, call, afterwards })
   }
 
-  /** Puts a job, which is in no line, where its record says it is: in its line, in the timetable, in neither. */
-  #place(job: LiveJob): void {
-    const { record } = job
+  /**
+   * Puts a job, which is in no line, where its record says it is: in its line, in the timetable, in neither. `since`: when its
+   * delay began, if that was in this process.
+   */
+  #place(job: LiveJob, since: number | undefined): void {
+    const { record, expiry } = job
+    this.#join(job)
     if (job.alarm) this.#timetable.cancel(job.alarm)
     job.alarm = undefined
-    // An earlier attempt may not be off its thread yet; until then the next must not start.
-    if (record.state === 'queued' && !job.run) this.#lines.join(job)
-    if (record.state === 'scheduled' || record.expiresAt !== undefined) this.#setAlarm(job)
+    if (record.state === 'scheduled')
+      job.alarm = this.#setAlarm(record.runAt as number, since, () => this.#fallDue(job), true)
+    if (!expiry) return
+    if (isWaiting(record.state) && canExpire(record)) this.#timetable.set(expiry)
+    else this.#timetable.cancel(expiry)
   }
 
-  #setAlarm(job: LiveJob): void {
+  /** An earlier attempt may not be off its thread yet; until then the next must not start. */
+  #join(job: LiveJob): void {
+    if (job.record.state === 'queued' && !job.run) this.#lines.join(job)
+  }
+
+  /** What began in this process is a span; what was stored before, or was given as a moment, goes by the wall clock. */
+  #setAlarm(wallMs: number, since: number | undefined, callback: () => void, keepsProcessAlive = false): Alarm {
+    return since === undefined
+      ? this.#timetable.at(wallMs, callback, keepsProcessAlive)
+      : this.#timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)
+  }
+
+  #watchExpiry(job: LiveJob, since: number | undefined): void {
     const { record } = job
-    const { state, runAt, expiresAt } = record
-    if (state === 'scheduled')
-      job.alarm = this.#timetable.at(Math.min(runAt as number, dueToExpire(record)), () => this.#ring(job), true)
-    else if (expiresAt !== undefined && isWaiting(state) && canExpire(record))
-      job.alarm = this.#timetable.at(expiresAt, () => this.#ring(job))
+    if (record.expiresAt === undefined || !isWaiting(record.state) || !canExpire(record)) return
+    job.expiry = this.#setAlarm(record.expiresAt, since, () => this.#moveIfLegal(job, { type: 'expire' }))
   }
 
-  #ring(job: LiveJob): void {
-    this.#move(job, { type: this.#hasExpired(job) ? 'expire' : 'due' })
+  #hasExpired({ record, expiry }: LiveJob): boolean {
+    return expiry !== undefined && canExpire(record) && this.#timetable.isDue(expiry)
   }
 
-  #hasExpired({ record }: LiveJob): boolean {
-    return record.expiresAt !== undefined && dueToExpire(record) <= this.#clock.now()
+  /** Never before those that were added before, though the clock was set back. */
+  #fallDue(job: LiveJob): boolean {
+    return this.#moveIfLegal(job, { type: 'due' }, Math.max(this.#lineTime, this.#clock.now()))
   }
 
   // Starting and ending attempts.
@@ -532,7 +555,9 @@ export class LocalEngine implements Engine {
     job.progress = undefined
     job.line = line
     job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
-    if (isUnseen) this.#pool.send(job.run)
+    if (!isUnseen) return
+    this.#pool.send(job.run)
+    job.line?.gate.sent()
   }
 
   /** A thread has let go of an attempt, one way or another. */
@@ -541,6 +566,7 @@ export class LocalEngine implements Engine {
     this.#runs--
     if (job.run === run) job.run = undefined
     this.#timetable.cancel(run.timeout)
+    if (!run.isBegun) job.line?.gate.began()
     this.#lines.leave(job)
     if (!run.isStale) return
     this.#letNext(run)
@@ -583,6 +609,7 @@ export class LocalEngine implements Engine {
 
   readonly #poolListener: PoolListener<LiveJob> = {
     onBegun: (run) => {
+      this.#lines.gateOf(run.owner)?.began()
       const { timeoutMs } = run.record.rules
       if (timeoutMs !== undefined) run.timeout = this.#timetable.after(timeoutMs, () => this.#timeOut(run))
     },
@@ -690,16 +717,17 @@ export class LocalEngine implements Engine {
   #tellStart(job: LiveJob, record: JobRecord): void {
     const { run } = job
     // It may have been cancelled, or its thread may have died, while the start was on its way to the store.
-    if (run?.record !== record || run.isStale) return
-    this.#pool.send(run)
-    this.#herald.announce(job, 'started', noDetails)
+    const isOn = run?.record === record && !run.isStale
+    if (isOn) this.#pool.send(run)
+    this.#lines.gateOf(job)?.sent()
+    if (isOn) this.#herald.announce(job, 'started', noDetails)
   }
 
   #tellEnd(job: LiveJob, record: JobRecord): void {
     this.#dashboard.ended(record.state)
     job.settle(record)
     // Unless it was removed, or moved on, while this was on its way.
-    if (job.record === record && job.isListed) this.#retention.add(job)
+    if (job.record === record && job.isListed) this.#retention.add(job, true)
   }
 
   #afterTell(): void {
@@ -719,12 +747,14 @@ export class LocalEngine implements Engine {
   }
 
   /** It was done for a call that is refused. What else became of a job that was never added goes with the job. */
-  #takeBack({ job, before, after, call }: Step, error: OffstageError): void {
+  #takeBack({ job, type, before, after, call }: Step, error: OffstageError): void {
+    if (type === 'start') this.#lines.gateOf(job)?.sent()
     if (!before) return this.#forget(job, error)
     if (!call) return
     if (after) {
       this.#leave(job)
-      return this.#become(job, before)
+      this.#become(job, before)
+      return this.#place(job, undefined)
     }
     this.#roster.putBack(job)
     if (job.told === before && job.hasEnded) this.#retention.putBack(job)
@@ -737,6 +767,7 @@ export class LocalEngine implements Engine {
     if (job.heapIndex !== -1) this.#lines.quit(job)
     this.#dashboard.refused++
     this.#timetable.cancel(job.alarm)
+    this.#timetable.cancel(job.expiry)
     this.#roster.remove(job)
     job.abandon(error)
   }
@@ -1087,9 +1118,6 @@ function inOrder(records: readonly JobRecord[]): readonly JobRecord[] {
   const isSorted = records.every(({ seq }, index) => index === 0 || (records[index - 1] as JobRecord).seq < seq)
   return isSorted ? records : [...records].sort((a, b) => a.seq - b.seq)
 }
-
-const dueToExpire = (record: JobRecord): number =>
-  canExpire(record) ? (record.expiresAt as number) : Number.POSITIVE_INFINITY
 
 /**
  * What moves to the thread. While another attempt may follow, buffers are copied instead; what cannot be copied has to

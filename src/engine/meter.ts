@@ -73,9 +73,11 @@ export class Rate {
   }
 
   perSecond(nowMs: number): number {
-    const oldest = Math.floor(nowMs / 1_000) - windowSeconds
+    const newest = Math.floor(nowMs / 1_000)
+    // What is ahead of it was counted before the clock was set back.
+    const isRecent = (second: number) => second > newest - windowSeconds && second <= newest
     const total = this.#counts.reduce(
-      (sum, count, index) => ((this.#seconds[index] as number) > oldest ? sum + count : sum),
+      (sum, count, index) => (isRecent(this.#seconds[index] as number) ? sum + count : sum),
       0,
     )
     return total / windowSeconds

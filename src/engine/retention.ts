@@ -41,13 +41,18 @@ export class Retention {
     this.#finished = { completed: finished('completed'), failed: finished('failed'), cancelled: finished('cancelled') }
   }
 
-  /** The job has finished, and after all that were added before it: who is the oldest is not looked at again. */
-  add(job: LiveJob): void {
+  /**
+   * The job has finished, and after all that were added before it: who is the oldest is not looked at again. `isNews`: just
+   * now, so that its time is a span of this process.
+   */
+  add(job: LiveJob, isNews = false): void {
     const { keepMs } = job.record.rules
     if (keepMs === 0) return this.#remove(job)
     if (keepMs === Number.POSITIVE_INFINITY) return
     if (keepMs !== undefined) {
-      job.alarm = this.#timetable.at((finishedAt(job.record) as number) + keepMs, () => this.#remove(job))
+      const until = (finishedAt(job.record) as number) + keepMs
+      const remove = () => this.#remove(job)
+      job.alarm = isNews ? this.#timetable.within(keepMs, until, remove) : this.#timetable.at(until, remove)
       return
     }
     const finished = this.#of(job)

@@ -87,7 +87,13 @@ interface Question {
 /** A job that this tab wants to add. */
 interface Wanted {
   readonly job: LiveJob
-  readonly since: number
+  readonly since: Moment
+}
+
+/** By both clocks. */
+interface Moment {
+  readonly wallMs: number
+  readonly monotonicMs: number
 }
 
 /** Observers in other tabs are told no more often than this: the board changes with every job. */
@@ -315,7 +321,7 @@ export class TabEngine implements Engine {
     const known = isNew ? undefined : this.#known.get(id)
     if (known?.record.addedAt === addedAt && known.record.seq === seq) return known
     const wanted = this.#wanted.get(id)
-    return wanted && addedAt >= wanted.since ? wanted.job : undefined
+    return wanted && addedAt >= this.#wallOf(wanted.since) ? wanted.job : undefined
   }
 
   #led(local: LocalEngine): void {
@@ -368,8 +374,9 @@ export class TabEngine implements Engine {
     const later = [...this.#questions]
     this.#questions.clear()
     const adding = calls.map((call) => {
-      for (const { job } of call) this.#wanted.set(job.record.id, { job, since: job.record.addedAt })
-      return this.#ask('insert', call.map(requestOf), (call[0] as Adding).job.record.addedAt)
+      const since = { ...this.#moment(), wallMs: (call[0] as Adding).job.record.addedAt }
+      for (const { job } of call) this.#wanted.set(job.record.id, { job, since })
+      return this.#ask('insert', call.map(requestOf), since)
     })
     for (const question of this.#questions.values()) question.isAgain = true
     for (const [id, question] of later) this.#questions.set(id, question)
@@ -606,7 +613,7 @@ export class TabEngine implements Engine {
   /** To whoever leads; when nobody does it waits. */
   #put(id: number, question: Question): void {
     const { ask, args, isAgain } = question
-    const all = ask === 'insert' ? [...args, isAgain] : args
+    const all = ask === 'insert' ? [...this.#asOfNow(args), isAgain] : args
     // It was set so before it came to lead.
     if (this.#local && ask === 'steer') this.#answered(id, () => undefined)
     else if (this.#local) void this.#answerHere(this.#local, id, ask, ask === 'insert' ? withoutAttaching(all) : all)
@@ -678,22 +685,48 @@ export class TabEngine implements Engine {
 
   #insert(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     if (this.isClosed) return Promise.reject(this.closedError())
-    const now = this.#host.clock.now()
+    const now = this.#moment()
     const named = requests.map((request) => this.#want(request, now))
     return this.#ask('insert', named, now)
   }
 
   /** Gives a job its id, and an object for callbacks to hang on before anything is heard of it. */
-  #want(request: InsertRequest, now: number): Naming {
+  #want(request: InsertRequest, now: Moment): Naming {
     const { name, input, defaults, attach } = request
-    const options = mergeOptions(request, now)
+    const options = mergeOptions(request)
     const id = options.id ?? `${this.#tab}${(++this.#lastId).toString(36)}`
     const known = options.ifExists === 'replace' ? undefined : this.#known.get(id)
-    const identity = { id, name, input, seq: 0, lineTime: now }
-    const job = known ?? this.#wanted.get(id)?.job ?? new LiveJob(createRecord(identity, options, noDefaults, now))
+    const identity = { id, name, input, seq: 0, lineTime: now.wallMs }
+    const job =
+      known ?? this.#wanted.get(id)?.job ?? new LiveJob(createRecord(identity, options, noDefaults, now.wallMs))
     if (!known) this.#wanted.set(id, { job, since: now })
     attach?.(job)
     return { name, input, options: { ...options, id }, defaults, transfer: undefined, attach, job }
+  }
+
+  #moment(): Moment {
+    const { clock } = this.#host
+    return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
+  }
+
+  /** When that was by the wall clock, which may have been set back since. */
+  #wallOf(moment: Moment): number {
+    const now = this.#moment()
+    return Math.min(moment.wallMs, Math.ceil(now.wallMs - (now.monotonicMs - moment.monotonicMs)))
+  }
+
+  /** A delay counts from when it was asked for, whenever a leader hears of it. */
+  #asOfNow(args: readonly unknown[]): readonly unknown[] {
+    const [requests, asked] = args as readonly [readonly Naming[], Moment]
+    const passedMs = this.#moment().monotonicMs - asked.monotonicMs
+    const left = requests.map((request) => {
+      const { delayMs } = request.options
+      const isDelayed = delayMs !== undefined && delayMs > 0
+      return isDelayed
+        ? { ...request, options: { ...request.options, delayMs: Math.max(0, Math.ceil(delayMs - passedMs)) } }
+        : request
+    })
+    return [left, this.#wallOf(asked)]
   }
 
   #inserted(namings: readonly Naming[], inserted: readonly Inserted[]): void {
@@ -1028,13 +1061,11 @@ function argsToWire(ask: Question['ask'], args: readonly unknown[]): readonly un
   return [verb, target instanceof LiveJob ? target.record.id : target, thrownToWire(argument)]
 }
 
-/** With the defaults of this tab: the leader's may be others. A delay counts from now, whenever a leader hears of it. */
-function mergeOptions({ options, defaults }: InsertRequest, now: number): JobOptions {
+/** With the defaults of this tab: the leader's may be others. */
+function mergeOptions({ options, defaults }: InsertRequest): JobOptions {
   const merged: Record<string, unknown> = { ...options }
   for (const [key, value] of Object.entries(defaults.options)) merged[key] ??= value
-  const { runAt, delayMs, ...rest } = merged as JobOptions
-  const due = runAt === undefined ? delayMs && now + delayMs : Number(runAt)
-  return { ...rest, runAt: due }
+  return merged as JobOptions
 }
 
 /** To add a job again that is known by its record alone. */

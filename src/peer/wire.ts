@@ -47,12 +47,13 @@ export interface WireInsert {
 export type NamedRequest = InsertRequest & { readonly options: JobOptions & { readonly id: string } }
 
 export function insertToWire({ name, input, options, attach }: NamedRequest): WireInsert {
-  const { id, ifExists, queue, priority, runAt, expiresInMs, attempts, backoff, timeoutMs, keepMs, tags } = options
+  const { id, ifExists, queue, priority, runAt, delayMs, expiresInMs, attempts, backoff, timeoutMs, keepMs, tags } =
+    options
   const rules = { attempts, backoff, timeoutMs, keepMs, tags }
   return {
     name,
     input,
-    options: { id, ifExists, queue, priority, runAt, expiresInMs, ...rules },
+    options: { id, ifExists, queue, priority, runAt, delayMs, expiresInMs, ...rules },
     isAttended: Boolean(attach),
   }
 }

@@ -1,21 +1,17 @@
 import PQueue from 'p-queue'
-
-export interface RateLimit {
-  /** At most so many starts … */
-  readonly limit: number
-  /** … in any span of this length. At most 2³¹−1. */
-  readonly intervalMs: number
-}
+import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import { type RateLimit, RateWindow } from './rate-limit.ts'
 
 /**
- * Who may start, and when: the concurrency, rate limit and pause of one queue, kept by p-queue.
+ * Who may start, and when: the concurrency, rate limit and pause of one queue.
  *
- * What waits is not in p-queue's list but in our heap, so that thousands can wait in any order; p-queue sees *tickets*.
- * A ticket is a task that ends when it is given back, and holding one is the right to run one job at a time. It passes from
- * one job to the next without going through p-queue again, which is 2 µs and a kilobyte of garbage a job. Without a limit
- * everybody may start, and there are no tickets.
+ * The concurrency and the pause are kept by p-queue. What waits is not in its list but in our heap, so that thousands can
+ * wait in any order; p-queue sees *tickets*. A ticket is a task that ends when it is given back, and holding one is the right
+ * to run one job at a time. It passes from one job to the next without going through p-queue again, which is 2 µs and a
+ * kilobyte of garbage a job. Without a limit everybody may start, and there are no tickets.
  *
- * A rate limit counts starts, so it has a p-queue of its own, in which each start is a task that ends at once.
+ * The rate limit is kept by a window of ours: p-queue's runs by the wall clock, which people set, and counts a start when it is
+ * decided, which may be long before the attempt is sent and begins.
  */
 export class Gate {
   readonly #onOpen: () => void
@@ -26,14 +22,17 @@ export class Gate {
   readonly #releases: (() => void)[] = []
   #running = 0
   #isTicketAsked = false
-  #starts: PQueue | undefined
-  #isStartAsked = false
-  #isStartGranted = false
+  readonly #timetable: Timetable
+  #window: RateWindow | undefined
+  /** Somebody was refused by the rate limit. */
+  #isAwaited = false
+  #alarm: Alarm | undefined
 
   /** `onOpen` is told when what was refused before may be asked for again. */
-  constructor(concurrency: number, rateLimit: RateLimit | undefined, onOpen: () => void) {
+  constructor(concurrency: number, rateLimit: RateLimit | undefined, timetable: Timetable, onOpen: () => void) {
     this.#concurrency = concurrency
-    this.#starts = limitedBy(rateLimit)
+    this.#timetable = timetable
+    this.#window = this.#windowOf(rateLimit)
     this.#onOpen = onOpen
   }
 
@@ -51,12 +50,13 @@ export class Gate {
 
   /** It is not like a gate that was just made. */
   get hasSettings(): boolean {
-    return this.#isPaused || !this.#isUnlimited || this.#starts !== undefined
+    return this.#isPaused || !this.#isUnlimited || this.#window !== undefined
   }
 
   pause(): void {
     this.#isPaused = true
     this.#tickets?.pause()
+    this.drain()
   }
 
   resume(): void {
@@ -72,11 +72,10 @@ export class Gate {
     this.#onOpen()
   }
 
-  /** Takes effect at once; starts under the old limit are not counted against the new one. */
+  /** Takes effect at once. What has started under the old limit counts against the new one; where there was none, nothing does. */
   setRateLimit(rateLimit: RateLimit | undefined): void {
-    this.#starts?.clear()
-    this.#isStartAsked = false
-    this.#starts = limitedBy(rateLimit)
+    this.#window = this.#windowOf(rateLimit)
+    this.drain()
     this.#onOpen()
   }
 
@@ -94,11 +93,24 @@ export class Gate {
     return this.concurrency === Number.POSITIVE_INFINITY
   }
 
-  /** Starts one job if the rate limit lets it; to be called with room. Each success is paired with one `leave`. */
+  /**
+   * Lets one job in if the rate limit does; to be called with room. Each success is followed by one `sent` (when it is sent,
+   * or will not be), one `began` (when it is heard of) and one `leave`.
+   */
   enter(): boolean {
-    if (this.#starts && !this.#mayStart(this.#starts)) return false
+    if (this.#window && !this.#mayStart(this.#window)) return false
     this.#running++
     return true
+  }
+
+  sent(): void {
+    if (!this.#window) return
+    this.#window.sent(this.#timetable.clock.monotonic())
+    if (this.#isAwaited) this.#await(this.#window)
+  }
+
+  began(): void {
+    this.#window?.began(this.#timetable.clock.monotonic())
   }
 
   /** A job has ended. */
@@ -109,8 +121,10 @@ export class Gate {
 
   /** Nothing waits any more. */
   drain(): void {
-    this.#starts?.clear()
-    this.#isStartAsked = false
+    this.#isAwaited = false
+    if (!this.#alarm) return
+    this.#timetable.cancel(this.#alarm)
+    this.#alarm = undefined
   }
 
   #askTicket(): void {
@@ -128,29 +142,35 @@ export class Gate {
     isAtOnce = false
   }
 
-  /** A start is granted for now only: kept for later it would let more start in a later span than the limit says. */
-  #mayStart(starts: PQueue): boolean {
-    if (this.#isStartGranted) {
-      this.#isStartGranted = false
-      return true
-    }
-    if (this.#isStartAsked) return false
-    this.#isStartAsked = true
-    let isAtOnce = true
-    let isGranted = false
-    void starts.add(async () => {
-      if (starts !== this.#starts) return
-      this.#isStartAsked = false
-      if (isAtOnce) {
-        isGranted = true
-        return
-      }
-      this.#isStartGranted = true
-      this.#onOpen()
-      this.#isStartGranted = false
-    })
-    isAtOnce = false
-    return isGranted
+  #windowOf(rateLimit: RateLimit | undefined): RateWindow | undefined {
+    if (!rateLimit) return undefined
+    const { limit, intervalMs } = rateLimit
+    // Two moments that a clock tells apart by so much may be nearer to each other by what it rounds away.
+    const { resolutionMs = 0 } = this.#timetable.clock
+    return new RateWindow({ limit, intervalMs: intervalMs + resolutionMs }, this.#window)
+  }
+
+  #mayStart(window: RateWindow): boolean {
+    const mayStart = window.mayStart(this.#timetable.clock.monotonic())
+    if (mayStart) window.entered()
+    else this.#await(window)
+    return mayStart
+  }
+
+  /** Looks again when one more may start. While that depends on those who are to be sent, it is for them to look again. */
+  #await(window: RateWindow): void {
+    this.#isAwaited = true
+    const now = this.#timetable.clock.monotonic()
+    const waitMs = window.nextStartAt(now) - now
+    if (this.#alarm || waitMs === Number.POSITIVE_INFINITY) return
+    this.#alarm = this.#timetable.after(
+      waitMs,
+      () => {
+        this.drain()
+        this.#onOpen()
+      },
+      true,
+    )
   }
 
   /** There are fewer tickets than there were, or none. */
@@ -159,7 +179,3 @@ export class Gate {
     while (this.#releases.length > keep) this.#releases.pop()?.()
   }
 }
-
-/** `strict`: a sliding window. With p-queue's fixed windows twice the limit can start around their border. */
-const limitedBy = (rateLimit: RateLimit | undefined): PQueue | undefined =>
-  rateLimit && new PQueue({ strict: true, intervalCap: rateLimit.limit, interval: rateLimit.intervalMs })

@@ -1,6 +1,8 @@
+import type { Timetable } from '../schedule/timetable.ts'
 import { Fifo } from '../shared/fifo.ts'
 import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
-import { Gate, type RateLimit } from './gate.ts'
+import { Gate } from './gate.ts'
+import type { RateLimit } from './rate-limit.ts'
 
 export interface LineOptions {
   /** Jobs of this queue that run at a time. Default: no limit but the threads. */
@@ -51,9 +53,9 @@ export class Line<Item extends Waiting> implements HeapItem {
   readonly #others = new IndexedHeap<Item>()
   size = 0
 
-  constructor(name: string, options: LineOptions, onOpen: () => void) {
+  constructor(name: string, options: LineOptions, timetable: Timetable, onOpen: () => void) {
     this.name = name
-    this.gate = new Gate(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, onOpen)
+    this.gate = new Gate(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, timetable, onOpen)
   }
 
   /** Nothing waits in it, nothing of it runs, and it is set like any other. */

@@ -4,6 +4,8 @@ import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
 
 /** A laptop that wakes up, or a clock that is set, is noticed within this time. */
 const wallSleepMsMax = 30_000
+/** Clocks that are corrected bit by bit, and those that round, are no more than this apart. */
+const jumpMs = 100
 /** Longer timers fire at once. */
 const sleepMsMax = 2 ** 31 - 1
 
@@ -14,6 +16,10 @@ export class Alarm implements HeapItem {
   readonly at: number
   readonly callback: () => void
   readonly keepsProcessAlive: boolean
+  /** Called off: it may be among those that are just being rung. */
+  isOff = false
+  /** The same thing by the other clock: the first that rings calls the other off. */
+  twin: Alarm | undefined
 
   constructor(heap: IndexedHeap<Alarm>, at: number, callback: () => void, keepsProcessAlive: boolean) {
     this.heap = heap
@@ -26,13 +32,14 @@ export class Alarm implements HeapItem {
 /**
  * Everything that waits for a time, behind one timer: the one for the earliest moment.
  *
- * `at` counts in wall time, for moments that are stored; `after` counts in monotonic time, for spans of this process.
+ * `at` counts in wall time, for moments that are stored; `after` counts in monotonic time, for spans of this process; `within`
+ * is for spans whose end is stored.
  *
  * Timers of hidden pages are up to a minute late, those of frozen pages and sleeping machines later still. So it looks
  * again whenever there is a sign of life: when the page wakes up, and when threads have something to say (`look`).
  */
 export class Timetable {
-  readonly #clock: Clock
+  readonly clock: Clock
   readonly #wall = new IndexedHeap<Alarm>()
   readonly #monotonic = new IndexedHeap<Alarm>()
   #sequence = 0
@@ -41,13 +48,15 @@ export class Timetable {
   #stopTimer: (() => void) | undefined
   /** In monotonic time; the timer may be early (its alarm was called off), never late. */
   #timerAt = Number.POSITIVE_INFINITY
+  /** As the timer was set. */
+  #wallLeadAtLook = Number.NEGATIVE_INFINITY
   #isTimerHolding = false
   #isClosed = false
   #isRinging = false
   readonly #stopWaking: () => void
 
   constructor(clock: Clock) {
-    this.#clock = clock
+    this.clock = clock
     this.#stopWaking = onWake(() => this.#ring())
   }
 
@@ -57,19 +66,50 @@ export class Timetable {
   }
 
   after(delayMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
-    return this.#add(new Alarm(this.#monotonic, this.#clock.monotonic() + delayMs, callback, keepsProcessAlive))
+    return this.#add(new Alarm(this.#monotonic, this.clock.monotonic() + delayMs, callback, keepsProcessAlive))
+  }
+
+  /**
+   * A span of this process whose end is stored as a moment: a wall clock that is set back makes it no longer. One that is
+   * ahead of that moment ends it: the machine may have slept, when no monotonic time passes.
+   */
+  within(delayMs: number, wallMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
+    const alarm = this.after(delayMs, callback, keepsProcessAlive)
+    alarm.twin = this.at(wallMs, callback)
+    alarm.twin.twin = alarm
+    return alarm
+  }
+
+  /** Sets an alarm again that was called off, or has rung. */
+  set(alarm: Alarm): void {
+    for (const each of bothOf(alarm)) {
+      each.isOff = false
+      if (each.heapIndex === -1) this.#add(each)
+    }
+  }
+
+  /** Whether it should have rung by now. */
+  isDue(alarm: Alarm): boolean {
+    return bothOf(alarm).some(({ heap, at }) => at <= (heap === this.#wall ? this.clock.now() : this.clock.monotonic()))
   }
 
   cancel(alarm: Alarm | undefined): void {
-    if (!alarm || alarm.heapIndex === -1) return
-    alarm.heap.remove(alarm)
-    this.#dropped(alarm)
+    if (!alarm) return
+    this.#callOff(alarm)
+    if (alarm.twin) this.#callOff(alarm.twin)
     if (this.#holding === 0 && this.#isTimerHolding) this.#arm()
   }
 
-  /** Rings what its timer should have rung by now. */
+  /** Rings what its timer should have rung by now, or would have if the wall clock had been right. */
   look(): void {
-    if (!this.#isRinging && this.#clock.monotonic() >= this.#timerAt) this.#ring()
+    if (this.#isRinging) return
+    const now = this.clock.monotonic()
+    if (now >= this.#timerAt || this.#wallLeadMs(now) > this.#wallLeadAtLook + jumpMs) this.#ring()
+  }
+
+  /** How far the wall clock is ahead of the monotonic one: another figure when somebody sets it, or the machine slept. */
+  #wallLeadMs(monotonic: number): number {
+    return this.#wall.peek() ? this.clock.now() - monotonic : Number.NEGATIVE_INFINITY
   }
 
   /** Whatever is still to be done at some time will not be. */
@@ -85,8 +125,15 @@ export class Timetable {
     alarm.heap.add(alarm, alarm.at, this.#sequence++, 0)
     if (alarm.keepsProcessAlive) this.#holding++
     const isHeld = this.#isTimerHolding || !alarm.keepsProcessAlive
-    if (!isHeld || this.#clock.monotonic() + this.#sleepMs() < this.#timerAt) this.#arm()
+    if (!isHeld || this.clock.monotonic() + this.#sleepMs() < this.#timerAt) this.#arm()
     return alarm
+  }
+
+  #callOff(alarm: Alarm): void {
+    alarm.isOff = true
+    if (alarm.heapIndex === -1) return
+    alarm.heap.remove(alarm)
+    this.#dropped(alarm)
   }
 
   #dropped(alarm: Alarm): void {
@@ -96,9 +143,9 @@ export class Timetable {
   #sleepMs(): number {
     const wall = this.#wall.peek()
     const monotonic = this.#monotonic.peek()
-    const wallMs = wall ? Math.min(wall.at - this.#clock.now(), wallSleepMsMax) : Number.POSITIVE_INFINITY
+    const wallMs = wall ? Math.min(wall.at - this.clock.now(), wallSleepMsMax) : Number.POSITIVE_INFINITY
     const monotonicMs = monotonic
-      ? Math.min(monotonic.at - this.#clock.monotonic(), sleepMsMax)
+      ? Math.min(monotonic.at - this.clock.monotonic(), sleepMsMax)
       : Number.POSITIVE_INFINITY
     return Math.max(0, Math.min(wallMs, monotonicMs))
   }
@@ -107,11 +154,13 @@ export class Timetable {
     this.#stopTimer?.()
     this.#stopTimer = undefined
     const sleepMs = this.#sleepMs()
-    this.#timerAt = this.#clock.monotonic() + sleepMs
+    const now = this.clock.monotonic()
+    this.#timerAt = now + sleepMs
+    this.#wallLeadAtLook = this.#wallLeadMs(now)
     this.#isTimerHolding = this.#holding > 0
     if (sleepMs === Number.POSITIVE_INFINITY || this.#isClosed) return
     // Rounded up: a timer that fires a fraction early would find nothing due and go round again.
-    this.#stopTimer = this.#clock.startTimer(() => this.#ring(), Math.ceil(sleepMs), this.#isTimerHolding)
+    this.#stopTimer = this.clock.startTimer(() => this.#ring(), Math.ceil(sleepMs), this.#isTimerHolding)
   }
 
   #ring(): void {
@@ -120,11 +169,11 @@ export class Timetable {
     this.#timerAt = Number.POSITIVE_INFINITY
     // Collected first: alarms that are set while these ring wait for the next round, and cannot keep us here.
     const due = [
-      ...this.#takeUntil(this.#wall, this.#clock.now()),
-      ...this.#takeUntil(this.#monotonic, this.#clock.monotonic()),
+      ...this.#takeUntil(this.#wall, this.clock.now()),
+      ...this.#takeUntil(this.#monotonic, this.clock.monotonic()),
     ]
     this.#isRinging = true
-    for (const alarm of due) alarm.callback()
+    for (const alarm of due) if (!alarm.isOff) alarm.callback()
     this.#isRinging = false
     this.#arm()
   }
@@ -134,8 +183,11 @@ export class Timetable {
     for (let alarm = heap.peek(); alarm && alarm.at <= now; alarm = heap.peek()) {
       heap.remove(alarm)
       this.#dropped(alarm)
+      if (alarm.twin) this.#callOff(alarm.twin)
       due.push(alarm)
     }
     return due
   }
 }
+
+const bothOf = (alarm: Alarm): readonly Alarm[] => (alarm.twin ? [alarm, alarm.twin] : [alarm])

@@ -9,6 +9,8 @@ export interface Clock {
   now(): number
   /** Milliseconds from an arbitrary start that never go back. */
   monotonic(): number
+  /** By how much two of these may be nearer to each other than they say: rate limits wait so much longer. Default 0. */
+  readonly resolutionMs?: number
   /** Calls back once, about `delayMs` from now (never over 2³¹−1). Answers how to call it off. */
   startTimer(callback: () => void, delayMs: number, keepsProcessAlive: boolean): () => void
 }

@@ -67,6 +67,12 @@ describe('a process ends by itself', () => {
       '42',
     ],
     [
+      'when what waits for a rate limit is paused',
+      `const s = start({ queues: { slow: { rateLimit: { limit: 1, intervalMs: 3_600_000 } } } })
+       for (const n of [1, 2]) s.run.double(n, { queue: 'slow' }).then((x) => { console.log(x); setTimeout(() => s.queue('slow').pause(), 100) })`,
+      '2',
+    ],
+    [
       'when all that is left is paused',
       `const s = start(); s.pause(); await s.add.double(1); console.log('paused')`,
       'paused',

@@ -15,6 +15,8 @@ const line = 'src/queue/line.ts'
 const lines = 'src/engine/lines.ts'
 const retention = 'src/engine/retention.ts'
 const timetable = 'src/schedule/timetable.ts'
+const gate = 'src/queue/gate.ts'
+const rateLimit = 'src/queue/rate-limit.ts'
 
 /**
  * `isJournal`: it takes a state that is rare, and that runs of the journal alone reach more often.
@@ -361,8 +363,8 @@ export const mutants = [
   {
     name: 'a refused add stays in line',
     file: engine,
-    find: '    if (job.heapIndex !== -1) this.#lines.quit(job)\n    this.#dashboard.refused++\n    this.#timetable.cancel(job.alarm)\n    this.#roster.remove(job)\n    job.abandon(error)',
-    replace: '    this.#timetable.cancel(job.alarm)\n    job.abandon(error)',
+    find: '    if (job.heapIndex !== -1) this.#lines.quit(job)\n    this.#dashboard.refused++\n    this.#timetable.cancel(job.alarm)\n    this.#timetable.cancel(job.expiry)\n    this.#roster.remove(job)\n    job.abandon(error)',
+    replace: '    this.#timetable.cancel(job.alarm)\n    this.#timetable.cancel(job.expiry)\n    job.abandon(error)',
   },
   {
     name: "a stale attempt's result is taken",
@@ -397,21 +399,22 @@ export const mutants = [
   {
     name: 'delays start again in the next life',
     file: engine,
-    find: 'this.#timetable.at(Math.min(runAt as number, dueToExpire(record)), () => this.#ring(job), true)',
+    find: '        this.#place(job, undefined)\n',
     replace:
-      'this.#timetable.after(Math.min(runAt as number, dueToExpire(record)) - record.addedAt, () => this.#ring(job), true)',
+      "        this.#place(job, undefined)\n        if (record.state === 'scheduled') {\n          this.#timetable.cancel(job.alarm)\n          job.alarm = this.#timetable.after((record.runAt as number) - record.addedAt, () => this.#fallDue(job), true)\n        }\n",
   },
   {
     name: 'expiry is not counted through the gap between lives',
     file: engine,
-    find: 'job.alarm = this.#timetable.at(expiresAt, () => this.#ring(job))',
-    replace: 'job.alarm = this.#timetable.after(expiresAt - record.addedAt, () => this.#ring(job))',
+    find: '        this.#watchExpiry(job, undefined)\n',
+    replace:
+      "        if (record.expiresAt !== undefined) job.expiry = this.#timetable.after(record.expiresAt - record.addedAt, () => this.#moveIfLegal(job, { type: 'expire' }))\n",
   },
   {
     name: 'the next attempt does not wait for the one before',
     file: engine,
-    find: "if (record.state === 'queued' && !job.run) this.#lines.join(job)",
-    replace: "if (record.state === 'queued') this.#lines.join(job)",
+    find: "if (job.record.state === 'queued' && !job.run) this.#lines.join(job)",
+    replace: "if (job.record.state === 'queued') this.#lines.join(job)",
   },
   {
     name: 'sequence numbers begin anew in the next life',
@@ -565,5 +568,43 @@ export const mutants = [
     file: timetable,
     find: 'const wallSleepMsMax = 30_000',
     replace: 'const wallSleepMsMax = 3_000_000',
+  },
+  // Clocks and rate limits.
+  {
+    name: 'a rate limit goes by the wall clock',
+    file: gate,
+    find: 'window.mayStart(this.#timetable.clock.monotonic())',
+    replace: 'window.mayStart(this.#timetable.clock.now())',
+  },
+  {
+    name: 'a start counts when it is decided',
+    file: gate,
+    find: '    if (mayStart) window.entered()\n',
+    replace:
+      '    if (mayStart) {\n      window.entered()\n      window.sent(this.#timetable.clock.monotonic())\n    }\n',
+  },
+  {
+    name: 'a rate limit that is set again forgets what has started',
+    file: gate,
+    find: 'intervalMs: intervalMs + resolutionMs }, this.#window)',
+    replace: 'intervalMs: intervalMs + resolutionMs })',
+  },
+  {
+    name: 'what is on its way to the store does not count',
+    file: rateLimit,
+    find: 'this.#entered + this.#sent.size + this.#begun.size',
+    replace: 'this.#sent.size + this.#begun.size',
+  },
+  {
+    name: 'nobody looks again when the rate limit lets more start',
+    file: gate,
+    find: '        this.drain()\n        this.#onOpen()\n',
+    replace: '        this.drain()\n',
+  },
+  {
+    name: 'a delay stands still when the clock is set back',
+    file: engine,
+    find: '      : this.#timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
+    replace: '      : this.#timetable.at(wallMs, callback, keepsProcessAlive)',
   },
 ]

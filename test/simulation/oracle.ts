@@ -7,6 +7,7 @@
 import type { Step } from '../../src/engine/ledger.ts'
 import { finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
 import { say } from '../../src/pool/protocol.ts'
+import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Store, StoreHost } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
@@ -69,6 +70,11 @@ export class Oracle {
   isPaused = false
   readonly pausedQueues = new Set<string>()
   limits: Record<string, number> = {}
+  /** Of this life: when attempts were sent in each queue that has a rate limit. */
+  readonly #sent = new Map<string, number[]>()
+  /** Of jobs whose delay, or time to start or to be kept, began in this life: monotonic time, no later and no sooner than that. */
+  readonly #spans = new Map<number, { readonly from: number; readonly until: number }>()
+  readonly #added = new Map<number, number>()
   isStopped = false
   readonly #overdue = new Map<number, number>()
 
@@ -104,6 +110,9 @@ export class Oracle {
     this.isPaused = false
     this.pausedQueues.clear()
     this.limits = limits
+    this.#sent.clear()
+    this.#spans.clear()
+    this.#added.clear()
     this.isStopped = false
     this.#world.clock.resetExtremes()
   }
@@ -210,6 +219,7 @@ export class Oracle {
     const current = model.get(seq)
     const what = () => `${type} of '${id}' (${before?.state} → ${after?.state})`
     assert(current === before, 'I3', () => `${what()} does not follow ${show(current)} but ${show(before)}`)
+    if (after && !this.#seen.has(step)) this.#noteSpans(after, type)
     if (type === 'insert') return this.#judgeInsert(after as JobRecord, model)
     if (!before) throw new Violation('I3', what())
     if (!after) return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
@@ -221,6 +231,15 @@ export class Oracle {
     assert(before.state !== 'completed', 'I2', what)
     const isNew = !this.#seen.has(step)
     this.#judgeMove(step, before, moved, model, isNew, what)
+  }
+
+  #noteSpans({ seq, runAt, addedAt, rules, state }: JobRecord, type: Step['type']): void {
+    const { elapsedAtReset, elapsed } = this.#world.clock
+    if (type === 'insert') this.#added.set(seq, elapsedAtReset)
+    const isBackoff = type === 'fail' && state === 'scheduled'
+    const spanMs = isTerminal(state) ? 0 : isBackoff ? (rules.backoff?.delayMs ?? 0) : (runAt ?? addedAt) - addedAt
+    if (type === 'insert' || isBackoff || isTerminal(state))
+      this.#spans.set(seq, { from: elapsedAtReset + spanMs, until: elapsed + spanMs })
   }
 
   #judgeMove(
@@ -285,13 +304,17 @@ export class Oracle {
       case 'expire':
         assert(after.state === 'failed' && isWaiting(before.state), 'I7', what)
         assert(
-          before.attempt === 0 && (!isNew || (before.expiresAt ?? Number.POSITIVE_INFINITY) <= clock.highest),
+          before.attempt === 0 &&
+            (!isNew ||
+              (before.expiresAt ?? Number.POSITIVE_INFINITY) <= clock.highest ||
+              this.#addedFor(before) >= (before.expiresAt as number) - before.addedAt),
           'I7',
           () => `${what()} before its time`,
         )
         return
       case 'due': {
-        const isDue = (before.runAt as number) <= clock.highest || this.promoted.has(before.id) || !isNew
+        const isOver = (this.#spans.get(before.seq)?.from ?? Number.POSITIVE_INFINITY) <= clock.elapsed
+        const isDue = (before.runAt as number) <= clock.highest || isOver || this.promoted.has(before.id) || !isNew
         assert(before.state === 'scheduled' && isDue, 'I7', () => `${what()} before its time`)
         return
       }
@@ -304,6 +327,20 @@ export class Oracle {
       case 'step':
         return assert(before.state === 'running', 'I3', what)
     }
+  }
+
+  /** So long ago it was added, if that was in this life. */
+  #addedFor({ seq }: JobRecord): number {
+    return this.#world.clock.elapsed - (this.#added.get(seq) ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** An attempt is on its way to a thread. */
+  sent(queue: string, { limit, intervalMs }: RateLimit): void {
+    const now = this.#world.clock.elapsed
+    const sent = (this.#sent.get(queue) ?? []).filter((at) => at + intervalMs > now)
+    sent.push(now)
+    this.#sent.set(queue, sent)
+    assert(sent.length <= limit, 'I7', () => `${sent.length} start in '${queue}' within ${intervalMs} ms, not ${limit}`)
   }
 
   #judgeInsert(after: JobRecord, model: Map<number, JobRecord>): void {
@@ -325,7 +362,10 @@ export class Oracle {
     assert(isTerminal(state), 'I1', () => `job '${id}' is removed while ${state}`)
     const { clock, keep } = this.#world
     const { count, ageMs } = keep[state as Terminal]
-    const isOld = rules.keepMs === 0 || (finishedAt(before) as number) + (rules.keepMs ?? ageMs) <= clock.highest
+    const { keepMs } = rules
+    const isOver =
+      (this.#spans.get(before.seq)?.from ?? Number.POSITIVE_INFINITY) + (keepMs ?? Infinity) <= clock.elapsed
+    const isOld = keepMs === 0 || isOver || (finishedAt(before) as number) + (keepMs ?? ageMs) <= clock.highest
     let others = 0
     for (const record of model.values()) if (record.state === state) others++
     assert(
@@ -532,9 +572,10 @@ export class Oracle {
   checkTimely(): void {
     const { clock } = this.#world
     const now = clock.now()
-    const mono = clock.now() - clock.wallOffset
+    const mono = clock.elapsed
     for (const { seq, state, runAt, expiresAt, attempt, id } of this.truth.records.values()) {
-      const isDue = state === 'scheduled' && (runAt as number) <= now
+      const isOver = (this.#spans.get(seq)?.until ?? Number.POSITIVE_INFINITY) <= mono
+      const isDue = state === 'scheduled' && ((runAt as number) <= now || isOver)
       const hasExpired = isWaiting(state) && attempt === 0 && expiresAt !== undefined && expiresAt <= now
       if (!isDue && !hasExpired) {
         this.#overdue.delete(seq)

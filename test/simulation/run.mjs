@@ -36,6 +36,7 @@ const mustHappen = [
   'threads that did not load',
   'let go by retention',
   'clock jumps',
+  'starts under a rate limit',
   'gaps between lives',
   'closed: drain',
   'closed: finish',

@@ -15,14 +15,17 @@ export class SimClock implements Clock {
   /** The extremes of wall time since they were last reset. */
   lowest = 0
   highest = 0
+  /** Monotonic time when they were. */
+  elapsedAtReset = 0
 
   constructor(startMs: number) {
     this.#wallOffset = startMs
     this.resetExtremes()
   }
 
-  get wallOffset(): number {
-    return this.#wallOffset
+  /** Monotonic time; to look at it takes none. */
+  get elapsed(): number {
+    return this.#monotonic
   }
 
   now(): number {
@@ -47,6 +50,7 @@ export class SimClock implements Clock {
 
   resetExtremes(): void {
     this.lowest = this.highest = this.now()
+    this.elapsedAtReset = this.#monotonic
   }
 
   startTimer(callback: () => void, delayMs: number): () => void {

@@ -29,7 +29,8 @@ interface Spawning {
 const workMs = 1_700_000_000_000
 const ownIds = Array.from({ length: 10 }, (_, index) => `own ${index}`)
 const names = ['tiny', 'mail', '__proto__']
-const queueNames = ['default', 'narrow', 'wide']
+const queueNames = ['default', 'narrow', 'wide', 'paced']
+const paced = { limit: 2, intervalMs: 700 }
 const verbs = ['cancel', 'retry', 'remove', 'setPriority', 'promote'] as const
 
 /** Of one life of a process. */
@@ -92,7 +93,7 @@ export class Simulation implements WorkerHost {
       deathRate: chance.of([0, 0, 0.003]),
       loadFailures: chance.of([0, 0, 0.2]),
       jumps: chance.of([0, 0, 0.1]),
-      limits: { narrow: 1, wide: 2 },
+      limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
     }
     const world = this
     this.#oracle = new Oracle({
@@ -152,7 +153,11 @@ export class Simulation implements WorkerHost {
       maxQueued,
       graceMs,
       startTimeoutMs: 3_000,
-      queues: { narrow: { concurrency: limits.narrow }, wide: { concurrency: limits.wide } },
+      queues: {
+        narrow: { concurrency: limits.narrow },
+        wide: { concurrency: limits.wide },
+        paced: { rateLimit: paced },
+      },
       clock: this.#clock,
       random: this.chance.random,
     })
@@ -170,6 +175,11 @@ export class Simulation implements WorkerHost {
         if (isCurrent()) this.#oracle.guard(() => this.#oracle.told(type, jobId))
       })
     }
+    scheduler.on('started', ({ queue }) => {
+      if (queue !== 'paced' || !isCurrent()) return
+      this.#stats.count('starts under a rate limit')
+      this.#oracle.guard(() => this.#oracle.sent(queue, paced))
+    })
     scheduler.on('store:error', () => this.#stats.count('store:error'))
     scheduler.on('error', ({ error }) => {
       this.#oracle.violation ??= new Violation('I12', `an error that nobody caught: ${(error as Error)?.stack}`)
@@ -685,7 +695,7 @@ export class Simulation implements WorkerHost {
     if (this.#life.phase === 'closing') return
     oracle.areGatesTouched = true
     try {
-      const pick = chance.int(6)
+      const pick = chance.int(7)
       const queue = chance.of(queueNames)
       this.#say(16, () => `steer ${pick} ${queue}`)
       if (pick === 0) {
@@ -700,6 +710,9 @@ export class Simulation implements WorkerHost {
       } else if (pick === 4) {
         scheduler.queue(queue).resume()
         oracle.pausedQueues.delete(queue)
+      } else if (pick === 5) {
+        // What has started counts all the same.
+        scheduler.queue('paced').setRateLimit(paced)
       } else {
         const limit = 1 + chance.int(3)
         scheduler.queue('wide').setConcurrency(limit)

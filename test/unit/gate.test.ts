@@ -1,19 +1,30 @@
 // Who may start, and when: concurrency, rate limit and pause of one queue.
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Gate, type RateLimit } from '../../src/queue/gate.ts'
-
-// p-queue keeps its windows with the global timers and clock.
-beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
+import { expect, test } from 'vitest'
+import { Gate } from '../../src/queue/gate.ts'
+import type { RateLimit } from '../../src/queue/rate-limit.ts'
+import { Timetable } from '../../src/schedule/timetable.ts'
+import { manualClock } from '../../src/shared/manual-clock.ts'
+import { turn } from '../support/testing.ts'
 
 /** A queue with endless work: starts whatever the gate lets through. */
 const busyQueue = (concurrency: number, rateLimit?: RateLimit) => {
+  const clock = manualClock()
   const starts: number[] = []
-  const gate: Gate = new Gate(concurrency, rateLimit, () => pump())
+  const gate: Gate = new Gate(concurrency, rateLimit, new Timetable(clock), () => pump())
+  const queue = { gate, starts, clock, pump: () => pump(), hasThread: true }
   const pump = () => {
-    while (gate.hasRoom() && gate.enter()) starts.push(Date.now())
+    while (queue.hasThread && gate.hasRoom() && gate.enter()) {
+      gate.sent()
+      gate.began()
+      starts.push(clock.monotonic())
+    }
   }
-  return { gate, starts, pump }
+  return queue
+}
+
+const expectWithin = (starts: readonly number[], { limit, intervalMs }: RateLimit) => {
+  for (const from of starts)
+    expect(starts.filter((at) => at >= from && at < from + intervalMs).length).toBeLessThanOrEqual(limit)
 }
 
 test('so many run at a time, and each that ends makes room for one', () => {
@@ -29,11 +40,11 @@ test('so many run at a time, and each that ends makes room for one', () => {
 test('more or less concurrency takes effect at once, and what runs goes on', async () => {
   const { gate, starts } = busyQueue(2)
   gate.setConcurrency(4)
-  await vi.advanceTimersByTimeAsync(0)
+  await turn()
   expect(starts).toHaveLength(4)
   gate.setConcurrency(1)
   for (let n = 0; n < 3; n++) gate.leave()
-  await vi.advanceTimersByTimeAsync(0)
+  await turn()
   expect([gate.running, gate.hasRoom()]).toEqual([1, false])
   gate.leave()
   expect(gate.hasRoom()).toBe(true)
@@ -56,7 +67,7 @@ test('a limit where there was none, and the other way round', async () => {
   gate.setConcurrency(Number.POSITIVE_INFINITY)
   gate.setConcurrency(4)
   gate.resume()
-  await vi.advanceTimersByTimeAsync(0)
+  await turn()
   expect(gate.running).toBe(4)
 })
 
@@ -69,53 +80,88 @@ test('a pause starts nothing, and a resume goes on', () => {
   expect(starts).toHaveLength(1)
 })
 
-test('in no span of the interval do more start than the limit says', async () => {
-  const limit = 3
-  const intervalMs = 1_000
-  const { gate, starts, pump } = busyQueue(Number.POSITIVE_INFINITY, { limit, intervalMs })
-  for (let ms = 0; ms < 5_000; ms += 70) {
+test('in no span of the interval do more start than the limit says, and as many do', () => {
+  const rateLimit = { limit: 3, intervalMs: 1_000 }
+  const { starts, clock, pump } = busyQueue(Number.POSITIVE_INFINITY, rateLimit)
+  pump()
+  clock.advance(5_000)
+  expect(starts).toEqual([0, 1_000, 2_000, 3_000, 4_000, 5_000].flatMap((at) => [at, at, at]))
+})
+
+test('a wall clock that is set back or ahead changes nothing', () => {
+  const { starts, clock, pump } = busyQueue(Number.POSITIVE_INFINITY, { limit: 1, intervalMs: 1_000 })
+  pump()
+  for (const jumpMs of [-3_600_000, 7_200_000]) {
+    clock.setWall(clock.now() + jumpMs)
     pump()
-    while (gate.running > 0) gate.leave()
-    await vi.advanceTimersByTimeAsync(70)
+    clock.advance(1_000)
   }
-  expect(starts.length).toBeGreaterThanOrEqual(limit * 4)
-  for (const from of starts) {
-    expect(starts.filter((at) => at >= from && at < from + intervalMs).length).toBeLessThanOrEqual(limit)
-  }
+  expect(starts).toEqual([0, 1_000, 2_000])
 })
 
-test('a start that was granted while there was no room is not kept for later', async () => {
-  let hasThread = true
-  const starts: number[] = []
-  const gate: Gate = new Gate(Number.POSITIVE_INFINITY, { limit: 1, intervalMs: 1_000 }, () => pump())
-  const pump = () => {
-    while (hasThread && gate.hasRoom() && gate.enter()) starts.push(Date.now())
-  }
-  pump()
-  hasThread = false
-  await vi.advanceTimersByTimeAsync(1_500) // A start is granted here, and nobody can use it.
-  hasThread = true
-  pump()
-  await vi.advanceTimersByTimeAsync(3_000)
-  for (const [index, at] of starts.entries())
-    if (index > 0) expect(at - (starts[index - 1] as number)).toBeGreaterThanOrEqual(1_000)
-  expect(starts.length).toBeGreaterThan(2)
+test('a start that could be, and for which there was no thread, is not kept for later', () => {
+  const rateLimit = { limit: 1, intervalMs: 1_000 }
+  const queue = busyQueue(Number.POSITIVE_INFINITY, rateLimit)
+  queue.pump()
+  queue.hasThread = false
+  queue.clock.advance(1_500)
+  queue.hasThread = true
+  queue.pump()
+  queue.clock.advance(3_000)
+  expect(queue.starts).toEqual([0, 1_500, 2_500, 3_500, 4_500])
 })
 
-test('another limit takes effect at once, and none lets all start', async () => {
-  const { gate, starts, pump } = busyQueue(10, { limit: 1, intervalMs: 60_000 })
+test('what is let in counts from when it is heard of: the store and the thread may take their time', () => {
+  const { gate, clock, pump, starts } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
+  expect([gate.enter(), gate.enter(), gate.enter()]).toEqual([true, true, false])
+  clock.advance(5_000)
+  expect([gate.enter(), starts]).toEqual([false, []])
+  for (let n = 0; n < 2; n++) gate.sent()
+  clock.advance(900)
+  for (let n = 0; n < 2; n++) gate.began()
+  expect(gate.enter()).toBe(false)
+  clock.advance(999)
+  expect(starts).toEqual([])
+  clock.advance(1)
   pump()
-  expect(starts).toHaveLength(1)
+  expect(starts).toEqual([6_900, 6_900])
+})
+
+test('another limit takes effect at once, and counts what has started', () => {
+  const { gate, starts, clock, pump } = busyQueue(10, { limit: 2, intervalMs: 60_000 })
+  pump()
+  for (let n = 0; n < 5; n++) gate.setRateLimit({ limit: 2, intervalMs: 60_000 })
+  expect(starts).toHaveLength(2)
+  gate.setRateLimit({ limit: 3, intervalMs: 60_000 })
+  expect(starts).toHaveLength(3)
+  clock.advance(60_000)
+  expectWithin(starts, { limit: 3, intervalMs: 60_000 })
   gate.setRateLimit(undefined)
   expect(starts).toHaveLength(10)
 })
 
-test('nothing is left behind when nothing waits', async () => {
-  const { gate, pump } = busyQueue(2, { limit: 2, intervalMs: 1_000 })
-  pump()
-  gate.leave()
-  gate.leave()
+test('one alarm, however many wait, and none when nothing does or all are paused', () => {
+  const { gate, clock, pump } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
+  for (let n = 0; n < 5; n++) pump()
+  expect(clock.timers).toBe(1)
   gate.drain()
-  await vi.advanceTimersByTimeAsync(2_000)
-  expect(vi.getTimerCount()).toBe(0)
+  expect(clock.timers).toBe(0)
+  pump()
+  gate.pause()
+  expect(clock.timers).toBe(0)
+  gate.resume()
+  expect(clock.timers).toBe(1)
+})
+
+test('a clock that rounds makes everybody wait by so much longer', () => {
+  const clock = manualClock()
+  const timetable = new Timetable({ ...clock, resolutionMs: 1 })
+  const gate = new Gate(Number.POSITIVE_INFINITY, { limit: 1, intervalMs: 100 }, timetable, () => {})
+  gate.enter()
+  gate.sent()
+  gate.began()
+  clock.advance(100)
+  expect(gate.enter()).toBe(false)
+  clock.advance(1)
+  expect(gate.enter()).toBe(true)
 })

@@ -10,6 +10,8 @@ import { EventBus } from '../../src/events/event-bus.ts'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import { Gate } from '../../src/queue/gate.ts'
 import { isBefore } from '../../src/queue/line.ts'
+import { Timetable } from '../../src/schedule/timetable.ts'
+import { manualClock } from '../../src/shared/manual-clock.ts'
 
 const defaults = resolveDefaults()
 const bus = new EventBus(
@@ -45,7 +47,7 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
     at: fc.nat(),
   })
   const play = async (commands: readonly { type: string; queue: number; priority: number; at: number }[]) => {
-    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, () => {})
+    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, new Timetable(manualClock()), () => {})
     const controls = new Map(names.map((name) => [name, lines.control(name, bus)]))
     const limits = new Map<string, number>([['queue 0', 2]])
     const paused = new Set<string>()
@@ -113,7 +115,7 @@ describe('a queue for each of many users', () => {
   afterEach(() => void vi.restoreAllMocks())
 
   test('an empty queue without settings is dropped; one with settings stays, until it has none', () => {
-    const lines = new Lines({ limited: { concurrency: 1 } }, () => {})
+    const lines = new Lines({ limited: { concurrency: 1 } }, new Timetable(manualClock()), () => {})
     const jobs = Array.from({ length: 10_000 }, (_, seq) => jobIn(`user ${seq}`, 0, seq))
     for (const job of jobs) lines.join(job)
     expect(lines.count).toBe(10_001)

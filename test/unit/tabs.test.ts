@@ -160,6 +160,30 @@ describe('who leads', () => {
     expect(origin.disk.problems).toEqual([])
   })
 
+  test('an add is known again by the next leader though the clock was set back meanwhile', async () => {
+    const clock = manualClock()
+    const { leaderTab, follower, origin } = await pair({ clock })
+    const adding = follower.add.double(21, { id: 'mine', ifExists: 'reject' })
+    clock.setWall(clock.now() - 3_600_000)
+    for (let n = 0; n < 100 && origin.disk.records.size === 0; n++) await turn()
+    leaderTab.crash()
+    const job = await adding
+    expect(job.disposition).toBe('created')
+    expect(await job.result()).toBe(42)
+    expect(origin.disk.problems).toEqual([])
+  })
+
+  test('a delay that a follower asked for is no longer when the clock is set back', async () => {
+    const clock = manualClock()
+    const { leader, follower } = await pair({ clock })
+    const job = await follower.add.double(21, { delayMs: 200 })
+    expect(job.snapshot()).toMatchObject({ state: 'scheduled', runAt: clock.now() + 200 })
+    clock.setWall(clock.now() - 3_600_000)
+    clock.advance(200)
+    expect(await job.result()).toBe(42)
+    await leader.close({ mode: 'now' })
+  })
+
   test('an `addMany` that waits for a job that is just being added is added by the next leader', async () => {
     const clock = manualClock(1_000)
     const { leader, leaderTab, origin } = await pair({ clock })

@@ -1,6 +1,6 @@
 // Everything that waits for a time waits here, behind one timer.
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { Timetable } from '../../src/schedule/timetable.ts'
+import { type Alarm, Timetable } from '../../src/schedule/timetable.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 
 const setUp = () => {
@@ -59,6 +59,51 @@ test('a wall clock that is set back makes stored moments later and spans no long
   expect(rung).toHaveLength(2)
 })
 
+test('a wall clock that is set ahead is noticed at the next look', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  timetable.at(3_600_000, ring('due'))
+  timetable.look()
+  clock.setWall(3_600_000)
+  timetable.look()
+  expect(rung).toEqual(['due@0'])
+})
+
+test('a span whose end is stored: no longer when the clock is set back, over when it is set ahead, and rung once', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  clock.setWall(3_600_000)
+  timetable.within(1_000, 3_601_000, ring('back'))
+  clock.setWall(0)
+  clock.advance(1_000)
+  expect(rung).toEqual(['back@1000'])
+  const ahead = timetable.within(1_000, 2_000, ring('ahead'))
+  expect(timetable.isDue(ahead)).toBe(false)
+  clock.setWall(3_600_000)
+  expect(timetable.isDue(ahead)).toBe(true)
+  timetable.look()
+  clock.advance(10_000)
+  expect(rung).toEqual(['back@1000', 'ahead@1000'])
+  expect(clock.timers).toBe(0)
+})
+
+test('one that was called off can be set again, and keeps its time', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  const alarm = timetable.within(100, 100, ring('span'))
+  timetable.cancel(alarm)
+  clock.advance(50)
+  timetable.set(alarm)
+  clock.advance(50)
+  expect(rung).toEqual(['span@100'])
+})
+
+test('what is called off by another that rings with it does not ring', () => {
+  const { clock, timetable, rung, ring } = setUp()
+  let second: Alarm | undefined
+  timetable.at(20, () => timetable.cancel(second))
+  second = timetable.at(20, ring('second'))
+  clock.advance(50)
+  expect(rung).toEqual([])
+})
+
 test('an alarm set while others ring waits for the next round', () => {
   const { clock, timetable, rung } = setUp()
   const again = () => {
@@ -115,7 +160,11 @@ test('a timer that is late is no reason to wait for it: `look` rings what is due
 
 test('a page that wakes up rings what is due, and after close nothing listens', () => {
   const page = new EventTarget()
-  const stubs = { document: page, addEventListener: page.addEventListener.bind(page) }
+  const stubs = {
+    document: page,
+    addEventListener: page.addEventListener.bind(page),
+    removeEventListener: page.removeEventListener.bind(page),
+  }
   for (const [name, value] of Object.entries(stubs)) vi.stubGlobal(name, value)
   onTestFinished(() => void vi.unstubAllGlobals())
   const { clock, timetable, rung, ring } = setUp()
