@@ -324,7 +324,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
   async get<Name extends keyof Table = keyof Table>(id: string): Promise<JobOf<Table, Name> | undefined> {
     this.#assertNotEnded()
     check.checkArgument('id', idCheck, id)
-    const job = await this.#look(() => this.#engine.get(id))
+    const { opening } = this.#engine
+    if (opening) await opening
+    const job = await this.#engine.get(id)
     return job && (this.#handle({ job, disposition: 'existing' }) as JobOf<Table, Name>)
   }
 
@@ -332,20 +334,17 @@ export class Scheduler<Table extends JobTable = JobTable> {
   async find(options: FindOptions = {}): Promise<AnyJobOf<Table>[]> {
     this.#assertNotEnded()
     const copy = check.copyOptions(options, findChecks)
-    const found = await this.#look(() => this.#engine.find(copy))
+    const { opening } = this.#engine
+    if (opening) await opening
+    const found = await this.#engine.find(copy)
     return found.map((job) => this.#handle({ job, disposition: 'existing' })) as AnyJobOf<Table>[]
   }
 
   async counts(): Promise<Counts> {
     this.#assertNotEnded()
-    return this.#look(() => this.#engine.counts())
-  }
-
-  /** What is found is found within the call, and committed when it resolves. */
-  async #look<Found>(look: () => Promise<Found>): Promise<Found> {
     const { opening } = this.#engine
     if (opening) await opening
-    return look()
+    return this.#engine.counts()
   }
 
   // Acting. Which jobs are meant is decided within the call; each resolves when it is safe in the store, with how many

@@ -568,9 +568,8 @@ export class LocalEngine implements Engine {
     this.#timetable.cancel(run.timeout)
     if (!run.isBegun) job.line?.gate.began()
     this.#lines.leave(job)
-    if (!run.isStale) return
-    this.#letNext(run)
-    this.#ledger.schedule()
+    if (run.isStale) this.#letNext(run)
+    if (run.isStale) this.#ledger.schedule()
   }
 
   /** An attempt that no longer counted may have kept another waiting: of its job, or of one that has got its id. */
@@ -805,38 +804,45 @@ export class LocalEngine implements Engine {
     return this.#roster.get(id)
   }
 
-  // Each sees what was called before it and nothing that was called after, as committed.
-
-  async get(id: string): Promise<LiveJob | undefined> {
-    const job = this.#roster.get(id)
-    await this.#written()
-    if (job?.told) return job
-    return this.#ledger.isRefusing ? this.#leaving.find(({ record }) => record.id === id) : undefined
+  get(id: string): Promise<LiveJob | undefined> {
+    return this.#look(
+      () => this.#roster.get(id),
+      () => {
+        const job = this.#roster.get(id)
+        return job?.told ? job : this.#leaving.find(({ record }) => record.id === id)
+      },
+    )
   }
 
-  async find(options: FindOptions): Promise<LiveJob[]> {
-    const found = this.#roster.find(options)
-    await this.#written()
-    return this.#ledger.isRefusing ? this.#roster.find(options, this.#leaving) : found.filter(({ told }) => told)
+  find(options: FindOptions): Promise<LiveJob[]> {
+    return this.#look(
+      () => this.#roster.find(options),
+      () => this.#roster.find(options, this.#leaving),
+    )
   }
 
-  async counts(): Promise<Counts> {
-    const counts = { ...this.#roster.counts }
+  counts(): Promise<Counts> {
+    return this.#look(
+      () => ({ ...this.#roster.counts }),
+      () => ({ ...this.#committed.counts }),
+    )
+  }
+
+  /**
+   * Everybody finds what was done before the call, and nothing that was done after: it is decided within the call, and
+   * answered when it is committed. While the store takes nothing, or if it refuses some of it, what it has counts.
+   */
+  async #look<Found>(decided: () => Found, committed: () => Found): Promise<Found> {
+    if (this.#ledger.isRefusing) return committed()
+    const found = decided()
     const { refused } = this.#dashboard
-    await this.#written()
-    // Among them were jobs that never came to be, or that are not committed yet.
-    const isSo = refused === this.#dashboard.refused && !this.#ledger.isRefusing
-    return isSo ? counts : { ...this.#committed.counts }
-  }
-
-  /** So that everybody finds what they have done. While the store takes nothing, it is what it has that counts. */
-  async #written(): Promise<void> {
-    if (this.#ledger.isRefusing) return
     try {
       await this.whenSafe()
     } catch (error) {
       if (!this.#ledger.isRefusing) throw error
+      return committed()
     }
+    return refused === this.#dashboard.refused ? found : committed()
   }
 
   /** Where nothing is stored, what is decided is so. */

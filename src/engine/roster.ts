@@ -165,7 +165,8 @@ export class Roster implements Tally {
   /** As decided; or as committed, for which it takes those whose removal is not. */
   find({ limit = findLimitDefault, after, ...filter }: FindOptions, leaving?: readonly LiveJob[]): LiveJob[] {
     const found: LiveJob[] = []
-    const from = after === undefined ? 0 : this.#placeOf(after) + 1
+    const left = leaving?.find(({ record }) => record.id === after)
+    const from = after === undefined ? 0 : 1 + (left?.record.seq ?? this.#placeOf(after))
     const jobs = this.#jobsFrom(from)
     for (const job of leaving?.length ? merge(jobs, leaving, from) : jobs) {
       if (found.length === limit) break
