@@ -186,12 +186,22 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const requests = isThenable(preparing) ? await preparing : preparing
     const { opening } = this.#engine
     if (opening) await opening
-    const inserting = this.#engine.insertMany(requests)
-    const inserted = isThenable(inserting) ? await inserting : inserting
-    // They are all of one batch: if one is not safe, none of the new ones is.
-    const unsafe = inserted.find(({ job }) => !job.told)?.job
-    if (unsafe) await this.#engine.whenSafe(unsafe)
+    const inserted = await this.#insertMany(requests)
     return inSlices(inserted, (each) => this.#handle(each)) as Promise<AnyJobOf<Table>[]>
+  }
+
+  async #insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    try {
+      const inserting = this.#engine.insertMany(requests)
+      const inserted = isThenable(inserting) ? await inserting : inserting
+      // They are all of one batch: if one is not safe, none of the new ones is.
+      const unsafe = inserted.find(({ job }) => !job.told)?.job
+      if (unsafe) await this.#engine.whenSafe(unsafe)
+      return inserted
+    } catch (error) {
+      for (const { detach } of requests) detach?.()
+      throw error
+    }
   }
 
   #prepareMany(requests: readonly Request[]): InsertRequest[] | Promise<InsertRequest[]> {
@@ -275,13 +285,15 @@ export class Scheduler<Table extends JobTable = JobTable> {
     this.#engine.check(input, 'input')
     const transferred = options?.transfer && moveValue(input, [...options.transfer], 'input')
     const copy = transferred ? transferred.value : copyValue(input, 'input')
+    const stops: (() => void)[] | undefined = options && hasCompany(options) ? [] : undefined
     const prepared: InsertRequest = {
       name,
       input: copy,
       options,
       defaults: this.#defaultsOf(name),
       transfer: transferred?.transfer,
-      attach: options && hasCompany(options) ? (job) => this.#attach(job, options) : undefined,
+      attach: stops && ((job) => this.#attach(job, options as JobOptions, stops)),
+      detach: stops && (() => runAll(stops)),
     }
     const schema = Object.hasOwn(this.#schemas, name) ? this.#schemas[name] : undefined
     if (!schema) return prepared
@@ -300,12 +312,11 @@ export class Scheduler<Table extends JobTable = JobTable> {
   }
 
   /** Callbacks and signals belong to this page or process: they hang on the job in memory. */
-  #attach(job: LiveJob, options: JobOptions): void {
-    const stops: (() => void)[] = []
+  #attach(job: LiveJob, options: JobOptions, stops: (() => void)[]): void {
     const { signal } = options
     // While a schema took its time. An abort while the store was opening has its own turn.
-    if (signal?.aborted && !this.#engine.opening) this.#abort(job, signal)
-    else if (signal) stops.push(this.#signals.follow(signal, () => this.#abort(job, signal)))
+    if (signal?.aborted && !this.#engine.opening) void this.#abort(job, signal)
+    else if (signal) stops.push(this.#signals.follow(signal, () => void this.#abort(job, signal)))
     const hear = hearing(options, stops, this.#engine.bus)
     // A job that was there already may have ended.
     if (job.told && isTerminal(job.told.state))
@@ -313,10 +324,12 @@ export class Scheduler<Table extends JobTable = JobTable> {
     else stops.push(this.#engine.attend(job).watch(hear))
   }
 
-  #abort(job: LiveJob, signal: AbortSignal): void {
-    const aborting = this.#engine.act('abort', job, signal.reason)
-    // The job's own promise tells whoever waits; here nobody does.
-    if (isThenable(aborting)) aborting.then(undefined, () => {})
+  async #abort(job: LiveJob, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#engine.act('abort', job, signal.reason)
+    } catch {
+      // The job's own promise tells whoever waits; here nobody does.
+    }
   }
 
   // Looking things up. Each sees all that was called before it and nothing that was called after.
@@ -471,9 +484,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const stops: (() => void)[] = []
     const stream = new EventStream<AnyEvent>({
       capacity: streamCapacity,
-      onClose: () => {
-        for (const stop of stops) stop()
-      },
+      onClose: () => runAll(stops),
     })
     const push = (event: AnyEvent) => {
       if (fitsEvent(event, copy)) stream.push(event)
@@ -541,11 +552,15 @@ function hasCompany(options: JobOptions): boolean {
   return Boolean(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)
 }
 
+function runAll(stops: readonly (() => void)[]): void {
+  for (const stop of stops) stop()
+}
+
 /** What tells a job's callbacks of its events. `stops` are run when the job has ended. */
 function hearing(callbacks: JobCallbacks, stops: readonly (() => void)[], bus: EventBus): (event: JobEvent) => void {
   const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled } = callbacks
   const settled = (error: unknown, result: unknown) => {
-    for (const stop of stops) stop()
+    runAll(stops)
     if (onSettled) bus.call(onSettled, error, result)
   }
   return (event) => {

@@ -19,6 +19,8 @@ export interface InsertRequest {
   readonly transfer: Transferable[] | undefined
   /** Called with the job once it is known, before anything is told of it: callbacks and signals are hung on it here. */
   readonly attach: ((job: LiveJob) => void) | undefined
+  /** Takes off again what was hung on a job that was there: the call was refused. */
+  readonly detach?: (() => void) | undefined
 }
 
 export type Disposition = 'created' | 'existing' | 'replaced'

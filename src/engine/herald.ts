@@ -1,8 +1,8 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent, JobEventMap, JobEventType } from '../events/event-map.ts'
 import { finishedAt, isTerminal, type JobRecord, type State } from '../job/record.ts'
-import type { Step } from './ledger.ts'
 import type { LiveJob } from './live-job.ts'
+import type { Step } from './steps.ts'
 
 type Details<Type extends JobEventType> = Omit<
   JobEventMap[Type],

@@ -1,26 +1,10 @@
-import type { JobEventMap } from '../events/event-map.ts'
-import type { JobRecord } from '../job/record.ts'
-import type { Action } from '../job/transition.ts'
 import { hop } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { soon } from '../shared/soon.ts'
-import type { Change, Store } from '../store/store.ts'
-import type { LiveJob } from './live-job.ts'
-
-/** Why a job goes. */
-export type Removal = JobEventMap['removed']['reason']
-
-/** One move of one job, on its way to the store and then to whoever is to hear of it. */
-export interface Step extends Change {
-  readonly job: LiveJob
-  readonly type: Action['type'] | 'insert' | Removal
-  /** What was asked for, if it may be refused: then all that has been done for it is taken back. Any other step is tried again. */
-  readonly call: object | undefined
-  /** What else is to be done once it is safe. */
-  readonly afterwards: (() => void) | undefined
-}
+import type { Store } from '../store/store.ts'
+import { fallenOf, type Step } from './steps.ts'
 
 export interface LedgerListener {
   /** The last chance to write something into the batch that goes now. */
@@ -197,6 +181,10 @@ export class Ledger {
     this.#listener.onRefused([...fallen].reverse(), error)
     this.#batchIsSafe?.reject(error)
     this.#batchIsSafe = undefined
+    if (this.#isRefusing) {
+      this.#gatheringIsSafe?.reject(error)
+      this.#gatheringIsSafe = undefined
+    }
     if (steps.every((step) => fallen.has(step))) return this.#finish()
     // The ledger stays busy: what comes in the meantime waits behind what must go first.
     this.#listener.afterSlice()
@@ -211,30 +199,4 @@ export class Ledger {
     this.#stopRetry = undefined
     this.#flush()
   }
-}
-
-/**
- * Of a batch that the store refused, and of what has been written since: the steps that fall. Calls that were to add jobs are
- * refused whole. What has come of these jobs falls with them, and so does every call that found them, or found an id free
- * that is taken again.
- */
-function fallenOf(refused: readonly Step[], all: readonly Step[]): ReadonlySet<Step> {
-  const calls = new Set<object>()
-  for (const { call } of refused) if (call) calls.add(call)
-  const fallen = new Set<Step>()
-  if (calls.size === 0) return fallen
-  const jobs = new Set<LiveJob>()
-  const ids = new Set<string>()
-  for (let known = -1; known !== calls.size + jobs.size + ids.size; ) {
-    known = calls.size + jobs.size + ids.size
-    for (const { job, call, before, after } of all) {
-      if (!call) continue
-      if (jobs.has(job) || (!before && ids.has((after as JobRecord).id))) calls.add(call)
-      if (!calls.has(call)) continue
-      if (!before) jobs.add(job)
-      else if (!after && !jobs.has(job)) ids.add(before.id)
-    }
-  }
-  for (const step of all) if (jobs.has(step.job) || (step.call && calls.has(step.call))) fallen.add(step)
-  return fallen
 }

@@ -38,12 +38,13 @@ import type {
   Verb,
 } from './engine.ts'
 import { Herald } from './herald.ts'
-import { Ledger, type LedgerListener, type Removal, type Step } from './ledger.ts'
+import { Ledger, type LedgerListener } from './ledger.ts'
 import { Lines } from './lines.ts'
 import { LiveJob } from './live-job.ts'
 import { cancelled, closedError, duplicate, inputGone, lost, queueFull, timedOut, unrecorded } from './reasons.ts'
 import { type KeepByState, Retention } from './retention.ts'
 import { makeChance, makeId, Roster, type Tally } from './roster.ts'
+import type { Removal, Step } from './steps.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
@@ -341,7 +342,8 @@ export class LocalEngine implements Engine {
   }
 
   act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number> {
-    if (this.isEnded) throw this.closedError()
+    // Nothing is written any more, so nothing may change.
+    if (this.#ledger.failure) throw this.closedError()
     if (verb === 'retry') this.#assertTaking()
     const moved = this.#meant(target).filter((job) => this.#actOn(job, verb, argument))
     return moved.every(({ told }) => told) ? moved.length : this.#countTaken(moved)
@@ -741,6 +743,8 @@ export class LocalEngine implements Engine {
   #onRefused(fallen: readonly Step[], error: OffstageError): void {
     this.bus.tell('store:error', { error })
     for (const step of fallen) this.#takeBack(step, error)
+    const isFinished = ({ job, before, after }: Step) => !after && job.isListed && job.hasEnded && job.told === before
+    this.#retention.putBack(fallen.filter(isFinished).map(({ job }) => job))
     if (!this.#ledger.isRefusing) return
     for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
   }
@@ -756,7 +760,6 @@ export class LocalEngine implements Engine {
       return this.#place(job, undefined)
     }
     this.#roster.putBack(job)
-    if (job.told === before && job.hasEnded) this.#retention.putBack(job)
   }
 
   /** A job that never was: the store did not take it. */
@@ -782,9 +785,8 @@ export class LocalEngine implements Engine {
       () => this.#assertTaken(inserted),
       (error) => {
         this.#assertTaken(inserted)
-        if (inserted?.told) return
         if (error === this.#ledger.failure) throw error
-        if (this.#ledger.isRefusing) throw unrecorded(error)
+        if (!inserted && this.#ledger.isRefusing) throw unrecorded(error)
         // Of a batch that the store refused, only what can be is given up; the rest goes with the next.
         return this.whenSafe(inserted)
       },
@@ -804,45 +806,37 @@ export class LocalEngine implements Engine {
     return this.#roster.get(id)
   }
 
-  get(id: string): Promise<LiveJob | undefined> {
-    return this.#look(
-      () => this.#roster.get(id),
-      () => {
-        const job = this.#roster.get(id)
-        return job?.told ? job : this.#leaving.find(({ record }) => record.id === id)
-      },
-    )
+  // Each sees what was called before it and nothing that was called after, as committed.
+
+  async get(id: string): Promise<LiveJob | undefined> {
+    const job = this.#roster.get(id)
+    if (await this.#isWritten()) return job?.told && job
+    const there = this.#roster.get(id)
+    return there?.told ? there : this.#leaving.find(({ record }) => record.id === id)
   }
 
-  find(options: FindOptions): Promise<LiveJob[]> {
-    return this.#look(
-      () => this.#roster.find(options),
-      () => this.#roster.find(options, this.#leaving),
-    )
+  async find(options: FindOptions): Promise<LiveJob[]> {
+    const found = this.#roster.find(options)
+    return (await this.#isWritten()) ? found.filter(({ told }) => told) : this.#roster.find(options, this.#leaving)
   }
 
-  counts(): Promise<Counts> {
-    return this.#look(
-      () => ({ ...this.#roster.counts }),
-      () => ({ ...this.#committed.counts }),
-    )
+  async counts(): Promise<Counts> {
+    const counts = { ...this.#roster.counts }
+    return (await this.#isWritten()) ? counts : { ...this.#committed.counts }
   }
 
   /**
-   * Everybody finds what was done before the call, and nothing that was done after: it is decided within the call, and
-   * answered when it is committed. While the store takes nothing, or if it refuses some of it, what it has counts.
+   * Answers when all that is decided has been committed; or that not all of it was, because the store refused jobs, or takes
+   * nothing. Then it is what the store has that counts.
    */
-  async #look<Found>(decided: () => Found, committed: () => Found): Promise<Found> {
-    if (this.#ledger.isRefusing) return committed()
-    const found = decided()
+  async #isWritten(): Promise<boolean> {
     const { refused } = this.#dashboard
     try {
-      await this.whenSafe()
+      if (!this.#ledger.isRefusing) await this.whenSafe()
     } catch (error) {
-      if (!this.#ledger.isRefusing) throw error
-      return committed()
+      if (error === this.#ledger.failure) throw error
     }
-    return refused === this.#dashboard.refused ? found : committed()
+    return refused === this.#dashboard.refused && !this.#ledger.isRefusing
   }
 
   /** Where nothing is stored, what is decided is so. */
@@ -1014,8 +1008,8 @@ export class LocalEngine implements Engine {
   }
 
   /**
-   * Ends as a crash would end it, but for the jobs in memory: they are answered, for another engine to adopt, and those that
-   * were just being added, call by call. Nothing more is written or told. `ended`: the threads and the store are closed.
+   * Ends as a crash would end it, but for the jobs in memory: they are answered, for another engine to adopt, and what was
+   * not committed. Nothing more is written or told. `ended`: the threads and the store are closed.
    */
   drop(error: OffstageError): Dropped {
     this.#failure = error
@@ -1028,11 +1022,10 @@ export class LocalEngine implements Engine {
     this.#lines.close()
     const { pending } = this.#ledger
     for (const { job, after } of pending) if (!after && !job.told) job.abandon(cancelled(job.record, 'it was removed'))
-    const adding = addingOf(pending)
     // What was removed was not, as far as the store knows.
     const jobs = [...this.#roster.jobs, ...this.#leaving]
     for (const job of jobs) job.quit()
-    return { jobs: jobs.filter(({ told }) => told), adding, ended }
+    return { jobs: jobs.filter(({ told }) => told), pending, ended }
   }
 
   async #shutDown(): Promise<void> {
@@ -1086,30 +1079,10 @@ export class LocalEngine implements Engine {
 
 export interface Dropped {
   readonly jobs: readonly LiveJob[]
-  readonly adding: readonly (readonly Adding[])[]
+  readonly pending: readonly Step[]
   readonly ended: Promise<unknown>
 }
 
-/** A job that was being added, and what its call wanted with one of its id. */
-export interface Adding {
-  readonly job: LiveJob
-  readonly ifExists: 'replace' | 'return'
-}
-
-/** By call, those that are still there. */
-function addingOf(pending: readonly Step[]): Adding[][] {
-  const calls = new Map<object, Adding[]>()
-  const replaced = new Set<string>()
-  for (const { job, before, after, call } of pending) {
-    if (!call) continue
-    if (before && !after) replaced.add(before.id)
-    if (before || !job.isListed) continue
-    const jobs = calls.get(call) ?? []
-    calls.set(call, jobs)
-    jobs.push({ job, ifExists: replaced.has(job.record.id) ? 'replace' : 'return' })
-  }
-  return [...calls.values()]
-}
 
 const noDetails = {}
 type Start = Action & { type: 'start' }

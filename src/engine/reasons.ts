@@ -28,8 +28,9 @@ export const unrecorded = ({ message, cause }: OffstageError): OffstageError =>
     cause,
   })
 
+/** When a scheduler is closed while its store takes nothing. */
 export const lost = (changes: number, cause: unknown): OffstageError => {
-  const message = `The scheduler was closed with ${changes} changes that the store did not take. Their jobs are found as they were before.`
+  const message = `The store did not take all that was done before the scheduler was closed. Changes that are lost: ${changes}. Their jobs are found as they were before.`
   return new OffstageError('STORE_WRITE_FAILED', message, { cause })
 }
 

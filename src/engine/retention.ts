@@ -67,21 +67,20 @@ export class Retention {
     this.#of(job).jobs.remove(job)
   }
 
-  /** A job that was dropped has not left after all: it goes back to its place. */
-  putBack(job: LiveJob): void {
-    if (job.record.rules.keepMs !== undefined) return this.add(job)
-    const finished = this.#of(job)
-    const { jobs } = finished
-    const all: LiveJob[] = []
-    for (let next = jobs.peek(); next; next = jobs.peek()) {
-      jobs.remove(next)
-      all.push(next)
+  /** They were dropped, and have not left after all: each goes back to its place. */
+  putBack(dropped: readonly LiveJob[]): void {
+    for (const finished of Object.values(this.#finished)) {
+      const back = dropped.filter((job) => this.#of(job) === finished)
+      if (back.length === 0) continue
+      for (let job = finished.jobs.peek(); job; job = finished.jobs.peek()) {
+        finished.jobs.remove(job)
+        back.push(job)
+      }
+      this.#timetable.cancel(finished.alarm)
+      finished.alarm = undefined
+      back.sort((a, b) => (finishedAt(a.record) as number) - (finishedAt(b.record) as number))
+      for (const job of back) this.add(job)
     }
-    const at = all.findIndex(({ record }) => (finishedAt(record) as number) > (finishedAt(job.record) as number))
-    all.splice(at === -1 ? all.length : at, 0, job)
-    this.#timetable.cancel(finished.alarm)
-    finished.alarm = undefined
-    for (const each of all) this.add(each)
   }
 
   #of(job: LiveJob): Finished {

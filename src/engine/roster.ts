@@ -1,8 +1,8 @@
 import { isRetrying, type JobRecord, type State } from '../job/record.ts'
 import type { Counts, FindOptions } from './engine.ts'
-import type { Step } from './ledger.ts'
 import type { LiveJob } from './live-job.ts'
 import { placeUnknown } from './reasons.ts'
+import type { Step } from './steps.ts'
 
 const findLimitDefault = 1_000
 /** Of so many jobs that are gone, and at most twice as many, it is known where they stood. */
@@ -111,12 +111,15 @@ export class Roster implements Tally {
 
   /** It was removed, and is not after all. */
   putBack(job: LiveJob): void {
-    const pages = this.#pages
     const number = pageOf(job.record.seq)
-    this.#lastPage = pages.get(number) ?? this.#addPage(number)
+    const last = this.#lastPage
+    const page = this.#pages.get(number)
+    this.#lastPage = page ?? this.#addPage(number)
     this.add(job)
+    this.#lastPage = last
+    if (page) return
     // Pages stand in the order of their numbers, and the last of them is the one that is filled.
-    this.#pages = new Map([...pages].sort(([a], [b]) => a - b))
+    this.#pages = new Map([...this.#pages].sort(([a], [b]) => a - b))
     this.#lastPage = [...this.#pages.values()].at(-1)
   }
 

@@ -33,8 +33,9 @@ import type {
 } from '../engine/engine.ts'
 import { Herald } from '../engine/herald.ts'
 import { LiveJob } from '../engine/live-job.ts'
-import type { Adding, LocalEngine, LocalEngineOptions } from '../engine/local-engine.ts'
+import type { LocalEngine, LocalEngineOptions } from '../engine/local-engine.ts'
 import { cancelled, closedError } from '../engine/reasons.ts'
+import { type Adding, addingOf } from '../engine/steps.ts'
 import { EventBus } from '../events/event-bus.ts'
 import { type AnyEvent, type EventType, eventTypes, type JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
@@ -359,12 +360,13 @@ export class TabEngine implements Engine {
     this.#stopBoard = undefined
     this.#stopBoardTimer = undefined
     if (local.isEnded) return
-    const { jobs, adding, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
+    const { jobs, pending, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
     this.#storeClosed = ended.catch(() => {})
     for (const job of jobs) this.#known.set(job.record.id, job)
     for (const job of jobs) if (job.audience?.isRead) this.#readings.set(++this.#lastReading, job)
     // What was asked for is asked for again anyway.
-    if (!this.isEnded) this.#addAgain(adding.filter(([first]) => !this.#wanted.has((first as Adding).job.record.id)))
+    if (!this.isEnded)
+      this.#addAgain(addingOf(pending).filter(([first]) => !this.#wanted.has((first as Adding).job.record.id)))
     this.#onDropped?.()
     if (hasLed) this.bus.tell('leader', { isLeader: false })
   }

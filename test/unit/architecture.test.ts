@@ -35,7 +35,7 @@ const folders: Record<string, Layer> = {
 const meetings: Record<string, RegExp> = {
   engine: /./,
   thread: /^pool\/(protocol|outbox)\.ts$/,
-  peer: /^engine\/(herald|live-job|reasons)\.ts$/,
+  peer: /^engine\/(herald|live-job|reasons|steps)\.ts$/,
   cli: /^store\//,
 }
 

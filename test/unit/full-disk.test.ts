@@ -145,7 +145,7 @@ describe('with a completion that cannot be recorded', () => {
     clock.advance(1_000)
     await closing
     expect(await result).toBe('SCHEDULER_CLOSED')
-    expect(troubles.at(-1)).toMatch(/closed with 1 changes/)
+    expect(troubles.at(-1)).toMatch(/Changes that are lost: 1\./)
     expect([...disk.records.values()].map(({ state }) => state)).toEqual(['completed', 'running', 'scheduled'])
   })
 
@@ -186,7 +186,7 @@ describe('with a completion that cannot be recorded', () => {
     clock.advance(1_000)
     await turn()
     await closing
-    expect(troubles.at(-1)).toMatch(/closed with/)
+    expect(troubles.at(-1)).toMatch(/Changes that are lost/)
     expect([...disk.records.values()].map(({ state }) => state)).toEqual([
       'completed',
       'running',

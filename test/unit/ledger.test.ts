@@ -1,6 +1,7 @@
 // Commit, then tell; and whoever asks for a turn gets one, even while a batch is on its way.
 import { expect, test } from 'vitest'
-import { Ledger, type Step } from '../../src/engine/ledger.ts'
+import { Ledger } from '../../src/engine/ledger.ts'
+import type { Step } from '../../src/engine/steps.ts'
 import { defer } from '../../src/shared/deferred.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { memoryStore } from '../../src/store/memory-store.ts'

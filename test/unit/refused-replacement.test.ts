@@ -180,6 +180,27 @@ test('what was done to a job before it was to be replaced is done', async () => 
   expect([...disk.records.values()]).toMatchObject([{ input: 1, priority: 7 }])
 })
 
+test('callbacks and signals of an `addMany` that is refused are taken off the jobs that were there', async () => {
+  const { scheduler, disk } = setUp()
+  scheduler.pause()
+  const job = await scheduler.add.double(1, { id: 'x' })
+  const controller = new AbortController()
+  const { signal } = controller
+  const heardOf: string[] = []
+  const options = { id: 'x', signal, onCompleted: () => heardOf.push('completed') }
+  await whileFull(disk, () =>
+    expect(
+      scheduler.addMany([
+        { name: 'double', input: 1, options },
+        { name: 'double', input: 2 },
+      ]),
+    ).rejects.toMatchObject(refused),
+  )
+  controller.abort()
+  scheduler.resume()
+  expect([await job.result(), heardOf]).toEqual([2, []])
+})
+
 test('who replaces what replaces another is refused with it', async () => {
   const { scheduler, disk, events } = setUp()
   scheduler.pause()

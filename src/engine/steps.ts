@@ -1,0 +1,72 @@
+/**
+ * Steps, and those that stand or fall together: what one call asks for is done whole or refused whole.
+ *
+ * A call that adds jobs may be refused by the store. Its steps name it, whatever it does: it adds, and to make room for that it
+ * may cancel and remove. Steps that name no call have happened (a job has ended, somebody cancelled it) and are tried again.
+ */
+import type { JobEventMap } from '../events/event-map.ts'
+import type { JobRecord } from '../job/record.ts'
+import type { Action } from '../job/transition.ts'
+import type { Change } from '../store/store.ts'
+import type { LiveJob } from './live-job.ts'
+
+/** Why a job goes. */
+export type Removal = JobEventMap['removed']['reason']
+
+/** One move of one job, on its way to the store and then to whoever is to hear of it. */
+export interface Step extends Change {
+  readonly job: LiveJob
+  readonly type: Action['type'] | 'insert' | Removal
+  /** The call that it is a part of, if that falls whole when the store refuses; any other step is tried again. */
+  readonly call: object | undefined
+  /** What else is to be done once it is safe. */
+  readonly afterwards: (() => void) | undefined
+}
+
+/**
+ * Of a batch that the store refused, and of what has been written since: the steps that fall. Calls that were to add jobs are
+ * refused whole. What has come of these jobs falls with them, and so does every call that found them, or found an id free
+ * that is taken again.
+ */
+export function fallenOf(refused: readonly Step[], all: readonly Step[]): ReadonlySet<Step> {
+  const calls = new Set<object>()
+  for (const { call } of refused) if (call) calls.add(call)
+  const fallen = new Set<Step>()
+  if (calls.size === 0) return fallen
+  const jobs = new Set<LiveJob>()
+  const ids = new Set<string>()
+  for (let known = -1; known !== calls.size + jobs.size + ids.size; ) {
+    known = calls.size + jobs.size + ids.size
+    for (const { job, call, before, after } of all) {
+      if (!call) continue
+      if (jobs.has(job) || (!before && ids.has((after as JobRecord).id))) calls.add(call)
+      if (!calls.has(call)) continue
+      if (!before) jobs.add(job)
+      else if (!after && !jobs.has(job)) ids.add(before.id)
+    }
+  }
+  for (const step of all) if (jobs.has(step.job) || (step.call && calls.has(step.call))) fallen.add(step)
+  return fallen
+}
+
+/** A job that was being added, and what its call wanted with one of its id. */
+export interface Adding {
+  readonly job: LiveJob
+  readonly ifExists: 'replace' | 'return'
+}
+
+/** What is not committed: by call, the jobs that have not been removed since. */
+export function addingOf(pending: readonly Step[]): Adding[][] {
+  const calls = new Map<object, Adding[]>()
+  const gone = new Set(pending.filter(({ after }) => !after).map(({ job }) => job))
+  const replaced = new Set<string>()
+  for (const { job, before, after, call } of pending) {
+    if (!call) continue
+    if (before && !after) replaced.add(before.id)
+    if (before || gone.has(job)) continue
+    const jobs = calls.get(call) ?? []
+    calls.set(call, jobs)
+    jobs.push({ job, ifExists: replaced.has(job.record.id) ? 'replace' : 'return' })
+  }
+  return [...calls.values()]
+}
