@@ -32,6 +32,7 @@
 import { OffstageError } from '../shared/errors.ts'
 import { copyRecord, isTerminal, isWaiting, type JobRecord, type State } from './record.ts'
 import { backoffDelayMs } from './retry.ts'
+import { withStep } from './steps.ts'
 
 export type Action =
   | { readonly type: 'start' }
@@ -100,7 +101,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.checkpoint = action.checkpoint
       break
     case 'step':
-      after.steps = new Map(record.steps).set(action.key, action.value)
+      after.steps = withStep(record.steps, action.key, action.value)
       break
     case 'complete':
       after.state = 'completed'

@@ -175,7 +175,8 @@ export class Slot {
       run.isSent = true
       this.#claims?.offer(run.ticket)
       const { id, name, attempt, rules, checkpoint, steps, input } = run.record
-      const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }
+      const resume: Resume | 0 =
+        checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps: steps && new Map(steps) }
       const isWatched = rules.timeoutMs === undefined ? 0 : 1
       if (attempt === 1 && !isWatched && !resume) batch.push(tell.runFirst, run.ticket, name, id, input)
       else batch.push(tell.run, run.ticket, name, id, attempt, isWatched, resume, input)

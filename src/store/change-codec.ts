@@ -7,6 +7,7 @@
  * follows refers to it. Between frames there are no such ties.
  */
 import { type JobRecord, plus, type Rules, type State, states } from '../job/record.ts'
+import { stepsSince } from '../job/steps.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Change } from './store.ts'
@@ -320,8 +321,8 @@ function stepsBetween(
   after: JobRecord['steps'],
 ): { kind: number; readonly added: readonly (readonly [string, unknown])[] } {
   if (!after) return { kind: stepsKinds.none, added: [] }
-  if (!before || !beginsWith(after, before)) return { kind: stepsKinds.whole, added: [...after] }
-  return { kind: stepsKinds.more, added: [...after].filter(([key, value]) => !has(before, key, value)) }
+  const added = before && stepsSince(after, before)
+  return added ? { kind: stepsKinds.more, added } : { kind: stepsKinds.whole, added: [...after] }
 }
 
 function differences(before: JobRecord, after: JobRecord): number {
@@ -347,16 +348,6 @@ function differences(before: JobRecord, after: JobRecord): number {
   if (!Object.is(before.checkpoint, after.checkpoint)) mask |= bits.checkpoint
   if (!Object.is(before.steps, after.steps)) mask |= bits.steps
   return mask
-}
-
-const has = (steps: ReadonlyMap<string, unknown>, key: string, value: unknown): boolean =>
-  Object.is(steps.get(key), value) && steps.has(key)
-
-/** Whether the keys of `start` are the first keys of `steps`, so that setting the others leads from one to the other. */
-function beginsWith(steps: ReadonlyMap<string, unknown>, start: ReadonlyMap<string, unknown>): boolean {
-  const keys = steps.keys()
-  for (const key of start.keys()) if (keys.next().value !== key) return false
-  return true
 }
 
 /** Rules and names that jobs of different batches have in common are kept once; so many are looked out for. */

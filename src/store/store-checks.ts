@@ -335,7 +335,7 @@ function findDifference(
 
 /** All that a value consists of, in order. */
 function partsOf(value: object): [unknown, unknown][] {
-  if (value instanceof Map) return [...value]
+  if (tagOf(value) === 'Map') return [...(value as Map<unknown, unknown>)]
   if (value instanceof Set) return [...value].map((item) => ['item', item])
   if (value instanceof Date || value instanceof RegExp) return [['text', String(value)]]
   if (value instanceof Error) return [['name', value.name], ['message', value.message], ...Object.entries(value)]

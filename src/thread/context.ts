@@ -44,7 +44,7 @@ export interface JobContext<Progress = unknown, Value = unknown> {
   /** What the last `checkpoint` of an earlier attempt kept; `undefined` without one. */
   readonly checkpointed: unknown
   /**
-   * Runs `fn` once per job, over all attempts: later ones get the recorded value.
+   * Runs `fn` until it has succeeded once, over all attempts: later calls get the recorded value.
    *
    * @example
    * ```ts
@@ -115,9 +115,19 @@ export class TaskContext implements JobContext<unknown, unknown> {
       )
     }
     this.#steps ??= new Map()
-    const running = this.#steps.get(key) ?? this.#runStep(key, fn)
+    const running = this.#steps.get(key) ?? this.#unlessItFails(key, this.#runStep(key, fn))
     this.#steps.set(key, running)
     return running as Promise<Result>
+  }
+
+  /** What failed has left no value: who tries again runs it again. */
+  async #unlessItFails(key: string, running: Promise<unknown>): Promise<unknown> {
+    try {
+      return await running
+    } catch (error) {
+      this.#steps?.delete(key)
+      throw error
+    }
   }
 
   async #runStep(key: string, fn: () => unknown): Promise<unknown> {

@@ -1,5 +1,13 @@
 /** Whether two values are the same to whoever reads them: types, order of keys, −0, holes, and all. */
-export function isEqual(a: unknown, b: unknown): boolean {
+export const isEqual = (a: unknown, b: unknown): boolean => areEqual(withMap(a), withMap(b))
+
+/** Steps are a map to whoever reads them. */
+const withMap = (value: unknown): unknown => (isStepMap(value) ? new Map(value) : value)
+
+const isStepMap = (value: unknown): value is ReadonlyMap<unknown, unknown> =>
+  Object.prototype.toString.call(value) === '[object Map]' && !(value instanceof Map)
+
+function areEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false

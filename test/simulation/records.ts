@@ -1,4 +1,5 @@
 import { type JobRecord, type Rules, states } from '../../src/job/record.ts'
+import { withStep } from '../../src/job/steps.ts'
 import type { Chance } from './chance.ts'
 
 const sharedRules: Rules = { attempts: 3, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] }
@@ -41,7 +42,7 @@ export function randomUpdate(chance: Chance, before: JobRecord, tag: number): Jo
     case 1:
       return { ...before, state: 'failed', error: new TypeError(`error ${tag}`), failures: before.failures + 1 }
     case 2:
-      return { ...before, steps: new Map(before.steps).set(`step ${tag}`, chance.value(tag, 50)) }
+      return { ...before, steps: withStep(before.steps, `step ${tag}`, chance.value(tag, 50)) }
     case 3:
       return { ...before, checkpoint: chance.value(tag) }
     case 4:
