@@ -274,17 +274,15 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return new Job(this.#engine, job, disposition)
   }
 
-  /** Checks a request and copies its input, within the call: what the caller changes later is no longer the job's. */
-  #prepare(name: string, input: unknown, options: JobOptions | undefined): InsertRequest | Promise<InsertRequest> {
+  /** Checks a request and copies it, within the call: what the caller changes later is no longer the job's. */
+  #prepare(name: string, input: unknown, given: JobOptions | undefined): InsertRequest | Promise<InsertRequest> {
     if (this.#engine.isClosed) throw this.#engine.closedError()
     check.checkArgument('name', nameCheck, name)
-    checkJobOptions(options)
+    const options = takeJobOptions(given)
     const { signal } = options ?? {}
     if (signal?.aborted) throw signal.reason
-    // Before anything is moved: what is refused stays the caller's.
-    this.#engine.check(input, 'input')
-    const transferred = options?.transfer && moveValue(input, [...options.transfer], 'input')
-    const copy = transferred ? transferred.value : copyValue(input, 'input')
+    const transferred = options?.transfer && moveValue(input, [...options.transfer], 'input', this.#checkStorable)
+    const copy = transferred ? transferred.value : copyValue(input, 'input', this.#checkStorable)
     const stops: (() => void)[] | undefined = options && hasCompany(options) ? [] : undefined
     const prepared: InsertRequest = {
       name,
@@ -301,6 +299,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const checked = validate(schema, name, copy)
     return isThenable(checked) ? Promise.resolve(checked).then(() => prepared) : prepared
   }
+
+  readonly #checkStorable = (value: unknown, what: string): void => this.#engine.check(value, what)
 
   #defaultsOf(name: string): ResolvedDefaults {
     let defaults = this.#defaults.get(name)

@@ -1,3 +1,4 @@
+import { packed, unpacked } from '../shared/dom-exceptions.ts'
 import type { Port } from '../shared/port.ts'
 import { nodeModule } from './host.ts'
 
@@ -19,11 +20,12 @@ export const unreadable = (): Error => new Error('A message could not be deseria
 export function portOf(messagePort: MessagePort): Port {
   const port = messagePort as RefMessagePort
   return {
-    post: (message, transfer) => (transfer ? port.postMessage(message, transfer) : port.postMessage(message)),
+    post: (message, transfer) =>
+      transfer ? port.postMessage(packed(message), transfer) : port.postMessage(packed(message)),
     onMessage(listener) {
       // On Node an event object for each message would cost as much as the message.
-      if (port.on) port.on('message', listener)
-      else port.onmessage = ({ data }) => listener(data)
+      if (port.on) port.on('message', (message) => listener(unpacked(message)))
+      else port.onmessage = ({ data }) => listener(unpacked(data))
     },
     onClose(listener) {
       // A message that cannot be read here (a shared buffer outside cross-origin isolation, say): what it said is lost

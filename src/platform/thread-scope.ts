@@ -1,3 +1,4 @@
+import { unpacked } from '../shared/dom-exceptions.ts'
 import type { Port } from '../shared/port.ts'
 import { type Hello, helloWithin } from './hello.ts'
 import { nextTask } from './hop.ts'
@@ -68,7 +69,7 @@ function parentChannel(): OwnChannel | undefined {
 /** Where there are such ports, messages can be asked for. */
 function polled(port: MessagePort): Port {
   const { receiveMessageOnPort } = nodeModule<Threads>('worker_threads') as Threads
-  return { ...portOf(port), poll: () => receiveMessageOnPort(port as never)?.message }
+  return { ...portOf(port), poll: () => unpacked(receiveMessageOnPort(port as never)?.message) }
 }
 
 /**

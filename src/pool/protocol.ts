@@ -9,7 +9,7 @@
 export const tell = {
   /** ticket, name, id, attempt, isWatched, resume, input */
   run: 0,
-  /** ticket, code, message, value: stop, and say when you have. The reason is an error of ours with `value` as its cause, or, without a code, `value`. */
+  /** ticket, thrown: stop, for this reason, and say when you have. */
   abort: 1,
   /** ticket, count: so many values were read. */
   taken: 2,
@@ -46,7 +46,7 @@ export const say = {
 } as const
 
 /** How many fields follow each operation. */
-export const tellFields: readonly number[] = [7, 4, 2, 2, 1, 4, 1]
+export const tellFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1]
 export const sayFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
 
 /** What an attempt after the first starts from. */

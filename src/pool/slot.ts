@@ -1,10 +1,9 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Alarm } from '../schedule/timetable.ts'
 import { Claims, canShare } from '../shared/claims.ts'
-import { cloneError, readable } from '../shared/clone.ts'
+import { cloneError } from '../shared/clone.ts'
 import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
-import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import { Outbox } from './outbox.ts'
 import { type Resume, say, sayFields, tell, tellFields } from './protocol.ts'
@@ -197,9 +196,7 @@ export class Slot {
 
   abort(run: Run, reason: unknown): void {
     if (!run.isSent) return
-    const [code, message, value] =
-      reason instanceof OffstageError ? [reason.code, reason.message, reason.cause] : ['', '', reason]
-    this.#outbox.open().push(tell.abort, run.ticket, code, message, readable(value))
+    this.#outbox.open().push(tell.abort, run.ticket, thrownToWire(reason))
   }
 
   /** Lets the handler send more values. */

@@ -1,5 +1,8 @@
-import { structuredClone } from '../platform/structured-clone.ts'
+import { clone } from './dom-exceptions.ts'
 import { OffstageError } from './errors.ts'
+import { depthMax as levelsMax, outgoing } from './outgoing.ts'
+import { rebuild } from './rebuild.ts'
+import { Refusal, refused } from './refusal.ts'
 import { isObject, show } from './show.ts'
 
 /** What `copyPlain` answers for a value that it leaves to structured clone. */
@@ -68,22 +71,18 @@ function copyArray(source: readonly unknown[], seen: Set<object>, max: number, d
 const isPrimitive = (value: unknown): boolean =>
   !isObject(value) && typeof value !== 'function' && typeof value !== 'symbol'
 
+/** Hears of what is to be copied, before anything is moved; throws to refuse it. */
+type Check = (value: unknown, what: string) => void
+
 /** A private copy of `value`, the same as the other thread would get. Throws `DATA_CLONE`, naming the place. */
-export function copyValue(value: unknown, what: string): unknown {
+export function copyValue(value: unknown, what: string, check?: Check): unknown {
   try {
     const copy = copyPlain(value, Number.POSITIVE_INFINITY)
-    return copy === notPlain ? structuredClone(value) : copy
+    const source = copy === notPlain ? outgoing(value) : copy
+    check?.(source, what)
+    return copy === notPlain ? clone(source) : copy
   } catch (cause) {
     throw cloneError(value, what, cause)
-  }
-}
-
-/** A copy where there can be one, and otherwise a few words: for what must not fail. */
-export function readable(value: unknown): unknown {
-  try {
-    return copyValue(value, 'value')
-  } catch {
-    return show(value)
   }
 }
 
@@ -92,21 +91,68 @@ export function moveValue(
   value: unknown,
   transfer: Transferable[],
   what: string,
+  check?: Check,
 ): { value: unknown; transfer: Transferable[] } {
   try {
     // Deno would empty the object before it refuses.
     if (new Set(transfer).size < transfer.length) throw new TypeError('`transfer` names an object twice')
+    const source = outgoing(value, transfer)
+    check?.(source, what)
     // The list travels inside the value, so that its clone holds the moved objects.
-    return structuredClone({ value, transfer }, { transfer })
+    return clone({ value: source, transfer }, { transfer })
   } catch (cause) {
     throw cloneError(value, what, cause)
   }
 }
 
+/** For what must not fail: a copy, in which a few words say what cannot be copied. */
+export function readable(value: unknown): unknown {
+  try {
+    return duplicate(value)
+  } catch {
+    return inWords(value)
+  }
+}
+
+const duplicate = (value: unknown): unknown => {
+  const copy = copyPlain(value, Number.POSITIVE_INFINITY)
+  return copy === notPlain ? clone(outgoing(value)) : copy
+}
+
+function inWords(value: unknown): unknown {
+  try {
+    return rebuild(value, readableLeaf, levelsMax, readableProperty)
+  } catch {
+    return show(value)
+  }
+}
+
+function readableLeaf(leaf: unknown): unknown {
+  try {
+    return duplicate(leaf)
+  } catch {
+    return show(leaf)
+  }
+}
+
+export const unreadable = 'something unreadable'
+
+function readableProperty(source: object, key: string): unknown {
+  try {
+    return (source as Record<string, unknown>)[key]
+  } catch {
+    return unreadable
+  }
+}
+
+const crossing = 'copied to another thread'
+
 export function cloneError(value: unknown, what: string, cause: unknown): OffstageError {
+  if (cause instanceof OffstageError) return cause
+  if (cause instanceof Refusal) return refused(cause, what, crossing)
   const culprit = findUncloneable(value, what, 0)
   const place = culprit ? `\`${culprit.path}\` is ${show(culprit.value)}` : String((cause as Error)?.message ?? cause)
-  return new OffstageError('DATA_CLONE', `The ${what} cannot be copied to another thread: ${place}.`, { cause })
+  return new OffstageError('DATA_CLONE', `The ${what} cannot be ${crossing}: ${place}.`, { cause })
 }
 
 const searchDepthMax = 8

@@ -3,9 +3,11 @@
  * AggregateError in Chromium and WebKit, and on Node 20 it cannot copy a cyclic cause at all.
  */
 
-import { copyValue, readable } from './clone.ts'
+import { readable, unreadable } from './clone.ts'
 import { OffstageError } from './errors.ts'
-import { isObject, show, tagOf } from './show.ts'
+import { isError } from './kind.ts'
+import { put } from './rebuild.ts'
+import { show } from './show.ts'
 
 /** A thrown value in a form that structured clone leaves alone. */
 export type WireThrown =
@@ -35,12 +37,9 @@ export function thrownToWire(thrown: unknown): WireThrown {
 }
 
 function toWire(thrown: unknown, seen: unknown[]): WireThrown {
-  try {
-    if (isError(thrown)) return errorToWire(thrown, seen)
-    return { kind: 'value', value: copyValue(thrown, 'error') }
-  } catch {
-    return { kind: 'value', value: show(thrown) }
-  }
+  return attempt(() => isError(thrown), false)
+    ? errorToWire(thrown as Error, seen)
+    : { kind: 'value', value: readable(thrown) }
 }
 
 function errorToWire(error: Error, seen: unknown[]): WireThrown {
@@ -48,33 +47,48 @@ function errorToWire(error: Error, seen: unknown[]): WireThrown {
   if (index !== -1) return { kind: 'seen', index }
   if (seen.length === errorsMax) return { kind: 'value', value: show(error) }
   seen.push(error)
-  const { errors } = error as Partial<AggregateError>
+  const lineage = lineageOf(error)
+  const cause = attempt(() => 'cause' in error && { thrown: error.cause }, { thrown: unreadable })
+  const errors = attempt(() => [...listOf((error as Partial<AggregateError>).errors)], undefined)
   return {
     kind: 'error',
-    lineage: lineageOf(error),
-    name: String(error.name),
-    message: String(error.message),
-    stack: String(error.stack ?? ''),
-    ...('cause' in error && { cause: toWire(error.cause, seen) }),
-    ...(Array.isArray(errors) && { errors: errors.map((item) => toWire(item, seen)) }),
+    lineage,
+    name: attempt(() => String(error.name), lineage[0] ?? 'Error'),
+    message: attempt(() => String(error.message), unreadable),
+    stack: attempt(() => String(error.stack ?? ''), ''),
+    ...(cause && { cause: toWire(cause.thrown, seen) }),
+    ...(errors && { errors: errors.map((item) => toWire(item, seen)) }),
     fields: fieldsOf(error),
   }
 }
 
-const isError = (value: unknown): value is Error =>
-  value instanceof Error || (isObject(value) && tagOf(value) === 'Error') || isDomException(value)
+/** What `read` gives. Looking at an error may throw: it may be a proxy, or have getters of its own. */
+function attempt<Value, Otherwise>(read: () => Value, otherwise: Otherwise): Value | Otherwise {
+  try {
+    return read()
+  } catch {
+    return otherwise
+  }
+}
 
-const isDomException = (value: unknown): value is DOMException =>
-  typeof DOMException === 'function' && value instanceof DOMException
+const listOf = (value: unknown): readonly unknown[] => {
+  if (!Array.isArray(value)) throw new TypeError('no list')
+  return value
+}
+
+/** A proxy may have as many as it likes. */
+const lineageMax = 100
 
 function lineageOf(error: Error): string[] {
   const names: string[] = []
+  const above = (object: object): object | null => attempt(() => Object.getPrototypeOf(object), null)
   for (
-    let prototype = Object.getPrototypeOf(error);
-    prototype && prototype !== Object.prototype;
-    prototype = Object.getPrototypeOf(prototype)
+    let prototype = above(error);
+    prototype && prototype !== Object.prototype && names.length < lineageMax;
+    prototype = above(prototype)
   ) {
-    names.push(String(prototype.constructor?.name))
+    const { name } = attempt(() => prototype?.constructor, undefined) ?? {}
+    names.push(attempt(() => String(name), 'Error'))
   }
   return names
 }
@@ -82,9 +96,12 @@ function lineageOf(error: Error): string[] {
 const ownByNature = new Set(['name', 'message', 'stack', 'cause', 'errors', '__proto__'])
 
 function fieldsOf(error: Error): [string, unknown][] {
-  const keys = Object.keys(error).filter((key) => !ownByNature.has(key))
+  const keys = attempt(() => Object.keys(error), []).filter((key) => !ownByNature.has(key))
   // A field that cannot travel must not take the error with it.
-  return keys.map((key) => [key, readable((error as unknown as Record<string, unknown>)[key])])
+  return keys.map((key) => [
+    key,
+    attempt(() => readable((error as unknown as Record<string, unknown>)[key]), unreadable),
+  ])
 }
 
 const builtIns: Readonly<Record<string, new (message: string) => Error>> = {
@@ -119,7 +136,7 @@ function fromWire(wire: WireThrown, classes: readonly ErrorClass[], seen: Error[
       wire.errors.map((item) => fromWire(item, classes, seen)),
     )
   for (const [key, value] of wire.fields) {
-    Object.defineProperty(error, key, { value, enumerable: true, writable: true, configurable: true })
+    put(error, key, value)
   }
   return error
 }
@@ -145,6 +162,4 @@ function findClass({ lineage, name }: WireError, classes: readonly ErrorClass[])
   return undefined
 }
 
-const hide = (error: Error, key: string, value: unknown): void => {
-  Object.defineProperty(error, key, { value, enumerable: false, writable: true, configurable: true })
-}
+const hide = (error: Error, key: string, value: unknown): void => put(error, key, value, false)

@@ -95,6 +95,11 @@ export class LiveRecords {
    */
   bytes = 0
   #scratch = new ByteWriter()
+  readonly #errorBytesMax: number | undefined
+
+  constructor(errorBytesMax?: number) {
+    this.#errorBytesMax = errorBytesMax
+  }
 
   get(seq: number): JobRecord | undefined {
     return this.#bySeq.get(seq)
@@ -120,11 +125,15 @@ export class LiveRecords {
     const out = this.#scratch
     out.truncate(0)
     out.string(id)
-    writeValue(out, input, 'input')
-    if (result !== undefined) writeValue(out, result, 'result')
-    if (error !== undefined) writeThrown(out, error)
-    if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint')
-    if (steps) for (const value of steps.values()) writeValue(out, value, 'step')
+    try {
+      writeValue(out, input, 'input')
+      if (result !== undefined) writeValue(out, result, 'result')
+      if (error !== undefined) writeThrown(out, error, this.#errorBytesMax)
+      if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint')
+      if (steps) for (const value of steps.values()) writeValue(out, value, 'step')
+    } catch {
+      // The application has written something into its copy of a result. It is a guess anyway.
+    }
     const { length } = out
     if (length > scratchBytesMax) this.#scratch = new ByteWriter()
     return length + otherBytes
@@ -154,6 +163,7 @@ export class BatchWriter {
   readonly #out = new ByteWriter()
   readonly #reserve: number
   readonly #frameBytes: number
+  readonly #errorBytesMax: number | undefined
   readonly #texts = new Map<string, number>()
   readonly #rules = new Map<Rules, number>()
   #lastSeq = 0
@@ -162,10 +172,11 @@ export class BatchWriter {
   #fullBytes = 0
   #operationAt = 0
 
-  /** `reserve` bytes are left free at the front of each frame. */
-  constructor(reserve: number, frameBytes = frameBytesDefault) {
+  /** `reserve` bytes are left free at the front of each frame. An error that takes more than `errorBytesMax` is shortened. */
+  constructor(reserve: number, frameBytes = frameBytesDefault, errorBytesMax?: number) {
     this.#reserve = reserve
     this.#frameBytes = frameBytes
+    this.#errorBytesMax = errorBytesMax
     this.#out.raw(new Uint8Array(reserve))
   }
 
@@ -248,7 +259,7 @@ export class BatchWriter {
     if (out.length > end) return false
     if (mask & bits.result) writeValue(out, after.result, 'result')
     if (mask & bits.error && out.length > end) return false
-    if (mask & bits.error) writeThrown(out, after.error)
+    if (mask & bits.error) writeThrown(out, after.error, this.#errorBytesMax)
     if (mask & bits.checkpoint && out.length > end) return false
     if (mask & bits.checkpoint) writeValue(out, after.checkpoint, 'checkpoint')
     return !(mask & bits.steps) || this.#steps(before.steps, after.steps, end)

@@ -128,7 +128,7 @@ export class Journal implements Store {
 
   async #read(from: (onPiece: (piece: Uint8Array) => void) => Promise<void>): Promise<Verdict> {
     const replayer = new Replayer(this.#live.errors)
-    const records = new LiveRecords()
+    const records = new LiveRecords(this.#options.valueBytesMax)
     let nonsense: { readonly at: number; readonly cause: unknown } | undefined
     const scanner = new FrameScanner((payload, at) => {
       if (nonsense) return
@@ -275,7 +275,7 @@ export class Journal implements Store {
   }
 
   #newBatch(): BatchWriter {
-    return new BatchWriter(headerBytes, this.#options.frameBytes)
+    return new BatchWriter(headerBytes, this.#options.frameBytes, this.#options.valueBytesMax)
   }
 
   async #appendFrame(frame: Uint8Array, goesOn: boolean, isSeal: boolean): Promise<void> {

@@ -7,8 +7,14 @@
  * What cannot be kept is refused. The worst that could happen is that data disappears without a word, so an object of
  * which nothing would be left is refused as well, although structured clone makes `{}` of it.
  */
+
+import { readable } from '../shared/clone.ts'
+import { noteException } from '../shared/dom-exceptions.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
-import { OffstageError } from '../shared/errors.ts'
+import { builtInOf, isDomException, isError, isPlain, platformNameOf } from '../shared/kind.ts'
+import { depthMax, tooDeep } from '../shared/outgoing.ts'
+import { put } from '../shared/rebuild.ts'
+import { isA, Refusal, refused, stepTo, within } from '../shared/refusal.ts'
 import { show, tagOf } from '../shared/show.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 
@@ -60,11 +66,6 @@ const views = [
   'Float16Array',
 ]
 
-/** What has more inside than its properties, and is kept. Views and plain objects aside. */
-const builtIns = [Map, Set, Date, RegExp, ArrayBuffer, Error, Number, String, Boolean, BigInt] as const
-
-/** What is written on one thread must be readable on any other, and on some the stack holds a few thousand levels. */
-const depthMax = 1_000
 /** The containers of most values are so few that looking through them is faster than a Map. */
 const lookedThroughMax = 16
 /** An array with holes that is longer says much about its length, and little about the memory that it needs. */
@@ -83,52 +84,45 @@ export function writeValue(out: ByteWriter, value: unknown, what: string): void 
     new ValueWriter(out).write(value)
   } catch (cause) {
     out.truncate(start)
-    throw storeError(cause, what)
+    throw refused(cause, what, 'stored')
   }
 }
 
-/** What was thrown must never keep a job from being stored: where it cannot be kept, a few words say what it was. */
-export function writeThrown(out: ByteWriter, thrown: unknown): void {
+/**
+ * What was thrown must never keep a job from being stored. Of what cannot be kept a few words say what it was. An error that
+ * takes more than `bytesMax` is shortened: its texts are cut, and of what hangs on it what is small is kept.
+ */
+export function writeThrown(out: ByteWriter, thrown: unknown, bytesMax = Number.POSITIVE_INFINITY): void {
+  const start = out.length
+  const source = storable(thrown)
+  for (const limit of [Number.POSITIVE_INFINITY, Math.floor(bytesMax / 16), shortMax, 0]) {
+    try {
+      new ValueWriter(out, limit).write(source)
+      if (out.length - start <= bytesMax) return
+    } catch {
+      // As if it were too long.
+    }
+    out.truncate(start)
+  }
+  writeValue(out, show(thrown), 'error')
+}
+
+function storable(thrown: unknown): unknown {
   try {
-    writeValue(out, thrown, 'error')
+    return isError(thrown) ? thrown : readable(thrown)
   } catch {
-    writeValue(out, show(thrown), 'error')
+    return show(thrown)
   }
 }
+
+/** Texts that are no longer are not cut. */
+const shortMax = 64
 
 /** Throws a plain Error for bytes that make no sense. `errors` are the user's own classes of errors. */
 export const readValue = (from: ByteReader, errors: readonly ErrorClass[]): unknown =>
   new ValueReader(from, errors).read()
 
-/** Something cannot be kept. Each container on the way out adds its step to the path. */
-class Refusal extends Error {
-  /** The innermost first. */
-  readonly path: string[] = []
-}
-
-const within = (cause: unknown, step: string): Refusal => {
-  const refusal = cause instanceof Refusal ? cause : new Refusal('cannot be read', { cause })
-  refusal.path.push(step)
-  return refusal
-}
-
-const shownStepsMax = 12
-
-function storeError(thrown: unknown, what: string): OffstageError {
-  const { path, message, cause } = thrown instanceof Refusal ? thrown : within(thrown, '')
-  const steps = path.reverse()
-  const place = `${what}${steps.slice(0, shownStepsMax).join('')}${steps.length > shownStepsMax ? '…' : ''}`
-  return new OffstageError(
-    'DATA_CLONE',
-    `The ${what} cannot be stored: \`${place}\` ${message}.`,
-    cause === undefined ? {} : { cause },
-  )
-}
-
 const stepToIndex = (index: number): string => `[${index}]`
-const stepTo = (key: string): string => (/^[\w$]+$/.test(key) ? `.${key}` : `[${show(key)}]`)
-
-const isA = (name: string): string => `is ${/^[AEIO]/i.test(name) ? 'an' : 'a'} ${name}`
 
 class ValueWriter {
   readonly #out: ByteWriter
@@ -139,9 +133,12 @@ class ValueWriter {
   #depth = 0
   #errorDepth = 0
   #innerErrors = 0
+  /** Of errors: for the characters of each text, and the bytes of each value that hangs on them. At 0 nothing does. */
+  readonly #limit: number
 
-  constructor(out: ByteWriter) {
+  constructor(out: ByteWriter, limit = Number.POSITIVE_INFINITY) {
     this.#out = out
+    this.#limit = limit
   }
 
   write(value: unknown): void {
@@ -188,7 +185,7 @@ class ValueWriter {
       this.#out.u8(tags.reference)
       return this.#out.varint(number)
     }
-    if (++this.#depth > depthMax) throw new Refusal(`is nested more than ${depthMax} levels deep`)
+    if (this.#depth++ > depthMax) throw tooDeep()
     if (Array.isArray(value)) this.#array(value)
     else if (isPlain(value)) this.#plain(value)
     else this.#special(value)
@@ -233,7 +230,7 @@ class ValueWriter {
         this.write((value as Record<string, unknown>)[key])
       }
     } catch (cause) {
-      throw within(cause, Array.isArray(value) && /^\d+$/.test(key) ? `[${key}]` : stepTo(key))
+      throw within(cause, stepTo(value, key))
     }
   }
 
@@ -357,11 +354,12 @@ class ValueWriter {
       out.u8(thrownTags.value)
       return this.#shownIfRefused(wire.value)
     }
-    const { lineage, name, message, stack, cause, errors, fields } = wire
+    const limit = this.#limit
+    const { lineage, name, message, stack } = wire
+    const { cause, errors, fields } = limit > 0 ? wire : bare
     out.u8(thrownTags.error | (cause ? thrownTags.hasCause : 0) | (errors ? thrownTags.hasErrors : 0))
     out.varint(lineage.length)
-    for (const className of lineage) out.string(className)
-    for (const text of [name, message, stack]) out.string(text)
+    for (const text of [...lineage, name, message, stack]) out.string(cut(text, limit))
     if (cause) this.#thrown(cause)
     if (errors) {
       out.varint(errors.length)
@@ -369,7 +367,7 @@ class ValueWriter {
     }
     out.varint(fields.length)
     for (const [key, value] of fields) {
-      out.string(key)
+      out.string(cut(key, limit))
       this.#shownIfRefused(value)
     }
   }
@@ -380,6 +378,7 @@ class ValueWriter {
     const [depth, errorDepth, others] = [this.#depth, this.#errorDepth, this.#others?.length ?? 0]
     try {
       this.write(value)
+      if (this.#out.length - length > Math.max(this.#limit, shortMax)) throw new Refusal('is too large')
     } catch {
       this.#out.truncate(length)
       this.#depth = depth
@@ -390,6 +389,13 @@ class ValueWriter {
     }
   }
 }
+
+const bare: Pick<WireThrown & { kind: 'error' }, 'cause' | 'errors' | 'fields'> = { fields: [] }
+
+const cut = (text: string, limit: number): string =>
+  text.length <= Math.max(limit, shortMax)
+    ? text
+    : `${text.slice(0, Math.max(limit, shortMax))}… (${text.length} characters in all)`
 
 /**
  * Most values are small and plain, and it shows without writing them: what is left of `bytes` behind one, at least. Less
@@ -426,47 +432,11 @@ function roomBehindAll(value: Record<string, unknown>, bytes: number): number {
 const primitiveBytesMax = 10
 const textBytesMax = (text: string): number => primitiveBytesMax + 3 * text.length
 
-function isPlain(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value)
-  // The last is the plain object of another realm, such as a frame.
-  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
 function hasHoles(array: readonly unknown[]): boolean {
   for (let index = 0; index < array.length; index++)
     if (array[index] === undefined && !Object.hasOwn(array, index)) return true
   return false
 }
-
-/** The tag tells in every realm. A class that gives its own is found by what it extends. */
-function builtInOf(value: object): string | undefined {
-  if (ArrayBuffer.isView(value)) return 'View'
-  const tag = tagOf(value)
-  return builtIns.find((builtIn) => builtIn.name === tag || value instanceof builtIn)?.name
-}
-
-/**
- * The class of the language or the platform that an object is of, or extends: its data is somewhere inside. These are
- * global, as is little else, and not enumerable, as is nothing that an application made global. Names alone would not
- * do (applications have their own `Node`, `Comment`, `Event`), and neither does `structuredClone`, which takes a Blob.
- */
-function platformNameOf(value: object): string | undefined {
-  for (let prototype = Object.getPrototypeOf(value); !isRoot(prototype); prototype = Object.getPrototypeOf(prototype)) {
-    if (!Object.hasOwn(prototype, 'constructor')) continue
-    const Class = prototype.constructor
-    const name = String(Class?.name)
-    const isEnumerable = Object.getOwnPropertyDescriptor(globalThis, name)?.enumerable
-    // On Bun they are, but none of them is written in JavaScript.
-    const isBuiltIn = isEnumerable === false || (isEnumerable && isNative(Class))
-    if (isBuiltIn && (globalThis as Record<string, unknown>)[name] === Class) return name
-  }
-  return undefined
-}
-
-const isNative = (Class: unknown): boolean =>
-  typeof Class === 'function' && Function.prototype.toString.call(Class).includes('[native code]')
-
-const isRoot = (prototype: object): boolean => Object.getPrototypeOf(prototype) === null
 
 function classNameOf(value: object): string {
   const name = Object.getPrototypeOf(value).constructor?.name
@@ -541,7 +511,7 @@ class ValueReader {
       case tags.view:
         return this.#view(this.#from.u8())
       case tags.error:
-        return thrownFromWire(this.#thrown(), this.#errors)
+        return this.#error()
       default:
         throw new Error(`there is a value of kind ${tag}, which only a newer version of offstage knows`)
     }
@@ -563,8 +533,8 @@ class ValueReader {
     for (let left = from.varint(); left > 0; left--) {
       const key = from.string()
       const value = this.read()
-      if (key === '__proto__')
-        Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true })
+      // What is inherited may be read-only, or a setter.
+      if (key in target) put(target, key, value)
       else (target as Record<string, unknown>)[key] = value
     }
     return target
@@ -611,6 +581,12 @@ class ValueReader {
     const buffer = this.read()
     if (!(buffer instanceof ArrayBuffer)) throw new Error('a view has no buffer')
     return new View(buffer, this.#from.varint(), this.#from.varint())
+  }
+
+  #error(): unknown {
+    const error = thrownFromWire(this.#thrown(), this.#errors)
+    if (isDomException(error)) noteException()
+    return error
   }
 
   #thrown(): WireThrown {

@@ -10,8 +10,9 @@ import { Outbox } from '../pool/outbox.ts'
 import { type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
 import { Claims } from '../shared/claims.ts'
 import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
-import { thrownToWire } from '../shared/error-wire.ts'
-import { type ErrorCode, OffstageError } from '../shared/errors.ts'
+import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { outgoing } from '../shared/outgoing.ts'
 import type { Port } from '../shared/port.ts'
 import { show } from '../shared/show.ts'
 import { isThenable } from '../shared/thenable.ts'
@@ -139,7 +140,7 @@ export class Server implements Host {
         break
       }
       case tell.abort:
-        this.#abort(ticket, reasonFrom(batch[at + 2] as ErrorCode | '', batch[at + 3] as string, batch[at + 4]))
+        this.#abort(ticket, thrownFromWire(batch[at + 2] as WireThrown, []))
         break
       case tell.taken:
         this.#running.get(ticket)?.valuesTaken(batch[at + 2] as number)
@@ -265,7 +266,7 @@ export class Server implements Host {
   #sendResult(task: Task, runUs: number, value: unknown, transfer?: Transferable[]): void {
     try {
       const copy = transfer ? notPlain : copyPlain(value)
-      if (copy === notPlain) this.#outbox.send([say.done, task.ticket, runUs, value], transfer)
+      if (copy === notPlain) this.#outbox.send([say.done, task.ticket, runUs, outgoing(value, transfer)], transfer)
       else this.#notes.push(say.done, task.ticket, runUs, copy)
     } catch (cause) {
       this.#sendFailure(task, runUs, cloneError(value, 'result', cause))
@@ -316,12 +317,12 @@ export class Server implements Host {
    * Sends a note whose last field comes from a handler. Plain data is copied and travels with others: the handler may
    * change its own before the batch goes. Anything else goes at once; throws when it cannot be cloned.
    */
-  #send(note: unknown[], transfer?: Transferable[]): void {
+  #send(note: unknown[]): void {
     const last = note.length - 1
-    const copy = transfer ? notPlain : copyPlain(note[last])
-    if (copy === notPlain) return this.#outbox.send(note, transfer)
-    note[last] = copy
-    this.#outbox.open().push(...note)
+    const copy = copyPlain(note[last])
+    note[last] = copy === notPlain ? outgoing(note[last]) : copy
+    if (copy === notPlain) this.#outbox.send(note)
+    else this.#outbox.open().push(...note)
   }
 
   // What handlers ask of their context. After the end of its attempt a handler that goes on is not heard.
@@ -391,5 +392,3 @@ export class Server implements Host {
 
 type RunFields = [name: string, id: string, attempt: number, isWatched: 0 | 1, resume: Resume | 0, input: unknown]
 
-const reasonFrom = (code: ErrorCode | '', message: string, value: unknown): unknown =>
-  code === '' ? value : new OffstageError(code, message, { cause: value })

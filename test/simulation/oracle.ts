@@ -4,7 +4,7 @@
  * The store is watched: each batch is judged when it is handed over (is every move legal, in order, in time?), and what is
  * told to anybody must be in a batch that the store has said to have. What a later opening finds must be those batches.
  */
-import type { Step } from '../../src/engine/step.ts'
+import type { Step } from '../../src/engine/steps.ts'
 import { finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
 import { say } from '../../src/pool/protocol.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'

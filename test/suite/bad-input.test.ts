@@ -296,7 +296,7 @@ const thrown: Row[] = [
     },
   ],
   ['a DOMException', throws(fail('dom'), new DOMException('no such thing', 'NotFoundError'))],
-  ['an error whose message cannot be read', throws(fail('unreadable'), 'an object (Error)')],
+  ['an error whose message cannot be read', throws(fail('unreadable'), new Error('something unreadable'))],
   [
     'an error with a field that cannot be cloned',
     async (scheduler) => {

@@ -5,9 +5,10 @@ import { afterAll, onTestFinished } from 'vitest'
 import { jobs as composed } from '../fixtures/composed.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { jobs as unruly } from '../fixtures/unruly.ts'
+import { values } from '../fixtures/values.ts'
 import { type FixtureName, jobsWorker } from './workers.ts'
 
-const tables = { jobs, composed, unruly }
+const tables = { jobs, composed, unruly, values }
 export type TableName = keyof typeof tables
 type TableOf<Name extends TableName> = (typeof tables)[Name]
 

@@ -166,7 +166,7 @@ describe('batches give back the records', () => {
   test('with errors that cannot be kept, in a few words', () => {
     const running = transition(jobOf(1), { type: 'start' }, start)
     const failed = transition(running, { type: 'fail', error: { run() {} }, isFinal: true, random: 0 }, start)
-    expect(replayAll([encode([insert(failed)])])[0]?.error).toBe('an object (Object)')
+    expect(replayAll([encode([insert(failed)])])[0]?.error).toEqual({ run: 'a function' })
   })
 
   test('and tell how many bytes each takes', () => {

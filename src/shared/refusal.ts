@@ -1,0 +1,33 @@
+import { OffstageError } from './errors.ts'
+import { show } from './show.ts'
+
+/** Something cannot be copied or kept. Each container on the way out adds its step to the path. */
+export class Refusal extends Error {
+  /** The innermost first. */
+  readonly path: string[] = []
+}
+
+export const within = (cause: unknown, step: string): Refusal => {
+  const refusal = cause instanceof Refusal ? cause : new Refusal('cannot be read', { cause })
+  refusal.path.push(step)
+  return refusal
+}
+
+/** The step from a container to what it has under `key`. */
+export const stepTo = (container: object, key: string): string => {
+  if (Array.isArray(container) && /^\d+$/.test(key)) return `[${key}]`
+  return /^[\w$]+$/.test(key) ? `.${key}` : `[${show(key)}]`
+}
+
+const shownStepsMax = 12
+
+/** `verb`: what cannot be done with it. */
+export function refused(thrown: unknown, what: string, verb: string): OffstageError {
+  const { path, message, cause } = thrown instanceof Refusal ? thrown : within(thrown, '')
+  const steps = path.reverse()
+  const place = `${what}${steps.slice(0, shownStepsMax).join('')}${steps.length > shownStepsMax ? '…' : ''}`
+  const details = cause === undefined ? {} : { cause }
+  return new OffstageError('DATA_CLONE', `The ${what} cannot be ${verb}: \`${place}\` ${message}.`, details)
+}
+
+export const isA = (name: string): string => `is ${/^[AEIO]/i.test(name) ? 'an' : 'a'} ${name}`
