@@ -153,7 +153,9 @@ const optionChecks: check.Checks = {
 }
 
 /** Refuses what is out of range and fills in what is not given. */
-export function resolveOptions(options: SchedulerOptions<never> = {}) {
+export function resolveOptions(given: SchedulerOptions<never> = {}) {
+  check.checkArgument('options', check.object, given)
+  const options = { ...check.taken(given, 1), ...readLater(given) }
   check.checkOptions(options, optionChecks)
   return {
     store: options.store ?? memoryStore(),
@@ -161,18 +163,21 @@ export function resolveOptions(options: SchedulerOptions<never> = {}) {
     concurrency: options.concurrency ?? 1,
     queues: options.queues ?? {},
     defaults: (options.defaults ?? {}) as Readonly<Record<string, JobDefaults>>,
-    schemas: (options.schemas ?? {}) as Readonly<Record<string, StandardSchema>>,
+    schemas: { ...options.schemas } as Readonly<Record<string, StandardSchema>>,
     graceMs: options.graceMs ?? 1_000,
     startTimeoutMs: options.startTimeoutMs ?? 30_000,
     maxQueued: options.maxQueued ?? 2_000_000,
     keep: resolveKeep(options.keep),
-    errors: options.errors ?? [],
+    errors: [...(options.errors ?? [])],
     workerOptions: options.workerOptions ?? {},
     // Browsers round to a millisecond at most.
     clock: options.clock ?? { ...systemClock, resolutionMs: 1 },
     random: options.random ?? systemRandom,
   }
 }
+
+const readLater = ({ queues, defaults, workerOptions }: SchedulerOptions<never>) =>
+  check.taken({ queues, defaults, workerOptions })
 
 function resolveWorkers(given: number | WorkersOptions = {}): Required<{ min: number; max: number; idleMs: number }> {
   if (typeof given === 'number') return { min: given, max: given, idleMs: Number.POSITIVE_INFINITY }

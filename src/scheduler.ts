@@ -17,7 +17,6 @@ import type { EventBus } from './events/event-bus.ts'
 import { type AnyEvent, type EventMap, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import {
-  checkJobOptions,
   finiteCheck,
   idCheck,
   type JobCallbacks,
@@ -25,6 +24,7 @@ import {
   nameCheck,
   type ResolvedDefaults,
   resolveDefaults,
+  takeJobOptions,
 } from './job/job-options.ts'
 import { isTerminal, states } from './job/record.ts'
 import { Job, streamCapacity } from './job-handle.ts'

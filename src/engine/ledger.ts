@@ -15,7 +15,9 @@ export interface LedgerListener {
   afterSlice(): void
   /** All that was written is safe and told. */
   afterTell(): void
-  /** The store refused a batch. `fallen`: the steps that are to be taken back, in this order, the last first. */
+  /** The store refused a batch: returns the steps for whose sake, if that can be told, or all of them. */
+  blamed(steps: readonly Step[], error: OffstageError): readonly Step[]
+  /** `fallen`: the steps that are to be taken back, in this order, the last first. */
   onRefused(fallen: readonly Step[], error: OffstageError): void
 }
 
@@ -174,7 +176,7 @@ export class Ledger {
     const message = `The store did not take ${steps.length} changes.`
     const error = cause instanceof OffstageError ? cause : new OffstageError('STORE_WRITE_FAILED', message, { cause })
     const all = [...steps, ...this.#gathering]
-    const fallen = fallenOf(steps, all)
+    const fallen = fallenOf(this.#listener.blamed(steps, error), all)
     this.#batch = none
     this.#gathering = all.filter((step) => !fallen.has(step))
     this.#isRefusing = fallen.size === 0

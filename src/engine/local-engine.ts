@@ -693,6 +693,7 @@ export class LocalEngine implements Engine {
     tell: (step) => this.#tell(step),
     afterSlice: () => this.#pool.flush(),
     afterTell: () => this.#afterTell(),
+    blamed: (steps, error) => this.#blamed(steps, error),
     onRefused: (fallen, error) => this.#onRefused(fallen, error),
   }
 
@@ -738,6 +739,15 @@ export class LocalEngine implements Engine {
     const { isIdle } = this.#roster
     if (isIdle && !this.#wasIdle) this.bus.tell('idle', {})
     this.#wasIdle = isIdle
+  }
+
+  /** What cannot be encoded, although it was checked, must not take with it what is added beside it. */
+  #blamed(steps: readonly Step[], error: OffstageError): readonly Step[] {
+    if (error.code !== 'DATA_CLONE') return steps
+    const isUnstorable = ({ before, after }: Step) =>
+      !before && after && (this.#unstorable(after.input, 'input') ?? this.#unstorable(after.rules, 'rules'))
+    const culprits = steps.filter(isUnstorable)
+    return culprits.length > 0 ? culprits : steps
   }
 
   #onRefused(fallen: readonly Step[], error: OffstageError): void {

@@ -115,7 +115,18 @@ const optionChecks: check.Checks = {
   onSettled: check.callable,
 }
 
-export const checkJobOptions = (options: JobOptions | undefined): void => check.checkOptions(options, optionChecks)
+/** The caller's options, checked, as ours: they may be read when the caller has long changed theirs. */
+export function takeJobOptions(given: JobOptions | undefined): JobOptions | undefined {
+  if (given === undefined) return undefined
+  const options: { -readonly [Name in keyof JobOptions]: JobOptions[Name] } = check.taken(given, 1)
+  check.checkArgument('options', check.object, options)
+  if (options.backoff) options.backoff = check.taken(options.backoff)
+  if (options.tags) options.tags = check.taken(options.tags)
+  if (options.runAt instanceof Date) options.runAt = options.runAt.getTime()
+  check.checkOptions(options, optionChecks)
+  return options
+}
+
 export const checkJobDefaults = (defaults: JobDefaults | undefined, prefix: string): void =>
   check.checkOptions(defaults, defaultsChecks, prefix)
 
@@ -160,7 +171,7 @@ const rulesOf = (own: JobDefaults, shared: JobDefaults): Rules => ({
   backoff: own.backoff ?? shared.backoff,
   timeoutMs: own.timeoutMs ?? shared.timeoutMs,
   keepMs: own.keepMs ?? shared.keepMs,
-  tags: own.tags ? [...own.tags] : (shared.tags ?? []),
+  tags: own.tags ?? shared.tags ?? [],
 })
 
 const hasOwnRules = ({ attempts, backoff, timeoutMs, keepMs, tags }: JobDefaults): boolean =>

@@ -1,4 +1,5 @@
 import { OffstageError } from './errors.ts'
+import { put } from './rebuild.ts'
 import { isObject, show } from './show.ts'
 
 /** Answers what was expected when `value` is out of range, nothing when it is fine. */
@@ -74,15 +75,24 @@ export function checkOptions(options: unknown, checks: Checks, prefix = ''): voi
 }
 
 /**
- * A checked copy, for options that are looked at later: getters are read once, lists are copied, and what comes from a
- * prototype counts like the object's own.
+ * A copy of options that are read again later: what the caller does with them then must not matter. What they inherit comes
+ * along, so that it is checked as well. `levels`: of what is deeper it has the same.
  */
+export function taken<Options>(options: Options, levels = Number.POSITIVE_INFINITY): Options {
+  if (levels === 0 || !isObject(options)) return options
+  if (Array.isArray(options)) return Array.from(options, (item) => taken(item, levels - 1)) as Options
+  const copy: Record<string, unknown> = { ...options }
+  for (const name in options) if (!(name in copy)) put(copy, name, options[name])
+  for (const name of Object.keys(copy)) if (isObject(copy[name])) put(copy, name, taken(copy[name], levels - 1))
+  return copy as Options
+}
+
+/** A checked copy, for options that are looked at later. Getters of a class count as well. */
 export function copyOptions<Options extends object>(options: Options, checks: Checks): Options {
   checkArgument('options', object, options)
-  const copy: Record<string, unknown> = { ...(options as Record<string, unknown>) }
+  const copy = taken(options) as Record<string, unknown>
   for (const name of Object.keys(checks))
     if (name in options && !Object.hasOwn(copy, name)) copy[name] = (options as Record<string, unknown>)[name]
-  for (const [name, value] of Object.entries(copy)) if (Array.isArray(value)) copy[name] = [...value]
   checkOptions(copy, checks)
   return copy as Options
 }

@@ -25,6 +25,7 @@ const setUp = (commit: () => Promise<void> | void) => {
     tell: ({ type }) => log.push(`told ${type}`),
     afterSlice: () => {},
     afterTell: () => log.push('quiet'),
+    blamed: (steps) => steps,
     onRefused: (fallen) => log.push(`refused ${fallen.map(({ type }) => type)}`),
   })
   return { ledger, log, clock }

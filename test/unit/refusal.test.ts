@@ -3,7 +3,9 @@ import { createScheduler, inline } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Deferred, defer } from '../../src/shared/deferred.ts'
+import { OffstageError } from '../../src/shared/errors.ts'
 import { memoryStore } from '../../src/store/memory-store.ts'
+import type { Change } from '../../src/store/store.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { turn } from '../support/testing.ts'
 
@@ -44,6 +46,23 @@ async function addBehind() {
   ])
   return { scheduler, batches, first, both }
 }
+
+test('what cannot be encoded although it was checked is refused alone', async () => {
+  const store = { ...memoryStore(), isDurable: true }
+  const commit = (changes: readonly Change[]) => {
+    for (const { after } of changes) if (after?.input === 666) throw new OffstageError('DATA_CLONE', 'no')
+  }
+  let isWicked = false
+  const check = (value: unknown) => {
+    if (isWicked && value === 666) throw new OffstageError('DATA_CLONE', 'no')
+  }
+  const scheduler = createScheduler<typeof jobs>(inline(jobs), { store: { ...store, commit, check } })
+  onTestFinished(() => scheduler.close({ mode: 'now' }))
+  const adding = [scheduler.add.double(1), scheduler.add.double(666), scheduler.add.double(2)]
+  isWicked = true
+  const added = await Promise.allSettled(adding)
+  expect(added.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+})
 
 test('an `addMany` with a job that another call is just adding is stored whole, whatever becomes of that call', async () => {
   const { scheduler, batches, first, both } = await addBehind()
