@@ -1,6 +1,8 @@
 import { onHello, onUncaught } from '../platform/thread-scope.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { type ServeInline, serveInline } from '../shared/inline.ts'
+import { isPlain } from '../shared/kind.ts'
+import { isObject, show } from '../shared/show.ts'
 import type { StandardSchema } from '../shared/standard-schema.ts'
 import type { JobContext } from './context.ts'
 import { attachSchema, type Handler, type HandlerTable } from './handlers.ts'
@@ -27,6 +29,11 @@ import { Server } from './serve.ts'
  * ```
  */
 export function defineJobs<const Handlers extends JobTable>(handlers: Handlers & CheckedHandlers<Handlers>): Handlers {
+  if (!isObject(handlers) || !isPlain(handlers))
+    throw new OffstageError(
+      'INVALID_OPTION',
+      `Expected the jobs to be a plain object with a function for each, got ${show(handlers)}. Methods that it inherits are not seen.`,
+    )
   for (const [name, handler] of Object.entries(handlers)) {
     if (typeof handler !== 'function')
       throw new OffstageError('INVALID_OPTION', `Expected the job \`${name}\` to be a function.`)

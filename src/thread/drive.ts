@@ -26,7 +26,7 @@ export function listen(): Promise<void> {
   })
 }
 
-type Iteration = Iterator<unknown> | AsyncIterator<unknown>
+type Iteration = Required<Iterator<unknown>> | Required<AsyncIterator<unknown>>
 type Step = IteratorResult<unknown> | Promise<IteratorResult<unknown>>
 
 /** Runs a generator to its end: each value it yields is progress, each `yield` a place to stop. */
@@ -36,7 +36,7 @@ export async function drive(task: Task, generator: Iteration, onYield: (value: u
     // Told once: a generator that catches the abort may clean up, and is ended with its thread if it goes on for long.
     const mustStop = task.abortedBy !== undefined && !hasBeenTold
     if (mustStop) hasBeenTold = true
-    const step: Step = mustStop ? throwInto(generator, task.abortedBy?.reason) : generator.next()
+    const step: Step = mustStop ? generator.throw(task.abortedBy?.reason) : generator.next()
     const { done, value } = isThenable(step) ? await step : step
     if (done) return value
     if (value !== undefined) onYield(value)
@@ -44,17 +44,18 @@ export async function drive(task: Task, generator: Iteration, onYield: (value: u
   }
 }
 
-function throwInto(generator: Iteration, reason: unknown): Step {
-  if (!generator.throw) throw reason
-  return generator.throw(reason)
-}
-
+/** Also one that a compiler has made. Other iterators are values: nothing can be thrown into them, so they are not driven. */
 export const isGenerator = (value: unknown): value is Iteration => {
   if (!isObject(value)) return false
   const {
     next,
+    throw: throwInto,
     [Symbol.iterator]: iterate,
     [Symbol.asyncIterator]: iterateAsync,
   } = value as Partial<Generator & AsyncGenerator>
-  return typeof next === 'function' && (typeof iterate === 'function' || typeof iterateAsync === 'function')
+  return (
+    typeof next === 'function' &&
+    typeof throwInto === 'function' &&
+    (typeof iterate === 'function' || typeof iterateAsync === 'function')
+  )
 }
