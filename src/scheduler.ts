@@ -281,7 +281,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const options = takeJobOptions(given)
     const { signal } = options ?? {}
     if (signal?.aborted) throw signal.reason
-    const transferred = options?.transfer && moveValue(input, [...options.transfer], 'input', this.#checkStorable)
+    const transferred = options?.transfer?.length
+      ? moveValue(input, [...options.transfer], 'input', this.#checkStorable)
+      : undefined
     const copy = transferred ? transferred.value : copyValue(input, 'input', this.#checkStorable)
     const stops: (() => void)[] | undefined = options && hasCompany(options) ? [] : undefined
     const prepared: InsertRequest = {

@@ -13,12 +13,17 @@ interface Rare {
   /** For when it is too late to start. */
   expiry: Alarm | undefined
   transfer: Transferable[] | undefined
+  /** It was moved to a thread, and is nowhere else. */
+  isInputGone: boolean
   /** It may have ended a thread: the next attempt has one to itself, so that the blame is exact. */
   mustRunAlone: boolean
   /** The newest progress of the newest attempt. */
   progress: unknown
   audience: Audience | undefined
 }
+
+/** Its input is on the thread, and nowhere else. */
+export const hasMoved = ({ transfer, isSent }: Run): boolean => transfer !== undefined && isSent
 
 /** A job in memory: its record, its place, and who is waiting for it. Small, because a million of them may wait. */
 export class LiveJob implements HeapItem {
@@ -68,6 +73,15 @@ export class LiveJob implements HeapItem {
     if (transfer || this.#rare) this.#withRare().transfer = transfer
   }
 
+  get isInputGone(): boolean {
+    return this.#rare?.isInputGone === true || (this.run !== undefined && hasMoved(this.run))
+  }
+
+  /** Its attempt is over, and what was moved for it does not come back. */
+  loseInput(): void {
+    this.#withRare().isInputGone = true
+  }
+
   get mustRunAlone(): boolean {
     return this.#rare?.mustRunAlone === true
   }
@@ -110,6 +124,7 @@ export class LiveJob implements HeapItem {
       alarm: undefined,
       expiry: undefined,
       transfer: undefined,
+      isInputGone: false,
       mustRunAlone: false,
       progress: undefined,
       audience: undefined,

@@ -40,7 +40,7 @@ import type {
 import { Herald } from './herald.ts'
 import { Ledger, type LedgerListener } from './ledger.ts'
 import { Lines } from './lines.ts'
-import { LiveJob } from './live-job.ts'
+import { hasMoved, LiveJob } from './live-job.ts'
 import { cancelled, closedError, duplicate, inputGone, lost, queueFull, timedOut, unrecorded } from './reasons.ts'
 import { type KeepByState, Retention } from './retention.ts'
 import { makeChance, makeId, Roster, type Tally } from './roster.ts'
@@ -389,7 +389,7 @@ export class LocalEngine implements Engine {
   }
 
   #retry(job: LiveJob): boolean {
-    if (!isLegal(job.record.state, 'retry')) return false
+    if (!isLegal(job.record.state, 'retry') || job.isInputGone) return false
     this.#retention.drop(job)
     this.#move(job, { type: 'retry' })
     return true
@@ -567,6 +567,7 @@ export class LocalEngine implements Engine {
     const job = run.owner
     this.#runs--
     if (job.run === run) job.run = undefined
+    if (hasMoved(run)) job.loseInput()
     this.#timetable.cancel(run.timeout)
     if (!run.isBegun) job.line?.gate.began()
     this.#lines.leave(job)
@@ -591,7 +592,7 @@ export class LocalEngine implements Engine {
   #timeOut(run: Run<LiveJob>): void {
     const error = timedOut(run.record)
     this.#abort(run, error)
-    this.#moveFailed(run.owner, error, false)
+    this.#moveFailed(run.owner, error, hasMoved(run))
   }
 
   /** Why the store cannot keep a value that came from a thread. */
@@ -629,7 +630,7 @@ export class LocalEngine implements Engine {
       this.#end(run)
       if (run.isStale) return
       this.#dashboard.failed.add(this.#clock.now())
-      this.#moveFailed(run.owner, error, isFinal)
+      this.#moveFailed(run.owner, error, isFinal || hasMoved(run))
     },
     onProgress: (run, progress) => {
       const job = run.owner
@@ -681,7 +682,8 @@ export class LocalEngine implements Engine {
     this.#end(run)
     if (run.isStale) return
     if (loss === 'blamed' || loss === 'suspected') job.mustRunAlone = true
-    if (run.transfer && run.isSent) return this.#moveFailed(job, inputGone(run.record, error), true)
+    // On closing the job is given up with all others.
+    if (hasMoved(run) && !this.#pool.isClosed) return this.#moveFailed(job, inputGone(run.record, error), true)
     if (loss === 'released' || (loss === 'suspected' && !run.isBegun)) return this.#move(job, { type: 'release' })
     this.#move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
   }

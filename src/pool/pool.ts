@@ -101,6 +101,10 @@ export class Pool<Owner> {
     this.#listener = listener
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   get online(): number {
     return this.#slots.length
   }

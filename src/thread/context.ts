@@ -145,6 +145,6 @@ export class TaskContext implements JobContext<unknown, unknown> {
   }
 
   transfer<Result>(value: Result, transferables: Transferable[]): Result {
-    return new Transfer(value, transferables) as Result
+    return transferables?.length ? (new Transfer(value, transferables) as Result) : value
   }
 }
