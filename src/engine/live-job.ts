@@ -185,11 +185,18 @@ export class LiveJob implements HeapItem {
     this.expiry = undefined
   }
 
-  /** Nothing more will be told here, whatever becomes of the job. */
-  abandon(error: unknown): void {
+  /** Whoever waits for the result waits no longer; answers whether anybody did. The job goes on, and may be asked again. */
+  letDown(error: unknown): boolean {
+    const wasAwaited = this.#result !== undefined
     this.#reject(error)
     this.#result = undefined
     this.#settle = undefined
+    return wasAwaited
+  }
+
+  /** Nothing more will be told here, whatever becomes of the job. */
+  abandon(error: unknown): void {
+    this.letDown(error)
     this.audience?.endValues()
   }
 }

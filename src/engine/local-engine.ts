@@ -11,6 +11,7 @@ import { createRecord } from '../job/job-options.ts'
 import { finishedAt, isTerminal, isWaiting, type JobRecord } from '../job/record.ts'
 import { type Action, canExpire, type Draft, isLegal, transition } from '../job/transition.ts'
 import { nextTask } from '../platform/hop.ts'
+import { warn } from '../platform/host.ts'
 import { atOnceMax, inSlices } from '../platform/in-slices.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
@@ -41,10 +42,21 @@ import { Herald } from './herald.ts'
 import { Ledger, type LedgerListener } from './ledger.ts'
 import { Lines } from './lines.ts'
 import { hasMoved, LiveJob } from './live-job.ts'
-import { cancelled, closedError, duplicate, inputGone, lost, queueFull, timedOut, unrecorded } from './reasons.ts'
+import {
+  cancelled,
+  closedError,
+  duplicate,
+  inputGone,
+  lost,
+  queueFull,
+  timedOut,
+  unrecorded,
+  unstartable,
+} from './reasons.ts'
 import { type KeepByState, Retention } from './retention.ts'
 import { makeChance, makeId, Roster, type Tally } from './roster.ts'
 import type { Removal, Step } from './steps.ts'
+import { Stranded } from './stranded.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
@@ -73,6 +85,7 @@ export class LocalEngine implements Engine {
   readonly #lines: Lines
   readonly #herald: Herald
   readonly #dashboard: Dashboard
+  readonly #stranded: Stranded
   readonly #chance: string
   #seq = 0
   #lineTime = 0
@@ -95,6 +108,7 @@ export class LocalEngine implements Engine {
   /** Why the store did not take a new job. */
   readonly #refusals = new WeakMap<LiveJob, OffstageError>()
   readonly #closers = new Set<() => void>()
+  readonly #strandedListeners = new Set<OnStranded>()
   #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
   opening: Promise<unknown> | undefined
   /** Aborted when nobody waits for the opening any more. */
@@ -114,6 +128,7 @@ export class LocalEngine implements Engine {
     this.#lines = new Lines(queues, this.#timetable, () => this.#opened())
     this.#herald = new Herald(this.bus)
     this.#dashboard = new Dashboard(() => this.#committed, this.#pool, this.bus)
+    this.#stranded = new Stranded(clock, pool.startTimeoutMs)
     this.#open()
   }
 
@@ -668,13 +683,42 @@ export class LocalEngine implements Engine {
       this.#dashboard.changed()
       this.bus.tell('worker:exit', { workerId, error })
     },
-    onLoadFailed: (error) => {
-      // Only those that would have started: what is paused may wait for a better day.
-      if (this.isPaused) return
-      for (const job of [...this.#roster.jobs]) {
-        if (job.record.state === 'queued' && !job.line?.gate.isPaused) this.#moveFailed(job, error, false)
-      }
+    onStartFailed: (workerId, { error, isFirst, retryMs, since }) => {
+      const { queued } = this.#roster.counts
+      const told = unstartable(error, `It is tried again in ${retryMs} ms; jobs that wait for it: ${queued}.`)
+      if (isFirst && !this.bus.isHeard('worker:exit')) warn(`offstage: ${told.message}`)
+      this.bus.tell('worker:exit', { workerId, error: told })
+      if (since !== undefined) this.#tellStranded(error, since)
+      this.#ledger.schedule()
     },
+  }
+
+  /**
+   * No thread could be started since then: whoever has waited for as long as a thread may take to start is told. What is stored
+   * waits on; else the jobs fail.
+   */
+  #tellStranded(cause: OffstageError, since: number): void {
+    const overdue = this.isPaused ? [] : this.#stranded.overdue(this.#roster.jobs, since)
+    if (overdue.length === 0) return
+    const waitedMs = Math.round(this.#clock.monotonic() - since)
+    const error = unstartable(
+      cause,
+      `None could be started for ${waitedMs} ms; jobs that waited for one: ${overdue.length}.`,
+    )
+    if (!this.#options.store.isDurable) {
+      for (const job of overdue) this.#moveFailed(job, error, true)
+      return
+    }
+    for (const job of overdue) if (job.letDown(error) || job.audience) this.#stranded.waitsAnew(job)
+    for (const listener of this.#strandedListeners) listener(overdue, error)
+    // There may never be one, and the jobs are as safe as they were.
+    if (this.#closing === 'drain') this.#escalate?.()
+  }
+
+  /** Calls back with stored jobs that wait for a thread in vain, and why. */
+  onStranded(listener: OnStranded): () => void {
+    this.#strandedListeners.add(listener)
+    return () => this.#strandedListeners.delete(listener)
   }
 
   #lost(run: Run<LiveJob>, loss: Loss, error: OffstageError): void {
@@ -1095,8 +1139,8 @@ export interface Dropped {
   readonly ended: Promise<unknown>
 }
 
-
 const noDetails = {}
+type OnStranded = (jobs: readonly LiveJob[], error: OffstageError) => void
 type Start = Action & { type: 'start' }
 type Complete = Action & { type: 'complete' }
 

@@ -34,6 +34,10 @@ export const lost = (changes: number, cause: unknown): OffstageError => {
   return new OffstageError('STORE_WRITE_FAILED', message, { cause })
 }
 
+/** A thread could not be started, and jobs wait for one. `outlook`: what comes of it. */
+export const unstartable = ({ message, cause }: OffstageError, outlook: string): OffstageError =>
+  new OffstageError('WORKER_LOAD_FAILED', `${message} ${outlook}`, { cause })
+
 export const duplicate = (id: string, why: string): OffstageError =>
   new OffstageError('DUPLICATE_ID', `There is a job '${id}' already${why}.`, { jobId: id })
 

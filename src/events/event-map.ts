@@ -49,7 +49,7 @@ interface SchedulerEventMap {
   resumed: EventBase<'resumed'> & { readonly queue: string | undefined }
   /** A thread has loaded the worker module and is ready. */
   'worker:online': EventBase<'worker:online'> & { readonly workerId: number }
-  /** A thread has ended; `error` says why unless we ended it. */
+  /** A thread has ended, or could not be started; `error` says why unless it was ended for want of work. */
   'worker:exit': EventBase<'worker:exit'> & { readonly workerId: number; readonly error: unknown }
   /** This tab or process runs the jobs now, or no longer. */
   leader: EventBase<'leader'> & { readonly isLeader: boolean }

@@ -62,6 +62,7 @@ export class Guest {
   readonly #allWatched = new Set<Watched>()
   readonly #readers = new Map<number, Reader>()
   readonly #heard = new Map<EventType, () => void>()
+  readonly #stopStranded: () => void
   #queues: readonly string[] = []
   /** Wants to know of every change of the board. */
   isObserving = false
@@ -82,6 +83,10 @@ export class Guest {
     const repair = (note: Note): Note => note.map(readable) as unknown as Note
     this.#link = new Link(line.channel, line.from, line.epoch, repair, () => this.#link.post('board', this.#board()))
     this.#link.post('welcome', steers)
+    this.#stopStranded = local.onStranded((jobs, error) => {
+      const ids = jobs.map(({ record }) => record.id).filter((id) => this.#watched.has(id))
+      this.#link.post('stranded', ids, thrownToWire(error))
+    })
   }
 
   /** Somebody has set something. */
@@ -102,6 +107,7 @@ export class Guest {
   }
 
   leave(): void {
+    this.#stopStranded()
     for (const stop of this.#heard.values()) stop()
     for (const { stop } of this.#allWatched) stop()
     for (const reader of this.#readers.values()) reader.leave()

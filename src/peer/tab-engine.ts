@@ -490,6 +490,11 @@ export class TabEngine implements Engine {
       const job = this.#known.get(id)
       if (job) this.#lose(job)
     },
+    stranded: (ids: readonly string[], thrown: WireThrown) => {
+      const error = thrownFromWire(thrown, this.#host.errors)
+      for (const id of ids) (this.#known.get(id) ?? this.#wanted.get(id)?.job)?.letDown(error)
+      if (this.#isClosing) this.#hurry?.()
+    },
     value: (reading: number, value: unknown) => this.#readings.get(reading)?.attend().receive(value),
     end: (reading: number, thrown: WireThrown | undefined) => {
       const job = this.#readings.get(reading)

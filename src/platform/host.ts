@@ -29,6 +29,12 @@ export function spareCores(): number {
   return Math.max(1, cores - 1)
 }
 
+/** For what a developer should see at once, and nobody listens for. */
+export function warn(message: string): void {
+  // biome-ignore lint/suspicious/noConsole: there is no other place for it.
+  console.warn(message)
+}
+
 /** The last resort for what a listener threw: what the platform does with uncaught errors, without ending the process. */
 export function reportUncaught(error: unknown): void {
   const { reportError, process } = globalThis as { reportError?: (error: unknown) => void; process?: unknown }

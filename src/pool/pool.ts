@@ -14,11 +14,11 @@ import { hop } from '../platform/hop.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { canShare } from '../shared/claims.ts'
 import { type Cost, Costs } from '../shared/cost.ts'
-import { type Deferred, defer } from '../shared/deferred.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import { Run, Slot, type SlotListener } from './slot.ts'
+import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
 
 export interface PoolOptions {
   readonly min: number
@@ -52,11 +52,10 @@ export interface PoolListener<Owner> {
   onRoom(): void
   onOnline(workerId: number): void
   onExit(workerId: number, error: OffstageError | undefined): void
-  /** No thread can be started; whoever waits for one must be told. */
-  onLoadFailed(error: OffstageError): void
+  /** A thread could not be started; it is tried again. */
+  onStartFailed(workerId: number, failure: StartFailure): void
 }
 
-const startsMax = 3
 /** What it takes to wake a thread: work that is less than that is not worth another. */
 const wakeMs = 0.05
 /** What an attempt takes on its thread beside its handler. */
@@ -69,8 +68,6 @@ const steadyMsMax = 2.5
 const workMsMax = 1
 /** How often threads are looked at on which something waits. */
 const watchMs = 4
-const backoffMsMin = 100
-const backoffMsMax = 5_000
 /** How long a thread gets to pass on what it has printed, before it is ended: an idle one, and one that may be deaf. */
 const idleDrainMs = 1_000
 const busyDrainMs = 100
@@ -83,14 +80,9 @@ export class Pool<Owner> {
   readonly #idleAlarms = new Map<Slot, Alarm>()
   readonly #costs = new Costs()
   readonly #closings = new Set<Promise<void>>()
-  /** Threads that are loading: rejected, each is given up. */
-  readonly #loads = new Set<Deferred<never>>()
-  #lastWorkerId = 0
-  #starting = 0
-  /** Starts in a row that failed, and deaths in a row before anything was completed. */
-  #loadFailures = 0
+  readonly #starter: Starter
+  /** Deaths in a row before anything was completed. */
   #crashes = 0
-  #backoff: Alarm | undefined
   #isClosed = false
   /** For the next look at threads on which something waits. */
   #watch: Alarm | undefined
@@ -99,6 +91,7 @@ export class Pool<Owner> {
     this.#options = options
     this.#timetable = timetable
     this.#listener = listener
+    this.#starter = new Starter(options, timetable, this.#starterListener)
   }
 
   get isClosed(): boolean {
@@ -110,7 +103,7 @@ export class Pool<Owner> {
   }
 
   get starting(): number {
-    return this.#starting
+    return this.#starter.starting
   }
 
   get busy(): number {
@@ -166,8 +159,14 @@ export class Pool<Owner> {
 
   /** Starts threads for so many jobs that wait for one. */
   grow(waiting: number): void {
-    if (this.#isClosed || this.#backoff) return
-    while (this.#starting < waiting && this.#slots.length + this.#starting < this.#options.max) this.#start()
+    if (this.#isClosed) return
+    const starter = this.#starter
+    if (waiting === 0) {
+      if (this.#slots.length === 0) starter.giveUp()
+      return
+    }
+    const most = Math.min(waiting, this.#options.max - this.#slots.length, starter.startingMax)
+    while (starter.starting < most) this.#track(starter.start())
   }
 
   /** Sends what the threads have need of. */
@@ -209,11 +208,10 @@ export class Pool<Owner> {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#timetable.cancel(this.#backoff)
     this.#timetable.cancel(this.#watch)
     for (const alarm of this.#idleAlarms.values()) this.#timetable.cancel(alarm)
     for (const slot of [...this.#slots]) this.#end(slot, undefined)
-    for (const load of this.#loads) load.reject(ended)
+    this.#starter.close()
     while (this.#closings.size > 0) await Promise.all(this.#closings)
   }
 
@@ -272,79 +270,29 @@ export class Pool<Owner> {
 
   // Starting.
 
-  #start(): void {
-    this.#starting++
-    const attempt = this.#load()
-      .then((slot) => this.#started(slot))
-      .catch((error: OffstageError) => this.#startFailed(error))
-    this.#track(attempt)
-  }
-
-  /** Resolves with a thread that has said it is ready; rejects with `WORKER_LOAD_FAILED`. */
-  async #load(): Promise<Slot> {
-    const { startTimeoutMs, spawn, concurrency } = this.#options
-    const late = defer<never>()
-    this.#loads.add(late)
-    const alarm = this.#timetable.after(startTimeoutMs, () => {
-      this.#loadFailures = startsMax // To wait as long again would tell nothing new.
-      late.reject(loadError(`it was not ready within ${startTimeoutMs} ms`, undefined, lateHint))
-    })
-    const spawning = spawn().catch(refused)
-    let port: Port | undefined
-    try {
-      port = await Promise.race([spawning, late.promise])
-      port.hold(true)
-      const slot = new Slot(++this.#lastWorkerId, port, concurrency, this.#slotListener)
-      this.#listen(slot)
-      await Promise.race([slot.ready.promise, late.promise])
+  readonly #starterListener: StarterListener = {
+    hasThreads: () => this.#slots.length > 0,
+    makeSlot: (workerId, port) => {
+      const slot = new Slot(workerId, port, this.#options.concurrency, this.#slotListener)
+      port.onClose((cause) => {
+        if (slot.isReady) this.#died(slot, cause)
+        else slot.ready.reject(loadError('it failed while it was loading', cause))
+      })
       return slot
-    } catch (error) {
-      // A factory that takes its time may still come up with a thread that nobody waits for.
-      if (port) await port.close()
-      else void spawning.then((tooLate) => tooLate.close()).catch(() => {})
-      throw error
-    } finally {
-      this.#loads.delete(late)
-      this.#timetable.cancel(alarm)
-    }
-  }
-
-  #listen(slot: Slot): void {
-    slot.port.onClose((cause) => {
-      if (slot.isReady) this.#died(slot, cause)
-      else slot.ready.reject(loadError('it failed while it was loading', cause))
-    })
-  }
-
-  #started(slot: Slot): void {
-    this.#starting--
-    // It may have died in the meantime.
-    if (this.#isClosed || slot.isClosing) return this.#track(slot.port.close())
-    this.#loadFailures = 0
-    slot.port.hold(false)
-    this.#slots.push(slot)
-    this.#listener.onOnline(slot.id)
-    this.#restWhenIdle(slot)
-    this.#listener.onRoom()
-  }
-
-  #startFailed(error: OffstageError): void {
-    this.#starting--
-    this.#loadFailures++
-    if (this.#isClosed) return
-    if (this.#loadFailures >= startsMax && this.#slots.length === 0) this.#listener.onLoadFailed(error)
-    this.#backOff(this.#loadFailures)
-  }
-
-  /** Waits before the next start, longer each time, so that a thread that cannot live does not eat a core. */
-  #backOff(failures: number): void {
-    this.#timetable.cancel(this.#backoff)
-    const delayMs = Math.min(backoffMsMin * 2 ** (failures - 1), backoffMsMax)
-    const end = () => {
-      this.#backoff = undefined
+    },
+    onStarted: (slot) => {
+      // It may have died in the meantime.
+      if (this.#isClosed || slot.isClosing) return this.#track(slot.port.close())
+      slot.port.hold(false)
+      this.#slots.push(slot)
+      this.#listener.onOnline(slot.id)
+      this.#restWhenIdle(slot)
       this.#listener.onRoom()
-    }
-    this.#backoff = this.#timetable.after(delayMs, end, true)
+    },
+    onFailed: (workerId, failure) => {
+      if (!this.#isClosed) this.#listener.onStartFailed(workerId, failure)
+    },
+    onRested: () => this.#listener.onRoom(),
   }
 
   // Ending.
@@ -372,7 +320,7 @@ export class Pool<Owner> {
     this.#blame(slot, error)
     this.#listener.onExit(slot.id, error)
     this.#crashes = slot.completed > 0 ? 0 : this.#crashes + 1
-    if (this.#crashes > 1) this.#backOff(this.#crashes - 1)
+    if (this.#crashes > 1) this.#starter.rest(this.#crashes - 1)
     this.#listener.onRoom()
   }
 
@@ -443,20 +391,3 @@ export class Pool<Owner> {
 const costMsOf = (cost: Cost): number => (canShare ? cost.meanMs : cost.estimateMs)
 
 const ended = new OffstageError('WORKER_CRASHED', 'The thread was ended.')
-
-const refused = (cause: unknown): never => {
-  throw loadError('the platform refused to start it', cause)
-}
-
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause ?? ''))
-
-const lateHint = 'Does it call defineJobs()? Does all that it awaits come?'
-/** Where the platform does not say what is the matter, it is mostly one of these. */
-const likelyCauses =
-  'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'
-
-const loadError = (what: string, cause: unknown, hint = likelyCauses): OffstageError => {
-  const reason = reasonOf(cause).replace(/\.$/, '')
-  const why = reason ? `: ${reason}.` : `. ${hint}`
-  return new OffstageError('WORKER_LOAD_FAILED', `The worker module could not be loaded: ${what}${why}`, { cause })
-}

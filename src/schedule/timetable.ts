@@ -60,6 +60,11 @@ export class Timetable {
     this.#stopWaking = onWake(() => this.#ring())
   }
 
+  /** The time that `after` counts in. */
+  monotonic(): number {
+    return this.clock.monotonic()
+  }
+
   /** Calls back at a wall time, at once (but not within this call) when it has passed. */
   at(wallMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
     return this.#add(new Alarm(this.#wall, wallMs, callback, keepsProcessAlive))

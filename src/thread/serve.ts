@@ -391,4 +391,3 @@ export class Server implements Host {
 }
 
 type RunFields = [name: string, id: string, attempt: number, isWatched: 0 | 1, resume: Resume | 0, input: unknown]
-

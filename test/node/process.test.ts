@@ -127,7 +127,7 @@ describe('a process is kept alive', () => {
     ['by an inline job', `createScheduler(inline(inlineJobs)).add.later(200, { onCompleted: console.log })`, 'later'],
     [
       'by a worker that does not load, until that is told',
-      `start({}, 'missing').add.noop(undefined, { onFailed: (error) => console.log(error.code) })`,
+      `const s = start({ startTimeoutMs: 300 }, 'missing'); s.on('worker:exit', () => {}); s.add.noop(undefined, { onFailed: (error) => console.log(error.code) })`,
       'WORKER_LOAD_FAILED',
     ],
     ['by a job whose thread died', `start({}, 'unruly').add.crashUntil(2, { onCompleted: console.log })`, '2'],
@@ -219,9 +219,10 @@ describe('the first argument', () => {
   })
 
   test('also when the factory throws', async () => {
-    const scheduler = createScheduler<typeof jobs>(() => {
+    const refuse = () => {
       throw new Error('no worker today')
-    })
+    }
+    const scheduler = createScheduler<typeof jobs>(refuse, { startTimeoutMs: 300 })
     onTestFinished(() => scheduler.close())
     await expect(scheduler.run.double(1)).rejects.toMatchObject({ code: 'WORKER_LOAD_FAILED' })
     expect('Worker' in globalThis).toBe(false)

@@ -11,6 +11,7 @@ const engine = 'src/engine/local-engine.ts'
 const move = 'src/job/transition.ts'
 const pool = 'src/pool/pool.ts'
 const slot = 'src/pool/slot.ts'
+const starter = 'src/pool/starter.ts'
 const line = 'src/queue/line.ts'
 const lines = 'src/engine/lines.ts'
 const retention = 'src/engine/retention.ts'
@@ -606,5 +607,24 @@ export const mutants = [
     file: engine,
     find: '      : this.#timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
     replace: '      : this.#timetable.at(wallMs, callback, keepsProcessAlive)',
+  },
+  // Threads that cannot be started.
+  {
+    name: 'stored jobs fail when no thread can be started',
+    file: engine,
+    find: '    if (!this.#options.store.isDurable) {\n      for (const job of overdue)',
+    replace: '    if (this.#options.store.isDurable) {\n      for (const job of overdue)',
+  },
+  {
+    name: 'nobody goes on when the pause after a failed start is over',
+    file: starter,
+    find: '      this.#listener.onRested()\n',
+    replace: '',
+  },
+  {
+    name: 'a thread that could not be started is taken for one that is starting still',
+    file: starter,
+    find: '    this.#starting--\n    if (started',
+    replace: '    if (!(started instanceof Error)) this.#starting--\n    if (started',
   },
 ]

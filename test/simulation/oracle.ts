@@ -534,6 +534,8 @@ export class Oracle {
   resultRejected({ tag }: Added, error: unknown): void {
     const { code } = (error ?? {}) as Partial<OffstageError>
     if (this.isStopped || code === 'SCHEDULER_CLOSED' || !this.#inserted.has(tag)) return
+    // It waits on.
+    if (code === 'WORKER_LOAD_FAILED') return this.#world.stats.count('let down: no thread')
     const inBatch = this.#lastBatch.some(
       ({ after }) => after && tagOf(after) === tag && (after.state === 'failed' || after.state === 'cancelled'),
     )

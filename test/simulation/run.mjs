@@ -34,6 +34,7 @@ const mustHappen = [
   'kept',
   'threads that died',
   'threads that did not load',
+  'let down: no thread',
   'let go by retention',
   'clock jumps',
   'starts under a rate limit',

@@ -64,6 +64,8 @@ export class SimWorker implements Port {
   /** The scheduler has asked it to end. */
   isClosing = false
   isHeld = false
+  /** It will never say that it is ready. */
+  isStillborn = false
   #whenClosed: Deferred<void> | undefined
   #lastCall = 0
   #claims: Claims | undefined
@@ -160,12 +162,15 @@ export class SimWorker implements Port {
 
   get canStep(): boolean {
     if (this.isDead) return false
-    return this.isClosing || !this.isReady || this.#inbox.length > 0 || this.#outbox.length > 0 || this.tasks.length > 0
+    if (this.isClosing) return true
+    if (this.isStillborn) return false
+    return !this.isReady || this.#inbox.length > 0 || this.#outbox.length > 0 || this.tasks.length > 0
   }
 
   step(): void {
     const { chance } = this.#host
     if (this.isClosing && chance.is(0.3)) return this.#end()
+    if (this.isStillborn) return
     if (!this.isReady) return this.#load()
     const pick = chance.int(3)
     if (this.#inbox.length > 0 && pick === 0) return this.#hear(this.#inbox.shift() as unknown[])

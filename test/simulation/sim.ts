@@ -69,6 +69,8 @@ export class Simulation implements WorkerHost {
   #pid = 0
   #promise = 0
   isCalm = false
+  /** The worker module is not there for a while. */
+  #isOut = false
 
   constructor(seed: number, stats: Stats, trace: Trace) {
     hops.clear()
@@ -92,6 +94,7 @@ export class Simulation implements WorkerHost {
       frameBytes: chance.of([150, 600, 1_000_000, 1_000_000]),
       deathRate: chance.of([0, 0, 0.003]),
       loadFailures: chance.of([0, 0, 0.2]),
+      outages: chance.of([0, 0, 0.01]),
       jumps: chance.of([0, 0, 0.1]),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
     }
@@ -247,11 +250,14 @@ export class Simulation implements WorkerHost {
 
   #stepSpawn(): void {
     const { resolve, reject } = this.#spawning.shift() as Spawning
-    if (!this.isCalm && this.chance.is(this.#settings.loadFailures)) {
+    const isOut = !this.isCalm && this.#isOut
+    const isStillborn = isOut && this.chance.is(0.2)
+    if (!this.isCalm && !isStillborn && (isOut || this.chance.is(this.#settings.loadFailures))) {
       this.#stats.count('threads that did not load')
       return reject(new Error('no thread today'))
     }
     const worker = new SimWorker(this, this.#settings.concurrency > 1)
+    worker.isStillborn = isStillborn
     this.#workers.push(worker)
     resolve(worker)
   }
@@ -292,6 +298,7 @@ export class Simulation implements WorkerHost {
   #step(): void {
     const { chance } = this
     if (this.#crashRate > 0 && chance.is(this.#crashRate)) return this.#crash()
+    if (chance.is(this.#settings.outages)) this.#isOut = !this.#isOut
     const pick = chance.int(1000)
     if (pick < 400 && this.#stepDisk()) return
     if (pick < 760 && this.#stepThreads()) return

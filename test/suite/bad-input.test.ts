@@ -453,7 +453,7 @@ const modules: Row[] = [
     async () => {
       let isGone = false
       const clock = manualClock()
-      const options = { workers: { min: 0, max: 1, idleMs: 1_000 }, clock }
+      const options = { workers: { min: 0, max: 1, idleMs: 1_000 }, startTimeoutMs: 500, clock }
       const scheduler = createScheduler<Jobs>(() => (isGone ? missingWorker() : goodWorker()), options)
       onTestFinished(() => scheduler.close({ mode: 'now' }))
       expect(await scheduler.run.double(1, { id: 'done' })).toBe(2)

@@ -49,7 +49,7 @@ async function onePool() {
       onRoom: nothing,
       onOnline: () => isOnline.resolve(),
       onExit: nothing,
-      onLoadFailed: nothing,
+      onStartFailed: nothing,
     },
   )
   pool.grow(1)

@@ -21,6 +21,9 @@ export function systemRandom(): number {
 
 export const spareCores = (): number => 1
 
+/** Jobs that wait for threads that do not start are what happens here. */
+export function warn(): void {}
+
 export function reportUncaught(error: unknown): void {
   throw error
 }

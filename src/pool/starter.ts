@@ -1,0 +1,168 @@
+import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
+import { OffstageError } from '../shared/errors.ts'
+import type { Port } from '../shared/port.ts'
+import type { Slot } from './slot.ts'
+
+export interface StarterOptions {
+  readonly startTimeoutMs: number
+  readonly spawn: () => Promise<Port>
+}
+
+/** A thread that could not be started. */
+export interface StartFailure {
+  readonly error: OffstageError
+  /** None in a row before it. */
+  readonly isFirst: boolean
+  readonly retryMs: number
+  /** Since when, in monotonic time, there is none and none could be started; `undefined` until that was tried often enough. */
+  readonly since: number | undefined
+}
+
+export interface StarterListener {
+  hasThreads(): boolean
+  /** A thread on this port: the slot's `ready` is what is waited for. */
+  makeSlot(workerId: number, port: Port): Slot
+  onStarted(slot: Slot): void
+  onFailed(workerId: number, failure: StartFailure): void
+  /** A pause is over. */
+  onRested(): void
+}
+
+/** So many starts in a row have to fail before anybody who waits hears of it. */
+const triesMin = 3
+const restMsMin = 100
+const restMsMax = 5_000
+
+/** How long to wait after the `count`th failure or death in a row. */
+export const restMsAfter = (count: number): number => Math.min(restMsMin * 2 ** (count - 1), restMsMax)
+
+/** Starts threads. While starts fail it tries one at a time, with longer and longer pauses, for as long as one is needed. */
+export class Starter {
+  readonly #options: StarterOptions
+  readonly #timetable: Timetable
+  readonly #listener: StarterListener
+  /** Threads that are loading: rejected, each is given up. */
+  readonly #loads = new Set<Deferred<never>>()
+  #lastWorkerId = 0
+  #starting = 0
+  /** Starts in a row that failed. Those that were under way together count once. */
+  #failures = 0
+  /** One of them was not ready in time: to wait as long again would tell nothing new. */
+  #isLate = false
+  /** When the first of them began. */
+  #since = 0
+  #rest: Alarm | undefined
+
+  constructor(options: StarterOptions, timetable: Timetable, listener: StarterListener) {
+    this.#options = options
+    this.#timetable = timetable
+    this.#listener = listener
+  }
+
+  get starting(): number {
+    return this.#starting
+  }
+
+  /** How many may be starting at a time. */
+  get startingMax(): number {
+    if (this.#rest) return 0
+    return this.#failures > 0 ? 1 : Number.POSITIVE_INFINITY
+  }
+
+  /** Nobody needs a thread any more, so there is nothing to try again. */
+  giveUp(): void {
+    this.#beginAnew()
+    this.#timetable.cancel(this.#rest)
+    this.#rest = undefined
+  }
+
+  /** Waits before the next start, longer each time, so that a thread that cannot live does not eat a core. */
+  rest(count: number): number {
+    this.#timetable.cancel(this.#rest)
+    const ms = restMsAfter(count)
+    const end = () => {
+      this.#rest = undefined
+      this.#listener.onRested()
+    }
+    this.#rest = this.#timetable.after(ms, end, true)
+    return ms
+  }
+
+  close(): void {
+    this.giveUp()
+    for (const load of this.#loads) load.reject(new OffstageError('WORKER_CRASHED', 'The thread was ended.'))
+  }
+
+  /** Resolves when it is known how it went. */
+  async start(): Promise<void> {
+    const workerId = ++this.#lastWorkerId
+    const begin = this.#timetable.monotonic()
+    this.#starting++
+    const started = await this.#load(workerId).catch((error: OffstageError) => error)
+    this.#starting--
+    if (started instanceof Error) return this.#listener.onFailed(workerId, this.#failed(started, begin))
+    this.#beginAnew()
+    this.#listener.onStarted(started)
+  }
+
+  #beginAnew(): void {
+    this.#failures = 0
+    this.#isLate = false
+  }
+
+  #failed(error: OffstageError, begin: number): StartFailure {
+    const isFirst = this.#failures === 0
+    const { hasThreads } = this.#listener
+    if (isFirst || hasThreads()) this.#since = begin
+    if (!this.#rest) this.#failures++
+    const isTried = this.#failures >= triesMin || this.#isLate
+    const retryMs = this.rest(this.#failures)
+    return { error, isFirst, retryMs, since: isTried && !hasThreads() ? this.#since : undefined }
+  }
+
+  /** Resolves with a thread that has said it is ready; rejects with `WORKER_LOAD_FAILED`. */
+  async #load(workerId: number): Promise<Slot> {
+    const { startTimeoutMs, spawn } = this.#options
+    const late = defer<never>()
+    this.#loads.add(late)
+    const alarm = this.#timetable.after(startTimeoutMs, () => {
+      this.#isLate = true
+      late.reject(loadError(`it was not ready within ${startTimeoutMs} ms`, undefined, lateHint))
+    })
+    const spawning = spawn().catch(refused)
+    let port: Port | undefined
+    try {
+      port = await Promise.race([spawning, late.promise])
+      port.hold(true)
+      const slot = this.#listener.makeSlot(workerId, port)
+      await Promise.race([slot.ready.promise, late.promise])
+      return slot
+    } catch (error) {
+      // A factory that takes its time may still come up with a thread that nobody waits for.
+      if (port) await port.close()
+      else void spawning.then((tooLate) => tooLate.close()).catch(() => {})
+      throw error
+    } finally {
+      this.#loads.delete(late)
+      this.#timetable.cancel(alarm)
+    }
+  }
+}
+
+const refused = (cause: unknown): never => {
+  throw loadError('the platform refused to start it', cause)
+}
+
+export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause ?? ''))
+
+const lateHint = 'Does it call defineJobs()? Does all that it awaits come?'
+/** Where the platform does not say what is the matter, it is mostly one of these. */
+const likelyCauses =
+  'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'
+
+export const loadError = (what: string, cause: unknown, hint = likelyCauses): OffstageError => {
+  const reason = reasonOf(cause).replace(/\.$/, '')
+  const why = reason ? `: ${reason}.` : `. ${hint}`
+  return new OffstageError('WORKER_LOAD_FAILED', `The worker module could not be loaded: ${what}${why}`, { cause })
+}
