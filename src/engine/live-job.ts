@@ -17,6 +17,8 @@ interface Rare {
   isInputGone: boolean
   /** It may have ended a thread: the next attempt has one to itself, so that the blame is exact. */
   mustRunAlone: boolean
+  /** How often its thread was ended for the sake of another attempt. */
+  disturbances: number
   /** The newest progress of the newest attempt. */
   progress: unknown
   audience: Audience | undefined
@@ -90,6 +92,11 @@ export class LiveJob implements HeapItem {
     this.#withRare().mustRunAlone = mustRunAlone
   }
 
+  /** Its thread was ended, and not for its sake. The second time it asks for one of its own: or it might never end. */
+  disturb(): void {
+    if (++this.#withRare().disturbances > 1) this.mustRunAlone = true
+  }
+
   get progress(): unknown {
     return this.#rare?.progress
   }
@@ -126,6 +133,7 @@ export class LiveJob implements HeapItem {
       transfer: undefined,
       isInputGone: false,
       mustRunAlone: false,
+      disturbances: 0,
       progress: undefined,
       audience: undefined,
     }

@@ -15,6 +15,7 @@ import { warn } from '../platform/host.ts'
 import { atOnceMax, inSlices } from '../platform/in-slices.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Run, Slot } from '../pool/slot.ts'
+import { restMsAfter } from '../pool/starter.ts'
 import type { Line } from '../queue/line.ts'
 import { type Alarm, Timetable } from '../schedule/timetable.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -691,6 +692,7 @@ export class LocalEngine implements Engine {
       if (since !== undefined) this.#tellStranded(error, since)
       this.#ledger.schedule()
     },
+    hasWork: () => this.#mayStart && !this.isPaused && this.#lines.startable > 0,
   }
 
   /**
@@ -724,12 +726,32 @@ export class LocalEngine implements Engine {
   #lost(run: Run<LiveJob>, loss: Loss, error: OffstageError): void {
     const job = run.owner
     this.#end(run)
-    if (run.isStale) return
     if (loss === 'blamed' || loss === 'suspected') job.mustRunAlone = true
+    if (loss === 'interrupted') job.disturb()
+    if (!run.isStale) this.#moveLost(run, loss, error)
+    if (loss === 'blamed' && job.record.state === 'queued' && job.isListed) this.#rest(job)
+  }
+
+  #moveLost(run: Run<LiveJob>, loss: Loss, error: OffstageError): void {
+    const job = run.owner
     // On closing the job is given up with all others.
     if (hasMoved(run) && !this.#pool.isClosed) return this.#moveFailed(job, inputGone(run.record, error), true)
     if (loss === 'released' || (loss === 'suspected' && !run.isBegun)) return this.#move(job, { type: 'release' })
     this.#move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
+  }
+
+  /** It has cost a thread. So that it does not cost one after the other, it lets others go first for a while; its place is kept. */
+  #rest(job: LiveJob): void {
+    const { failures, interruptions } = job.record
+    if (job.heapIndex !== -1) job.line.quit(job)
+    job.alarm = this.#timetable.after(
+      restMsAfter(Math.max(failures + interruptions, 1)),
+      () => {
+        this.#place(job)
+        this.#ledger.schedule()
+      },
+      true,
+    )
   }
 
   // Telling what is safe.

@@ -10,8 +10,7 @@
  * exact. What merely waited on the thread goes back to its place in line as if nothing had happened.
  */
 import type { JobRecord } from '../job/record.ts'
-import { hop } from '../platform/hop.ts'
-import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import type { Timetable } from '../schedule/timetable.ts'
 import { canShare } from '../shared/claims.ts'
 import { type Cost, Costs } from '../shared/cost.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
@@ -19,6 +18,7 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import { Run, Slot, type SlotListener } from './slot.ts'
 import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
+import { Watch } from './watch.ts'
 
 export interface PoolOptions {
   readonly min: number
@@ -54,6 +54,8 @@ export interface PoolListener<Owner> {
   onExit(workerId: number, error: OffstageError | undefined): void
   /** A thread could not be started; it is tried again. */
   onStartFailed(workerId: number, failure: StartFailure): void
+  /** Whether there are jobs that wait for nothing but a thread, or for a rate limit. */
+  hasWork(): boolean
 }
 
 /** What it takes to wake a thread: work that is less than that is not worth another. */
@@ -66,32 +68,34 @@ const noteMs = 0.0004
  */
 const steadyMsMax = 2.5
 const workMsMax = 1
-/** How often threads are looked at on which something waits. */
-const watchMs = 4
 /** How long a thread gets to pass on what it has printed, before it is ended: an idle one, and one that may be deaf. */
 const idleDrainMs = 1_000
 const busyDrainMs = 100
+/** How long a thread that may run several attempts is held to be stuck, if nothing is heard of it meanwhile. */
+const stuckMsMax = 100
 
 export class Pool<Owner> {
   readonly #options: PoolOptions
   readonly #timetable: Timetable
   readonly #listener: PoolListener<Owner>
   readonly #slots: Slot[] = []
-  readonly #idleAlarms = new Map<Slot, Alarm>()
   readonly #costs = new Costs()
   readonly #closings = new Set<Promise<void>>()
   readonly #starter: Starter
-  /** Deaths in a row before anything was completed. */
+  readonly #watch: Watch
+  /** Deaths in a row that no job is to blame for, before anything was completed. */
   #crashes = 0
   #isClosed = false
-  /** For the next look at threads on which something waits. */
-  #watch: Alarm | undefined
 
   constructor(options: PoolOptions, timetable: Timetable, listener: PoolListener<Owner>) {
     this.#options = options
     this.#timetable = timetable
     this.#listener = listener
     this.#starter = new Starter(options, timetable, this.#starterListener)
+    this.#watch = new Watch(this.#slots, timetable, options, {
+      onStuck: (slot) => this.#relieve(slot),
+      onDeaf: (slot) => this.#endDeaf(slot),
+    })
   }
 
   get isClosed(): boolean {
@@ -146,10 +150,9 @@ export class Pool<Owner> {
       costMsOf(this.#costs.of(record.name)),
       isAlone,
     )
-    if (slot.isIdle) this.#timetable.cancel(this.#idleAlarms.get(slot))
+    if (slot.idleAlarm) this.#callOffRest(slot)
     slot.reserve(run)
-    if (!this.#watch && slot.waiting > 0 && this.#options.max > 1)
-      this.#watch = this.#timetable.after(watchMs, this.#lookForStuck)
+    this.#watch.reserved(slot)
     return run
   }
 
@@ -176,7 +179,10 @@ export class Pool<Owner> {
 
   /** All that was heard is safe and told, and what could start has started. */
   rest(): void {
-    for (const slot of this.#slots) slot.rest()
+    for (const slot of this.#slots) {
+      slot.rest()
+      if (slot.isIdle) this.#restWhenIdle(slot)
+    }
   }
 
   /**
@@ -203,13 +209,12 @@ export class Pool<Owner> {
       'WORKER_CRASHED',
       `The thread was ended: it did not stop '${run.record.id}' within ${this.#options.graceMs} ms.`,
     )
-    this.#end(slot, error, run)
+    this.#end(slot, error, (other) => (other === run ? 'blamed' : this.#lossAtEnd(other)))
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#timetable.cancel(this.#watch)
-    for (const alarm of this.#idleAlarms.values()) this.#timetable.cancel(alarm)
+    this.#watch.close()
     for (const slot of [...this.#slots]) this.#end(slot, undefined)
     this.#starter.close()
     while (this.#closings.size > 0) await Promise.all(this.#closings)
@@ -222,50 +227,67 @@ export class Pool<Owner> {
     this.#listener.onRoom()
   }
 
-  /** A thread above `min` that gets no work for `idleMs` is ended. */
+  /**
+   * A thread above `min` that gets no work for `idleMs` is ended. Not while there is some that it is about to get, or that waits
+   * for a rate limit: then another would have to be started for it.
+   */
   #restWhenIdle(slot: Slot): void {
     const { min, idleMs } = this.#options
-    if (this.#slots.length <= min || idleMs === Number.POSITIVE_INFINITY || slot.isClosing) return
-    const alarm = this.#timetable.after(idleMs, () => {
-      if (slot.isIdle && this.#slots.length > min) this.#end(slot, undefined)
+    if (slot.idleAlarm || this.#slots.length <= min || idleMs === Number.POSITIVE_INFINITY) return
+    slot.idleAlarm = this.#timetable.after(idleMs, () => {
+      slot.idleAlarm = undefined
+      if (slot.isIdle && this.#slots.length > min && !this.#listener.hasWork()) this.#end(slot, undefined)
     })
-    this.#idleAlarms.set(slot, alarm)
   }
 
-  /**
-   * What was sent ahead to a thread that turns out to be busy for long is taken back, and goes to the next that is free. Not
-   * before the messages that are here were heard: the answer may be among them, and it is we who were busy.
-   */
-  readonly #lookForStuck = (): void => {
-    this.#watch = undefined
-    let isMoreToSee = false
-    for (const slot of this.#slots) {
-      if (slot.waiting === 0 || slot.isStuck) continue
-      isMoreToSee = true
-      if (slot.wasHeard) slot.wasHeard = false
-      else hop(() => this.#relieveIfStuck(slot))
-    }
-    if (isMoreToSee) this.#watch = this.#timetable.after(watchMs, this.#lookForStuck)
+  #callOffRest(slot: Slot): void {
+    this.#timetable.cancel(slot.idleAlarm)
+    slot.idleAlarm = undefined
   }
 
-  #relieveIfStuck(slot: Slot): void {
-    const isOver = slot.wasHeard || slot.waiting === 0 || slot.isStuck || slot.isClosing
-    if (!isOver && this.#hasOtherThan(slot)) this.#relieve(slot)
-  }
+  // Threads that do not listen.
 
   /** A thread that may take what another has no time for. */
   #hasOtherThan(slot: Slot): boolean {
     return this.#slots.length < this.#options.max || this.#slots.some((other) => other !== slot && !other.isStuck)
   }
 
+  /** What was sent to a thread that turns out to be busy for long is taken back, and goes to the next that is free. */
   #relieve(slot: Slot): void {
+    if (!this.#hasOtherThan(slot)) return
     slot.isStuck = true
-    const runs = slot.runs as Run<Owner>[]
+    const { runs } = slot
+    // A thread that is at nothing may only be slow to wake up. The first stays: should it never be taken up, that will show.
+    const behind = runs.some((run) => slot.hasTaken(run)) ? runs : runs.slice(1)
     // What was moved to the thread is there and nowhere else.
-    const waiting = runs.filter((run) => !(run.isSent && run.transfer) && slot.recall(run))
-    for (const run of waiting) this.#free(run)
-    for (const run of waiting) this.#listener.onLost(run, 'released', ended)
-    if (waiting.length > 0) this.#listener.onRoom()
+    this.#takeBack(behind.filter((run) => !(run.isSent && run.transfer) && slot.recall(run)))
+    if (this.#options.concurrency > 1) this.#timetable.after(stuckMsMax, () => this.#unstick(slot))
+  }
+
+  /** A thread at several attempts may have nothing to say of any of them for long, although it listens again. */
+  #unstick(slot: Slot): void {
+    slot.isStuck = false
+    this.#listener.onRoom()
+  }
+
+  /** The thread will pass over them. */
+  #takeBack(runs: readonly Run[]): void {
+    for (const run of runs) this.#free(run)
+    for (const run of runs) this.#listener.onLost(run as Run<Owner>, 'released', ended)
+    if (runs.length > 0) this.#listener.onRoom()
+  }
+
+  /** Nothing that is on it has begun, and what keeps it busy is no job: a loop, say, that an earlier one left behind. */
+  #endDeaf(slot: Slot): void {
+    const { runs } = slot
+    const untaken = slot.isShared ? runs.filter((run) => slot.recall(run)) : runs
+    // It has just woken up.
+    if (untaken.length < runs.length) return this.#takeBack(untaken)
+    const message =
+      `The thread was ended: for ${this.#watch.deafMs} ms it did not take up what it was sent. ` +
+      'Something that is no job keeps it busy, such as a loop that an earlier one left behind.'
+    this.#end(slot, new OffstageError('WORKER_CRASHED', message), () => 'released')
+    this.#diedByItself(slot)
   }
 
   // Starting.
@@ -283,10 +305,8 @@ export class Pool<Owner> {
     onStarted: (slot) => {
       // It may have died in the meantime.
       if (this.#isClosed || slot.isClosing) return this.#track(slot.port.close())
-      slot.port.hold(false)
       this.#slots.push(slot)
       this.#listener.onOnline(slot.id)
-      this.#restWhenIdle(slot)
       this.#listener.onRoom()
     },
     onFailed: (workerId, failure) => {
@@ -297,17 +317,24 @@ export class Pool<Owner> {
 
   // Ending.
 
-  /** Ends a thread of ours. `culprit` is the attempt for whose sake it happens. */
-  #end(slot: Slot, error: OffstageError | undefined, culprit?: Run): void {
+  /** Ends a thread of ours. */
+  #end(slot: Slot, error: OffstageError | undefined, lossOf = this.#lossAtEnd): void {
     slot.isClosing = true
     this.#remove(slot)
-    this.#track(slot.port.close(culprit ? 0 : slot.isIdle ? idleDrainMs : busyDrainMs))
-    // On closing nobody waits for what the thread may still have to say: an attempt that was sent may have begun, and its
-    // number is not given to another.
-    const mayHaveBegun = (run: Run) => (this.#isClosed || slot.isShared ? !slot.recall(run) : run.isBegun)
-    this.#lose(slot, error ?? ended, (run) => (run === culprit || !mayHaveBegun(run) ? 'released' : 'interrupted'))
+    this.#track(slot.port.close(error ? 0 : slot.isIdle ? idleDrainMs : busyDrainMs))
+    this.#lose(slot, error ?? ended, lossOf)
     this.#listener.onExit(slot.id, error)
     this.#listener.onRoom()
+  }
+
+  /**
+   * Of an attempt whose thread is ended for another's sake. On closing nobody waits for what the thread may still have to say:
+   * an attempt that was sent may have begun, and its number is not given to another.
+   */
+  readonly #lossAtEnd = (run: Run): Loss => {
+    const { slot } = run
+    const mayHaveBegun = this.#isClosed || slot.isShared ? !slot.recall(run) : run.isBegun
+    return mayHaveBegun ? 'interrupted' : 'released'
   }
 
   #died(slot: Slot, cause: unknown): void {
@@ -317,19 +344,29 @@ export class Pool<Owner> {
     this.#track(slot.port.close())
     const reason = reasonOf(cause) || 'the platform does not say why.'
     const error = new OffstageError('WORKER_CRASHED', `The thread ended: ${reason}`, { cause })
-    this.#blame(slot, error)
+    const isByItself = !this.#blame(slot, error)
     this.#listener.onExit(slot.id, error)
-    this.#crashes = slot.completed > 0 ? 0 : this.#crashes + 1
-    if (this.#crashes > 1) this.#starter.rest(this.#crashes - 1)
+    if (isByItself) this.#diedByItself(slot)
     this.#listener.onRoom()
   }
 
-  #blame(slot: Slot, error: OffstageError): void {
+  /**
+   * No job is to blame. Threads that do so one after the other, before anything is completed, are answered with longer and longer
+   * pauses. A job that ends its thread has a pause of its own, and the others go on.
+   */
+  #diedByItself(slot: Slot): void {
+    this.#crashes = slot.completed > 0 ? 0 : this.#crashes + 1
+    if (this.#crashes > 1) this.#starter.rest(this.#crashes - 1)
+  }
+
+  /** Answers whether any job may have done it. */
+  #blame(slot: Slot, error: OffstageError): boolean {
     const runs = slot.runs.filter((run) => !slot.recall(run))
     const begun = runs.filter((run) => run.isBegun)
     const candidates = begun.length > 0 ? begun : runs
     const loss = candidates.length === 1 ? 'blamed' : 'suspected'
     this.#lose(slot, error, (run) => (candidates.includes(run) ? loss : 'released'))
+    return candidates.length > 0
   }
 
   #lose(slot: Slot, error: OffstageError, lossOf: (run: Run) => Loss): void {
@@ -340,8 +377,7 @@ export class Pool<Owner> {
   }
 
   #remove(slot: Slot): void {
-    this.#timetable.cancel(this.#idleAlarms.get(slot))
-    this.#idleAlarms.delete(slot)
+    this.#callOffRest(slot)
     const index = this.#slots.indexOf(slot)
     if (index !== -1) this.#slots.splice(index, 1)
   }

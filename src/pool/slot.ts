@@ -2,6 +2,7 @@ import type { JobRecord } from '../job/record.ts'
 import type { Alarm } from '../schedule/timetable.ts'
 import { Claims, canShare } from '../shared/claims.ts'
 import { cloneError } from '../shared/clone.ts'
+import { tinyMs } from '../shared/cost.ts'
 import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { Port } from '../shared/port.ts'
@@ -51,8 +52,13 @@ export class Slot {
   /** Nothing was heard of it for long, and so what waits on it waits for something long. */
   isStuck = false
   wasHeard = true
-  /** It keeps the process alive. */
-  #isHeld = false
+  /** It keeps the process alive: until it is first at rest, as a thread that is loading does. */
+  #isHeld = true
+  /** For the end of a thread above `min` that gets no work. */
+  idleAlarm: Alarm | undefined
+  /** What it was found not to have taken up, how many times in a row. */
+  #passedOver = 0
+  #timesPassedOver = 0
   readonly #concurrency: number
   readonly #listener: SlotListener
   readonly #outbox: Outbox
@@ -106,15 +112,44 @@ export class Slot {
     if (!this.isReady || this.isClosing) return false
     const { size } = this
     if (size === 0) return true
-    if (isAlone || this.#alone) return false
+    if (isAlone || this.#alone || this.isStuck) return false
     if (size < this.#concurrency) return true
-    if (this.isStuck) return false
     return size < runsMax && this.workMs + costMs <= workMsMax
   }
 
-  /** Attempts that are not being run, but wait for one that is. */
-  get waiting(): number {
-    return Math.max(0, this.size - this.#concurrency)
+  /** Whether an attempt waits on it behind another. */
+  get isAwaited(): boolean {
+    if (this.size > this.#concurrency) return true
+    return this.size > 1 && this.isShared && this.runs.some((run) => run.isSent && !this.hasTaken(run))
+  }
+
+  /** Whether it has begun with an attempt; without claims, whether it has said so. */
+  hasTaken(run: Run): boolean {
+    return this.#claims ? run.isSent && !this.#claims.isOpen(run.ticket) : run.isBegun
+  }
+
+  /**
+   * What it was sent first, if it has taken up nothing at all of what is on it. Without claims nothing is known of an attempt
+   * that is tiny: it may be under way, and for long.
+   */
+  get #untouched(): Run | undefined {
+    const { runs } = this
+    const [first] = runs
+    if (!first?.isSent || runs.some((run) => this.hasTaken(run))) return undefined
+    return this.#claims || isWatched(first) ? first : undefined
+  }
+
+  /** Whether it may prove not to take up what is on it. */
+  get mayBeDeaf(): boolean {
+    return this.runs.some((run) => !this.hasTaken(run) && (this.isShared || isWatched(run)))
+  }
+
+  /** To be asked at intervals, when all that has arrived was heard: how many times in a row it has not even begun with the same attempt. */
+  countPassedOver(): number {
+    const ticket = this.#untouched?.ticket ?? 0
+    this.#timesPassedOver = ticket !== 0 && ticket === this.#passedOver ? this.#timesPassedOver + 1 : 0
+    this.#passedOver = ticket
+    return this.#timesPassedOver
   }
 
   /** A number of 32 bits, not 0, whose place is free: one from long ago may still be in it. */
@@ -176,9 +211,9 @@ export class Slot {
       const { id, name, attempt, rules, checkpoint, steps, input } = run.record
       const resume: Resume | 0 =
         checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps: steps && new Map(steps) }
-      const isWatched = rules.timeoutMs === undefined ? 0 : 1
-      if (attempt === 1 && !isWatched && !resume) batch.push(tell.runFirst, run.ticket, name, id, input)
-      else batch.push(tell.run, run.ticket, name, id, attempt, isWatched, resume, input)
+      const mustSayBegun = rules.timeoutMs !== undefined || (!this.#claims && isWatched(run))
+      if (attempt === 1 && !mustSayBegun && !resume) batch.push(tell.runFirst, run.ticket, name, id, input)
+      else batch.push(tell.run, run.ticket, name, id, attempt, mustSayBegun ? 1 : 0, resume, input)
     }
     this.#held = []
     this.#outbox.flush(transfer)
@@ -269,6 +304,9 @@ export class Slot {
     }
   }
 }
+
+/** Its thread says when it begins: it has a time limit, or is not known to be tiny. */
+const isWatched = (run: Run): boolean => run.costMs >= tinyMs || run.record.rules.timeoutMs !== undefined
 
 /** One attempt on one thread, from the moment a place is reserved for it until the thread has let go of it. */
 export class Run<Owner = unknown> {

@@ -23,6 +23,11 @@ export class Claims {
     Atomics.store(this.#open, this.#placeOf(ticket), ticket)
   }
 
+  /** Whether nobody has claimed it. The next moment somebody may. */
+  isOpen(ticket: number): boolean {
+    return Atomics.load(this.#open, this.#placeOf(ticket)) === ticket
+  }
+
   /** Whether it is ours now, and nobody else's. */
   claim(ticket: number): boolean {
     return Atomics.compareExchange(this.#open, this.#placeOf(ticket), ticket, 0) === ticket

@@ -1,5 +1,5 @@
 /** Below this a job is tiny: worth sending many at a time. */
-const tinyMs = 0.5
+export const tinyMs = 0.5
 
 const samplesMin = 8
 /** Runs this long are no matter of clock resolution (browsers round to 1 ms), and are remembered longer than others. */

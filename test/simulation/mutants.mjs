@@ -536,8 +536,8 @@ export const mutants = [
   {
     name: 'a thread that died takes its attempts with it',
     file: pool,
-    find: '    this.#blame(slot, error)\n',
-    replace: '',
+    find: '!this.#blame(slot, error)',
+    replace: 'true',
   },
   {
     name: 'what only waited on a thread is blamed',
@@ -608,7 +608,7 @@ export const mutants = [
     find: '      : this.#timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
     replace: '      : this.#timetable.at(wallMs, callback, keepsProcessAlive)',
   },
-  // Threads that cannot be started.
+  // Threads that cannot be started, and threads that do not listen.
   {
     name: 'stored jobs fail when no thread can be started',
     file: engine,
@@ -626,5 +626,23 @@ export const mutants = [
     file: starter,
     find: '    this.#starting--\n    if (started',
     replace: '    if (!(started instanceof Error)) this.#starting--\n    if (started',
+  },
+  {
+    name: 'a thread that a leftover loop keeps busy is left as it is',
+    file: pool,
+    find: 'onDeaf: (slot) => this.#endDeaf(slot)',
+    replace: 'onDeaf: () => {}',
+  },
+  {
+    name: 'what a thread did not take up counts as interrupted by itself',
+    file: pool,
+    find: "OffstageError('WORKER_CRASHED', message), () => 'released')",
+    replace: "OffstageError('WORKER_CRASHED', message), () => 'blamed')",
+  },
+  {
+    name: 'a job that has cost a thread never comes back',
+    file: engine,
+    find: '        this.#place(job)\n        this.#ledger.schedule()\n',
+    replace: '        this.#ledger.schedule()\n',
   },
 ]

@@ -65,6 +65,8 @@ export class Oracle {
   /** Since the last batch. */
   areGatesTouched = false
   #released = new Set<string>()
+  /** Ids of jobs that cost a thread: they let others go first for a while. */
+  readonly #resting = new Set<string>()
   #deaths = 0
   #blames = 0
   isPaused = false
@@ -105,6 +107,7 @@ export class Oracle {
     this.verbs.clear()
     this.adding.clear()
     this.#released.clear()
+    this.#resting.clear()
     this.#overdue.clear()
     this.areGatesTouched = true
     this.isPaused = false
@@ -266,6 +269,7 @@ export class Oracle {
           () => `${what()}: all attempts are used up`,
         )
         if (isNew) this.#judgeStart(before, model, what)
+        this.#resting.delete(before.id)
         return
       case 'complete':
         assert(before.state === 'running', 'I4', what)
@@ -284,6 +288,7 @@ export class Oracle {
           'I13',
           () => `${what()} is blamed for a death that was none`,
         )
+        if (after.interruptions > before.interruptions) this.#resting.add(before.id)
         if (isNew && after.interruptions > before.interruptions) this.#blames++
         assert(
           this.#blames <= this.#deaths,
@@ -416,9 +421,9 @@ export class Oracle {
     assert(running < limit, 'I7', () => `${what()}: ${running} run in '${before.queue}', whose limit is ${limit}`)
   }
 
-  /** An earlier attempt is on a thread still, or was a moment ago. */
+  /** An earlier attempt is on a thread still, or was a moment ago; or it rests. */
   #isHeld(record: JobRecord): boolean {
-    if (this.#released.has(record.id)) return true
+    if (this.#released.has(record.id) || this.#resting.has(record.id)) return true
     return this.#world.workers.some(
       (worker) => !worker.isDead && !worker.isClosing && [...worker.known.values()].some(({ id }) => id === record.id),
     )
@@ -486,7 +491,10 @@ export class Oracle {
 
   gone(worker: SimWorker, isByItself: boolean): void {
     if (isByItself) this.#deaths++
-    for (const task of worker.known.values()) this.#released.add(task.id)
+    for (const task of worker.known.values()) {
+      this.#released.add(task.id)
+      if (task.isStale) this.#resting.add(task.id)
+    }
   }
 
   // The user.

@@ -35,6 +35,7 @@ const mustHappen = [
   'threads that died',
   'threads that did not load',
   'let down: no thread',
+  'loops left behind',
   'let go by retention',
   'clock jumps',
   'starts under a rate limit',

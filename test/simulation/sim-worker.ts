@@ -23,6 +23,8 @@ export interface SimTask {
   readonly isWatched: boolean
   readonly plan: Plan
   isBegun: boolean
+  /** Its thread is told, or will be, that it no longer counts. */
+  isStale: boolean
   isAborted: boolean
   /** The scheduler has put its job back in line: it must not begin. */
   isRecalled: boolean
@@ -38,6 +40,8 @@ export interface WorkerHost {
   readonly chance: Chance
   /** Everything well from now on. */
   readonly isCalm: boolean
+  /** Whether a job that completes leaves a loop behind. */
+  leavesLoop(): boolean
   onRun(worker: SimWorker, task: SimTask): void
   onClaimed(task: SimTask): void
   onKept(worker: SimWorker, value: unknown): void
@@ -66,6 +70,8 @@ export class SimWorker implements Port {
   isHeld = false
   /** It will never say that it is ready. */
   isStillborn = false
+  /** A loop that a job has left behind: it hears nothing more, and begins nothing. */
+  isDeaf = false
   #whenClosed: Deferred<void> | undefined
   #lastCall = 0
   #claims: Claims | undefined
@@ -134,6 +140,7 @@ export class SimWorker implements Port {
         input,
         plan: this.#plan((input as { tag: number }).tag),
         isBegun: false,
+        isStale: false,
         isAborted: false,
         isRecalled: false,
         isOver: false,
@@ -142,6 +149,9 @@ export class SimWorker implements Port {
       }
       this.known.set(ticket, task)
       this.#host.onRun(this, task)
+    } else if (message[at] === tell.abort) {
+      const task = this.known.get(ticket)
+      if (task) task.isStale = true
     } else if (message[at] === tell.kept) {
       const task = this.known.get(ticket)
       const call = message[at + 2] as number
@@ -163,7 +173,7 @@ export class SimWorker implements Port {
   get canStep(): boolean {
     if (this.isDead) return false
     if (this.isClosing) return true
-    if (this.isStillborn) return false
+    if (this.isStillborn || (this.isDeaf && this.#outbox.length === 0)) return false
     return !this.isReady || this.#inbox.length > 0 || this.#outbox.length > 0 || this.tasks.length > 0
   }
 
@@ -171,6 +181,7 @@ export class SimWorker implements Port {
     const { chance } = this.#host
     if (this.isClosing && chance.is(0.3)) return this.#end()
     if (this.isStillborn) return
+    if (this.isDeaf && this.#outbox.length > 0) return this.#deliver()
     if (!this.isReady) return this.#load()
     const pick = chance.int(3)
     if (this.#inbox.length > 0 && pick === 0) return this.#hear(this.#inbox.shift() as unknown[])
@@ -265,10 +276,12 @@ export class SimWorker implements Port {
   }
 
   #complete(task: SimTask): void {
-    const { chance } = this.#host
+    const { chance, isCalm } = this.#host
     const runMs = chance.is(0.8) ? 0.05 : 5
     const result = { by: task.id, attempt: task.attempt, tag: this.#host.nextTag(), of: chance.value(task.ticket, 120) }
     this.#finish(task, [say.done, task.ticket, runMs, result])
+    // Without claims nobody can tell it from a thread that runs something short.
+    if (this.#claims && !isCalm && this.tasks.every(({ isBegun }) => !isBegun)) this.isDeaf = this.#host.leavesLoop()
     // Once more, or the opposite.
     if (chance.is(0.03)) this.#outbox.push([say.done, task.ticket, runMs, 'a second answer'])
     if (chance.is(0.03))

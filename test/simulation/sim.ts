@@ -94,6 +94,7 @@ export class Simulation implements WorkerHost {
       frameBytes: chance.of([150, 600, 1_000_000, 1_000_000]),
       deathRate: chance.of([0, 0, 0.003]),
       loadFailures: chance.of([0, 0, 0.2]),
+      loops: chance.of([0, 0, 0.05]),
       outages: chance.of([0, 0, 0.01]),
       jumps: chance.of([0, 0, 0.1]),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
@@ -264,6 +265,12 @@ export class Simulation implements WorkerHost {
 
   nextTag(): number {
     return ++this.#tag
+  }
+
+  leavesLoop(): boolean {
+    const does = this.chance.is(this.#settings.loops)
+    if (does) this.#stats.count('loops left behind')
+    return does
   }
 
   onClaimed(task: SimTask): void {

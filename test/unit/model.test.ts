@@ -77,8 +77,8 @@ const kinds: Record<string, Kind> = {
 const commandsMax = Number(process.env.OFFSTAGE_MODEL_COMMANDS ?? 60)
 const backoffMs = 1_000
 const interruptionsMax = 3
-/** No pause after crashes is longer. */
-const crashPauseMs = 5_000
+/** A job that ended its thread lets others go first: after so long, and twice as long each time, it is back at its place. */
+const restMs = 100
 
 /** Jobs that end when the test says so. Each has a type of its own: types that prove short are sent ahead of time. */
 const stage = new Map<string, { finish(): void; fail(): void }>()
@@ -101,6 +101,7 @@ interface Expected {
   readonly attempts: number
   failures: number
   interruptions: number
+  restsUntil: number
   runAt: number
   settled: 'no' | 'resolved' | 'rejected'
   /** The signal it was added with counts until the job has ended once, or its process has. */
@@ -125,6 +126,7 @@ class Model {
       attempts,
       failures: 0,
       interruptions: 0,
+      restsUntil: 0,
       runAt: dueAt,
       settled: 'no',
       hasSignal: true,
@@ -137,14 +139,18 @@ class Model {
 
   get canStart(): boolean {
     const isPaused = this.isPaused || this.isQueuePaused
-    return !isPaused && !this.running && this.jobs.some(({ state }) => state === 'queued')
+    return !isPaused && !this.running && this.line.length > 0
+  }
+
+  get line(): Expected[] {
+    return this.jobs.filter(({ state, restsUntil }) => state === 'queued' && restsUntil <= this.now)
   }
 
   /** One thread: the first in line starts when nothing runs. */
   start(): void {
     if (!this.canStart) return
     const order = (a: Expected, b: Expected) => b.priority - a.priority || a.dueAt - b.dueAt || a.seq - b.seq
-    const [next] = this.jobs.filter(({ state }) => state === 'queued').sort(order)
+    const [next] = this.line.sort(order)
     if (next) next.state = 'running'
   }
 
@@ -167,6 +173,7 @@ class Model {
     job.interruptions++
     if (job.interruptions === interruptionsMax) this.end(job, 'failed')
     else job.state = 'queued'
+    job.restsUntil = this.now + restMs * 2 ** (job.failures + job.interruptions - 1)
   }
 
   /** Closed at once and opened again: what ran is in line again, and what belonged to the process is gone. */
@@ -177,6 +184,7 @@ class Model {
       if (job.state === 'running') job.state = 'queued'
       // Its promise was rejected; there is another for whoever asks again.
       job.hasSignal = false
+      job.restsUntil = 0
     }
   }
 
@@ -333,7 +341,7 @@ const retry = onJob(async (expected, job, _model, real) => {
   const canRetry = expected.state === 'failed' || expected.state === 'cancelled'
   expect(await job.retry()).toBe(canRetry)
   if (!canRetry) return
-  Object.assign(expected, { state: 'queued', failures: 0, interruptions: 0, settled: 'no' })
+  Object.assign(expected, { state: 'queued', failures: 0, interruptions: 0, restsUntil: 0, settled: 'no' })
   real.watch(job)
 })
 const promote = onJob(async (expected, job, model, real) => {
@@ -345,7 +353,8 @@ const promote = onJob(async (expected, job, model, real) => {
 const setPriority = (at: number, priority: number) =>
   onJob(async (expected, job) => {
     expect(await job.setPriority(priority)).toBe(isLive(expected))
-    if (isLive(expected)) expected.priority = priority
+    // Who asks for another place gets it at once.
+    if (isLive(expected)) Object.assign(expected, { priority, restsUntil: 0 })
   })(at)
 
 function pauseQueue(model: Model, { scheduler }: Real, isPaused: boolean): void {
@@ -475,13 +484,6 @@ const commands: readonly fc.WeightedArbitrary<Command>[] = [
 /** Both go on until nothing changes by itself any more. */
 async function settle(model: Model, real: Real): Promise<void> {
   await real.settle()
-  const isWaiting = model.canStart && real.scheduler.snapshot().counts.running === 0
-  if (isWaiting) {
-    // A thread that died twice in a row is only replaced after a pause; what falls due in it takes part.
-    model.advance(crashPauseMs)
-    real.clock.advance(crashPauseMs)
-    await real.settle()
-  }
   model.start()
 }
 

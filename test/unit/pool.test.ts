@@ -50,6 +50,7 @@ async function onePool() {
       onOnline: () => isOnline.resolve(),
       onExit: nothing,
       onStartFailed: nothing,
+      hasWork: () => false,
     },
   )
   pool.grow(1)
