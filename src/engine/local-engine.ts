@@ -445,9 +445,8 @@ export class LocalEngine implements Engine {
     const { state } = job.record
     this.#leave(job)
     this.#become(job, transition(job.record, action, now, into))
-    // What it waits for is the same as long as its state is.
-    if (job.record.state === state) this.#join(job)
-    else this.#place(job, now)
+    // What else it waits for is the same as long as its state is.
+    if (job.record.state !== state || state === 'queued') this.#place(job, now)
   }
 
   #leave(job: LiveJob): void {
@@ -496,9 +495,9 @@ export class LocalEngine implements Engine {
    */
   #place(job: LiveJob, since: number | undefined): void {
     const { record, expiry } = job
-    this.#join(job)
     if (job.alarm) this.#timetable.cancel(job.alarm)
     job.alarm = undefined
+    this.#join(job)
     if (record.state === 'scheduled')
       job.alarm = this.#setAlarm(record.runAt as number, since, () => this.#fallDue(job), true)
     if (!expiry) return
@@ -506,9 +505,9 @@ export class LocalEngine implements Engine {
     else this.#timetable.cancel(expiry)
   }
 
-  /** An earlier attempt may not be off its thread yet; until then the next must not start. */
+  /** An earlier attempt may not be off its thread yet; until then the next must not start, nor while it lets others go first. */
   #join(job: LiveJob): void {
-    if (job.record.state === 'queued' && !job.run) this.#lines.join(job)
+    if (job.record.state === 'queued' && !job.run && !job.alarm) this.#lines.join(job)
   }
 
   /** What began in this process is a span; what was stored before, or was given as a moment, goes by the wall clock. */
@@ -597,7 +596,7 @@ export class LocalEngine implements Engine {
     this.#staleRuns.delete(id)
     const job = this.#roster.get(id)
     if (job?.run === run) job.run = undefined
-    if (job && !job.run && job.record.state === 'queued' && job.heapIndex === -1) this.#lines.join(job)
+    if (job?.heapIndex === -1) this.#join(job)
   }
 
   #abort(run: Run<LiveJob>, reason: unknown): void {
@@ -692,7 +691,7 @@ export class LocalEngine implements Engine {
       if (since !== undefined) this.#tellStranded(error, since)
       this.#ledger.schedule()
     },
-    hasWork: () => this.#mayStart && !this.isPaused && this.#lines.startable > 0,
+    hasWork: () => this.#mayStart && !this.isPaused && this.#lines.startable(1) > 0,
   }
 
   /**
@@ -743,11 +742,11 @@ export class LocalEngine implements Engine {
   /** It has cost a thread. So that it does not cost one after the other, it lets others go first for a while; its place is kept. */
   #rest(job: LiveJob): void {
     const { failures, interruptions } = job.record
-    if (job.heapIndex !== -1) job.line.quit(job)
+    if (job.heapIndex !== -1) this.#lines.quit(job)
     job.alarm = this.#timetable.after(
       restMsAfter(Math.max(failures + interruptions, 1)),
       () => {
-        this.#place(job)
+        this.#place(job, undefined)
         this.#ledger.schedule()
       },
       true,

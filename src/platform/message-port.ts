@@ -1,17 +1,10 @@
 import { packed, unpacked } from '../shared/dom-exceptions.ts'
 import type { Port } from '../shared/port.ts'
-import { nodeModule } from './host.ts'
 
 type RefMessagePort = MessagePort & {
   ref?(): void
   unref?(): void
   on?(type: 'message', listener: (data: never) => void): void
-}
-
-/** jsdom has none, and hides Node's. */
-export function makeChannel(): MessageChannel {
-  const Channel = globalThis.MessageChannel ?? nodeModule<typeof globalThis>('worker_threads')?.MessageChannel
-  return new Channel()
 }
 
 export const unreadable = (): Error => new Error('A message could not be deserialised.')

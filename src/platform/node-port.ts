@@ -1,7 +1,8 @@
 import type { Port } from '../shared/port.ts'
 import { Ending } from './ending.ts'
 import { type Hello, helloVersion } from './hello.ts'
-import { makeChannel, portOf } from './message-port.ts'
+import { makeChannel } from './make-channel.ts'
+import { portOf } from './message-port.ts'
 import { Output } from './output.ts'
 import { watchSilence } from './silence.ts'
 

@@ -1,5 +1,5 @@
 import { nodeModule } from './host.ts'
-import { makeChannel } from './message-port.ts'
+import { makeChannel } from './make-channel.ts'
 
 type Threads = typeof import('node:worker_threads')
 

@@ -414,8 +414,8 @@ export const mutants = [
   {
     name: 'the next attempt does not wait for the one before',
     file: engine,
-    find: "if (job.record.state === 'queued' && !job.run) this.#lines.join(job)",
-    replace: "if (job.record.state === 'queued') this.#lines.join(job)",
+    find: "if (job.record.state === 'queued' && !job.run && !job.alarm) this.#lines.join(job)",
+    replace: "if (job.record.state === 'queued' && !job.alarm) this.#lines.join(job)",
   },
   {
     name: 'sequence numbers begin anew in the next life',

@@ -1,0 +1,7 @@
+import { nodeModule } from './host.ts'
+
+/** jsdom has none, and hides Node's. */
+export function makeChannel(): MessageChannel {
+  const Channel = globalThis.MessageChannel ?? nodeModule<typeof globalThis>('worker_threads')?.MessageChannel
+  return new Channel()
+}
