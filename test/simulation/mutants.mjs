@@ -6,6 +6,7 @@ const frame = 'src/store/frame.ts'
 const scanner = 'src/store/frame-scanner.ts'
 const search = 'src/store/frame-search.ts'
 const codec = 'src/store/change-codec.ts'
+const steps = 'src/engine/steps.ts'
 const ledger = 'src/engine/ledger.ts'
 const engine = 'src/engine/local-engine.ts'
 const move = 'src/job/transition.ts'
@@ -14,6 +15,7 @@ const slot = 'src/pool/slot.ts'
 const starter = 'src/pool/starter.ts'
 const line = 'src/queue/line.ts'
 const lines = 'src/engine/lines.ts'
+const roster = 'src/engine/roster.ts'
 const retention = 'src/engine/retention.ts'
 const timetable = 'src/schedule/timetable.ts'
 const gate = 'src/queue/gate.ts'
@@ -321,25 +323,25 @@ export const mutants = [
   {
     name: 'told before it is safe',
     file: ledger,
-    find: '        () => this.#tell(steps, 0),\n',
+    find: '        () => this.#committed(steps),\n',
     replace: '        () => {},\n',
   },
   {
     name: 'completions of a refused batch are dropped',
     file: ledger,
-    find: '    this.#gathering = [...again, ',
-    replace: '    this.#gathering = [',
+    find: '    const all = [...steps, ',
+    replace: '    const all = [',
   },
   {
     name: 'what was refused goes behind what came later',
     file: ledger,
-    find: 'this.#gathering = [...again, ...this.#gathering]',
-    replace: 'this.#gathering = [...this.#gathering, ...again]',
+    find: 'const all = [...steps, ...this.#gathering]',
+    replace: 'const all = [...this.#gathering, ...steps]',
   },
   {
     name: 'a refused batch is not tried again',
     file: ledger,
-    find: 'startTimer(() => this.#flush(), retryMs, true)',
+    find: 'startTimer(() => this.tryAgain(), retryMs, true)',
     replace: 'startTimer(() => {}, retryMs, true)',
   },
   {
@@ -348,7 +350,73 @@ export const mutants = [
     find: '    if (!this.#isBusy) return Promise.resolve()\n',
     replace: '    return Promise.resolve()\n',
   },
+  {
+    name: 'of what is refused only the jobs fall, not what was done for them',
+    file: steps,
+    find: '(step.call && calls.has(step.call))',
+    replace: 'false',
+  },
+  {
+    name: 'who found a job that is refused is not refused',
+    file: steps,
+    find: '      if (jobs.has(job) || (!before && ids.has((after as JobRecord).id))) calls.add(call)\n',
+    replace: '',
+  },
   // The engine.
+  {
+    name: 'what was to be replaced is gone when that is refused',
+    file: engine,
+    find: '    this.#roster.putBack(job)\n',
+    replace: '',
+  },
+  {
+    name: 'what was to be replaced is cancelled when that is refused',
+    file: engine,
+    find: '      return this.#become(job, before)\n',
+    replace: '      return this.#become(job, job.record)\n',
+  },
+  {
+    name: 'look-ups wait until there is room',
+    file: engine,
+    find: 'if (!this.#ledger.isRefusing) await this.whenSafe()',
+    replace: 'await this.whenSafe()',
+  },
+  {
+    name: 'what is done waits until there is room',
+    file: engine,
+    find: '        if (!inserted && this.#ledger.isRefusing) throw unrecorded(error)\n',
+    replace: '',
+  },
+  {
+    name: 'look-ups find what is decided',
+    file: roster,
+    find: 'const record = leaving ? job.told : job.record',
+    replace: 'const record = job.record',
+  },
+  {
+    name: 'what is removed and not recorded is not found',
+    file: engine,
+    find: 'return there?.told ? there : ',
+    replace: 'return there?.told ? there : true ? undefined : ',
+  },
+  {
+    name: 'counts are of what is decided',
+    file: engine,
+    find: 'return isSo ? this.#roster : ',
+    replace: 'return isSo || true ? this.#roster : ',
+  },
+  {
+    name: 'whoever waits for an idle moment waits on when the store takes nothing',
+    file: engine,
+    find: '    for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))\n',
+    replace: '',
+  },
+  {
+    name: 'a job does not wait for the attempt of one that had its id',
+    file: engine,
+    find: '    if (job.run) this.#staleRuns.set(job.record.id, job.run)\n',
+    replace: '',
+  },
   {
     name: 'many jobs keep their numbers though others were added meanwhile',
     file: engine,

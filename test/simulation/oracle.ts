@@ -22,6 +22,13 @@ export interface Added {
   readonly options: { readonly id?: string | undefined; readonly delayMs?: number; readonly priority?: number }
 }
 
+/** What can be seen of a job. */
+export interface Found {
+  readonly tag: number
+  readonly state: State
+  readonly priority: number
+}
+
 type Terminal = 'completed' | 'failed' | 'cancelled'
 
 export interface World {
@@ -78,6 +85,13 @@ export class Oracle {
   readonly #spans = new Map<number, { readonly from: number; readonly until: number }>()
   readonly #added = new Map<number, number>()
   isStopped = false
+  /** Batches that were refused since the last that was not; and those of them in which there was nothing to give up, ever. */
+  refusedInARow = 0
+  timesStuck = 0
+  /** Batches that came back, and openings. */
+  answered = 0
+  /** What calls asked for that the store refused. */
+  readonly #refusedCalls = new WeakSet<object>()
   readonly #overdue = new Map<number, number>()
 
   constructor(world: World) {
@@ -117,6 +131,7 @@ export class Oracle {
     this.#spans.clear()
     this.#added.clear()
     this.isStopped = false
+    this.refusedInARow = 0
     this.#world.clock.resetExtremes()
   }
 
@@ -129,6 +144,7 @@ export class Oracle {
 
   recovered(records: readonly JobRecord[]): void {
     this.truth.recovered(records)
+    this.answered++
     // From here on a record is known by its identity.
     this.truth.records = new Map(records.map((record) => [record.seq, record]))
     const ids = new Set<string>()
@@ -155,6 +171,7 @@ export class Oracle {
     const model = new Map(this.truth.records)
     this.truth.begin(steps)
     this.#batchFailures = new Map()
+    this.#judgeCalls(steps)
     for (const step of steps) {
       try {
         this.#judge(step, model)
@@ -177,7 +194,20 @@ export class Oracle {
     this.#world.clock.resetExtremes()
   }
 
+  /** What one call asks for is done whole, or not at all. */
+  #judgeCalls(steps: readonly Step[]): void {
+    for (const { type, call, before } of steps) {
+      const { id } = before ?? {}
+      const isReplaced = type !== 'replaced' || steps.some((other) => other.type === 'insert' && other.after?.id === id)
+      assert(isReplaced, 'I14', () => `'${id}' goes without what was to replace it`)
+      const isRefused = call !== undefined && this.#refusedCalls.has(call)
+      assert(!isRefused, 'I14', () => `${type} of '${id}' was for a call that was refused`)
+    }
+  }
+
   committed(steps: readonly Step[]): void {
+    this.refusedInARow = 0
+    this.answered++
     this.truth.done()
     this.#lastBatch = steps
     this.batches++
@@ -210,7 +240,11 @@ export class Oracle {
     )
   }
 
-  refused(): void {
+  refused(steps: readonly Step[]): void {
+    this.refusedInARow++
+    this.answered++
+    if (steps.every(({ call }) => !call)) this.timesStuck++
+    for (const { call } of steps) if (call) this.#refusedCalls.add(call)
     if (!this.isStopped) this.truth.refused()
   }
 
@@ -449,11 +483,7 @@ export class Oracle {
     for (const other of this.#world.workers) {
       if (other.isDead || other.isClosing) continue
       for (const rival of other.known.values()) {
-        const isRival =
-          rival !== task &&
-          !rival.isOver &&
-          other.mayRun(rival) &&
-          (rival.input as { tag: number }).tag === tagOf(start)
+        const isRival = rival !== task && !rival.isOver && other.mayRun(rival) && rival.id === id
         assert(!isRival, 'I2', () => `attempts ${rival.attempt} and ${attempt} of '${id}' are both on threads`)
       }
     }
@@ -555,6 +585,50 @@ export class Oracle {
         'I4',
         () => `'${record.id}' is said to have failed while it is ${record.state}: ${String(error)}`,
       )
+    }
+  }
+
+  /**
+   * Somebody looks now. What is found is as the store has it, and what the store has from now until the answer is found.
+   * If nothing came back from the store meanwhile, that is all that it has.
+   */
+  look() {
+    const { answered } = this
+    const before = [...this.truth.records.values()]
+    /** `isTelling`: not all of the last batch is told yet. */
+    const isExact = (isTelling: boolean) => !isTelling && !this.isStopped && answered === this.answered
+    const isStill = ({ seq }: JobRecord) => this.truth.records.has(seq)
+    const agree = (found: readonly Found[], isTelling: boolean) => {
+      if (isTelling || this.isStopped) return
+      for (const { tag, state, priority } of found) {
+        const record = [...this.truth.records.values()].find((each) => tagOf(each) === tag)
+        const isSo = !record || (record.state === state && record.priority === priority)
+        assert(isSo, 'I4', () => `a job is found ${state} (${priority}); it is ${record?.state} (${record?.priority})`)
+      }
+    }
+    return {
+      counts: (counts: Record<State, number>, isTelling: boolean) => {
+        const states = this.states()
+        if (!isExact(isTelling)) return
+        assert(show(counts) === show(states), 'I4', () => `${show(counts)} are counted, of ${show(states)}`)
+      },
+      one: (id: string, found: Found | undefined, isTelling: boolean) => {
+        agree(found ? [found] : [], isTelling)
+        const there = before.find((record) => record.id === id)
+        const isLost = !found && there && isStill(there) && !isTelling && !this.isStopped
+        assert(!isLost, 'I1', () => `'${id}' is not found, and it is there`)
+        const isRight = !isExact(isTelling) || found?.tag === (there && tagOf(there))
+        assert(isRight, 'I4', () => `another '${id}' is found than is there`)
+      },
+      all: (found: readonly Found[], state: State | undefined, isTelling: boolean) => {
+        agree(found, isTelling)
+        const tags = found.map(({ tag }) => tag).join()
+        const expected = before.filter((record) => state === undefined || record.state === state).map(tagOf)
+        if (isExact(isTelling)) assert(tags === expected.join(), 'I4', () => `${tags} are found, of ${expected}`)
+        if (state !== undefined || isTelling || this.isStopped) return
+        const lost = before.find((record) => isStill(record) && !found.some(({ tag }) => tag === tagOf(record)))
+        assert(!lost, 'I1', () => `'${lost?.id}' is not found, and it is there`)
+      },
     }
   }
 
@@ -670,7 +744,7 @@ export class WatchedStore implements Store {
         if (this.#isCurrent()) oracle.guard(() => oracle.committed(steps))
       },
       (error) => {
-        if (this.#isCurrent()) oracle.guard(() => oracle.refused())
+        if (this.#isCurrent()) oracle.guard(() => oracle.refused(steps))
         throw error
       },
     )

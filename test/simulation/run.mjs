@@ -30,6 +30,7 @@ const mustHappen = [
   'adds acknowledged',
   'adds refused: STORE_WRITE_FAILED',
   'adds refused: QUEUE_FULL',
+  'done, and not recorded yet',
   'attempts',
   'kept',
   'threads that died',

@@ -11,7 +11,7 @@ import { drain } from './drain.ts'
 import { show } from './equal.ts'
 import { Faults } from './faults.ts'
 import { folder } from './journal-sim.ts'
-import { type Added, Oracle, WatchedStore } from './oracle.ts'
+import { type Added, type Found, Oracle, WatchedStore } from './oracle.ts'
 import { hops } from './platform/hop.ts'
 import { SimClock } from './sim-clock.ts'
 import { SimDisk, SimFileSystem } from './sim-disk.ts'
@@ -31,6 +31,7 @@ const ownIds = Array.from({ length: 10 }, (_, index) => `own ${index}`)
 const names = ['tiny', 'mail', '__proto__']
 const queueNames = ['default', 'narrow', 'wide', 'paced']
 const paced = { limit: 2, intervalMs: 700 }
+const lookUps = ['get', 'find', 'counts']
 const verbs = ['cancel', 'retry', 'remove', 'setPriority', 'promote'] as const
 
 /** Of one life of a process. */
@@ -41,6 +42,9 @@ class Life {
   readonly scheduler: Scheduler
   /** What was promised and is not settled. */
   readonly promises = new Set<string>()
+  /** Of these, look-ups; and what waits for no more than the next batches, with how many had been refused whole when it was asked for. */
+  readonly looking = new Set<string>()
+  readonly acting = new Map<string, number>()
   readonly jobs: AnyJob[] = []
   readonly controllers: AbortController[] = []
   readonly settled = new Map<number, number>()
@@ -68,6 +72,7 @@ export class Simulation implements WorkerHost {
   #tag = 0
   #pid = 0
   #promise = 0
+  #again: string | undefined
   isCalm = false
   /** The worker module is not there for a while. */
   #isOut = false
@@ -124,7 +129,21 @@ export class Simulation implements WorkerHost {
 
   #check(): void {
     drain()
+    this.#checkSettled()
     if (this.#oracle.violation) throw this.#oracle.violation
+  }
+
+  /** While the store takes nothing, and nothing is on its way there, nobody waits who need not. */
+  #checkSettled(): void {
+    const { phase, looking, acting } = this.#life
+    const { truth, isStopped, timesStuck } = this.#oracle
+    if (phase !== 'open' || hops.pending > 0 || truth.pending || isStopped) return
+    const [late] = looking
+    this.#oracle.guard(() => assert(late === undefined, 'I11', () => `${late} waits for nothing`))
+    for (const [key, since] of acting)
+      this.#oracle.guard(() =>
+        assert(timesStuck - since < 2, 'I11', () => `${key} has not settled, and the store refuses all it is asked`),
+      )
   }
 
   #say(kind: number, line: () => string): void {
@@ -411,13 +430,21 @@ export class Simulation implements WorkerHost {
     const life = this.#life
     const key = `${++this.#promise} ${label}`
     life.promises.add(key)
+    if (lookUps.includes(label)) life.looking.add(key)
+    else if (label === 'idle' || verbs.some((verb) => label.startsWith(verb)))
+      life.acting.set(key, this.#oracle.timesStuck)
+    const settled = () => {
+      life.promises.delete(key)
+      life.looking.delete(key)
+      life.acting.delete(key)
+    }
     promise.then(
       (value) => {
-        life.promises.delete(key)
+        settled()
         if (life === this.#life) this.#oracle.guard(() => onValue(value))
       },
       (error) => {
-        life.promises.delete(key)
+        settled()
         if (life === this.#life) this.#oracle.guard(() => onError(error))
       },
     )
@@ -425,6 +452,7 @@ export class Simulation implements WorkerHost {
 
   #command(): void {
     const { chance } = this
+    if (this.#again !== undefined) return this.#add({ id: this.#again, ifExists: 'replace' })
     const pick = chance.int(100)
     if (pick < 50) return this.#add()
     if (pick < 55) return this.#addMany()
@@ -442,13 +470,19 @@ export class Simulation implements WorkerHost {
     )
   }
 
-  #request(): { added: Added; name: string; input: unknown; options: Record<string, unknown> } {
+  #request(given: Record<string, unknown> = {}): {
+    added: Added
+    name: string
+    input: unknown
+    options: Record<string, unknown>
+  } {
     const { chance } = this
     const tag = ++this.#tag
     const input = { tag, value: chance.value(tag, 200) }
     const options: Record<string, unknown> = {}
     if (chance.is(0.25)) options.id = chance.of(ownIds)
     if (options.id && chance.is(0.3)) options.ifExists = chance.of(['replace', 'reject'])
+    Object.assign(options, given)
     if (chance.is(0.4)) options.priority = chance.of([-1, 1, 2])
     if (chance.is(0.15)) options.delayMs = chance.of([0, 50, 5_000, 100_000])
     if (chance.is(0.5)) options.attempts = 1 + chance.int(3)
@@ -484,10 +518,12 @@ export class Simulation implements WorkerHost {
     if (options.ifExists === 'replace') this.#oracle.removed.add(id)
   }
 
-  #add(): void {
-    const { added, name, input, options } = this.#request()
+  #add(given?: Record<string, unknown>): void {
+    const { added, name, input, options } = this.#request(given)
     this.#say(10, () => `add ${added.tag} ${show(options)}`)
     this.#note(options)
+    // Once more, while this one is on its way.
+    this.#again = options.ifExists === 'replace' && this.chance.is(0.7) ? (options.id as string) : undefined
     const { scheduler } = this.#life
     if (this.chance.is(0.3)) {
       const call = (scheduler.run as Record<string, (input: unknown, options: object) => Promise<unknown>>)[name]
@@ -584,12 +620,23 @@ export class Simulation implements WorkerHost {
 
   #act(): void {
     const { chance } = this
+    if (chance.is(0.2)) return this.#putInPlace()
     const id = this.#someId()
     if (id === undefined) return
     const verb = chance.of(verbs)
     this.#actOn(verb, id)
     // Again, while the attempt that was cancelled is still on its thread.
     if (verb === 'cancel' && chance.is(0.4)) this.#actOn('retry', id)
+  }
+
+  /** Ends a job that runs, and adds one of its id while its attempt may still be on a thread. */
+  #putInPlace(): void {
+    const { chance } = this
+    const running = [...this.#oracle.truth.records.values()].filter(({ state }) => state === 'running')
+    if (running.length === 0) return
+    const { id } = chance.of(running)
+    this.#actOn(chance.of(['cancel', 'remove'] as const), id)
+    this.#add({ id, ifExists: 'replace', priority: 2 })
   }
 
   #actOn(verb: (typeof verbs)[number], id: string): void {
@@ -662,7 +709,9 @@ export class Simulation implements WorkerHost {
   #notActed(verb: string, error: unknown): void {
     const { code } = error as Partial<OffstageError>
     this.#stats.count(`${verb} refused: ${code ?? 'other'}`)
-    const isExpected = code === 'SCHEDULER_CLOSED' || this.#oracle.isStopped || this.#life.isRefused
+    const isUnrecorded = code === 'STORE_WRITE_FAILED' && this.#oracle.refusedInARow > 0 && !lookUps.includes(verb)
+    if (isUnrecorded) this.#stats.count('done, and not recorded yet')
+    const isExpected = code === 'SCHEDULER_CLOSED' || isUnrecorded || this.#oracle.isStopped || this.#life.isRefused
     assert(isExpected, 'I6', () => `${verb} was refused: ${(error as Error)?.stack}`)
   }
 
@@ -671,26 +720,30 @@ export class Simulation implements WorkerHost {
     const { scheduler } = this.#life
     const id = this.#someId() ?? 'nobody'
     const pick = chance.int(3)
-    const refused = (error: unknown) => this.#notActed('look', error)
-    if (pick === 0) this.#watch('counts', scheduler.counts(), () => {}, refused)
+    const oracle = this.#oracle
+    const refused = (error: unknown) => this.#notActed('find', error)
+    const see = oracle.look()
+    const state = chance.of([undefined, 'queued', 'running', 'completed'] as const)
+    if (pick === 0) this.#watch('counts', scheduler.counts(), (counts) => see.counts(counts, hops.pending > 0), refused)
     else if (pick === 1)
       this.#watch(
         'find',
-        scheduler.find({ limit: 5 }),
-        (jobs) => {
-          for (const job of jobs) this.#keep(job, undefined)
-        },
+        scheduler.find(state && { state }),
+        (jobs) => this.#found(jobs, (found) => see.all(found, state, hops.pending > 0)),
         refused,
       )
     else
       this.#watch(
         'get',
         scheduler.get(id),
-        (job) => {
-          if (job) this.#keep(job, undefined)
-        },
+        (job) => this.#found(job ? [job] : [], (found) => see.one(id, found[0], hops.pending > 0)),
         refused,
       )
+  }
+
+  #found(jobs: readonly AnyJob[], check: (found: Found[]) => void): void {
+    check(jobs.map((job) => ({ tag: (job.input as { tag: number }).tag, ...job.snapshot() })))
+    for (const job of jobs) this.#keep(job, undefined)
   }
 
   #askResult(): void {
