@@ -831,6 +831,8 @@ export class LocalEngine implements Engine {
     if (type === 'start') this.#lines.gateOf(job)?.sent()
     if (!before) return this.#forget(job, error)
     if (!call) return
+    // Its attempt may have left the thread while another job had its id.
+    if (job.run && !job.run.slot.has(job.run)) job.run = undefined
     if (after) {
       this.#leave(job)
       this.#become(job, before)
