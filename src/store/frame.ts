@@ -152,15 +152,6 @@ export function readFrame(bytes: Uint8Array, at: number, chain: Chain | undefine
   return { salt, epoch, isRelaxed, goesOn, beganBefore, sequence, checksum, at, bytes: bytesUsed, payload }
 }
 
-/** The first such frame from `from` on, at whatever byte it begins. */
-export function searchFrame(bytes: Uint8Array, from: number, chain: Chain | undefined): Frame | undefined {
-  for (let at = bytes.indexOf(firstByte, from); at !== -1; at = bytes.indexOf(firstByte, at + 1)) {
-    const frame = readFrame(bytes, at, chain)
-    if (frame) return frame
-  }
-  return undefined
-}
-
 export function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
