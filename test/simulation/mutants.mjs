@@ -135,7 +135,12 @@ export const mutants = [
     find: '        this.#size = size\n        this.#identity',
     replace: '        this.#identity',
   },
-  { name: 'the folder is not owned', file: medium, find: '    else throw locked(this.#folder, owned)\n', replace: '' },
+  {
+    name: 'the folder is not owned',
+    file: medium,
+    find: '      if (leftMs <= 0 || signal?.aborted) throw locked(this.#folder, owned)\n',
+    replace: '      if (leftMs <= 0) return\n',
+  },
   // Frames.
   {
     name: 'checksums are not verified',
@@ -193,8 +198,8 @@ export const mutants = [
   {
     name: 'the end is cut behind the last whole frame of a batch that is not whole',
     file: scanner,
-    find: "return { kind: 'torn', chain, size, bytes",
-    replace: "return { kind: 'torn', chain: this.#chain ?? chain, size: this.#at, bytes",
+    find: "return { kind: 'torn', chain, size, unsureAt, bytes",
+    replace: "return { kind: 'torn', chain: this.#chain ?? chain, size: this.#at, unsureAt, bytes",
   },
   {
     name: 'the frames of a batch do not say that it goes on',
@@ -372,8 +377,8 @@ export const mutants = [
   {
     name: 'what was to be replaced is cancelled when that is refused',
     file: engine,
-    find: '      return this.#become(job, before)\n',
-    replace: '      return this.#become(job, job.record)\n',
+    find: '      this.#become(job, before)\n',
+    replace: '      this.#become(job, job.record)\n',
   },
   {
     name: 'look-ups wait until there is room',
@@ -468,9 +473,9 @@ export const mutants = [
   {
     name: 'delays start again in the next life',
     file: engine,
-    find: '        this.#place(job, undefined)\n',
+    find: '        this.#watchExpiry(job, undefined)\n        this.#place(job, undefined)\n',
     replace:
-      "        this.#place(job, undefined)\n        if (record.state === 'scheduled') {\n          this.#timetable.cancel(job.alarm)\n          job.alarm = this.#timetable.after((record.runAt as number) - record.addedAt, () => this.#fallDue(job), true)\n        }\n",
+      "        this.#watchExpiry(job, undefined)\n        this.#place(job, undefined)\n        if (record.state === 'scheduled') {\n          this.#timetable.cancel(job.alarm)\n          job.alarm = this.#timetable.after((record.runAt as number) - record.addedAt, () => this.#fallDue(job), true)\n        }\n",
   },
   {
     name: 'expiry is not counted through the gap between lives',
@@ -623,8 +628,8 @@ export const mutants = [
   {
     name: 'a checkpoint is not given to the next attempt',
     file: slot,
-    find: 'const resume: Resume | 0 = checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps }',
-    replace: 'const resume: Resume | 0 = steps === undefined ? 0 : { checkpoint, steps }',
+    find: 'checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps:',
+    replace: 'steps === undefined ? 0 : { checkpoint, steps:',
   },
   {
     name: 'finished jobs go too early',
@@ -710,7 +715,7 @@ export const mutants = [
   {
     name: 'a job that has cost a thread never comes back',
     file: engine,
-    find: '        this.#place(job)\n        this.#ledger.schedule()\n',
+    find: '        this.#place(job, undefined)\n        this.#ledger.schedule()\n',
     replace: '        this.#ledger.schedule()\n',
   },
 ]
