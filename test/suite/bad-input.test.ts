@@ -405,7 +405,7 @@ const threads: Row[] = [
 
 type WorkerMaker = () => (() => Worker) | Promise<() => Worker>
 
-const notLoaded = (source: WorkerMaker, ...words: string[]): Act => notLoadedWithin(15_000, source, ...words)
+const notLoaded = (source: WorkerMaker, ...words: string[]): Act => notLoadedWithin(2_000, source, ...words)
 
 const notLoadedWithin =
   (startTimeoutMs: number, source: WorkerMaker, ...words: string[]): Act =>
