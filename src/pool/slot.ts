@@ -253,6 +253,8 @@ export class Slot {
   }
 
   #hear(batch: unknown[]): void {
+    // Code in the thread can get hold of the port, and say anything.
+    if (!Array.isArray(batch)) return
     this.wasHeard = true
     this.isStuck = false
     this.#listener.onHearing()

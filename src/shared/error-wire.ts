@@ -119,7 +119,18 @@ export function thrownFromWire(wire: WireThrown, classes: readonly ErrorClass[])
   return fromWire(wire, [OffstageError, ...classes], [])
 }
 
+/** Code in a thread can get hold of the port, and say anything. */
+const isWire = (wire: unknown): boolean => {
+  if (typeof wire !== 'object' || wire === null) return false
+  const { kind, lineage, fields } = wire as Partial<Record<keyof WireError, unknown>>
+  return kind !== 'error' || (isListOf(lineage, 'string') && isListOf(fields, 'object'))
+}
+
+const isListOf = (list: unknown, type: string): boolean =>
+  Array.isArray(list) && list.every((item) => item !== null && typeof item === type)
+
 function fromWire(wire: WireThrown, classes: readonly ErrorClass[], seen: Error[]): unknown {
+  if (!isWire(wire)) return new OffstageError('WORKER_CRASHED', 'What was thrown came in a form that makes no sense.')
   if (wire.kind === 'value') return wire.value
   if (wire.kind === 'seen') return seen[wire.index]
   const error = construct(wire)
