@@ -12,7 +12,7 @@
 import { noteException } from './dom-exceptions.ts'
 import { builtInOf, isDomException, isPlain, platformNameOf } from './kind.ts'
 import { rebuild } from './rebuild.ts'
-import { isA, Refusal, stepTo, within } from './refusal.ts'
+import { asRefusal, isA, Refusal, stepTo, within } from './refusal.ts'
 import { isObject, show, tagOf } from './show.ts'
 
 /**
@@ -26,12 +26,15 @@ export const tooDeep = (): Refusal => new Refusal(`is nested more than ${depthMa
 /** Longer arrays are gone through by number: their keys cost more than they do. What else hangs on these is not seen. */
 const keyedMax = 64
 
+/** What is deeper waits for its turn: a level takes up to four calls, and a thread of Chromium has a stack of 500 kB. */
+const turnLevels = 100
+
 /** `value` as it may be posted: itself, unless windows have to be cut out. Throws a `Refusal`. */
 export function outgoing(value: unknown, moved: readonly unknown[] = []): unknown {
   if (!isObject(value)) return value
   const survey = new Survey()
   for (const item of moved) if (item instanceof ArrayBuffer) survey.window(item, 0, item.byteLength, 1)
-  survey.visit(value, 0)
+  survey.walk(value)
   const cuts = survey.cuts()
   return cuts ? rebuild(value, (leaf) => (ArrayBuffer.isView(leaf) ? cutOut(leaf, cuts) : leaf)) : value
 }
@@ -47,10 +50,38 @@ interface Span {
 
 type Cuts = ReadonlyMap<unknown, readonly Span[]>
 
+/** Something that was refused when its turn came: nobody knew any more how one gets there. */
+interface Culprit {
+  readonly value: object
+  readonly refusal: Refusal
+}
+
 class Survey {
   readonly #windows = new Map<ArrayBuffer, Span[]>()
+  readonly #waiting: { readonly value: object; readonly depth: number }[] = []
+  #turnEnd = 0
+  readonly #culprit: Culprit | undefined
   /** Made for the first container that holds others; what holds none is looked at again. */
   #seen: Set<object> | undefined
+
+  /** With a culprit, it goes the same way once more to find that, and refuses with the whole path. */
+  constructor(culprit?: Culprit) {
+    this.#culprit = culprit
+  }
+
+  walk(root: object): void {
+    this.#waiting.push({ value: root, depth: 0 })
+    for (let next = this.#waiting.pop(); next; next = this.#waiting.pop()) {
+      const { value, depth } = next
+      this.#turnEnd = depth + turnLevels
+      try {
+        this.#visit(value, depth)
+      } catch (cause) {
+        if (depth > 0) new Survey({ value, refusal: asRefusal(cause) }).walk(root)
+        throw cause
+      }
+    }
+  }
 
   window(buffer: ArrayBuffer, start: number, end: number, size: number): void {
     const windows = this.#windows.get(buffer)
@@ -70,8 +101,9 @@ class Survey {
     return cuts
   }
 
-  visit(value: object, depth: number): void {
+  #visit(value: object, depth: number): void {
     if (depth > depthMax) throw tooDeep()
+    if (depth === this.#turnEnd) return this.#later(value, depth)
     if (Array.isArray(value)) return this.#array(value, depth + 1)
     if (isPlain(value)) return this.#properties(value, depth + 1)
     switch (builtInOf(value)) {
@@ -98,6 +130,11 @@ class Survey {
     }
   }
 
+  #later(value: object, depth: number): void {
+    if (value === this.#culprit?.value) throw this.#culprit.refusal
+    this.#waiting.push({ value, depth })
+  }
+
   #isNew(container: object): boolean {
     this.#seen ??= new Set()
     const { size } = this.#seen
@@ -107,7 +144,7 @@ class Survey {
   #child(value: unknown, depth: number, step: () => string): void {
     if (!isObject(value)) return
     try {
-      this.visit(value, depth)
+      this.#visit(value, depth)
     } catch (cause) {
       throw within(cause, step())
     }
@@ -122,7 +159,7 @@ class Survey {
         if (!isObject(child) || !Object.hasOwn(container, key)) continue
         if (!hasEntered && !this.#isNew(container)) return
         hasEntered = true
-        this.visit(child, depth)
+        this.#visit(child, depth)
       }
     } catch (cause) {
       throw within(cause, stepTo(container, key))
@@ -137,7 +174,7 @@ class Survey {
     try {
       for (; index < length; index++) {
         const item = array[index]
-        if (isObject(item)) this.visit(item, depth)
+        if (isObject(item)) this.#visit(item, depth)
         else if (item === undefined && !(index in array)) break
       }
     } catch (cause) {

@@ -12,20 +12,24 @@ export function rebuild(
   read: (source: object, key: string) => unknown = (source, key) => (source as Record<string, unknown>)[key],
 ): unknown {
   const copies = new Map<unknown, unknown>()
+  // Filled one after the other, not one within the other: the stack has an end.
+  const empty: { readonly copy: object; readonly source: object; readonly depth: number }[] = []
   const visit = (source: unknown, depth: number): unknown => {
+    if (!isObject(source)) return leaf(source)
     if (copies.has(source)) return copies.get(source)
-    const copy = isObject(source) ? emptyLike(source) : undefined
-    if (!copy) return remember(source, leaf(source))
-    if (depth > levelsMax) throw new RangeError('too deep')
-    remember(source, copy)
-    fill(copy, source as object, (child) => visit(child, depth + 1), read)
+    const container = emptyLike(source)
+    if (container && depth > levelsMax) throw new RangeError('too deep')
+    const copy = container ?? leaf(source)
+    copies.set(source, copy)
+    if (container) empty.push({ copy: container, source, depth })
     return copy
   }
-  const remember = (source: unknown, copy: unknown) => {
-    if (isObject(source)) copies.set(source, copy)
-    return copy
+  const root = visit(value, 0)
+  for (let next = empty.pop(); next; next = empty.pop()) {
+    const { copy, source, depth } = next
+    fill(copy, source, (child) => visit(child, depth + 1), read)
   }
-  return visit(value, 0)
+  return root
 }
 
 /** None for what is no container. */

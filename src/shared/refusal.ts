@@ -7,8 +7,11 @@ export class Refusal extends Error {
   readonly path: string[] = []
 }
 
+export const asRefusal = (cause: unknown): Refusal =>
+  cause instanceof Refusal ? cause : new Refusal('cannot be read', { cause })
+
 export const within = (cause: unknown, step: string): Refusal => {
-  const refusal = cause instanceof Refusal ? cause : new Refusal('cannot be read', { cause })
+  const refusal = asRefusal(cause)
   refusal.path.push(step)
   return refusal
 }

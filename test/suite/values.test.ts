@@ -202,7 +202,14 @@ describe.each(places)('on %s', (place) => {
       expect(await scheduler.run.echo(exception)).toBeInstanceOf(DOMException)
     })
 
-    test.each(['URL', 'Headers', 'FormData', 'Response', 'URLSearchParams', 'AbortController', 'TextEncoder'] as const)(
+    test('a FormData arrives as one where the platform can copy it, and is refused by its place elsewhere', async () => {
+      const { scheduler } = begin()
+      const outcome = await scheduler.run.echo({ value: [new FormData()] }).catch((error: unknown) => error)
+      if (outcome instanceof Error) expect(outcome.message).toContain('input.value[0]')
+      else expect((outcome as { value: unknown[] }).value[0]).toBeInstanceOf(FormData)
+    })
+
+    test.each(['URL', 'Headers', 'Response', 'URLSearchParams', 'AbortController', 'TextEncoder'] as const)(
       'a %s is refused by its place',
       async (name) => {
         const { scheduler } = begin()

@@ -56,6 +56,21 @@ test('data may be nested as deep as structured clone can follow', () => {
   expect(JSON.stringify(copyValue(value, 'input'))).toBe(JSON.stringify(value))
 })
 
+test('what cannot be read is named by its place, however deep', () => {
+  const trap = Object.defineProperty({}, 'trap', {
+    enumerable: true,
+    get: () => {
+      throw new Error('not this one')
+    },
+  })
+  for (const depth of [70, 99, 100, 101, 500, 900]) {
+    let value: unknown = trap
+    for (let level = 0; level < depth; level++) value = level === depth - 2 ? [value, new Map()] : { a: value }
+    const place = `input.a[0]${'.a'.repeat(10)}…`
+    expect(() => copyValue(value, 'input')).toThrow(`\`${place}\` cannot be read`)
+  }
+})
+
 test('shared references and cycles stay what they are', () => {
   const shared = { n: 1 }
   const cyclic: Record<string, unknown> = { a: shared, b: shared }
