@@ -21,6 +21,7 @@ import { defineJobs } from 'offstage/worker'
 import { beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
 import { runCli } from '../../src/cli/cli.ts'
 import { printable } from '../../src/cli/printable.ts'
+import { withStep } from '../../src/job/steps.ts'
 import { JournalBuilder, jobRecord } from '../support/journals.ts'
 import { temporaryFolder } from '../support/testing.ts'
 
@@ -109,11 +110,11 @@ describe('what a terminal would obey is shown, and never sent', () => {
 
   test('by salvage: names of jobs and of the copy', async () => {
     const before = { ...strange, state: 'running' as const, steps: undefined }
-    const first = { ...before, steps: new Map([['a', 1]]) }
+    const first = { ...before, steps: withStep(undefined, 'a', 1) }
     const journal = new JournalBuilder(1)
       .insert(before)
       .batch({ before, after: first })
-      .batch({ before: first, after: { ...before, steps: new Map([['a', 1], ['b', 2]]) } }) // biome-ignore format: one line
+      .batch({ before: first, after: { ...before, steps: withStep(first.steps, 'b', 2) } })
     const { bytes } = journal.seal()
     flip(bytes, (journal.batches[1]?.at as number) + 45)
     folder = join(folder, isUnix ? 'x\x1b[31m' : 'x')
