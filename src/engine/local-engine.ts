@@ -671,10 +671,11 @@ export class LocalEngine implements Engine {
     onHearing: () => {
       this.#now = this.#clock.now()
     },
-    onRoom: () => {
+    onHeard: () => {
       this.#timetable.look()
       this.#ledger.schedule()
     },
+    onRoom: () => this.#ledger.schedule(),
     onOnline: (workerId) => {
       this.#dashboard.changed()
       this.bus.tell('worker:online', { workerId })
@@ -817,11 +818,12 @@ export class LocalEngine implements Engine {
     return culprits.length > 0 ? culprits : steps
   }
 
+  /** Nobody is told before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
   #onRefused(fallen: readonly Step[], error: OffstageError): void {
-    this.bus.tell('store:error', { error })
     for (const step of fallen) this.#takeBack(step, error)
     const isFinished = ({ job, before, after }: Step) => !after && job.isListed && job.hasEnded && job.told === before
     this.#retention.putBack(fallen.filter(isFinished).map(({ job }) => job))
+    this.bus.tell('store:error', { error })
     if (!this.#ledger.isRefusing) return
     for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
   }

@@ -48,6 +48,8 @@ export interface PoolListener<Owner> {
   onLost(run: Run<Owner>, loss: Loss, error: OffstageError): void
   /** A thread is about to say something, or more than one thing. */
   onHearing(): void
+  /** It has said it. */
+  onHeard(): void
   /** There may be room now. */
   onRoom(): void
   onOnline(workerId: number): void
@@ -413,7 +415,7 @@ export class Pool<Owner> {
     onKeep: (run, call, key, value) => run.isStale || this.#listener.onKeep(run as Run<Owner>, call, key, value),
     onFatal: (slot, thrown: WireThrown) => this.#died(slot, thrownFromWire(thrown, this.#options.errors)),
     onHearing: () => this.#listener.onHearing(),
-    onHeard: () => this.#listener.onRoom(),
+    onHeard: () => this.#listener.onHeard(),
   }
 
   #free(run: Run): void {

@@ -46,6 +46,7 @@ async function onePool() {
       onKeep: nothing,
       onLost: nothing,
       onHearing: nothing,
+      onHeard: nothing,
       onRoom: nothing,
       onOnline: () => isOnline.resolve(),
       onExit: nothing,

@@ -248,6 +248,39 @@ test('`remove` and `add` are two calls: one is tried again, the other refused', 
   expect([disk.records.size, await scheduler.get('x')]).toEqual([0, undefined])
 })
 
+describe('jobs whose adding is refused', () => {
+  test('cannot be cancelled by who hears of it: they never were', async () => {
+    const { scheduler, disk } = setUp()
+    scheduler.pause()
+    const cancelled: Promise<number>[] = []
+    scheduler.on('store:error', () => cancelled.push(scheduler.cancel({ tag: 'new' }) as Promise<number>))
+    await whileFull(disk, async () => expect(await outcome(scheduler.add.double(1, { tags: ['new'] }))).toBe(full))
+    expect(await Promise.all(cancelled)).toEqual([0])
+    await scheduler.add.double(2, { id: 'next' })
+    expect([...disk.records.values()].map(({ id }) => id)).toEqual(['next'])
+  })
+
+  test('do not fall due while they are taken back, wherever the clock is by then', async () => {
+    const { scheduler, disk, clock } = setUp()
+    await scheduler.run.double(0, { id: 'first' })
+    const gate = defer<void>()
+    disk.gate = gate.promise
+    const adding = scheduler.addMany([
+      { name: 'double', input: 1, options: { delayMs: 5_000 } },
+      { name: 'double', input: 2 },
+    ])
+    await turn()
+    clock.setWall(clock.now() + 60_000)
+    await whileFull(disk, async () => {
+      gate.resolve()
+      expect(await outcome(adding)).toBe(full)
+    })
+    await scheduler.add.double(3, { id: 'next', delayMs: 1_000 })
+    await turn()
+    expect([...disk.records.values()].map(({ id }) => id)).toEqual(['first', 'next'])
+  })
+})
+
 describe('in one of several tabs', () => {
   async function pair() {
     const origin = new FakeOrigin()

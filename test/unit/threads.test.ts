@@ -54,6 +54,7 @@ function pool(max = 1) {
     onKeep: nothing,
     onLost: (_run, loss) => lost.push(loss),
     onHearing: nothing,
+    onHeard: nothing,
     onRoom: nothing,
     onOnline: nothing,
     onExit: nothing,
