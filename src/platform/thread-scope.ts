@@ -74,7 +74,8 @@ function polled(port: MessagePort): Port {
 
 /**
  * Resolves when the module that this thread was made for is evaluated, with what it awaits, where the platform tells: servers
- * tell it to whoever imports that module once more. (In Firefox that fails, and WebKit evaluates it a second time.)
+ * tell it to whoever imports that module once more. (Deno tells it too early at times, in Firefox it fails, and WebKit evaluates
+ * the module a second time.)
  */
 async function wholeModule(): Promise<void> {
   try {

@@ -151,7 +151,7 @@ describe('what jobs print is there', () => {
     ],
     [
       'after a thread has idled for too long',
-      `const s = start({ workers: { min: 0, max: 1, idleMs: 20 } }, 'thread'); const exit = new Promise((r) => s.once('worker:exit', r)); await s.run.print(300); await exit; await s.close()`,
+      `const s = start({ workers: { min: 0, max: 1, idleMs: 20 } }, 'thread'); const hold = setInterval(() => {}, 9_000); const exit = new Promise((r) => s.once('worker:exit', r)); await s.run.print(300); await exit; clearInterval(hold); await s.close()`,
     ],
   ])('%s', async (_name, program) => {
     expect(await run(program)).toEqual(endsWith(lines))

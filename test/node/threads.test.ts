@@ -85,13 +85,16 @@ describe('options that the factory gives to its worker', () => {
   })
 })
 
+/** How long starts may fail until who waits hears of it. */
+const startTimeoutMs = 500
+
 describe('top-level await behind `defineJobs`', () => {
   test('jobs start when the module is through', async () => {
     expect(await start<typeof late>(builtWorker('late')).run.state()).toBe('through')
   })
 
   test('a module that fails there is not loaded, and no job is blamed', async () => {
-    const scheduler = start<typeof failing>(builtWorker('late-failing'))
+    const scheduler = start<typeof failing>(builtWorker('late-failing'), { startTimeoutMs })
     await expect(scheduler.run.wait()).rejects.toMatchObject({
       code: 'WORKER_LOAD_FAILED',
       message: expect.stringContaining('no database'),
@@ -102,14 +105,17 @@ describe('top-level await behind `defineJobs`', () => {
 describe('a start that fails', () => {
   test('leaves no thread behind', async () => {
     const threads: NodeWorker[] = []
-    const scheduler = start(() => {
-      const worker = new NodeWorker('setInterval(() => {}, 60_000)', { eval: true })
-      worker.postMessage = () => {
-        throw new Error('no message today')
-      }
-      threads.push(worker)
-      return worker as never
-    })
+    const scheduler = start(
+      () => {
+        const worker = new NodeWorker('setInterval(() => {}, 60_000)', { eval: true })
+        worker.postMessage = () => {
+          throw new Error('no message today')
+        }
+        threads.push(worker)
+        return worker as never
+      },
+      { startTimeoutMs },
+    )
     const exits: Promise<unknown>[] = []
     await expect((scheduler.run as never as { noop(): Promise<void> }).noop()).rejects.toThrow('no message today')
     for (const thread of threads) exits.push(thread.threadId === -1 ? Promise.resolve() : once(thread, 'exit'))
@@ -118,7 +124,7 @@ describe('a start that fails', () => {
   })
 
   test('says what is the matter, and guesses nothing, where the platform tells', async () => {
-    const scheduler = start(new URL('./there-is-no-such-file.mjs', import.meta.url))
+    const scheduler = start(new URL('./there-is-no-such-file.mjs', import.meta.url), { startTimeoutMs })
     const error = await (scheduler.run as never as { noop(): Promise<Error> }).noop().catch((reason) => reason)
     expect(error).toMatchObject({ code: 'WORKER_LOAD_FAILED' })
     expect(error.message).toContain('there-is-no-such-file.mjs')
