@@ -912,10 +912,12 @@ export class LocalEngine implements Engine {
    */
   async #isWritten(): Promise<boolean> {
     const { refused } = this.#dashboard
+    if (this.#ledger.isRefusing) return false
     try {
-      if (!this.#ledger.isRefusing) await this.whenSafe()
+      await this.whenSafe()
     } catch (error) {
       if (error === this.#ledger.failure) throw error
+      return false
     }
     return refused === this.#dashboard.refused && !this.#ledger.isRefusing
   }

@@ -3,6 +3,7 @@ import { createScheduler, inline, type Scheduler, type SchedulerOptions } from '
 import { type ManualClock, manualClock } from 'offstage/testing'
 import { defineJobs } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { defer } from '../../src/shared/deferred.ts'
 import { Disk } from '../support/full-store.ts'
 import { FakeOrigin } from '../support/tabs.ts'
 import { heard, turn } from '../support/testing.ts'
@@ -98,6 +99,20 @@ describe('with a completion that cannot be recorded', () => {
     const looking = Promise.all([scheduler.get('runs'), scheduler.find(), scheduler.counts()])
     const [runs, all] = await looking
     expect([runs?.snapshot().state, all.length]).toEqual(['running', 3])
+  })
+
+  test('a look-up that waits while the scheduler gives up finds what is committed', async () => {
+    const { scheduler, disk } = await setUp()
+    const gate = defer<void>()
+    disk.gate = gate.promise
+    const removing = outcome(scheduler.remove('later'))
+    const closing = outcome(scheduler.close({ mode: 'now' }))
+    await turn()
+    const looking = Promise.all([scheduler.get('later'), scheduler.find(), scheduler.counts()])
+    gate.resolve()
+    const [later, all, counts] = await looking
+    expect([later?.id, all.length, counts.scheduled]).toEqual(['later', 3, 1])
+    await Promise.all([removing, closing])
   })
 
   test('what is done to jobs rejects, and is recorded once there is room', async () => {
