@@ -2,7 +2,7 @@
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import { type ManualClock, manualClock } from 'offstage/testing'
 import { defineJobs } from 'offstage/worker'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { defer } from '../../src/shared/deferred.ts'
 import { Disk } from '../support/full-store.ts'
 import { FakeOrigin } from '../support/tabs.ts'
@@ -13,14 +13,20 @@ const full = 'STORE_WRITE_FAILED'
 const outcome = (promise: Promise<unknown>) => promise.catch(({ code }) => code)
 
 let finish = () => {}
+/** A job has begun, and can be finished. */
+let begun = defer<void>()
 const jobs = defineJobs({
   waits: () =>
     new Promise<string>((resolve) => {
       finish = () => resolve('done')
+      begun.resolve()
     }),
   double: (value: number) => value * 2,
 })
 type Jobs = typeof jobs
+beforeEach(() => {
+  begun = defer()
+})
 
 /** A job runs, one waits, one is done with; the disk is full; and the one that ran has ended. */
 async function setUp(options: SchedulerOptions<never> = {}) {
@@ -37,7 +43,7 @@ async function setUp(options: SchedulerOptions<never> = {}) {
   const started = heard(scheduler, 'started')
   const job = await scheduler.add.waits(undefined, { id: 'runs' })
   await started
-  await turn() // It has begun.
+  await begun.promise
   await scheduler.add.double(2, { id: 'later', delayMs: 1e8 })
   disk.isFull = true
   const end = async () => {
@@ -239,7 +245,7 @@ test('in a following tab it is the same', async () => {
   const started = heard(leader, 'started')
   const job = await follower.add.waits(undefined, { id: 'runs' })
   await started
-  await turn()
+  await begun.promise
   origin.disk.isFull = true
   const refused = heard(leader, 'store:error')
   finish()
