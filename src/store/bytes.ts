@@ -1,9 +1,16 @@
+import { Refusal } from '../shared/refusal.ts'
+
 /** Text is looked at with the platform's own coders from this length on; below it the calls cost more than they save. */
 const longText = 24
 /** How many arguments one call takes on every engine, with room to spare. */
 const argumentsMax = 4_096
 /** Twice as much would be more than some engines have in one piece, long before what is needed is. */
 const growBytesMax = 128 * 1024 * 1024
+/** A short number asks for room for a long one. */
+const numberBytesMax = 8
+
+/** There is more to be written than may be. */
+export class TooLong extends Refusal {}
 
 /**
  * Bytes that grow as they are written. Numbers are little-endian.
@@ -15,9 +22,28 @@ export class ByteWriter {
   #view: DataView | undefined
   #encoder: TextEncoder | undefined
   #length = 0
+  #lengthMax = Number.POSITIVE_INFINITY
+  /** Up to here nothing has to be looked at: there is memory for it, and it may be written. */
+  #room: number
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity)
+    this.#room = capacity
+  }
+
+  /** How much memory it has taken. */
+  get capacity(): number {
+    return this.#bytes.length
+  }
+
+  get lengthMax(): number {
+    return this.#lengthMax
+  }
+
+  /** What would make it longer is refused with `TooLong`, before there is memory for it. A few bytes over may get through. */
+  set lengthMax(lengthMax: number) {
+    this.#lengthMax = lengthMax
+    this.#room = Math.min(this.#bytes.length, lengthMax)
   }
 
   get length(): number {
@@ -113,15 +139,19 @@ export class ByteWriter {
   }
 
   #makeRoom(needed: number): void {
-    if (this.#length + needed > this.#bytes.length) this.#grow(this.#length + needed)
+    if (this.#length + needed > this.#room) this.#grow(this.#length + needed)
   }
 
   #grow(needed: number): void {
+    const most = this.#lengthMax + numberBytesMax
+    if (needed > most) throw new TooLong('is too large')
     const { length } = this.#bytes
-    const grown = new Uint8Array(Math.max(needed, length + Math.min(length, growBytesMax)))
+    if (needed <= length) return
+    const grown = new Uint8Array(Math.min(most, Math.max(needed, length + Math.min(length, growBytesMax))))
     grown.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = grown
     this.#view = undefined
+    this.lengthMax = this.#lengthMax
   }
 }
 

@@ -15,7 +15,7 @@ import type { JobRecord } from '../job/record.ts'
 import { nextTask } from '../platform/hop.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { ByteWriter } from './bytes.ts'
+import { ByteWriter, TooLong } from './bytes.ts'
 import { BatchWriter, LiveRecords, Replayer } from './change-codec.ts'
 import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
 import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
@@ -214,15 +214,20 @@ export class Journal implements Store {
 
   check(value: unknown, what: string): void {
     if (roomBehind(value, Math.min(smallBytes, this.#options.valueBytesMax)) >= 0) return
+    const { valueBytesMax } = this.#options
     const out = this.#scratch
     out.truncate(0)
-    writeValue(out, value, what)
-    const { length } = out
-    // What one giant value needed is not kept for ever.
-    if (length > scratchBytesMax) this.#scratch = new ByteWriter()
-    const { valueBytesMax } = this.#options
-    if (length <= valueBytesMax) return
-    const message = `The ${what} cannot be stored: it takes ${length} bytes, and \`valueBytesMax\` is ${valueBytesMax}.`
+    out.lengthMax = valueBytesMax
+    try {
+      writeValue(out, value, what)
+      if (out.length <= valueBytesMax) return
+    } catch (error) {
+      if (!(error instanceof TooLong)) throw error
+    } finally {
+      // What one giant value needed is not kept for ever.
+      if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter()
+    }
+    const message = `The ${what} cannot be stored: it takes more bytes than may be, and \`valueBytesMax\` is ${valueBytesMax}.`
     throw new OffstageError('DATA_CLONE', message)
   }
 

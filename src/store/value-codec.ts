@@ -16,7 +16,7 @@ import { depthMax, tooDeep } from '../shared/outgoing.ts'
 import { put } from '../shared/rebuild.ts'
 import { isA, Refusal, refused, stepTo, within } from '../shared/refusal.ts'
 import { show, tagOf } from '../shared/show.ts'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import { type ByteReader, type ByteWriter, TooLong } from './bytes.ts'
 
 /** Numbers are never given a new meaning; new kinds get new ones, below 0x80. */
 const tags = {
@@ -77,14 +77,17 @@ const sparseLengthMax = 10_000
 const errorDepthMax = 3
 const innerErrorsMax = 100
 
-/** Throws `DATA_CLONE` for what cannot be kept, naming its place in `what`, and has written nothing then. */
+/**
+ * Throws `DATA_CLONE` for what cannot be kept, naming its place in `what`, and has written nothing then. `TooLong` when it
+ * takes more than `out` may have.
+ */
 export function writeValue(out: ByteWriter, value: unknown, what: string): void {
   const start = out.length
   try {
     new ValueWriter(out).write(value)
   } catch (cause) {
     out.truncate(start)
-    throw refused(cause, what, 'stored')
+    throw cause instanceof TooLong ? cause : refused(cause, what, 'stored')
   }
 }
 
@@ -93,18 +96,25 @@ export function writeValue(out: ByteWriter, value: unknown, what: string): void 
  * takes more than `bytesMax` is shortened: its texts are cut, and of what hangs on it what is small is kept.
  */
 export function writeThrown(out: ByteWriter, thrown: unknown, bytesMax = Number.POSITIVE_INFINITY): void {
-  const start = out.length
+  const { length, lengthMax } = out
   const source = storable(thrown)
-  for (const limit of [Number.POSITIVE_INFINITY, Math.floor(bytesMax / 16), shortMax, 0]) {
-    try {
-      new ValueWriter(out, limit).write(source)
-      if (out.length - start <= bytesMax) return
-    } catch {
-      // As if it were too long.
-    }
-    out.truncate(start)
+  out.lengthMax = Math.min(lengthMax, length + bytesMax)
+  const limits = [Number.POSITIVE_INFINITY, Math.floor(bytesMax / 16), shortMax, 0]
+  const isWritten = limits.some((limit) => fits(out, source, limit, length + bytesMax))
+  out.lengthMax = lengthMax
+  if (!isWritten) writeValue(out, show(thrown), 'error')
+}
+
+function fits(out: ByteWriter, thrown: unknown, limit: number, end: number): boolean {
+  const start = out.length
+  try {
+    new ValueWriter(out, limit).write(thrown)
+    if (out.length <= end) return true
+  } catch {
+    // As if it were too long.
   }
-  writeValue(out, show(thrown), 'error')
+  out.truncate(start)
+  return false
 }
 
 function storable(thrown: unknown): unknown {
@@ -374,13 +384,20 @@ class ValueWriter {
 
   /** What hangs on an error must not take the error with it. */
   #shownIfRefused(value: unknown): void {
-    const { length } = this.#out
+    const out = this.#out
+    const { length, lengthMax } = out
     const [depth, errorDepth, others] = [this.#depth, this.#errorDepth, this.#others?.length ?? 0]
+    const end = length + Math.max(this.#limit, shortMax)
     try {
+      out.lengthMax = Math.min(lengthMax, end)
       this.write(value)
-      if (this.#out.length - length > Math.max(this.#limit, shortMax)) throw new Refusal('is too large')
-    } catch {
-      this.#out.truncate(length)
+      if (out.length > end) throw new Refusal('is too large')
+      out.lengthMax = lengthMax
+    } catch (cause) {
+      out.lengthMax = lengthMax
+      // Not this is too long, but all of it.
+      if (cause instanceof TooLong && end > lengthMax) throw cause
+      out.truncate(length)
       this.#depth = depth
       this.#errorDepth = errorDepth
       if (this.#others) this.#others.length = others

@@ -7,11 +7,13 @@ import type { JobRecord } from '../../src/job/record.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { seededRandom } from '../../src/shared/seeded-random.ts'
+import { ByteWriter } from '../../src/store/bytes.ts'
 import { headerBytes, readFrame } from '../../src/store/frame.ts'
 import { idbMedium } from '../../src/store/idb-medium.ts'
 import { Journal, type JournalOptions } from '../../src/store/journal.ts'
 import { type Medium, MediumError } from '../../src/store/medium.ts'
 import type { Change } from '../../src/store/store.ts'
+import { writeValue } from '../../src/store/value-codec.ts'
 import { MemoryMedium } from '../support/memory-medium.ts'
 
 const defaults = resolveDefaults({})
@@ -211,5 +213,24 @@ describe('a seal', () => {
     await open(medium)
     clock.advance(1_000)
     await expect.poll(() => isSeal(generations.at(-1)?.at(-1) as Uint8Array)).toBe(true)
+  })
+})
+
+describe('the size of a value', () => {
+  test.each([
+    ['bytes', new Uint8Array(10_000)],
+    ['a text', 'x'.repeat(10_000)],
+    ['a list', Array.from({ length: 10_000 }, () => 1)],
+  ])('is checked to the byte, however large what was refused before: %s', async (_name, value) => {
+    const out = new ByteWriter()
+    writeValue(out, value, 'input')
+    const exact = await open(new MemoryMedium([[]]), { valueBytesMax: out.length })
+    const less = await open(new MemoryMedium([[]]), { valueBytesMax: out.length - 1 })
+    const refused = { code: 'DATA_CLONE', message: expect.stringContaining(`\`valueBytesMax\` is ${out.length - 1}.`) }
+    for (const giant of [new Uint8Array(1e8), [new Uint8Array(1e8)]]) {
+      exact.journal.check(value, 'input')
+      expect(() => exact.journal.check(giant, 'input')).toThrow(/^The input cannot be stored/)
+      expect(() => less.journal.check(value, 'input')).toThrow(expect.objectContaining(refused))
+    }
   })
 })

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { OffstageError } from '../../src/shared/errors.ts'
 import { isObject } from '../../src/shared/show.ts'
-import { ByteReader, ByteWriter } from '../../src/store/bytes.ts'
+import { ByteReader, ByteWriter, TooLong } from '../../src/store/bytes.ts'
 import { readValue, roomBehind, writeThrown, writeValue } from '../../src/store/value-codec.ts'
 
 class PaymentError extends Error {
@@ -547,6 +547,96 @@ test.each([
   ['a class instance', new (class Own {})(), false],
 ])('%s is told without being written: %s', (_what, value, fits) => {
   expect(roomBehind(value, typeof value === 'string' ? 100 : 1_000) >= 0).toBe(fits)
+})
+
+describe('no more is written than may be', () => {
+  const limit = 1_000
+
+  function write(value: unknown, lengthMax = limit): ByteWriter {
+    const out = new ByteWriter()
+    out.lengthMax = lengthMax
+    writeValue(out, value, 'input')
+    return out
+  }
+
+  /** Answers whether it was refused, and the most memory that its writer ever had. */
+  function tried(act: (out: ByteWriter) => void): { isRefused: boolean; capacity: number } {
+    const out = new ByteWriter()
+    out.lengthMax = limit
+    try {
+      act(out)
+      return { isRefused: false, capacity: out.capacity }
+    } catch (error) {
+      expect(error).toBeInstanceOf(TooLong)
+      expect(out.length).toBe(0)
+      return { isRefused: true, capacity: out.capacity }
+    }
+  }
+
+  const large: [name: string, value: unknown][] = [
+    ['bytes', new Uint8Array(50e6)],
+    ['a text', 'x'.repeat(5e6)],
+    ['a wide text', '漢'.repeat(5e6)],
+    ['a list', Array.from({ length: 1e6 }, (_, index) => index)],
+    ['an object', Object.fromEntries(Array.from({ length: 1e5 }, (_, index) => [`key ${index}`, index]))],
+    ['a set', new Set(Array.from({ length: 1e5 }, (_, index) => index))],
+    ['a bigint', 1n << 1_000_000n],
+    ['a text in an error', new Error('x'.repeat(5e6))],
+    ['a field of an error', Object.assign(new Error('small'), { bytes: new Uint8Array(5e6) })],
+    ['a field of a cause', new Error('small', { cause: Object.assign(new Error(), { bytes: new Uint8Array(5e6) }) })],
+  ]
+  test.each(large)('%s, however deep in the value, and the memory for it is never taken', (_name, value) => {
+    for (const each of [value, { a: [value] }, new Map([[value, value]])])
+      expect(tried((out) => writeValue(out, each, 'input'))).toEqual({ isRefused: true, capacity: expect.any(Number) })
+    expect(tried((out) => writeValue(out, [[value]], 'input')).capacity).toBeLessThan(limit + 10)
+  })
+
+  test('what comes behind is not even looked at', () => {
+    let looks = 0
+    const value = Array.from({ length: 1_000 }, () => ({
+      get bytes() {
+        looks++
+        return new Uint8Array(100)
+      },
+    }))
+    expect(() => write(value)).toThrow(TooLong)
+    expect(looks).toBeLessThan(11)
+  })
+
+  test('a value as long as may be is written, one byte more is not', () => {
+    const { length } = write('x'.repeat(500))
+    expect(write('x'.repeat(500), length).length).toBe(length)
+    expect(() => write('x'.repeat(500 + 9), length)).toThrow(TooLong)
+    fc.assert(
+      fc.property(fc.anything({ withBigInt: true, withDate: true, withTypedArray: true }), (value) => {
+        const bytes = toBytes(value)
+        expect(write(value, bytes.length).toBytes()).toEqual(bytes)
+      }),
+    )
+  })
+
+  test('what was written before it stays, and the writer can be used again', () => {
+    const out = new ByteWriter()
+    out.lengthMax = limit
+    writeValue(out, 'before', 'input')
+    const { length } = out
+    expect(() => writeValue(out, new Uint8Array(limit), 'input')).toThrow(TooLong)
+    expect(out.length).toBe(length)
+    writeValue(out, new Uint8Array(limit - 100), 'input')
+    expect(out.length).toBeLessThanOrEqual(limit)
+  })
+
+  test.each(large.filter(([name]) => name.includes('of') || name.includes('error')))(
+    'an error is shortened, with no more memory than it then takes: %s',
+    (_name, error) => {
+      const out = new ByteWriter()
+      writeThrown(out, error, limit)
+      expect(out.length).toBeLessThanOrEqual(limit)
+      expect(out.capacity).toBeLessThan(limit + 10)
+      expect(out.lengthMax).toBe(Number.POSITIVE_INFINITY)
+      expect(fromBytes(out.toBytes())).toBeInstanceOf(Error)
+    },
+  )
 })
 
 test('a getter that throws, and a cycle, are left to be told by who writes them', () => {
