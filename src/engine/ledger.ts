@@ -15,7 +15,7 @@ export interface LedgerListener {
   afterSlice(): void
   /** All that was written is safe and told. */
   afterTell(): void
-  /** The store refused a batch: returns the steps for whose sake, if that can be told, or all of them. */
+  /** The store refused a batch: returns the steps that fall for it, not what falls with them. The rest goes again. */
   blamed(steps: readonly Step[], error: OffstageError): readonly Step[]
   /** `fallen`: the steps that are to be taken back, in this order, the last first. */
   onRefused(fallen: readonly Step[], error: OffstageError): void

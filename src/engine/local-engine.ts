@@ -809,18 +809,26 @@ export class LocalEngine implements Engine {
     this.#wasIdle = isIdle
   }
 
-  /** What cannot be encoded, although it was checked, must not take with it what is added beside it. */
+  /**
+   * What cannot be encoded, although it was checked, must not take with it what is written beside it, nor be tried for ever.
+   * For anything else all calls are refused.
+   */
   #blamed(steps: readonly Step[], error: OffstageError): readonly Step[] {
-    if (error.code !== 'DATA_CLONE') return steps
-    const isUnstorable = ({ before, after }: Step) =>
-      !before && after && (this.#unstorable(after.input, 'input') ?? this.#unstorable(after.rules, 'rules'))
-    const culprits = steps.filter(isUnstorable)
-    return culprits.length > 0 ? culprits : steps
+    const culprits = error.code === 'DATA_CLONE' ? steps.filter((step) => this.#isUnstorable(step, error, steps)) : []
+    return culprits.length > 0 ? culprits : steps.filter(({ call }) => call)
+  }
+
+  #isUnstorable({ type, before, after }: Step, error: OffstageError, { length }: readonly Step[]): unknown {
+    if (!after) return false
+    const isNamed = after.id === error.jobId
+    if (before) return (isNamed || length === 1) && keeping.includes(type)
+    return isNamed || this.#unstorable(after.input, 'input') || this.#unstorable(after.rules, 'rules')
   }
 
   /** Nobody is told before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
   #onRefused(fallen: readonly Step[], error: OffstageError): void {
     for (const step of fallen) this.#takeBack(step, error)
+    this.#failUnstorable(fallen, error)
     const isFinished = ({ job, before, after }: Step) => !after && job.isListed && job.hasEnded && job.told === before
     this.#retention.putBack(fallen.filter(isFinished).map(({ job }) => job))
     this.bus.tell('store:error', { error })
@@ -832,7 +840,7 @@ export class LocalEngine implements Engine {
   #takeBack({ job, type, before, after, call }: Step, error: OffstageError): void {
     if (type === 'start') this.#lines.gateOf(job)?.sent()
     if (!before) return this.#forget(job, error)
-    if (!call) return
+    if (!call && !job.told) return
     // Its attempt may have left the thread while another job had its id.
     if (job.run && !job.run.slot.has(job.run)) job.run = undefined
     if (after) {
@@ -841,6 +849,22 @@ export class LocalEngine implements Engine {
       return this.#place(job, undefined)
     }
     this.#roster.putBack(job)
+  }
+
+  /** What its thread has handed over cannot be kept. Whatever was decided since was decided without knowing that. */
+  #failUnstorable(fallen: readonly Step[], error: OffstageError): void {
+    const removed = new Set<LiveJob>()
+    const jobs = new Set<LiveJob>()
+    for (const { job, after, call } of fallen) {
+      if (call || !job.told) continue
+      jobs.add(job)
+      if (!after) removed.add(job)
+    }
+    for (const job of jobs) {
+      if (job.run && !job.run.isStale) this.#abort(job.run, error)
+      this.#moveFailed(job, error, true)
+      if (removed.has(job)) this.#remove(job, 'removed')
+    }
   }
 
   /** A job that never was: the store did not take it. */
@@ -1172,6 +1196,8 @@ type Start = Action & { type: 'start' }
 type Complete = Action & { type: 'complete' }
 
 const starting: Start = { type: 'start' }
+/** What a thread has handed over is in them. */
+const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step']
 
 const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
 

@@ -24,16 +24,19 @@ export interface Step extends Change {
 }
 
 /**
- * Of a batch that the store refused, and of what has been written since: the steps that fall. Calls that were to add jobs are
- * refused whole. What has come of these jobs falls with them, and so does every call that found them, or found an id free
- * that is taken again.
+ * Of a batch that the store refused, and of what has been written since: the steps that fall, because of those that are
+ * blamed. Calls that were to add jobs are refused whole. What has come of these jobs falls with them, and so does every call
+ * that found them, or found an id free that is taken again. Of a step that no call has made all of its job falls.
  */
-export function fallenOf(refused: readonly Step[], all: readonly Step[]): ReadonlySet<Step> {
+export function fallenOf(blamed: readonly Step[], all: readonly Step[]): ReadonlySet<Step> {
   const calls = new Set<object>()
-  for (const { call } of refused) if (call) calls.add(call)
-  const fallen = new Set<Step>()
-  if (calls.size === 0) return fallen
   const jobs = new Set<LiveJob>()
+  for (const { call, job } of blamed) {
+    if (call) calls.add(call)
+    else jobs.add(job)
+  }
+  const fallen = new Set<Step>()
+  if (blamed.length === 0) return fallen
   const ids = new Set<string>()
   for (let known = -1; known !== calls.size + jobs.size + ids.size; ) {
     known = calls.size + jobs.size + ids.size

@@ -7,7 +7,7 @@ const argumentsMax = 4_096
 /** Twice as much would be more than some engines have in one piece, long before what is needed is. */
 const growBytesMax = 128 * 1024 * 1024
 /** A short number asks for room for a long one. */
-const numberBytesMax = 8
+export const numberBytesMax = 8
 
 /** There is more to be written than may be. */
 export class TooLong extends Refusal {}

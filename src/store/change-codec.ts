@@ -9,7 +9,9 @@
 import { type JobRecord, plus, type Rules, type State, states } from '../job/record.ts'
 import { stepsSince } from '../job/steps.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
-import { ByteReader, ByteWriter } from './bytes.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { ByteReader, ByteWriter, numberBytesMax, TooLong } from './bytes.ts'
+import { payloadBytesMax } from './frame.ts'
 import type { Change } from './store.ts'
 import { readValue, roomBehind, writeThrown, writeValue } from './value-codec.ts'
 
@@ -155,7 +157,8 @@ const laterBits = bits.result | bits.error | bits.checkpoint | bits.steps
  * Gathers changes into one batch, and cuts that into frames. Each can be read on its own. No operation is cut, and none
  * has more than one value that is large, so no frame is longer than `frameBytes` and the longest value together.
  *
- * Values were checked before; should one be refused after all, `add` throws and the batch is not to be used any more.
+ * Values were checked before; should one be refused after all, `add` throws `DATA_CLONE`, which names the job, and the batch
+ * is not to be used any more.
  */
 export class BatchWriter {
   /** Frames that are full, the oldest first, for the caller to take: at least one more follows. */
@@ -173,11 +176,17 @@ export class BatchWriter {
   #operationAt = 0
 
   /** `reserve` bytes are left free at the front of each frame. An error that takes more than `errorBytesMax` is shortened. */
-  constructor(reserve: number, frameBytes = frameBytesDefault, errorBytesMax?: number) {
+  constructor(
+    reserve: number,
+    frameBytes = frameBytesDefault,
+    errorBytesMax?: number,
+    frameBytesMax = payloadBytesMax,
+  ) {
     this.#reserve = reserve
     this.#frameBytes = frameBytes
     this.#errorBytesMax = errorBytesMax
     this.#out.raw(new Uint8Array(reserve))
+    this.#out.lengthMax = reserve + frameBytesMax - numberBytesMax
   }
 
   get isEmpty(): boolean {
@@ -191,8 +200,12 @@ export class BatchWriter {
   /** Answers how many bytes it took. */
   add({ before, after }: Change): number {
     const start = this.bytes
-    if (after) this.#write(before ?? blank, after, before ? operations.update : operations.insert)
-    else if (before) this.#begin(operations.remove, before.seq)
+    try {
+      if (after) this.#write(before ?? blank, after, before ? operations.update : operations.insert)
+      else if (before) this.#begin(operations.remove, before.seq)
+    } catch (error) {
+      throw refusedFor((after ?? before) as JobRecord, error)
+    }
     return this.bytes - start
   }
 
@@ -324,6 +337,12 @@ export class BatchWriter {
       kind = stepsKinds.more
     }
   }
+}
+
+function refusedFor({ id }: JobRecord, error: unknown): unknown {
+  if (error instanceof OffstageError) return Object.assign(error, { jobId: id })
+  const message = `The job '${id}' cannot be stored: what is to be written of it at once is too much.`
+  return error instanceof TooLong ? new OffstageError('DATA_CLONE', message, { jobId: id }) : error
 }
 
 /** Steps are mostly added one by one: only what is new is written, or a thousand of them would take a million. */

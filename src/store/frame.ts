@@ -40,7 +40,7 @@ const magic = 0x31_66_66_6f
 /** Of each frame: where one may begin. */
 export const firstByte = magic & 0xff
 /** Checked before writing, and on reading. What is written is far smaller: see `BatchWriter`. */
-const payloadBytesMax = 0x7f_ff_ff_ff
+export const payloadBytesMax = 0x7f_ff_ff_ff
 const flagBits = { relaxed: 1, goesOn: 2, beganBefore: 4 } as const
 
 /** What the frames of one generation have in common, and where it stands. */

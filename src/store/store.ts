@@ -39,7 +39,8 @@ export interface Store {
   check(value: unknown, what: string): void
   /**
    * Atomic: all or nothing. Done means durable. Called again only after it is done. Once it was refused none of it may
-   * ever appear, and another call may try again.
+   * ever appear, and another call may try again. A value that `check` should have refused, and did not, is refused with
+   * `DATA_CLONE`, whose `jobId` says whose it is: that job fails, and the rest is tried again without it.
    */
   commit(changes: readonly Change[]): Promise<void> | void
   /** Lets go of everything: another may open. */

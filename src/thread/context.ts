@@ -1,6 +1,9 @@
 import { OffstageError } from '../shared/errors.ts'
 import type { Task } from './task.ts'
 
+/** It is stored with each value. */
+const keyLengthMax = 1_024
+
 /** What an attempt needs of the thread that runs it. */
 export interface Host {
   progress(task: Task, progress: unknown): void
@@ -44,7 +47,7 @@ export interface JobContext<Progress = unknown, Value = unknown> {
   /** What the last `checkpoint` of an earlier attempt kept; `undefined` without one. */
   readonly checkpointed: unknown
   /**
-   * Runs `fn` until it has succeeded once, over all attempts: later calls get the recorded value.
+   * Runs `fn` until it has succeeded once, over all attempts: later calls get the recorded value. `key`: 1 to 1,024 characters.
    *
    * @example
    * ```ts
@@ -109,10 +112,9 @@ export class TaskContext implements JobContext<unknown, unknown> {
   }
 
   step<Result>(key: string, fn: () => Result | Promise<Result>): Promise<Result> {
-    if (typeof key !== 'string' || key === '') {
-      return Promise.reject(
-        new OffstageError('INVALID_OPTION', 'Expected the key of a step to be a string of at least one character.'),
-      )
+    if (typeof key !== 'string' || key === '' || key.length > keyLengthMax) {
+      const message = `Expected the key of a step to be a string of 1 to ${keyLengthMax} characters.`
+      return Promise.reject(new OffstageError('INVALID_OPTION', message))
     }
     this.#steps ??= new Map()
     const running = this.#steps.get(key) ?? this.#unlessItFails(key, this.#runStep(key, fn))

@@ -256,6 +256,24 @@ describe.each(places)('on %s', (place) => {
       })
     })
 
+    test.each([
+      ['', false],
+      ['k', true],
+      ['漢'.repeat(1_024), true],
+      ['k'.repeat(1_025), false],
+      ['k'.repeat(5e6), false],
+    ])('the key of a step has from 1 to 1,024 characters: %.9s…', async (key, isTaken) => {
+      const { scheduler } = begin()
+      const running = scheduler.run.stepWith(key)
+      if (isTaken) return expect(await running).toBe('made')
+      const error = await failure(running)
+      expect([error.code, error.message]).toEqual([
+        'INVALID_OPTION',
+        'Expected the key of a step to be a string of 1 to 1024 characters.',
+      ])
+      expect(await scheduler.run.echo('next')).toBe('next')
+    })
+
     test('a step that failed runs again within the attempt; one that runs is shared', async () => {
       const { scheduler } = begin()
       expect(await scheduler.run.tryAgain()).toEqual([['rejected', 'rejected'], 'run 2', 3, 3, 3])

@@ -300,6 +300,43 @@ describe('a large batch', () => {
     expectRecords(replayAll(framesOf([insert(record), { before: record, after: emptied }], frameBytes)), [emptied])
   })
 
+  test.each<[string, (size: number) => Change]>([
+    ['an input', (size) => insert(jobOf(1, new Uint8Array(size)))],
+    ['a result', (size) => ({ before: jobOf(1), after: { ...jobOf(1), result: new Uint8Array(size) } })],
+    [
+      'a step',
+      (size) => ({ before: jobOf(1), after: { ...jobOf(1), steps: new Map([['key', new Uint8Array(size)]]) } }),
+    ],
+    [
+      'the key of a step',
+      (size) => ({ before: jobOf(1), after: { ...jobOf(1), steps: new Map([['k'.repeat(size), 1]]) } }),
+    ],
+    ['an id', (size) => insert({ ...jobOf(1), id: 'i'.repeat(size) })],
+  ])(
+    'has no frame that is longer than can be read: %s that makes it so is refused, and its job named',
+    (_name, make) => {
+      const bytesMax = 1_000
+      const sizes = Array.from({ length: 100 }, (_, index) => bytesMax - index)
+      const tried = sizes.map((size) => {
+        const change = make(size)
+        const batch = new BatchWriter(3, 100, undefined, bytesMax)
+        batch.add(insert(jobOf(7)))
+        try {
+          batch.add(change)
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'DATA_CLONE', jobId: change.after?.id })
+          return false
+        }
+        const frames = [...batch.full, batch.finish()].map((frame) => frame.subarray(3))
+        expect(Math.max(...frames.map(({ length }) => length))).toBeLessThanOrEqual(bytesMax)
+        return true
+      })
+      // Once one fits, so do all that are smaller.
+      expect(tried.indexOf(true)).toBeGreaterThan(0)
+      expect(tried.lastIndexOf(false)).toBe(tried.indexOf(true) - 1)
+    },
+  )
+
   test('says how many bytes each change took, wherever it is cut', () => {
     const batch = new BatchWriter(44, 300)
     const sum = many.map((change) => batch.add(change)).reduce((total, size) => total + size)

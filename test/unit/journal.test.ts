@@ -140,7 +140,7 @@ describe('a large batch', () => {
     await journal.commit([insert(1)])
     const before = generations.at(-1)?.slice()
     const changes = [insert(2), insert(3), insert(4, () => {}), insert(5)]
-    await expect(journal.commit(changes)).rejects.toMatchObject({ code: 'DATA_CLONE' })
+    await expect(journal.commit(changes)).rejects.toMatchObject({ code: 'DATA_CLONE', jobId: 'job 4' })
     expect(generations.at(-1)).toEqual(before)
     await journal.commit([insert(6)])
     await journal.close()

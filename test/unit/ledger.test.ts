@@ -25,7 +25,7 @@ const setUp = (commit: () => Promise<void> | void) => {
     tell: ({ type }) => log.push(`told ${type}`),
     afterSlice: () => {},
     afterTell: () => log.push('quiet'),
-    blamed: (steps) => steps,
+    blamed: (steps) => steps.filter(({ call }) => call),
     onRefused: (fallen) => log.push(`refused ${fallen.map(({ type }) => type)}`),
   })
   return { ledger, log, clock }
