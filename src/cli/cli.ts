@@ -152,7 +152,8 @@ function summary({ records }: Salvage): string {
 
 const namedMax = 20
 
-function* damage({ bytes: size, gaps, nonsense, strays, orphans, partial, replaced }: Salvage): Iterable<string> {
+function* damage(found: Salvage): Iterable<string> {
+  const { bytes: size, gaps, nonsense, strays, orphans, partial, incomplete, replaced } = found
   for (const { at, bytes, batches } of gaps) {
     if (batches > 0) yield `damaged: ${batches} batches lost in ${bytes} bytes from byte ${at} on`
     else if (at + bytes === size) yield `the last ${bytes} bytes, from byte ${at} on, are no whole batch`
@@ -166,6 +167,7 @@ function* damage({ bytes: size, gaps, nonsense, strays, orphans, partial, replac
   if (strays.length > namedMax) yield `left out: ${strays.length - namedMax} more such journals`
   if (orphans > 0) yield `${orphans} changes of jobs whose beginning is lost`
   if (partial.length > 0) yield `jobs whose first recorded steps are lost, and are done again: ${named(partial)}`
+  if (incomplete.length > 0) yield `jobs of which a value may be lost: ${named(incomplete)}`
   if (replaced.length > 0) yield `left out: jobs in whose place others with the same id were put: ${named(replaced)}`
 }
 

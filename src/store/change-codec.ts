@@ -401,6 +401,7 @@ export class Replayer {
   #rules: Rules[] = []
   #lastSeq = 0
   #lastTime = 0
+  #isOfOne = true
 
   /** With `onMisfit` what does not fit is told, and carried out as far as it can be. */
   constructor(errors: readonly ErrorClass[], onMisfit?: (misfit: Misfit, seq: number) => void) {
@@ -419,7 +420,13 @@ export class Replayer {
     this.#rules = []
     this.#lastSeq = 0
     this.#lastTime = 0
+    this.#isOfOne = true
     while (!from.isAtEnd) this.#change(records)
+  }
+
+  /** The job that all of the last frame was about, if it was one. */
+  get onlySeq(): number | undefined {
+    return this.#isOfOne ? this.#lastSeq : undefined
   }
 
   #change(records: LiveRecords): void {
@@ -428,6 +435,7 @@ export class Replayer {
     const operation = from.u8()
     if (operation < operations.insert || operation > operations.remove) throw newer(`operation ${operation}`)
     const seq = this.#lastSeq + from.signed()
+    if (start > 0 && seq !== this.#lastSeq) this.#isOfOne = false
     this.#lastSeq = seq
     const before = records.get(seq)
     if (operation === operations.insert) {

@@ -1,6 +1,9 @@
 /**
  * Recovers what is intact of a damaged journal. The rule of recovery is to refuse; this is what somebody runs who has
  * decided that some jobs are better than none. What cannot be read is a gap, and never the end.
+ *
+ * A frame with a wrong checksum is not read in part: any of its bytes may be the wrong one, most of them are in values, and
+ * a value with a wrong bit would be handed to a job as if it were right.
  */
 import type { JobRecord } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
@@ -44,6 +47,8 @@ export interface Salvage {
   readonly orphans: number
   /** Jobs whose first recorded steps are lost, while later ones are there. */
   readonly partial: readonly string[]
+  /** Jobs that had frames of their own, the last of which are lost: with a result, an error or a checkpoint, perhaps. */
+  readonly incomplete: readonly string[]
   /** Jobs that were replaced by one with the same id, when and how is lost. */
   readonly replaced: readonly string[]
   readonly isDamaged: boolean
@@ -69,7 +74,11 @@ export function salvage(source: ByteSource, { errors, keeps }: SalvageOptions): 
     if (misfit === 'steps') partial.add(seq)
   })
   const nonsense: Nonsense[] = []
-  for (const run of runs) replayRun(bytes, run, (payload) => replayer.replay(payload, found), nonsense)
+  const incomplete = new Set<number>()
+  for (const run of runs) {
+    replayRun(bytes, run, (payload) => replayer.replay(payload, found), nonsense)
+    if (run.end > run.wholeEnd && replayer.onlySeq !== undefined) incomplete.add(replayer.onlySeq)
+  }
   const gaps = gapsBetween(runs, bytes.size)
   const { records, replaced } = oneForEachId(found)
   return {
@@ -81,6 +90,7 @@ export function salvage(source: ByteSource, { errors, keeps }: SalvageOptions): 
     strays: bySalt(strays),
     orphans: misfits.orphan,
     partial: records.filter(({ seq, steps }) => steps && partial.has(seq)).map(({ id }) => id),
+    incomplete: records.filter(({ seq }) => incomplete.has(seq)).map(({ id }) => id),
     replaced,
     isDamaged: gaps.length + nonsense.length + misfits.orphan + misfits.clash + misfits.steps > 0,
   }

@@ -47,7 +47,7 @@ export function survey(bytes: JournalBytes): Survey {
   const all = findRuns(bytes)
   const salt = saltAtStart(bytes)
   const rooted = all.filter((run) => run.salt === salt)
-  const credible = rooted.length > 0 ? rooted : all.filter((run) => !isSurelyData(run, all.at(-1), bytes))
+  const credible = rooted.length > 0 ? rooted : notSurelyData(all, bytes)
   const runs = heaviest(credible, bytes)
   const chosen = new Set(runs)
   return { runs, strays: all.filter((run) => !chosen.has(run)) }
@@ -138,11 +138,20 @@ function saltAtStart(bytes: JournalBytes): number {
   return head.length < 16 ? -1 : view.getUint32(8, true) + view.getUint32(12, true) * 2 ** 32
 }
 
-/** It lies in the first batch, or begins further on and is not even what the file ends with. */
-function isSurelyData({ at, salt, firstSequence }: Run, last: Run | undefined, bytes: JournalBytes): boolean {
+/** What lies in the first batch is data, and what begins further on and is not even what the file ends with. */
+function notSurelyData(runs: readonly Run[], bytes: JournalBytes): Run[] {
+  const end = endOfFirst(runs, bytes)
+  const last = runs.at(-1)
+  const isLast = (salt: number) => last?.end === bytes.size && last.salt === salt
+  return runs.filter(({ at, salt, firstSequence }) => at >= end && (firstSequence > 1 || at === 0 || isLast(salt)))
+}
+
+/** Its header is damaged: what that says is so when something begins there, or nothing does any more. Otherwise 0. */
+function endOfFirst(runs: readonly Run[], bytes: JournalBytes): number {
   const first = headerAt(bytes, 0)
-  if (first?.sequence === 1 && first.previous === 0 && at < endOf(0, first)) return true
-  return firstSequence === 1 && at > 0 && !(last?.end === bytes.size && last.salt === salt)
+  if (first?.sequence !== 1 || first.previous !== 0) return 0
+  const end = endOf(0, first)
+  return end === bytes.size || runs.some(({ at }) => at === end) ? end : 0
 }
 
 /** A run, and the best that can be before it. */

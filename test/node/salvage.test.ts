@@ -10,7 +10,7 @@ import { JournalBytes } from '../../src/store/journal-bytes.ts'
 import { type Salvage, salvage } from '../../src/store/salvage.ts'
 import { Chance } from '../simulation/chance.ts'
 import { randomRecord, randomUpdate } from '../simulation/records.ts'
-import { JournalBuilder, jobRecord, MemorySource } from '../support/journals.ts'
+import { JournalBuilder, jobRecord, MemorySource, type WrittenBatch } from '../support/journals.ts'
 
 const salvaged = (bytes: Uint8Array): Salvage | undefined =>
   salvage(new MemorySource(bytes), { errors: [], keeps: () => true })
@@ -130,6 +130,20 @@ describe('a batch that cannot be read is a gap, and not the end', () => {
     expect(found.replaced).toEqual(['same'])
   })
 
+  test('the first, of which neither the salt nor the length is right any more', () => {
+    const journal = new JournalBuilder(1)
+      .insert(...numbered(1, 2))
+      .insert(...numbered(3, 4))
+      .seal()
+    for (const length of [1, 60, 300, 2 ** 31]) {
+      const { bytes } = journal
+      new DataView(bytes.buffer).setUint32(32, length, true)
+      const found = recovered(flip(bytes, 9))
+      expect(ids(found)).toEqual(['job 3', 'job 4'])
+      expect(found.gaps).toEqual([{ at: 0, bytes: journal.batches[0]?.end, batches: 1 }])
+    }
+  })
+
   test('wherever the next one begins: the search goes by windows', () => {
     for (let size = 2 ** 20 - 6; size < 2 ** 20 + 6; size++) {
       const journal = new JournalBuilder(1).frame(new Uint8Array(size)).insert(...numbered(1, 2))
@@ -152,6 +166,75 @@ describe('a batch that cannot be read is a gap, and not the end', () => {
     const found = recovered(new Uint8Array([...one.bytes, ...second]))
     expect(ids(found)).toEqual(['job 1', 'job 2', 'job 3', 'job 4'])
     expect(found).toMatchObject({ isDamaged: true, gaps: [{ bytes: 0, batches: 0 }] })
+  })
+})
+
+describe('a batch of several frames loses what is in those that are damaged, and nothing else', () => {
+  const value = (fill: number) => new Uint8Array(900).fill(fill)
+  const steps = new Map([3, 4, 5].map((n) => [`step ${n}`, value(n)] as const))
+  const giant = jobRecord(3, 'giant', { input: value(1), state: 'running', attempt: 1, checkpoint: value(2), steps })
+  const records = [giant, ...numbered(4, 4), jobRecord(5, 'large', { input: value(6) }), ...numbered(6, 7)]
+
+  /** The second batch has a frame for each value or two. */
+  const journal = new JournalBuilder(1)
+    .insert(...numbered(1, 2))
+    .large(800, ...records.map((after) => ({ before: undefined, after })))
+    .insert(...numbered(8, 8))
+    .batch({ before: giant, after: { ...giant, priority: 5 } })
+    .seal()
+  const frames = journal.batches.filter(({ changes }) => changes.length > 2)
+  const has = ({ at, end }: { at: number; end: number }, fill: number) =>
+    Buffer.from(journal.bytes.subarray(at, end)).includes(Buffer.from(value(fill)))
+
+  test('as it is made here', () => {
+    expect(frames.map((frame) => [1, 2, 3, 4, 5, 6].filter((fill) => has(frame, fill)))).toEqual([
+      [1],
+      [2],
+      [3],
+      [4],
+      [5],
+      [6],
+      [],
+    ])
+    const found = recovered(journal.bytes)
+    expect(found.records).toHaveLength(8)
+    expect(found).toMatchObject({ isDamaged: false, incomplete: [], partial: [] })
+  })
+
+  const wounds: [name: string, at: number][] = [
+    ['payload', 60],
+    ['magic', 0],
+    ['length', 33],
+    ['flags', 6],
+  ]
+  test.each(frames.flatMap((frame, index) => wounds.map(([name, at]) => [index + 1, name, frame, at] as const)))(
+    'frame %i, damaged in its %s',
+    (_number, _name, frame, at) => {
+      const found = recovered(flip(journal.bytes, frame.at + at))
+      const isLost = (fill: number) => has(frame, fill)
+      const lost = isLost(1) ? ['giant'] : isLost(6) ? ['job 4', 'large'] : []
+      if (frame === frames.at(-1)) lost.push('job 6', 'job 7')
+      expect(ids(found)).toEqual(ids(recovered(journal.bytes)).filter((id) => !lost.includes(id)))
+      expect(found).toMatchObject({ nonsense: [], strays: [] })
+      expect(found.gaps).toEqual([{ at: frame.at, bytes: frame.end - frame.at, batches: 1 }])
+      const kept = found.records.find(({ id }) => id === 'giant')
+      if (!kept) return expect(found.orphans).toBe(5)
+      expect(kept).toMatchObject({ input: value(1), priority: 5, checkpoint: isLost(2) ? undefined : value(2) })
+      expect([...(kept.steps ?? [])]).toEqual([...steps].filter((_step, index) => !isLost(index + 3)))
+      // What may be lost of it is said; whether more was to come nobody can tell.
+      expect(found.incomplete).toEqual(frame === frames.at(-1) ? [] : ['giant'])
+      expect(found.partial).toEqual(isLost(3) ? ['giant'] : [])
+    },
+  )
+
+  test('two of them', () => {
+    const [, second, , fourth] = frames
+    const bytes = flip(flip(journal.bytes, (second?.at as number) + 50), (fourth?.at as number) + 50)
+    const found = recovered(bytes)
+    expect(ids(found)).toEqual(ids(recovered(journal.bytes)))
+    expect(found.gaps.map(({ at }) => at)).toEqual([second?.at, fourth?.at])
+    expect(found.records[2]).toMatchObject({ input: value(1), checkpoint: undefined })
+    expect([...(found.records[2]?.steps?.keys() ?? [])]).toEqual(['step 3', 'step 5'])
   })
 })
 
@@ -350,30 +433,50 @@ function randomJournal(chance: Chance, salt: number, prefix: string, upload?: Ui
       live.push(record)
       return { before: undefined, after: record }
     })
-    journal.batch(...changes)
+    journal.large(chance.of([1e6, 1e6, 200, 1]), ...changes)
   }
   return chance.is(0.8) ? journal.seal() : journal
 }
 
-function damage(chance: Chance, bytes: Uint8Array): Uint8Array {
+function damage(chance: Chance, bytes: Uint8Array): { bytes: Uint8Array; hasMoved: boolean } {
   let damaged = bytes
+  let hasMoved = false
   for (let left = 1 + chance.int(3); left > 0; left--) {
     const at = chance.is(0.2) ? chance.int(50) : chance.int(damaged.length)
     const end = at + chance.skewed(600)
     const kind = chance.int(5)
     if (kind === 0) damaged = damaged.slice(0, Math.max(20, at))
     else if (kind === 1) damaged.fill(chance.int(256), at, end)
-    else if (kind === 2) damaged.copyWithin(at, chance.int(damaged.length), end)
-    else flip(damaged, Math.min(at, damaged.length - 1))
+    else if (kind === 2) {
+      damaged.copyWithin(at, chance.int(damaged.length), end)
+      hasMoved = true
+    } else flip(damaged, Math.min(at, damaged.length - 1))
   }
-  return damaged
+  return { bytes: damaged, hasMoved }
+}
+
+/** What is not intact lies in gaps, to the byte, and nothing else does but pieces of batches of which another piece is hurt. */
+function checkGaps(
+  { gaps }: Salvage,
+  { batches }: JournalBuilder,
+  size: number,
+  isIntact: (batch: WrittenBatch) => boolean,
+) {
+  const isGap = (at: number) => gaps.some((gap) => gap.at <= at && at < gap.at + gap.bytes)
+  const hurt = new Set(batches.filter((batch) => !isIntact(batch)).map(({ changes }) => changes))
+  for (const batch of batches) {
+    const { at, changes } = batch
+    const end = Math.min(batch.end, size)
+    if (isIntact(batch) ? hurt.has(changes) : at >= end) continue
+    expect([isGap(at), isGap(end - 1)]).toEqual(isIntact(batch) ? [false, false] : [true, true])
+  }
 }
 
 function tryOne(chance: Chance): void {
   const fake = randomJournal(chance, 99, 'fake').bytes
   const journal = randomJournal(chance, 1, 'real', fake)
   const whole = journal.bytes
-  const bytes = damage(chance, journal.bytes)
+  const { bytes, hasMoved } = damage(chance, journal.bytes)
   const isIntact = ({ at, end }: { at: number; end: number }) =>
     end <= bytes.length && whole.subarray(at, end).every((byte, index) => bytes[at + index] === byte)
   const found = salvaged(bytes)
@@ -400,6 +503,7 @@ function tryOne(chance: Chance): void {
   }
   const bySeq = new Map(found.records.map((record) => [record.seq, record]))
   for (const [seq, record] of final) if (!hurt.has(seq)) expect(bySeq.get(seq)).toEqual(asRead(record))
+  if (!hasMoved) checkGaps(found, journal, bytes.length, isIntact)
   expect(found.isDamaged).toBe(!journal.batches.every(isIntact) || bytes.length !== whole.length)
 }
 

@@ -27,6 +27,14 @@ export class JournalBuilder {
     return this.frame(writer.finish(), changes)
   }
 
+  /** In as many frames as it takes, when each is full from `frameBytes` on. */
+  large(frameBytes: number, ...changes: readonly Change[]): this {
+    const writer = new BatchWriter(headerBytes, frameBytes)
+    for (const change of changes) writer.add(change)
+    for (const frame of writer.full) this.frame(frame, changes, true)
+    return this.frame(writer.finish(), changes)
+  }
+
   insert(...records: readonly JobRecord[]): this {
     return this.batch(...records.map((after) => ({ before: undefined, after })))
   }
