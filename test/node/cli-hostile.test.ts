@@ -18,11 +18,12 @@ import { build } from 'esbuild'
 import { createScheduler, inline } from 'offstage'
 import { fileStore } from 'offstage/file'
 import { defineJobs } from 'offstage/worker'
-import { beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { runCli } from '../../src/cli/cli.ts'
 import { printable } from '../../src/cli/printable.ts'
 import { withStep } from '../../src/job/steps.ts'
 import { JournalBuilder, jobRecord } from '../support/journals.ts'
+import { skipUnless, skipUnlessRunsAs } from '../support/skips.ts'
 import { temporaryFolder } from '../support/testing.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -240,7 +241,7 @@ describe('salvage and whose store it is', () => {
   })
 
   test('who could not leave it to its owner is refused', async (context) => {
-    skipUnless(context, process.getuid?.() === 0, 'only root can give files to others')
+    skipUnlessRunsAs(context, { uid: user, gid: group })
     writeFileSync(join(folder, 'journal'), damaged())
     chmodSync(join(folder, 'journal'), 0o644)
     chmodSync(folder, 0o777)
@@ -289,7 +290,3 @@ test('the licences of all that is bundled are in the package', () => {
   const packed = execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: root, encoding: 'utf8' })
   expect(packed).toContain('dist/THIRD-PARTY-LICENSES.txt')
 })
-
-function skipUnless(context: TestContext, condition: boolean, reason: string): void {
-  if (!condition) context.skip(reason)
-}

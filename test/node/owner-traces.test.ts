@@ -26,6 +26,7 @@ import { fileStore } from 'offstage/file'
 import { defineJobs } from 'offstage/worker'
 import { afterEach, beforeEach, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { type NodeDisk, nodeDisk } from '../../src/platform/node-disk.ts'
+import { skipUnless, skipUnlessRunsAs } from '../support/skips.ts'
 import { builtWorker } from '../support/workers.ts'
 
 const isLinux = process.platform === 'linux'
@@ -124,8 +125,10 @@ describe('an owner that goes in peace', () => {
 })
 
 describe('an owner that runs as another user, as root', () => {
-  const needsRoot = (context: TestContext) =>
-    skipUnless(context, isLinux && isRoot, 'only root can run a process as another user')
+  const needsRoot = (context: TestContext) => {
+    skipUnless(context, isLinux, 'only here every owner leaves a socket')
+    skipUnlessRunsAs(context, nobody)
+  }
 
   beforeEach(() => {
     if (isRoot) chownSync(folder, nobody.uid, nobody.gid)
@@ -180,7 +183,3 @@ describe('an owner that runs as another user, as root', () => {
     expect(await disk().own(folder)).toMatchObject({ pid: expect.any(Number) })
   })
 })
-
-function skipUnless(context: TestContext, condition: boolean, reason: string): void {
-  if (!condition) context.skip(reason)
-}

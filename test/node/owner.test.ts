@@ -21,9 +21,10 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
-import { afterEach, beforeEach, describe, expect, onTestFinished, type TestContext, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { nodeDisk } from '../../src/platform/node-disk.ts'
 import type { Disk } from '../../src/shared/disk.ts'
+import { skipUnless } from '../support/skips.ts'
 import { builtWorker } from '../support/workers.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -367,7 +368,3 @@ describe.runIf(isLinux)('on Unix that is not Linux', () => {
     expect(readdirSync(folder).sort()).toEqual(['owner', 'owner.40'])
   })
 })
-
-function skipUnless(context: TestContext, condition: boolean, reason: string): void {
-  if (!condition) context.skip(reason)
-}

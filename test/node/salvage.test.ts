@@ -504,7 +504,10 @@ function tryOne(chance: Chance): void {
   const bySeq = new Map(found.records.map((record) => [record.seq, record]))
   for (const [seq, record] of final) if (!hurt.has(seq)) expect(bySeq.get(seq)).toEqual(asRead(record))
   if (!hasMoved) checkGaps(found, journal, bytes.length, isIntact)
-  expect(found.isDamaged).toBe(!journal.batches.every(isIntact) || bytes.length !== whole.length)
+  // An end that is cut off between two batches leaves nothing that would show it.
+  const there = journal.batches.filter(({ at }) => at < bytes.length)
+  const isTorn = journal.batches.some(({ at, changes }) => at >= bytes.length && changes === there.at(-1)?.changes)
+  expect(found.isDamaged).toBe(isTorn || !there.every(isIntact))
 }
 
 const asRead = (record: JobRecord | undefined) => (record?.steps ? { ...record, steps: new Map(record.steps) } : record)
