@@ -162,6 +162,7 @@ describe('an owner that runs as another user, as root', () => {
     expect((await other(nobody)).answer).toMatchObject({ pid: process.pid })
   })
 
+  // In this network namespace the abstract socket would tell; of another one nothing does.
   test('keeps others out where they may not even ask: nobody knows that it is dead', async (context) => {
     needsRoot(context)
     const server = createServer().listen(join(folder, 'owner.7'))
