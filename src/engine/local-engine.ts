@@ -853,17 +853,11 @@ export class LocalEngine implements Engine {
 
   /** What its thread has handed over cannot be kept. Whatever was decided since was decided without knowing that. */
   #failUnstorable(fallen: readonly Step[], error: OffstageError): void {
-    const removed = new Set<LiveJob>()
-    const jobs = new Set<LiveJob>()
-    for (const { job, after, call } of fallen) {
-      if (call || !job.told) continue
-      jobs.add(job)
-      if (!after) removed.add(job)
-    }
-    for (const job of jobs) {
+    const steps = fallen.filter(({ job, call }) => !call && job.told)
+    for (const job of new Set(steps.map(({ job }) => job))) {
       if (job.run && !job.run.isStale) this.#abort(job.run, error)
       this.#moveFailed(job, error, true)
-      if (removed.has(job)) this.#remove(job, 'removed')
+      if (steps.some((step) => step.job === job && !step.after)) this.#remove(job, 'removed')
     }
   }
 

@@ -35,8 +35,6 @@ export function fallenOf(blamed: readonly Step[], all: readonly Step[]): Readonl
     if (call) calls.add(call)
     else jobs.add(job)
   }
-  const fallen = new Set<Step>()
-  if (blamed.length === 0) return fallen
   const ids = new Set<string>()
   for (let known = -1; known !== calls.size + jobs.size + ids.size; ) {
     known = calls.size + jobs.size + ids.size
@@ -48,8 +46,7 @@ export function fallenOf(blamed: readonly Step[], all: readonly Step[]): Readonl
       else if (!after && !jobs.has(job)) ids.add(before.id)
     }
   }
-  for (const step of all) if (jobs.has(step.job) || (step.call && calls.has(step.call))) fallen.add(step)
-  return fallen
+  return new Set(all.filter(({ job, call }) => jobs.has(job) || (call && calls.has(call))))
 }
 
 /** A job that was being added, and what its call wanted with one of its id. */

@@ -10,6 +10,7 @@ import { type JobRecord, plus, type Rules, type State, states } from '../job/rec
 import { stepsSince } from '../job/steps.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { refused } from '../shared/refusal.ts'
 import { ByteReader, ByteWriter, numberBytesMax, TooLong } from './bytes.ts'
 import { payloadBytesMax } from './frame.ts'
 import type { Change } from './store.ts'
@@ -340,9 +341,8 @@ export class BatchWriter {
 }
 
 function refusedFor({ id }: JobRecord, error: unknown): unknown {
-  if (error instanceof OffstageError) return Object.assign(error, { jobId: id })
-  const message = `The job '${id}' cannot be stored: what is to be written of it at once is too much.`
-  return error instanceof TooLong ? new OffstageError('DATA_CLONE', message, { jobId: id }) : error
+  const refusal = error instanceof TooLong ? refused(error, 'job', 'stored') : error
+  return refusal instanceof OffstageError ? Object.assign(refusal, { jobId: id }) : refusal
 }
 
 /** Steps are mostly added one by one: only what is new is written, or a thousand of them would take a million. */
@@ -401,7 +401,6 @@ export class Replayer {
   #rules: Rules[] = []
   #lastSeq = 0
   #lastTime = 0
-  #isOfOne = true
 
   /** With `onMisfit` what does not fit is told, and carried out as far as it can be. */
   constructor(errors: readonly ErrorClass[], onMisfit?: (misfit: Misfit, seq: number) => void) {
@@ -420,13 +419,7 @@ export class Replayer {
     this.#rules = []
     this.#lastSeq = 0
     this.#lastTime = 0
-    this.#isOfOne = true
     while (!from.isAtEnd) this.#change(records)
-  }
-
-  /** The job that all of the last frame was about, if it was one. */
-  get onlySeq(): number | undefined {
-    return this.#isOfOne ? this.#lastSeq : undefined
   }
 
   #change(records: LiveRecords): void {
@@ -435,7 +428,6 @@ export class Replayer {
     const operation = from.u8()
     if (operation < operations.insert || operation > operations.remove) throw newer(`operation ${operation}`)
     const seq = this.#lastSeq + from.signed()
-    if (start > 0 && seq !== this.#lastSeq) this.#isOfOne = false
     this.#lastSeq = seq
     const before = records.get(seq)
     if (operation === operations.insert) {

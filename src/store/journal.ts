@@ -227,7 +227,7 @@ export class Journal implements Store {
       // What one giant value needed is not kept for ever.
       if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter()
     }
-    const message = `The ${what} cannot be stored: it takes more bytes than may be, and \`valueBytesMax\` is ${valueBytesMax}.`
+    const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax}.`
     throw new OffstageError('DATA_CLONE', message)
   }
 

@@ -76,8 +76,9 @@ export function salvage(source: ByteSource, { errors, keeps }: SalvageOptions): 
   const nonsense: Nonsense[] = []
   const incomplete = new Set<number>()
   for (const run of runs) {
-    replayRun(bytes, run, (payload) => replayer.replay(payload, found), nonsense)
-    if (run.end > run.wholeEnd && replayer.onlySeq !== undefined) incomplete.add(replayer.onlySeq)
+    replayRun(bytes, run, (payload) => replayer.replay(payload, found.begin()), nonsense)
+    const [seq] = found.changed
+    if (run.end > run.wholeEnd && seq !== undefined && found.changed.size === 1) incomplete.add(seq)
   }
   const gaps = gapsBetween(runs, bytes.size)
   const { records, replaced } = oneForEachId(found)
@@ -103,13 +104,22 @@ function passOverTornEnd([run, ...others]: readonly Run[]): void {
 
 class KeptRecords extends LiveRecords {
   readonly #keeps: (record: JobRecord) => boolean
+  /** What the last frame was about. */
+  readonly changed = new Set<number>()
 
   constructor(keeps: (record: JobRecord) => boolean) {
     super()
     this.#keeps = keeps
   }
 
+  /** Another frame. */
+  begin(): this {
+    this.changed.clear()
+    return this
+  }
+
   override set(record: JobRecord, bytes: number): void {
+    this.changed.add(record.seq)
     super.set(this.#keeps(record) ? record : outline(record), bytes)
   }
 }

@@ -384,20 +384,15 @@ class ValueWriter {
 
   /** What hangs on an error must not take the error with it. */
   #shownIfRefused(value: unknown): void {
-    const out = this.#out
-    const { length, lengthMax } = out
+    const { length } = this.#out
     const [depth, errorDepth, others] = [this.#depth, this.#errorDepth, this.#others?.length ?? 0]
-    const end = length + Math.max(this.#limit, shortMax)
     try {
-      out.lengthMax = Math.min(lengthMax, end)
       this.write(value)
-      if (out.length > end) throw new Refusal('is too large')
-      out.lengthMax = lengthMax
+      if (this.#out.length - length > Math.max(this.#limit, shortMax)) throw new Refusal('is too large')
     } catch (cause) {
-      out.lengthMax = lengthMax
-      // Not this is too long, but all of it.
-      if (cause instanceof TooLong && end > lengthMax) throw cause
-      out.truncate(length)
+      // Nothing is cut: then it is too much as it is.
+      if (cause instanceof TooLong && this.#limit === Number.POSITIVE_INFINITY) throw cause
+      this.#out.truncate(length)
       this.#depth = depth
       this.#errorDepth = errorDepth
       if (this.#others) this.#others.length = others
