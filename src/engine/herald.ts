@@ -77,6 +77,6 @@ function eventOf(
 ): 'added' | 'completed' | 'failed' | 'cancelled' | 'interrupted' | 'retrying' | undefined {
   if (type === 'insert') return 'added'
   if (state === 'completed' || state === 'failed' || state === 'cancelled') return state
-  if (type === 'interrupt') return 'interrupted'
+  if (type === 'interrupt' || type === 'crash') return 'interrupted'
   return type === 'fail' ? 'retrying' : undefined
 }

@@ -58,6 +58,7 @@ import { type KeepByState, Retention } from './retention.ts'
 import { makeChance, makeId, Roster, type Tally } from './roster.ts'
 import type { Removal, Step } from './steps.ts'
 import { Stranded } from './stranded.ts'
+import { Suspects, type SuspectsHost } from './suspects.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
@@ -72,6 +73,8 @@ export interface LocalEngineOptions {
   readonly bus?: EventBus
   /** The object on which handles, callbacks and promises for this record hang already; `isNew`: it is just being added. */
   readonly adopt?: (record: JobRecord, isNew: boolean) => LiveJob | undefined
+  /** Asked when the store is open: whether the one before let go of it in peace, so that nothing is held against what ran. */
+  readonly wasLetGo?: () => boolean
 }
 
 export class LocalEngine implements Engine {
@@ -87,6 +90,8 @@ export class LocalEngine implements Engine {
   readonly #herald: Herald
   readonly #dashboard: Dashboard
   readonly #stranded: Stranded
+  /** Made when there are some. */
+  #suspects: Suspects | undefined
   readonly #chance: string
   #seq = 0
   #lineTime = 0
@@ -170,6 +175,7 @@ export class LocalEngine implements Engine {
   #restore(records: readonly JobRecord[]): void {
     if (this.isEnded) return
     const finished: LiveJob[] = []
+    const end = this.#options.wasLetGo?.() ? interruption : ({ type: 'crash' } as const)
     for (const record of inOrder(records)) {
       const job = this.#adopted(new LiveJob(record), false)
       const before = job.told
@@ -180,7 +186,7 @@ export class LocalEngine implements Engine {
       // What is still to become due, or was cancelled before, says nothing of when things were added.
       if (record.state === 'queued' || record.state === 'running')
         this.#lineTime = Math.max(this.#lineTime, record.dueAt)
-      if (record.state === 'running') this.#move(job, { type: 'interrupt', error: undefined, isOwnMaking: false })
+      if (record.state === 'running') this.#move(job, end)
       else {
         this.#watchExpiry(job, undefined)
         this.#place(job, undefined)
@@ -507,7 +513,27 @@ export class LocalEngine implements Engine {
 
   /** An earlier attempt may not be off its thread yet; until then the next must not start, nor while it lets others go first. */
   #join(job: LiveJob): void {
-    if (job.record.state === 'queued' && !job.run && !job.alarm) this.#lines.join(job)
+    if (job.record.state !== 'queued' || job.run || job.alarm) return
+    if (job.record.crashes > 0) this.#suspect(job)
+    else this.#lines.join(job)
+  }
+
+  #suspect(job: LiveJob): void {
+    this.#suspects ??= new Suspects(this.#timetable, this.#suspectsHost)
+    this.#suspects.join(job)
+  }
+
+  readonly #suspectsHost: SuspectsHost = {
+    runs: () => this.#runs,
+    startOthers: () => this.#startInOrder(),
+    hasOthers: () => this.#lines.next() !== undefined,
+    canStart: (job) => this.#lines.admits(job),
+    start: (job) => {
+      const slot = this.#pool.roomFor(job.record.name, job.mustRunAlone)
+      if (slot) this.#start(job, this.#lines.enter(job), slot)
+    },
+    acquit: (job) => this.#move(job, { type: 'acquit' }),
+    wake: () => this.#ledger.schedule(),
   }
 
   /** What began in this process is a span; what was stored before, or was given as a moment, goes by the wall clock. */
@@ -540,21 +566,25 @@ export class LocalEngine implements Engine {
     this.#ledger.schedule()
   }
 
-  /** Starts what may start, in the order of all lines. */
   #pump(): void {
     if (!this.#mayStart || this.isPaused || this.opening) return
     this.#now = this.#clock.now()
+    this.#pool.grow(this.#suspects ? this.#suspects.pump() : this.#startInOrder())
+  }
+
+  /** Starts what may start, in the order of all lines. Returns how many more threads there would be work for. */
+  #startInOrder(): number {
     let ahead = 0
     for (;;) {
       const line = this.#lines.next()
       const job = line?.head
-      if (!line || !job) return this.#pool.grow(ahead)
+      if (!line || !job) return ahead
       if (this.#hasExpired(job)) {
         this.#move(job, { type: 'expire' }) // Its alarm is late: timers are, when the thread was busy or asleep.
         continue
       }
       const slot = this.#pool.roomFor(job.record.name, job.mustRunAlone)
-      if (!slot) return this.#pool.grow(ahead + this.#lines.startable(this.#options.pool.max))
+      if (!slot) return ahead + this.#lines.startable(this.#options.pool.max)
       if (!line.gate.enter()) {
         this.#lines.park(line)
         continue
@@ -582,6 +612,7 @@ export class LocalEngine implements Engine {
     const job = run.owner
     this.#runs--
     if (job.run === run) job.run = undefined
+    this.#suspects?.ended(run)
     if (hasMoved(run)) job.loseInput()
     this.#timetable.cancel(run.timeout)
     if (!run.isBegun) job.line?.gate.began()
@@ -692,7 +723,8 @@ export class LocalEngine implements Engine {
       if (since !== undefined) this.#tellStranded(error, since)
       this.#ledger.schedule()
     },
-    hasWork: () => this.#mayStart && !this.isPaused && this.#lines.startable(1) > 0,
+    hasWork: () =>
+      this.#mayStart && !this.isPaused && (this.#lines.startable(1) > 0 || this.#suspects?.hasWork === true),
   }
 
   /**
@@ -1192,6 +1224,7 @@ type Complete = Action & { type: 'complete' }
 const starting: Start = { type: 'start' }
 /** What a thread has handed over is in them. */
 const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step']
+const interruption: Action = { type: 'interrupt', error: undefined, isOwnMaking: false }
 
 const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
 

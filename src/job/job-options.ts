@@ -213,6 +213,7 @@ export function createRecord(
     attempt: 0,
     failures: 0,
     interruptions: 0,
+    crashes: 0,
     addedAt: now,
     runAt: isLater ? runAt : undefined,
     expiresAt: expiresInMs === undefined ? undefined : now + expiresInMs,

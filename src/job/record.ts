@@ -50,6 +50,8 @@ export interface JobRecord {
   readonly failures: number
   /** Deaths of a thread that were this job's own making. */
   readonly interruptions: number
+  /** Times in a row that its process or page ended while it ran, and nothing has spoken for it since. */
+  readonly crashes: number
   readonly addedAt: number
   /** While `scheduled`: when it is due. */
   readonly runAt: number | undefined
@@ -82,6 +84,7 @@ export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRe
   attempt: record.attempt,
   failures: record.failures,
   interruptions: record.interruptions,
+  crashes: record.crashes,
   addedAt: record.addedAt,
   runAt: record.runAt,
   expiresAt: record.expiresAt,

@@ -7,6 +7,9 @@
  *   release      running                          queued      as if it had never started: it only waited on a thread
  *   interrupt    running                          queued      its thread ended; no attempt used, old place in line
  *                                                 failed      the third death of its own making (JOB_POISONED)
+ *   crash        running                          queued      its process or page ended; counted, else as above
+ *                                                 failed      the third time in a row (JOB_POISONED)
+ *   acquit       running                          running     it has run long enough alone: nothing is counted any more
  *   checkpoint   running                          running     what a later attempt starts from
  *   step         running                          running     a value that later attempts get instead of work
  *   complete     running                          completed
@@ -38,6 +41,8 @@ export type Action =
   | { readonly type: 'start' }
   | { readonly type: 'release' }
   | { readonly type: 'interrupt'; readonly error: unknown; readonly isOwnMaking: boolean }
+  | { readonly type: 'crash' }
+  | { readonly type: 'acquit' }
   | { readonly type: 'checkpoint'; readonly checkpoint: unknown }
   | { readonly type: 'step'; readonly key: string; readonly value: unknown }
   | { readonly type: 'complete'; readonly result: unknown }
@@ -50,6 +55,8 @@ export type Action =
 
 /** After so many deaths of its own making a job fails instead of taking down threads for ever. */
 export const interruptionsMax = 3
+/** And after its process has ended so often while it ran: the last times it was on trial. */
+export const crashesMax = 3
 
 /** A switch, because a table by name is looked up as any object would be, and this is asked several times a job. */
 export function isLegal(state: State, type: Action['type']): boolean {
@@ -58,6 +65,8 @@ export function isLegal(state: State, type: Action['type']): boolean {
       return state === 'queued'
     case 'release':
     case 'interrupt':
+    case 'crash':
+    case 'acquit':
     case 'checkpoint':
     case 'step':
     case 'complete':
@@ -97,6 +106,12 @@ export function transition(record: JobRecord, action: Action, now: number, after
     case 'interrupt':
       interrupt(after, action.error, action.isOwnMaking, now)
       break
+    case 'crash':
+      crash(after, now)
+      break
+    case 'acquit':
+      after.crashes = 0
+      break
     case 'checkpoint':
       after.checkpoint = action.checkpoint
       break
@@ -105,6 +120,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       break
     case 'complete':
       after.state = 'completed'
+      after.crashes = 0
       after.finishMs = now - after.addedAt
       after.result = action.result
       after.error = undefined
@@ -133,6 +149,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.state = 'queued'
       after.failures = 0
       after.interruptions = 0
+      after.crashes = 0
       after.finishMs = undefined
       after.expiresAt = undefined
       after.error = undefined
@@ -151,7 +168,11 @@ function end(record: Draft, state: 'failed' | 'cancelled', error: unknown, now: 
 }
 
 function interrupt(record: Draft, error: unknown, isOwnMaking: boolean, now: number): void {
-  if (isOwnMaking) record.interruptions++
+  if (isOwnMaking) {
+    record.interruptions++
+    // The process has lived on.
+    record.crashes = 0
+  }
   const { id, interruptions, attempt } = record
   if (interruptions >= interruptionsMax) {
     const message = `The job '${id}' ended its thread ${interruptions} times and is not tried again.`
@@ -162,8 +183,21 @@ function interrupt(record: Draft, error: unknown, isOwnMaking: boolean, now: num
   record.error = error
 }
 
+function crash(record: Draft, now: number): void {
+  const { id, attempt } = record
+  const crashes = ++record.crashes
+  if (crashes < crashesMax) {
+    record.state = 'queued'
+    record.error = undefined
+    return
+  }
+  const message = `The process or page ended ${crashes} times in a row while the job '${id}' ran, the last ${crashes - 1} times with nothing else starting beside it. It is not tried again.`
+  end(record, 'failed', new OffstageError('JOB_POISONED', message, { jobId: id, attempt }), now)
+}
+
 function fail(record: Draft, action: Extract<Action, { type: 'fail' }>, now: number): void {
   const failures = ++record.failures
+  record.crashes = 0
   if (action.isFinal || failures >= record.rules.attempts) return end(record, 'failed', action.error, now)
   const delayMs = backoffDelayMs(record.rules.backoff, failures, action.random)
   record.state = delayMs > 0 ? 'scheduled' : 'queued'

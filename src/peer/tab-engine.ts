@@ -68,7 +68,7 @@ export interface TabHost {
   readonly errors: readonly ErrorClass[]
   readonly reportUnheard: (error: unknown) => void
   /** Runs the jobs in this tab. */
-  makeLocal(handover: Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt'>): LocalEngine
+  makeLocal(handover: Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasLetGo'>): LocalEngine
 }
 
 /** Said to all tabs. */
@@ -195,7 +195,7 @@ export class TabEngine implements Engine {
   #calls: Channel | undefined
   #letters: Channel | undefined
   #releases: (() => void)[] = []
-  readonly #stopSleeping: (() => void) | undefined
+  readonly #stopListening: (() => void)[] = []
   #failure: OffstageError | undefined
   #isClosing = false
   #hasEnded = false
@@ -215,15 +215,20 @@ export class TabEngine implements Engine {
     this.bus = new EventBus(() => clock.now(), reportUnheard)
     this.bus.onListening = () => this.#hear()
     this.#herald = new Herald(this.bus)
-    this.#stopSleeping = platform?.onSleep(
-      () => this.#sleep(),
-      () => this.#wake(),
-    )
-    if (platform) this.#wake()
+    if (platform) this.#listen(platform)
     else this.#fail(noLocks())
   }
 
   // Waking and sleeping.
+
+  #listen(platform: TabPlatform): void {
+    const [sleep, wake] = [() => this.#sleep(), () => this.#wake()]
+    this.#stopListening.push(
+      platform.onLeave(() => this.#leaveMark()),
+      platform.onSleep(sleep, wake),
+    )
+    wake()
+  }
 
   #wake(): void {
     if (this.#isAwake || this.isEnded) return
@@ -278,7 +283,12 @@ export class TabEngine implements Engine {
     void this.#storeClosed.then(() => {
       if (!this.#isAwake || today !== this.#days) return
       const store = this.#storeOf(() => local)
-      const local = makeLocal({ store, bus: this.bus, adopt: (record, isNew) => this.#adopt(record, isNew) })
+      const local = makeLocal({
+        store,
+        bus: this.bus,
+        adopt: (record, isNew) => this.#adopt(record, isNew),
+        wasLetGo: () => (this.#platform as TabPlatform).takeMark(this.#name),
+      })
       this.#candidate = local
       this.bus.quietly(() => {
         for (const steer of this.#steers.values()) steerLocal(local, steer)
@@ -346,11 +356,17 @@ export class TabEngine implements Engine {
     this.#call({ type: 'lead', from: this.#tab, epoch: this.#epoch })
   }
 
+  /** For the next leader: what runs here is interrupted, and has not ended its page. */
+  #leaveMark(): void {
+    if (this.#local ?? this.#candidate) this.#platform?.leaveMark(this.#name)
+  }
+
   /** Leads no longer, for whatever reason. Threads are ended and nothing is written any more; the jobs stay. */
   #stepDown(): void {
     const local = this.#local ?? this.#candidate
     if (!local) return
     const hasLed = this.#local !== undefined
+    if (!local.isEnded) this.#leaveMark()
     this.#local = undefined
     this.#candidate = undefined
     for (const { leave } of this.#guests.values()) leave()
@@ -1019,7 +1035,7 @@ export class TabEngine implements Engine {
     const error = this.closedError()
     const local = this.#local
     if (local) this.#board = { snapshot: local.snapshot(), stats: local.stats(), queues: {} }
-    this.#stopSleeping?.()
+    for (const stop of this.#stopListening) stop()
     this.#sleep()
     const jobs = [...this.#known.values(), ...[...this.#wanted.values()].map(({ job }) => job)]
     for (const job of jobs) if (!job.hasEnded) job.abandon(error)

@@ -18,13 +18,19 @@ export interface TabPlatform {
   openChannel(name: string, listener: (message: unknown) => void): Channel
   /** The page is about to be frozen or put aside, and is back. Answers how to listen no longer. */
   onSleep(onSleep: () => void, onWake: () => void): () => void
+  /** The page is closed or reloaded, and does not crash. Answers how to listen no longer. */
+  onLeave(listener: () => void): () => void
+  /** Leaves a mark for whoever of the origin takes it next; at once, because the page may be gone with the next task. */
+  leaveMark(name: string): void
+  /** Whether there was one; also where none can be left. */
+  takeMark(name: string): boolean
 }
 
 /** This page's; nothing where there are no Web Locks: on plain http, and in old runtimes. */
 export function webTabs(): TabPlatform | undefined {
   const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
   if (!locks || typeof BroadcastChannel !== 'function') return undefined
-  return { requestLock: (...args) => requestLock(locks, ...args), openChannel, onSleep }
+  return { requestLock: (...args) => requestLock(locks, ...args), openChannel, onSleep, onLeave, leaveMark, takeMark }
 }
 
 function requestLock(
@@ -73,4 +79,29 @@ function onSleep(sleep: () => void, wake: () => void): () => void {
     [document, 'freeze', sleep],
     [document, 'resume', wake],
   ])
+}
+
+function onLeave(listener: () => void): () => void {
+  if (typeof document !== 'object') return () => {}
+  return listenTo(false, [[globalThis, 'pagehide', listener]])
+}
+
+function leaveMark(name: string): void {
+  try {
+    localStorage.setItem(name, '')
+  } catch {
+    // Then none can be taken, either.
+  }
+}
+
+/** A worker is told nothing of its end, so it has left none. */
+function takeMark(name: string): boolean {
+  if (typeof document !== 'object') return true
+  try {
+    const isThere = localStorage.getItem(name) !== null
+    localStorage.removeItem(name)
+    return isThere
+  } catch {
+    return true
+  }
 }

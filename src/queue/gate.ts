@@ -93,12 +93,18 @@ export class Gate {
     return this.concurrency === Number.POSITIVE_INFINITY
   }
 
+  /** Whether one more job may start. If not, `onOpen` is told when it may. */
+  isOpen(): boolean {
+    return this.hasRoom() && (!this.#window || this.#mayStart(this.#window))
+  }
+
   /**
    * Lets one job in if the rate limit does; to be called with room. Each success is followed by one `sent` (when it is sent,
    * or will not be), one `began` (when it is heard of) and one `leave`.
    */
   enter(): boolean {
     if (this.#window && !this.#mayStart(this.#window)) return false
+    this.#window?.entered()
     this.#running++
     return true
   }
@@ -152,8 +158,7 @@ export class Gate {
 
   #mayStart(window: RateWindow): boolean {
     const mayStart = window.mayStart(this.#timetable.clock.monotonic())
-    if (mayStart) window.entered()
-    else this.#await(window)
+    if (!mayStart) this.#await(window)
     return mayStart
   }
 

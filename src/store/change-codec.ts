@@ -43,9 +43,10 @@ const bits = {
   rules: 1 << 17,
   input: 1 << 18,
   addedAt: 1 << 19,
+  crashes: 1 << 20,
 } as const
 
-const bitsEnd = 1 << 20
+const bitsEnd = 1 << 21
 
 /** What an insert does not say is so. Part of the format: no value here may ever change. */
 const blank: JobRecord = {
@@ -61,6 +62,7 @@ const blank: JobRecord = {
   attempt: 0,
   failures: 0,
   interruptions: 0,
+  crashes: 0,
   addedAt: 0,
   runAt: undefined,
   expiresAt: undefined,
@@ -264,6 +266,7 @@ export class BatchWriter {
     if (mask & bits.attempt) out.varint(after.attempt)
     if (mask & bits.failures) out.varint(after.failures)
     if (mask & bits.interruptions) out.varint(after.interruptions)
+    if (mask & bits.crashes) out.varint(after.crashes)
     if (mask & bits.addedAt) this.#time(after.addedAt)
     if (mask & bits.runAt) this.#time(after.runAt)
     if (mask & bits.expiresAt) this.#time(after.expiresAt)
@@ -368,6 +371,7 @@ function differences(before: JobRecord, after: JobRecord): number {
   if (!Object.is(before.attempt, after.attempt)) mask |= bits.attempt
   if (!Object.is(before.failures, after.failures)) mask |= bits.failures
   if (!Object.is(before.interruptions, after.interruptions)) mask |= bits.interruptions
+  if (!Object.is(before.crashes, after.crashes)) mask |= bits.crashes
   if (!Object.is(before.addedAt, after.addedAt)) mask |= bits.addedAt
   if (!Object.is(before.runAt, after.runAt)) mask |= bits.runAt
   if (!Object.is(before.expiresAt, after.expiresAt)) mask |= bits.expiresAt
@@ -469,6 +473,7 @@ export class Replayer {
       attempt: mask & bits.attempt ? from.varint() : before.attempt,
       failures: mask & bits.failures ? from.varint() : before.failures,
       interruptions: mask & bits.interruptions ? from.varint() : before.interruptions,
+      crashes: mask & bits.crashes ? from.varint() : before.crashes,
       addedAt: mask & bits.addedAt ? numberFrom(this.#time()) : before.addedAt,
       runAt: mask & bits.runAt ? this.#time() : before.runAt,
       expiresAt: mask & bits.expiresAt ? this.#time() : before.expiresAt,

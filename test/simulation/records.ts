@@ -22,6 +22,7 @@ export function randomRecord(chance: Chance, seq: number): JobRecord {
     attempt: chance.int(3),
     failures: chance.int(3),
     interruptions: chance.int(3),
+    crashes: chance.int(3),
     addedAt: at,
     runAt: chance.is(0.3) ? at + 5 : undefined,
     expiresAt: chance.is(0.3) ? at + 6 : undefined,
@@ -50,6 +51,12 @@ export function randomUpdate(chance: Chance, before: JobRecord, tag: number): Jo
     case 5:
       return { ...before, state: 'running', attempt: before.attempt + 1, startMs: tag }
     default:
-      return { ...before, interruptions: before.interruptions + 1, expiresAt: undefined, steps: undefined }
+      return {
+        ...before,
+        interruptions: before.interruptions + 1,
+        crashes: before.crashes + 1,
+        expiresAt: undefined,
+        steps: undefined,
+      }
   }
 }

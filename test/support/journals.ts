@@ -83,6 +83,7 @@ const blank: JobRecord = {
   attempt: 0,
   failures: 0,
   interruptions: 0,
+  crashes: 0,
   addedAt: 1_700_000_000_000,
   runAt: undefined,
   expiresAt: undefined,

@@ -21,6 +21,7 @@ interface Waiting {
 export class FakeOrigin {
   readonly later: Later
   readonly disk: SharedDisk
+  readonly marks = new Set<string>()
   readonly #locks = new Map<string, Waiting[]>()
   readonly #channels = new Map<string, Set<{ readonly tab: FakeTab; readonly listener: (message: unknown) => void }>>()
 
@@ -109,6 +110,7 @@ export class FakeOrigin {
 export class FakeTab implements TabPlatform {
   readonly #origin: FakeOrigin
   #sleepers: (readonly [onSleep: () => void, onWake: () => void])[] = []
+  readonly #leavers = new Set<() => void>()
   isDead = false
 
   constructor(origin: FakeOrigin) {
@@ -132,12 +134,27 @@ export class FakeTab implements TabPlatform {
     }
   }
 
+  readonly onLeave: TabPlatform['onLeave'] = (listener) => {
+    this.#leavers.add(listener)
+    return () => this.#leavers.delete(listener)
+  }
+
+  readonly leaveMark: TabPlatform['leaveMark'] = (name) => void this.#origin.marks.add(name)
+
+  readonly takeMark: TabPlatform['takeMark'] = (name) => this.#origin.marks.delete(name)
+
   get listening(): string[] {
     return this.#origin.channelsOf(this)
   }
 
   get listeners(): number {
-    return this.#sleepers.length
+    return this.#sleepers.length + this.#leavers.size
+  }
+
+  /** Closed or reloaded by its user. */
+  leave(): void {
+    for (const listener of this.#leavers) listener()
+    this.crash()
   }
 
   /** Gone without a word. */

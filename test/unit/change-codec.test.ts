@@ -363,7 +363,7 @@ describe('what makes no sense is refused', () => {
 
   test.each<[string, number[]]>([
     ['an operation', [4, 2]],
-    ['a field', [1, 2, 128, 128, 64]],
+    ['a field', [1, 2, 128, 128, 128, 1]],
     ['a state', [1, 2, 1, 7]],
     ['a list of steps', [1, 2, 64, 3]],
     ['rules', rulesOfSix()],
@@ -421,6 +421,7 @@ describe('version 1', () => {
     attempt: 0,
     failures: 0,
     interruptions: 0,
+    crashes: 0,
     addedAt: start,
     runAt: start + 60_000,
     expiresAt: start + 3_600_000.5,
@@ -459,6 +460,15 @@ describe('version 1', () => {
     '010a706172736501020071040702350000',
   ].join('')
   const bytes = Uint8Array.from(Buffer.from(hex, 'hex'))
+
+  test('starts that ended with the process have a bit of their own, and are 0 where nothing is said', () => {
+    const crashed = { ...first, crashes: 2 }
+    expect(replayAll([bytes])[0]?.crashes).toBe(0)
+    expectRecords(replayAll([encode([insert(crashed)])]), [crashed])
+    const back = encode([{ before: crashed, after: first }])
+    expect(Buffer.from(back).toString('hex')).toBe('020e80804000')
+    expectRecords(replayAll([encode([insert(crashed)]), back]), [first])
+  })
 
   test('is read', () => {
     const records = replayAll([bytes])

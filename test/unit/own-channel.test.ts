@@ -52,6 +52,9 @@ test('a browser that refuses Web Locks is not said to lack https', async () => {
     },
     openChannel: () => ({ post() {}, close() {} }),
     onSleep: () => () => {},
+    onLeave: () => () => {},
+    leaveMark() {},
+    takeMark: () => false,
   }
   const scheduler = createScheduler<typeof jobs>(inline(jobs as never), {
     store: shareAmongTabs('x', memoryStore, platform),

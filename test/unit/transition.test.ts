@@ -19,6 +19,8 @@ const actions: Record<Action['type'], Action> = {
   start: { type: 'start' },
   release: { type: 'release' },
   interrupt: { type: 'interrupt', error, isOwnMaking: true },
+  crash: { type: 'crash' },
+  acquit: { type: 'acquit' },
   checkpoint: { type: 'checkpoint', checkpoint: 7 },
   step: { type: 'step', key: 'k', value: 1 },
   complete: { type: 'complete', result: 1 },
@@ -72,6 +74,24 @@ test('the third death of its own making is the last', () => {
     now,
   )
   expect(innocent.state).toBe('queued')
+})
+
+test('the third time in a row that its process ends is the last', () => {
+  const running = inState('running', { crashes: 1, failures: 1, error })
+  const second = transition(running, actions.crash, now)
+  expect(second).toMatchObject({ state: 'queued', crashes: 2, failures: 1, error: undefined, dueAt: base.dueAt })
+  const third = transition({ ...second, state: 'running' }, actions.crash, now)
+  expect(third).toMatchObject({ state: 'failed', error: { code: 'JOB_POISONED', jobId: 'a' } })
+})
+
+test('whatever shows that the process lives on speaks for the job', () => {
+  const suspect = inState('running', { crashes: 2 })
+  for (const action of [actions.acquit, actions.complete, actions.fail, actions.interrupt])
+    expect(transition(suspect, action, now).crashes, action.type).toBe(0)
+  const closed = { type: 'interrupt', error, isOwnMaking: false } as const
+  for (const action of [closed, actions.release, actions.checkpoint, actions.step, actions.prioritize])
+    expect(transition(suspect, action, now).crashes, action.type).toBe(2)
+  expect(transition(inState('failed', { crashes: 3 }), actions.retry, now).crashes).toBe(0)
 })
 
 test('a failed attempt waits for its back-off, and the last one fails the job', () => {

@@ -1,0 +1,131 @@
+import type { Run } from '../pool/slot.ts'
+import { isBefore } from '../queue/line.ts'
+import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import type { LiveJob } from './live-job.ts'
+
+export interface SuspectsHost {
+  /** Attempts that are on threads. */
+  runs(): number
+  /** Starts what waits in line. Returns how many more threads it would need. */
+  startOthers(): number
+  /** Whether more of these could start if there were threads for them. */
+  hasOthers(): boolean
+  /** Whether its queue lets it start. */
+  canStart(job: LiveJob): boolean
+  /** Starts it if a thread is free. */
+  start(job: LiveJob): void
+  acquit(job: LiveJob): void
+  /** Has `pump` called soon. */
+  wake(): void
+}
+
+/** A process that ends this soon was ended by what starts it, most likely. */
+const graceMs = 1_000
+/** Whoever ends its process mostly does so at once: what has run for so long has not. */
+const trialMs = 5_000
+/** So long the others go first, then the suspects, and so on while there are both. */
+const turnMs = 10_000
+
+/**
+ * Jobs that were running when their process or page ended. One of them may have ended it; the others just ran at that time.
+ *
+ * To find out which, each runs *on trial*: nothing else starts beside it, and what runs already has run for longer than a trial
+ * takes. If the process ends again, it is this one that is counted; if the job ends or has run for long enough, it is
+ * acquitted. So a job that ends its process is found by its third start, however many ran beside it.
+ *
+ * Suspects stand in no line. The trial of one that cannot start (its queue is paused, or has no room) does not hold up anybody.
+ */
+export class Suspects {
+  readonly #timetable: Timetable
+  readonly #host: SuspectsHost
+  readonly #since: number
+  readonly #waiting = new Set<LiveJob>()
+  #trial: Run<LiveJob> | undefined
+  /** For the end of the trial, or for when the next may begin. */
+  #alarm: Alarm | undefined
+  /** Of what is no suspect. */
+  #lastStart = 0
+
+  constructor(timetable: Timetable, host: SuspectsHost) {
+    this.#timetable = timetable
+    this.#host = host
+    this.#since = timetable.monotonic()
+  }
+
+  /** Waits for its trial. */
+  join(job: LiveJob): void {
+    this.#waiting.add(job)
+  }
+
+  get hasWork(): boolean {
+    return this.#next() !== undefined
+  }
+
+  /** Starts what may start. Returns how many more threads there is work for. */
+  pump(): number {
+    const { runs, startOthers, hasOthers } = this.#host
+    if (this.#trial) return 0
+    const isTheirTurn = this.#isTheirTurn && this.hasWork
+    let wanted = 0
+    if (!isTheirTurn) {
+      const before = runs()
+      wanted = startOthers()
+      if (runs() > before) this.#lastStart = this.#timetable.monotonic()
+      if (hasOthers()) return wanted
+    }
+    return wanted + this.#try()
+  }
+
+  get #isTheirTurn(): boolean {
+    return Math.floor((this.#timetable.monotonic() - this.#since) / turnMs) % 2 === 1
+  }
+
+  /** The first that can start. */
+  #next(): LiveJob | undefined {
+    let next: LiveJob | undefined
+    for (const job of this.#waiting) {
+      if (!isWaiting(job)) this.#waiting.delete(job)
+      else if ((!next || isBefore(job.record, next.record)) && this.#host.canStart(job)) next = job
+    }
+    return next
+  }
+
+  #try(): number {
+    const job = this.#next()
+    if (!job) return 0
+    const now = this.#timetable.monotonic()
+    const at = Math.max(this.#since + graceMs, this.#host.runs() > 0 ? this.#lastStart + trialMs : 0)
+    if (now < at) {
+      this.#setAlarm(at - now)
+      return 0
+    }
+    this.#host.start(job)
+    this.#trial = job.run
+    // Where there is no thread for it there may be one for others, in their turn.
+    this.#setAlarm(this.#trial ? trialMs : turnMs)
+    return this.#trial ? 0 : 1
+  }
+
+  #setAlarm(ms: number): void {
+    this.#timetable.cancel(this.#alarm)
+    this.#alarm = this.#timetable.after(ms, () => this.#ring(), true)
+  }
+
+  #ring(): void {
+    const run = this.#trial
+    this.#trial = undefined
+    if (run && !run.isStale) this.#host.acquit(run.owner)
+    this.#host.wake()
+  }
+
+  /** An attempt is off its thread. */
+  ended(run: Run<LiveJob>): void {
+    if (run !== this.#trial) return
+    this.#trial = undefined
+    this.#timetable.cancel(this.#alarm)
+  }
+}
+
+/** It may have been cancelled or removed, or it is on its thread still. */
+const isWaiting = ({ isListed, record, run, alarm }: LiveJob): boolean =>
+  isListed && record.state === 'queued' && record.crashes > 0 && !run && !alarm
