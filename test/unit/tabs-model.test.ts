@@ -147,6 +147,11 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     page.isLive = false
     page.tab.crash()
   }),
+  on('reload', (world, page) => {
+    page.isLive = false
+    page.tab.leave()
+    world.open()
+  }),
   on('close', (_world, page) => {
     page.isLive = false
     void page.scheduler.close({ mode: 'now' })

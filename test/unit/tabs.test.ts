@@ -147,6 +147,44 @@ describe('who leads', () => {
     expect(origin.disk.problems).toEqual([])
   })
 
+  test.each([
+    ['its user closes or reloads', 0, (tab: FakeTab) => tab.leave()],
+    ['is put aside', 0, (tab: FakeTab) => tab.sleep()],
+    ['crashes', 1, (tab: FakeTab) => tab.crash()],
+  ] as const)('what ran in a page that %s: %i starts are counted', async (_how, count, end) => {
+    const clock = manualClock()
+    const { leaderTab, follower, origin } = await pair({ clock })
+    const started = heard(follower, 'started')
+    const job = await follower.add.later(30)
+    await started
+    const leads = heard(follower, 'leader')
+    end(leaderTab)
+    await leads
+    await vi.waitFor(() =>
+      expect(origin.disk.records.get(job.id)).toMatchObject({ crashes: count, attempt: 2 - count }),
+    )
+    if (count > 0) clock.advance(1_000)
+    expect(await job.result()).toBe('later')
+    expect(origin.marks.size).toBe(0)
+  })
+
+  test('a page that was closed speaks for itself alone: the crash of the next is counted', async () => {
+    const { leaderTab, follower, followerTab, origin } = await pair()
+    const clock = manualClock()
+    const leads = heard(follower, 'leader')
+    leaderTab.leave()
+    await leads
+    const started = heard(follower, 'started')
+    const job = await follower.add.later(30)
+    await started
+    followerTab.crash()
+    const third = startIn(origin.openTab(), { clock })
+    await third.counts()
+    expect(origin.disk.records.get(job.id)).toMatchObject({ state: 'queued', crashes: 1 })
+    clock.advance(1_000)
+    expect(await (await third.get(job.id))?.result()).toBe('later')
+  })
+
   test('an add that nobody has answered is asked of the next leader, and added once', async () => {
     const { leaderTab, follower, origin } = await pair()
     const adding = follower.add.double(21)
