@@ -16,6 +16,7 @@ const starter = 'src/pool/starter.ts'
 const line = 'src/queue/line.ts'
 const lines = 'src/engine/lines.ts'
 const roster = 'src/engine/roster.ts'
+const suspects = 'src/engine/suspects.ts'
 const retention = 'src/engine/retention.ts'
 const timetable = 'src/schedule/timetable.ts'
 const gate = 'src/queue/gate.ts'
@@ -455,7 +456,7 @@ export const mutants = [
   {
     name: 'what ran in another life stays as it was',
     file: engine,
-    find: "if (record.state === 'running') this.#move(job, { type: 'interrupt', error: undefined, isOwnMaking: false })\n      else",
+    find: "if (record.state === 'running') this.#move(job, end)\n      else",
     replace: '',
   },
   {
@@ -487,8 +488,8 @@ export const mutants = [
   {
     name: 'the next attempt does not wait for the one before',
     file: engine,
-    find: "if (job.record.state === 'queued' && !job.run && !job.alarm) this.#lines.join(job)",
-    replace: "if (job.record.state === 'queued' && !job.alarm) this.#lines.join(job)",
+    find: "if (job.record.state !== 'queued' || job.run || job.alarm) return",
+    replace: "if (job.record.state !== 'queued' || job.alarm) return",
   },
   {
     name: 'sequence numbers begin anew in the next life',
@@ -526,6 +527,67 @@ export const mutants = [
     file: move,
     find: 'if (interruptions >= interruptionsMax) {',
     replace: 'if (interruptions >= 1e9) {',
+  },
+  // Jobs that end their process.
+  {
+    name: 'a start that ended with its process is not counted',
+    file: engine,
+    find: "const end = this.#options.wasLetGo?.() ? interruption : ({ type: 'crash' } as const)",
+    replace: 'const end = interruption',
+  },
+  {
+    name: 'how many starts ended with the process is not stored',
+    file: codec,
+    find: '    if (mask & bits.crashes) out.varint(after.crashes)\n',
+    replace: '    if (mask & bits.crashes) out.varint(0)\n',
+  },
+  {
+    name: 'a job that ends its process is tried for ever',
+    file: move,
+    find: 'if (crashes < crashesMax) {',
+    replace: 'if (crashes < 1e9) {',
+  },
+  {
+    name: 'a job that was completed is held for one that ended its process',
+    file: move,
+    find: "      after.state = 'completed'\n      after.crashes = 0\n",
+    replace: "      after.state = 'completed'\n",
+  },
+  {
+    name: 'a job that failed in peace is held for one that ended its process',
+    file: move,
+    find: '  record.crashes = 0\n  if (action.isFinal',
+    replace: '  if (action.isFinal',
+  },
+  {
+    name: 'a trial begins as soon as the process has',
+    file: suspects,
+    find: 'Math.max(this.#since + graceMs, ',
+    replace: 'Math.max(this.#since, ',
+  },
+  {
+    name: 'others start beside a suspect',
+    file: suspects,
+    find: '    if (this.#trial) return 0\n',
+    replace: '',
+  },
+  {
+    name: 'a trial begins beside what has just started',
+    file: suspects,
+    find: 'this.#host.runs() > 0 ? this.#lastStart + trialMs : 0',
+    replace: '0',
+  },
+  {
+    name: 'a trial is over too soon',
+    file: suspects,
+    find: 'this.#setAlarm(this.#trial ? trialMs : turnMs)',
+    replace: 'this.#setAlarm(this.#trial ? trialMs / 10 : turnMs)',
+  },
+  {
+    name: 'suspects wait for ever',
+    file: suspects,
+    find: '    if (now < at) {\n      this.#setAlarm(at - now)\n',
+    replace: '    if (now < at) {\n',
   },
   {
     name: 'one attempt too many',
@@ -653,9 +715,8 @@ export const mutants = [
   {
     name: 'a start counts when it is decided',
     file: gate,
-    find: '    if (mayStart) window.entered()\n',
-    replace:
-      '    if (mayStart) {\n      window.entered()\n      window.sent(this.#timetable.clock.monotonic())\n    }\n',
+    find: '    this.#window?.entered()\n',
+    replace: '    this.#window?.entered()\n    this.#window?.sent(this.#timetable.clock.monotonic())\n',
   },
   {
     name: 'a rate limit that is set again forgets what has started',

@@ -38,6 +38,10 @@ export interface World {
   readonly keep: Readonly<Record<Terminal, { readonly count: number; readonly ageMs: number }>>
 }
 
+/** How long a process must have lived before a suspect starts, and how long nothing starts beside one. */
+const graceMs = 1_000
+const trialMs = 5_000
+
 /** Timers look at the wall clock at least this often. */
 const latenessMs = 30_000
 
@@ -93,6 +97,10 @@ export class Oracle {
   /** What calls asked for that the store refused. */
   readonly #refusedCalls = new WeakSet<object>()
   readonly #overdue = new Map<number, number>()
+  /** By `seq`: what ran when the process before ended, and has not been counted; when, at the earliest, each attempt was started. */
+  readonly #inherited = new Set<number>()
+  readonly #startedAt = new Map<number, number>()
+  #openedAt = 0
 
   constructor(world: World) {
     this.#world = world
@@ -123,6 +131,8 @@ export class Oracle {
     this.#released.clear()
     this.#resting.clear()
     this.#overdue.clear()
+    this.#inherited.clear()
+    this.#startedAt.clear()
     this.areGatesTouched = true
     this.isPaused = false
     this.pausedQueues.clear()
@@ -145,10 +155,12 @@ export class Oracle {
   recovered(records: readonly JobRecord[]): void {
     this.truth.recovered(records)
     this.answered++
+    this.#openedAt = this.#world.clock.elapsed
     // From here on a record is known by its identity.
     this.truth.records = new Map(records.map((record) => [record.seq, record]))
     const ids = new Set<string>()
     for (const record of records) {
+      if (record.state === 'running') this.#inherited.add(record.seq)
       assert(!ids.has(record.id), 'I3', () => `two jobs are called '${record.id}'`)
       ids.add(record.id)
       const tag = tagOf(record)
@@ -289,6 +301,7 @@ export class Oracle {
   ): void {
     const { clock } = this.#world
     const key = `${tagOf(before)}/${before.attempt}`
+    if (isNew) this.#judgeCrashes(step.type, before, after, what)
     switch (step.type) {
       case 'start':
         assert(before.state === 'queued' && after.state === 'running', 'I3', what)
@@ -303,6 +316,7 @@ export class Oracle {
           () => `${what()}: all attempts are used up`,
         )
         if (isNew) this.#judgeStart(before, model, what)
+        if (isNew) this.#startedAt.set(before.seq, clock.elapsedAtReset)
         this.#resting.delete(before.id)
         return
       case 'complete':
@@ -335,6 +349,8 @@ export class Oracle {
           () => `${what()} with ${after.interruptions} interruptions`,
         )
         return
+      case 'crash':
+        return assert(after.failures === before.failures, 'I13', () => `${what()} uses up an attempt`)
       case 'release':
         assert(!this.#begun.has(key), 'I13', () => `${what()} as if it had never begun`)
         this.#recall(tagOf(before), before.attempt)
@@ -366,6 +382,46 @@ export class Oracle {
       case 'step':
         return assert(before.state === 'running', 'I3', what)
     }
+  }
+
+  /** A start that ended with its process is counted once; what shows that the process lives on takes all of it back. */
+  #judgeCrashes(type: Step['type'], before: JobRecord, after: JobRecord, what: () => string): void {
+    const { clock, stats } = this.#world
+    const isOwnMaking = after.interruptions > before.interruptions
+    const isCleared = ['complete', 'fail', 'acquit', 'retry'].includes(type) || isOwnMaking
+    const crashes = type === 'crash' ? before.crashes + 1 : isCleared ? 0 : before.crashes
+    assert(after.crashes === crashes, 'I13', () => `${what()}: ${after.crashes} crashes are counted, not ${crashes}`)
+    const isInherited = this.#inherited.delete(before.seq)
+    assert(
+      isInherited === (type === 'crash'),
+      'I13',
+      () => `${what()}: its process ${isInherited ? '' : 'never '}ended`,
+    )
+    if (type === 'crash') {
+      const isPoisoned = after.state === 'failed' && (after.error as OffstageError).code === 'JOB_POISONED'
+      assert(isPoisoned === crashes >= 3, 'I13', () => `${what()} with ${crashes} crashes`)
+      if (isPoisoned) stats.count('poisoned by the ends of their process')
+    }
+    if (type !== 'acquit') return
+    stats.count('acquitted after a while')
+    const ranMs = clock.elapsed - (this.#startedAt.get(before.seq) as number)
+    assert(ranMs >= trialMs && before.crashes > 0, 'I13', () => `${what()} after ${ranMs} ms`)
+  }
+
+  /** Nothing starts beside a suspect, nor does one beside what has just started. */
+  #judgeTrial(before: JobRecord, model: Map<number, JobRecord>, what: () => string): void {
+    const { clock, stats } = this.#world
+    for (const other of model.values()) {
+      if (other.state !== 'running') continue
+      assert(other.crashes === 0, 'I13', () => `${what()} while '${other.id}' is on trial`)
+      const ranMs = clock.elapsed - (this.#startedAt.get(other.seq) as number)
+      const isAlone = before.crashes === 0 || ranMs >= trialMs
+      assert(isAlone, 'I13', () => `${what()}, a trial, beside '${other.id}', which has run for ${ranMs} ms`)
+    }
+    if (before.crashes === 0) return
+    stats.count('trials')
+    const livedMs = clock.elapsed - this.#openedAt
+    assert(livedMs >= graceMs, 'I13', () => `${what()}, a trial, ${livedMs} ms after the opening`)
   }
 
   /** So long ago it was added, if that was in this life. */
@@ -437,6 +493,7 @@ export class Oracle {
     const hasExpired = before.attempt === 0 && before.expiresAt !== undefined && before.expiresAt <= clock.lowest
     assert(!hasExpired, 'I7', () => `${what()} after it expired`)
     assert(!this.#completed.has(tagOf(before)), 'I2', () => `${what()} after it was completed`)
+    this.#judgeTrial(before, model, what)
     if (this.areGatesTouched) return
     assert(!this.isPaused && !this.pausedQueues.has(before.queue), 'I7', () => `${what()} while paused`)
     const limit = this.limits[before.queue] ?? Number.POSITIVE_INFINITY
@@ -446,7 +503,9 @@ export class Oracle {
       if (other.state !== 'queued' || other === before || !isAhead(other, before)) continue
       const isComparable =
         other.queue === before.queue || (this.limits[other.queue] === undefined && !this.pausedQueues.has(other.queue))
-      if (!isComparable || this.#isHeld(other)) continue
+      // Suspects and others let each other go first.
+      const isOther = other.crashes > 0 !== before.crashes > 0
+      if (!isComparable || isOther || this.#isHeld(other)) continue
       throw new Violation(
         'I7',
         `${what()} although '${other.id}' (${other.priority}, ${other.dueAt}, ${other.seq}) is ahead of (${before.priority}, ${before.dueAt}, ${before.seq})`,
@@ -535,7 +594,7 @@ export class Oracle {
       if (type === 'added') return step.type === 'insert'
       if (type === 'started') return step.type === 'start'
       if (type === 'removed') return step.after === undefined
-      if (type === 'interrupted') return step.type === 'interrupt'
+      if (type === 'interrupted') return step.type === 'interrupt' || step.type === 'crash'
       if (type === 'retrying') return step.type === 'fail'
       return step.after?.state === type
     })

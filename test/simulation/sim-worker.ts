@@ -11,7 +11,7 @@ import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
 import type { Chance } from './chance.ts'
 
-type Plan = 'complete' | 'fail' | 'hang' | 'crash' | 'stubborn'
+type Plan = 'complete' | 'fail' | 'hang' | 'crash' | 'stubborn' | 'kill'
 
 /** One attempt in a thread. */
 export interface SimTask {
@@ -40,6 +40,10 @@ export interface WorkerHost {
   readonly chance: Chance
   /** Everything well from now on. */
   readonly isCalm: boolean
+  /** Whether there are jobs that end their process. */
+  readonly hasKillers: boolean
+  /** One of these does. */
+  onKill(task: SimTask): void
   /** Whether a job that completes leaves a loop behind. */
   leavesLoop(): boolean
   onRun(worker: SimWorker, task: SimTask): void
@@ -164,6 +168,7 @@ export class SimWorker implements Port {
     if (isCalm) return 'complete'
     // Some jobs are poison.
     if (tag % 29 === 0) return 'crash'
+    if (tag % 11 === 0 && this.#host.hasKillers) return 'kill'
     const pick = chance.int(100)
     return pick < 62 ? 'complete' : pick < 86 ? 'fail' : pick < 92 ? 'hang' : pick < 95 ? 'stubborn' : 'crash'
   }
@@ -238,6 +243,7 @@ export class SimWorker implements Port {
     if (chance.is(0.1)) return this.#talk(task)
     if (isCalm || task.plan === 'complete') return this.#complete(task)
     if (task.plan === 'crash') return this.die(chance.is(0.5))
+    if (task.plan === 'kill') return this.#host.onKill(task)
     if (task.plan === 'fail') return this.#fail(task)
     if (task.plan === 'hang' && task.isAborted) return this.#fail(task)
     if (task.plan === 'stubborn' && task.isAborted && chance.is(0.05)) this.#complete(task)

@@ -74,6 +74,8 @@ export class Simulation implements WorkerHost {
   #promise = 0
   #again: string | undefined
   isCalm = false
+  readonly hasKillers: boolean
+  #isKilled = false
   /** The worker module is not there for a while. */
   #isOut = false
 
@@ -87,6 +89,7 @@ export class Simulation implements WorkerHost {
     this.#faults = new Faults(chance, this.#system)
     this.#crashRate = chance.of([0, 0.001, 0.004, 0.02])
     if (chance.is(0.1)) this.#clock.dragMs = 1
+    this.hasKillers = chance.is(0.3)
     const keep = { count: chance.of([2, 10, 1_000]), ageMs: chance.of([5_000, 3_600_000]) }
     this.#settings = {
       keep: { completed: keep, failed: { ...keep, count: keep.count * 2 }, cancelled: keep },
@@ -246,6 +249,7 @@ export class Simulation implements WorkerHost {
   }
 
   #clearMemory(): void {
+    this.#isKilled = false
     for (const { disk } of this.#guests) disk.kill()
     this.#guests = []
     this.#workers = []
@@ -290,6 +294,12 @@ export class Simulation implements WorkerHost {
     const does = this.chance.is(this.#settings.loops)
     if (does) this.#stats.count('loops left behind')
     return does
+  }
+
+  onKill({ id }: SimTask): void {
+    this.#say(20, () => `${id} ends the process`)
+    this.#stats.count('jobs that ended the process')
+    this.#isKilled = true
   }
 
   onClaimed(task: SimTask): void {
@@ -363,6 +373,7 @@ export class Simulation implements WorkerHost {
       this.#trace.note(8)
       if (!this.isCalm && worker.isReady && this.chance.is(this.#settings.deathRate)) worker.die(this.chance.is(0.5))
       else worker.step()
+      if (this.#isKilled) this.#crash()
       if (worker.isDead) this.#workers = workers.filter(({ isDead }) => !isDead)
       return true
     }
