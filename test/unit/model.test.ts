@@ -77,6 +77,11 @@ const kinds: Record<string, Kind> = {
 const commandsMax = Number(process.env.OFFSTAGE_MODEL_COMMANDS ?? 60)
 const backoffMs = 1_000
 const interruptionsMax = 3
+const crashesMax = 3
+/** What ran when its process was killed runs on trial: not before, for so long, and in turns of so long with all else. */
+const graceMs = 1_000
+const trialMs = 5_000
+const turnMs = 10_000
 /** A job that ended its thread lets others go first: after so long, and twice as long each time, it is back at its place. */
 const restMs = 100
 
@@ -101,6 +106,8 @@ interface Expected {
   readonly attempts: number
   failures: number
   interruptions: number
+  crashes: number
+  startedAt: number
   restsUntil: number
   runAt: number
   settled: 'no' | 'resolved' | 'rejected'
@@ -114,6 +121,8 @@ class Model {
   isPaused = false
   isQueuePaused = false
   now = 0
+  /** When the first suspect of this life was met. */
+  openedAt = 0
 
   add(priority: number, attempts: number, delayMs: number): void {
     const dueAt = this.now + delayMs
@@ -126,6 +135,8 @@ class Model {
       attempts,
       failures: 0,
       interruptions: 0,
+      crashes: 0,
+      startedAt: 0,
       restsUntil: 0,
       runAt: dueAt,
       settled: 'no',
@@ -150,18 +161,25 @@ class Model {
   start(): void {
     if (!this.canStart) return
     const order = (a: Expected, b: Expected) => b.priority - a.priority || a.dueAt - b.dueAt || a.seq - b.seq
-    const [next] = this.line.sort(order)
-    if (next) next.state = 'running'
+    const isTheirTurn = Math.floor((this.now - this.openedAt) / turnMs) % 2 === 1
+    const suspects = this.line.filter(({ crashes }) => crashes > 0)
+    const others = this.line.filter(({ crashes }) => crashes === 0)
+    const first = suspects.length > 0 && (isTheirTurn || others.length === 0) ? suspects : others
+    if (first === suspects && this.now < this.openedAt + graceMs) return
+    const [next] = first.sort(order)
+    if (next) Object.assign(next, { state: 'running', startedAt: this.now })
   }
 
   end(job: Expected, state: 'completed' | 'failed' | 'cancelled'): void {
     job.state = state
+    if (state === 'completed') job.crashes = 0
     job.hasSignal = false
     job.settled = state === 'completed' ? 'resolved' : 'rejected'
   }
 
   fail(job: Expected): void {
     job.failures++
+    job.crashes = 0
     if (job.failures >= job.attempts) return this.end(job, 'failed')
     job.state = 'scheduled'
     job.runAt = this.now + backoffMs
@@ -171,6 +189,7 @@ class Model {
     const job = this.running
     if (!job) return
     job.interruptions++
+    job.crashes = 0
     if (job.interruptions === interruptionsMax) this.end(job, 'failed')
     else job.state = 'queued'
     job.restsUntil = this.now + restMs * 2 ** (job.failures + job.interruptions - 1)
@@ -180,6 +199,7 @@ class Model {
   restart(): void {
     this.isPaused = false
     this.isQueuePaused = false
+    this.openedAt = this.now
     for (const job of this.jobs) {
       if (job.state === 'running') job.state = 'queued'
       // Its promise was rejected; there is another for whoever asks again.
@@ -188,8 +208,17 @@ class Model {
     }
   }
 
+  /** The process dies. */
+  kill(): void {
+    const job = this.running
+    this.restart()
+    if (job && ++job.crashes === crashesMax) this.end(job, 'failed')
+  }
+
   advance(ms: number): void {
     this.now += ms
+    const { running } = this
+    if (running && this.now - running.startedAt >= trialMs) running.crashes = 0
     for (const job of this.jobs) if (job.state === 'scheduled' && job.runAt <= this.now) job.state = 'queued'
   }
 }
@@ -341,7 +370,7 @@ const retry = onJob(async (expected, job, _model, real) => {
   const canRetry = expected.state === 'failed' || expected.state === 'cancelled'
   expect(await job.retry()).toBe(canRetry)
   if (!canRetry) return
-  Object.assign(expected, { state: 'queued', failures: 0, interruptions: 0, restsUntil: 0, settled: 'no' })
+  Object.assign(expected, { state: 'queued', failures: 0, interruptions: 0, crashes: 0, restsUntil: 0, settled: 'no' })
   real.watch(job)
 })
 const promote = onJob(async (expected, job, model, real) => {
@@ -374,7 +403,7 @@ const restart: Command = {
 const kill: Command = {
   name: 'kill',
   run: async (model, real) => {
-    model.restart()
+    model.kill()
     await real.kill()
   },
 }
@@ -471,7 +500,7 @@ const commands: readonly fc.WeightedArbitrary<Command>[] = [
   ].map((arbitrary) => ({ weight: 1, arbitrary })),
   {
     weight: 2,
-    arbitrary: fc.constantFrom(1, 499, 1_000, 2 ** 31).map((ms) => ({
+    arbitrary: fc.constantFrom(1, 499, 1_000, 5_000, 2 ** 31).map((ms) => ({
       name: `advance(${ms})`,
       run: async (model: Model, real: Real) => {
         model.advance(ms)
