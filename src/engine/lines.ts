@@ -57,18 +57,10 @@ export class Lines {
     this.#rest(line)
   }
 
-  /** Whether a job that stands in no line could start. */
-  admits({ record }: LiveJob): boolean {
+  /** For a job that stands in no line: the one whose gate it goes through. */
+  lineOf({ record }: LiveJob): Line<LiveJob> {
     const line = this.#get(record.queue)
-    const isOpen = line.gate.isOpen()
     this.#rest(line)
-    return isOpen
-  }
-
-  /** A job that stands in no line, and is admitted, starts. */
-  enter(job: LiveJob): Line<LiveJob> {
-    const line = this.#get(job.record.queue)
-    line.gate.enter()
     return line
   }
 

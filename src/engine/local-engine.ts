@@ -519,18 +519,16 @@ export class LocalEngine implements Engine {
   }
 
   #suspect(job: LiveJob): void {
-    this.#suspects ??= new Suspects(this.#timetable, this.#suspectsHost)
+    this.#suspects ??= new Suspects(this.#timetable, this.#lines, this.#suspectsHost)
     this.#suspects.join(job)
   }
 
   readonly #suspectsHost: SuspectsHost = {
     runs: () => this.#runs,
     startOthers: () => this.#startInOrder(),
-    hasOthers: () => this.#lines.next() !== undefined,
-    canStart: (job) => this.#lines.admits(job),
-    start: (job) => {
+    start: (job, line) => {
       const slot = this.#pool.roomFor(job.record.name, job.mustRunAlone)
-      if (slot) this.#start(job, this.#lines.enter(job), slot)
+      if (slot && line.gate.enter()) this.#start(job, line, slot)
     },
     acquit: (job) => this.#move(job, { type: 'acquit' }),
     wake: () => this.#ledger.schedule(),
@@ -723,8 +721,7 @@ export class LocalEngine implements Engine {
       if (since !== undefined) this.#tellStranded(error, since)
       this.#ledger.schedule()
     },
-    hasWork: () =>
-      this.#mayStart && !this.isPaused && (this.#lines.startable(1) > 0 || this.#suspects?.hasWork === true),
+    hasWork: () => this.#mayStart && !this.isPaused && this.#lines.startable(1) > 0,
   }
 
   /**

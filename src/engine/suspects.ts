@@ -1,6 +1,7 @@
 import type { Run } from '../pool/slot.ts'
-import { isBefore } from '../queue/line.ts'
+import { isBefore, type Line } from '../queue/line.ts'
 import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import type { Lines } from './lines.ts'
 import type { LiveJob } from './live-job.ts'
 
 export interface SuspectsHost {
@@ -8,12 +9,8 @@ export interface SuspectsHost {
   runs(): number
   /** Starts what waits in line. Returns how many more threads it would need. */
   startOthers(): number
-  /** Whether more of these could start if there were threads for them. */
-  hasOthers(): boolean
-  /** Whether its queue lets it start. */
-  canStart(job: LiveJob): boolean
-  /** Starts it if a thread is free. */
-  start(job: LiveJob): void
+  /** Starts it in this queue if a thread is free. */
+  start(job: LiveJob, line: Line<LiveJob>): void
   acquit(job: LiveJob): void
   /** Has `pump` called soon. */
   wake(): void
@@ -37,6 +34,7 @@ const turnMs = 10_000
  */
 export class Suspects {
   readonly #timetable: Timetable
+  readonly #lines: Lines
   readonly #host: SuspectsHost
   readonly #since: number
   readonly #waiting = new Set<LiveJob>()
@@ -46,8 +44,9 @@ export class Suspects {
   /** Of what is no suspect. */
   #lastStart = 0
 
-  constructor(timetable: Timetable, host: SuspectsHost) {
+  constructor(timetable: Timetable, lines: Lines, host: SuspectsHost) {
     this.#timetable = timetable
+    this.#lines = lines
     this.#host = host
     this.#since = timetable.monotonic()
   }
@@ -57,53 +56,42 @@ export class Suspects {
     this.#waiting.add(job)
   }
 
-  get hasWork(): boolean {
-    return this.#next() !== undefined
-  }
-
   /** Starts what may start. Returns how many more threads there is work for. */
   pump(): number {
-    const { runs, startOthers, hasOthers } = this.#host
     if (this.#trial) return 0
-    const isTheirTurn = this.#isTheirTurn && this.hasWork
+    const host = this.#host
+    const now = this.#timetable.monotonic()
+    const livedMs = now - this.#since
+    const isTheirTurn = Math.floor(livedMs / turnMs) % 2 === 1
     let wanted = 0
-    if (!isTheirTurn) {
-      const before = runs()
-      wanted = startOthers()
-      if (runs() > before) this.#lastStart = this.#timetable.monotonic()
-      if (hasOthers()) return wanted
+    if (!isTheirTurn || !this.#next()) {
+      const before = host.runs()
+      wanted = host.startOthers()
+      if (host.runs() > before) this.#lastStart = now
+      if (this.#lines.next()) return wanted
     }
-    return wanted + this.#try()
+    const job = this.#next()
+    if (!job) return wanted
+    const waitMs = Math.max(graceMs - livedMs, host.runs() > 0 ? this.#lastStart + trialMs - now : 0)
+    if (waitMs > 0) {
+      this.#setAlarm(waitMs)
+      return wanted
+    }
+    host.start(job, this.#lines.lineOf(job))
+    this.#trial = job.run
+    // Where there is no thread for it there may be one for others, in their turn.
+    this.#setAlarm(this.#trial ? trialMs : turnMs)
+    return this.#trial ? wanted : wanted + 1
   }
 
-  get #isTheirTurn(): boolean {
-    return Math.floor((this.#timetable.monotonic() - this.#since) / turnMs) % 2 === 1
-  }
-
-  /** The first that can start. */
+  /** The first that its queue lets start. */
   #next(): LiveJob | undefined {
     let next: LiveJob | undefined
     for (const job of this.#waiting) {
       if (!isWaiting(job)) this.#waiting.delete(job)
-      else if ((!next || isBefore(job.record, next.record)) && this.#host.canStart(job)) next = job
+      else if ((!next || isBefore(job.record, next.record)) && this.#lines.lineOf(job).gate.isOpen()) next = job
     }
     return next
-  }
-
-  #try(): number {
-    const job = this.#next()
-    if (!job) return 0
-    const now = this.#timetable.monotonic()
-    const at = Math.max(this.#since + graceMs, this.#host.runs() > 0 ? this.#lastStart + trialMs : 0)
-    if (now < at) {
-      this.#setAlarm(at - now)
-      return 0
-    }
-    this.#host.start(job)
-    this.#trial = job.run
-    // Where there is no thread for it there may be one for others, in their turn.
-    this.#setAlarm(this.#trial ? trialMs : turnMs)
-    return this.#trial ? 0 : 1
   }
 
   #setAlarm(ms: number): void {

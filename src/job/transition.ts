@@ -173,26 +173,25 @@ function interrupt(record: Draft, error: unknown, isOwnMaking: boolean, now: num
     // The process has lived on.
     record.crashes = 0
   }
-  const { id, interruptions, attempt } = record
-  if (interruptions >= interruptionsMax) {
-    const message = `The job '${id}' ended its thread ${interruptions} times and is not tried again.`
-    const poisoned = new OffstageError('JOB_POISONED', message, { cause: error, jobId: id, attempt })
-    return end(record, 'failed', poisoned, now)
-  }
+  const { interruptions } = record
+  if (interruptions >= interruptionsMax)
+    return poison(record, `ended its thread ${interruptions} times`, now, { cause: error })
   record.state = 'queued'
   record.error = error
 }
 
 function crash(record: Draft, now: number): void {
-  const { id, attempt } = record
   const crashes = ++record.crashes
-  if (crashes < crashesMax) {
-    record.state = 'queued'
-    record.error = undefined
-    return
-  }
-  const message = `The process or page ended ${crashes} times in a row while the job '${id}' ran, the last ${crashes - 1} times with nothing else starting beside it. It is not tried again.`
-  end(record, 'failed', new OffstageError('JOB_POISONED', message, { jobId: id, attempt }), now)
+  record.state = 'queued'
+  record.error = undefined
+  const what = `ran when its process or page ended, ${crashes} times in a row, the last times on trial,`
+  if (crashes >= crashesMax) poison(record, what, now)
+}
+
+function poison(record: Draft, what: string, now: number, details: { readonly cause?: unknown } = {}): void {
+  const { id, attempt } = record
+  const message = `The job '${id}' ${what} and is not tried again.`
+  end(record, 'failed', new OffstageError('JOB_POISONED', message, { ...details, jobId: id, attempt }), now)
 }
 
 function fail(record: Draft, action: Extract<Action, { type: 'fail' }>, now: number): void {

@@ -145,15 +145,20 @@ const durable: Readonly<Record<string, Check>> = {
     )) as [JobRecord, JobRecord, JobRecord]
     const due = await bench.move(first, { type: 'due' }, start, { type: 'checkpoint', checkpoint: { at: 10 } })
     const stepped = await bench.move(due, { type: 'step', key: 'a', value: 1 }, { type: 'step', key: 'b', value: [2] })
-    await bench.move(second, start, { type: 'complete', result: { bytes: new Uint8Array([1, 2, 3]) } })
+    await bench.move(second, start, { type: 'crash' }, start, {
+      type: 'complete',
+      result: { bytes: new Uint8Array([1, 2, 3]) },
+    })
     await bench.store.commit([{ before: third, after: undefined }])
-    const retrying = await bench.move(stepped, fail(new RangeError('too wide')))
+    const crashed = await bench.move(stepped, fail(new RangeError('too wide')), { type: 'due' }, start, {
+      type: 'crash',
+    })
     const found = await bench.reopen()
     expectSame(
       found.map(({ id }) => id),
       [first.id, second.id],
     )
-    expectSame(found[0], retrying)
+    expectSame(found[0], crashed)
     expectSame((found[1] as JobRecord).result, { bytes: new Uint8Array([1, 2, 3]) })
     expectSame((found[1] as JobRecord).state, 'completed')
     await bench.store.close()

@@ -525,8 +525,8 @@ export const mutants = [
   {
     name: 'a job that ends threads is tried for ever',
     file: move,
-    find: 'if (interruptions >= interruptionsMax) {',
-    replace: 'if (interruptions >= 1e9) {',
+    find: 'if (interruptions >= interruptionsMax)',
+    replace: 'if (interruptions >= 1e9)',
   },
   // Jobs that end their process.
   {
@@ -544,8 +544,8 @@ export const mutants = [
   {
     name: 'a job that ends its process is tried for ever',
     file: move,
-    find: 'if (crashes < crashesMax) {',
-    replace: 'if (crashes < 1e9) {',
+    find: 'if (crashes >= crashesMax)',
+    replace: 'if (crashes >= 1e9)',
   },
   {
     name: 'a job that was completed is held for one that ended its process',
@@ -562,8 +562,8 @@ export const mutants = [
   {
     name: 'a trial begins as soon as the process has',
     file: suspects,
-    find: 'Math.max(this.#since + graceMs, ',
-    replace: 'Math.max(this.#since, ',
+    find: 'Math.max(graceMs - livedMs, ',
+    replace: 'Math.max(0, ',
   },
   {
     name: 'others start beside a suspect',
@@ -574,7 +574,7 @@ export const mutants = [
   {
     name: 'a trial begins beside what has just started',
     file: suspects,
-    find: 'this.#host.runs() > 0 ? this.#lastStart + trialMs : 0',
+    find: 'host.runs() > 0 ? this.#lastStart + trialMs - now : 0',
     replace: '0',
   },
   {
@@ -586,8 +586,8 @@ export const mutants = [
   {
     name: 'suspects wait for ever',
     file: suspects,
-    find: '    if (now < at) {\n      this.#setAlarm(at - now)\n',
-    replace: '    if (now < at) {\n',
+    find: '      this.#setAlarm(waitMs)\n',
+    replace: '',
   },
   {
     name: 'one attempt too many',
