@@ -77,6 +77,17 @@ test('frozen and thawed', async () => {
   expect(await result).toBe('later')
 })
 
+test('a page that is left says so to the next leader, and to none behind it', async () => {
+  const { name, leader, follower } = await pair()
+  const mark = () => localStorage.getItem(`offstage:${name}`)
+  dispatchEvent(new PageTransitionEvent('pagehide'))
+  expect(mark()).not.toBe(null)
+  const leads = heard(follower, 'leader')
+  await leader.close()
+  await leads
+  expect(mark()).toBe(null)
+})
+
 test('plain http has no Web Locks: every call says so', async () => {
   const locks = vi.spyOn(navigator, 'locks', 'get').mockReturnValue(undefined as never)
   onTestFinished(() => locks.mockRestore())

@@ -188,6 +188,32 @@ async function awayAndBack(stage: Stage, database: string, isAtWork: boolean): P
   await browser.closeTab(traveller)
 }
 
+/** What runs in pages that are closed is not to blame; what runs in three that crash is. */
+async function endings({ browser, evidence }: Stage): Promise<void> {
+  evidence.expected = /result of hang: JOB_POISONED/
+  const open = async () => {
+    const tab = await browser.openTab()
+    await start(tab, 'endings')
+    await tab.ask('hang', 'hang')
+    return tab
+  }
+  const run = async () => {
+    const tab = await open()
+    await tab.until(() => tab.count('ran') > 0, 'the job does not run')
+    return tab
+  }
+  for (let closed = 0; closed < 4; closed++) await browser.closeTab(await run())
+  for (let killed = 0; killed < 3; killed++) {
+    await browser.killTab(await run())
+    evidence.countKill()
+  }
+  const last = await open()
+  const [{ state } = { state: 'gone' }] = await last.ask('list')
+  if (state !== 'failed') evidence.violate(`after three crashes of its page a job is ${state}`)
+  await last.ask('close')
+  await browser.closeTab(last)
+}
+
 // Trouble with the store.
 
 /** What was kept after the trouble is there for the next tab. */
@@ -306,6 +332,7 @@ export const cases: Record<string, Case> = {
     kills({ ...stage, kills: 1 }, 'no-isolation', () => killBrowser(stage), false),
   'take-overs': takeOvers,
   'leader closed': closedLeader,
+  endings,
   'away and back': (stage) => awayAndBack(stage, 'away', false),
   'away and back at work': (stage) => awayAndBack(stage, 'away-at-work', true),
   'database deleted': deletedDatabase,

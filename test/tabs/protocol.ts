@@ -73,6 +73,8 @@ export interface PageCalls {
   start(options: StartOptions): Promise<void>
   /** Callers add jobs, one behind the other, and wait for some of the results. */
   load(options: LoadOptions): void
+  /** Adds a job that never ends, unless it is there. */
+  hang(id: string): Promise<void>
   /** Adds nothing more. Resolves with how many jobs this page has added when every promise has settled. */
   stop(): Promise<number>
   /** All jobs in the store. */

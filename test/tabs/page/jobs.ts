@@ -38,6 +38,10 @@ export const jobs = defineJobs({
     if (job.attempt === 1) throw new Error('the first attempt fails')
     return ran
   },
+  async hang(input: Input, job: JobContext): Promise<Ran> {
+    await begin(input, job)
+    return new Promise(() => {})
+  },
   async slow(input: Input, job: JobContext): Promise<Ran> {
     const ran = await begin(input, job)
     await sleep(input.text.charCodeAt(0) % 100)

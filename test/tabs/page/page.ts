@@ -67,6 +67,12 @@ const calls: PageCalls = {
     })
   },
 
+  async hang(id) {
+    const input = inputOf(id)
+    await scheduler.add.hang(input, { id })
+    void tell({ type: 'added', id, hash: hashOf(input) })
+  },
+
   async stop() {
     isLoading = false
     await Promise.all(callers)
