@@ -59,6 +59,7 @@ export class Suspects {
   /** Starts what may start. Returns how many more threads there is work for. */
   pump(): number {
     if (this.#trial) return 0
+    this.#timetable.cancel(this.#alarm)
     const host = this.#host
     const now = this.#timetable.monotonic()
     const livedMs = now - this.#since
@@ -95,7 +96,6 @@ export class Suspects {
   }
 
   #setAlarm(ms: number): void {
-    this.#timetable.cancel(this.#alarm)
     this.#alarm = this.#timetable.after(ms, () => this.#ring(), true)
   }
 

@@ -55,8 +55,8 @@ export type Action =
 
 /** After so many deaths of its own making a job fails instead of taking down threads for ever. */
 export const interruptionsMax = 3
-/** And after its process has ended so often while it ran: the last times it was on trial. */
-export const crashesMax = 3
+/** The same for the ends of its process in a row; the last ones come while it is on trial. */
+const crashesMax = 3
 
 /** A switch, because a table by name is looked up as any object would be, and this is asked several times a job. */
 export function isLegal(state: State, type: Action['type']): boolean {
