@@ -856,7 +856,14 @@ export class LocalEngine implements Engine {
 
   /** Nobody is told before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
   #onRefused(fallen: readonly Step[], error: OffstageError): void {
-    for (const step of fallen) this.#takeBack(step, error)
+    const unborn = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
+    for (const step of fallen) {
+      const { job, type, before } = step
+      if (type === 'start') this.#lines.gateOf(job)?.sent()
+      // Whatever came of one that never was goes with it; to bring it back for a moment would take its id from another.
+      if (!unborn.has(job)) this.#takeBack(step)
+      else if (!before) this.#forget(job, error)
+    }
     this.#failUnstorable(fallen, error)
     const isFinished = ({ job, before, after }: Step) => !after && job.isListed && job.hasEnded && job.told === before
     this.#retention.putBack(fallen.filter(isFinished).map(({ job }) => job))
@@ -865,16 +872,13 @@ export class LocalEngine implements Engine {
     for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
   }
 
-  /** It was done for a call that is refused. What else became of a job that was never added goes with the job. */
-  #takeBack({ job, type, before, after, call }: Step, error: OffstageError): void {
-    if (type === 'start') this.#lines.gateOf(job)?.sent()
-    if (!before) return this.#forget(job, error)
-    if (!call && !job.told) return
+  /** It was done for a call that is refused, or to a job that fails instead. */
+  #takeBack({ job, before, after }: Step): void {
     // Its attempt may have left the thread while another job had its id.
     if (job.run && !job.run.slot.has(job.run)) job.run = undefined
     if (after) {
       this.#leave(job)
-      this.#become(job, before)
+      this.#become(job, before as JobRecord)
       return this.#place(job, undefined)
     }
     this.#roster.putBack(job)
