@@ -88,9 +88,13 @@ export class Suspects {
   /** The first that its queue lets start. */
   #next(): LiveJob | undefined {
     let next: LiveJob | undefined
+    // Each queue is asked once: it may open meanwhile, and then the first of it would be passed over.
+    const open = new Map<Line<LiveJob>, boolean>()
     for (const job of this.#waiting) {
+      const line = this.#lines.lineOf(job)
+      if (!open.has(line)) open.set(line, line.gate.isOpen())
       if (!isWaiting(job)) this.#waiting.delete(job)
-      else if ((!next || isBefore(job.record, next.record)) && this.#lines.lineOf(job).gate.isOpen()) next = job
+      else if (open.get(line) && (!next || isBefore(job.record, next.record))) next = job
     }
     return next
   }
