@@ -14,7 +14,12 @@ export interface Hello {
 
 export const helloVersion = 2
 
-export const isHello = (data: unknown): data is Hello => isObject(data) && data.offstage === helloVersion
+export const isHello = (data: unknown): data is Hello =>
+  isObject(data) &&
+  data.offstage === helloVersion &&
+  typeof data.mark === 'number' &&
+  typeof data.lock === 'string' &&
+  (data.port === undefined || isObject(data.port))
 
 /**
  * In the environment data of `worker_threads` while a factory runs: how long a thread that is made then is to wait for its

@@ -19,7 +19,7 @@ export class OwnChannel implements Port {
   readonly #end: ChannelEnd
   #mark = Number.NaN
   #theirMark = Number.NaN
-  #listener = (_message: unknown[]): void => {}
+  #listener = (_message: unknown): void => {}
   readonly #isFirst: boolean
   #onHello: ((hello: Hello) => void) | undefined
   /** Said before anybody here wanted to hear it. */
@@ -68,7 +68,7 @@ export class OwnChannel implements Port {
     }
   }
 
-  onMessage(listener: (message: unknown[]) => void): void {
+  onMessage(listener: (message: unknown) => void): void {
     this.#listener = listener
   }
 

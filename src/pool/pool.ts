@@ -298,10 +298,7 @@ export class Pool<Owner> {
     hasThreads: () => this.#slots.length > 0,
     makeSlot: (workerId, port) => {
       const slot = new Slot(workerId, port, this.#options.concurrency, this.#slotListener)
-      port.onClose((cause) => {
-        if (slot.isReady) this.#died(slot, cause)
-        else slot.ready.reject(loadError('it failed while it was loading', cause))
-      })
+      port.onClose((cause) => this.#broke(slot, cause))
       return slot
     },
     onStarted: (slot) => {
@@ -337,6 +334,11 @@ export class Pool<Owner> {
     const { slot } = run
     const mayHaveBegun = this.#isClosed || slot.isShared ? !slot.recall(run) : run.isBegun
     return mayHaveBegun ? 'interrupted' : 'released'
+  }
+
+  #broke(slot: Slot, cause: unknown): void {
+    if (slot.isReady) this.#died(slot, cause)
+    else slot.ready.reject(loadError('it failed while it was loading', cause))
   }
 
   #died(slot: Slot, cause: unknown): void {
@@ -395,6 +397,7 @@ export class Pool<Owner> {
 
   readonly #slotListener: SlotListener = {
     onBegun: (run) => {
+      if (run.isBegun) return
       run.isBegun = true
       if (!run.isStale) this.#listener.onBegun(run as Run<Owner>)
     },
@@ -413,7 +416,9 @@ export class Pool<Owner> {
     onValue: (run, value) => run.isStale || this.#listener.onValue(run as Run<Owner>, value),
     onLog: (run, args) => run.isStale || this.#listener.onLog(run as Run<Owner>, args),
     onKeep: (run, call, key, value) => run.isStale || this.#listener.onKeep(run as Run<Owner>, call, key, value),
-    onFatal: (slot, thrown: WireThrown) => this.#died(slot, thrownFromWire(thrown, this.#options.errors)),
+    onFatal: (slot, thrown: WireThrown) => this.#broke(slot, thrownFromWire(thrown, this.#options.errors)),
+    onNonsense: (slot) =>
+      this.#broke(slot, new Error('it sent what is no message of offstage, of this version at least')),
     onHearing: () => this.#listener.onHearing(),
     onHeard: () => this.#listener.onHeard(),
   }

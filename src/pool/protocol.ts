@@ -49,6 +49,13 @@ export const say = {
 export const tellFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1]
 export const sayFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
 
+/** How many places the note takes up that begins there; 0 when it is none. `fields`: of all operations there are. */
+export function lengthOfNote(batch: readonly unknown[], at: number, fields: readonly number[]): number {
+  const operation = batch[at]
+  const length = typeof operation === 'number' ? 1 + (fields[operation] ?? batch.length) : 0
+  return at + length <= batch.length ? length : 0
+}
+
 /** What an attempt after the first starts from. */
 export interface Resume {
   readonly checkpoint: unknown

@@ -6,8 +6,9 @@ import { tinyMs } from '../shared/cost.ts'
 import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { Port } from '../shared/port.ts'
+import { heardLength } from './note.ts'
 import { Outbox } from './outbox.ts'
-import { type Resume, say, sayFields, tell, tellFields } from './protocol.ts'
+import { type Resume, say, tell, tellFields } from './protocol.ts'
 
 /** What a thread says, told to the pool. */
 export interface SlotListener {
@@ -19,6 +20,8 @@ export interface SlotListener {
   onLog(run: Run, args: unknown[]): void
   onKeep(run: Run, call: number, key: string, value: unknown): void
   onFatal(slot: Slot, thrown: WireThrown): void
+  /** It said what is no message of ours. Nothing that it says can be relied on any more, nor that it says what it should. */
+  onNonsense(slot: Slot): void
   /** One message is about to be told. */
   onHearing(): void
   /** All that one message said has been told. */
@@ -252,16 +255,25 @@ export class Slot {
     }
   }
 
-  #hear(batch: unknown[]): void {
-    // Code in the thread can get hold of the port, and say anything.
-    if (!Array.isArray(batch)) return
+  #hear(batch: unknown): void {
     this.wasHeard = true
     this.isStuck = false
     this.#listener.onHearing()
-    for (let at = 0; at < batch.length; at += 1 + (sayFields[batch[at] as number] ?? batch.length)) {
-      this.#hearNote(batch, at)
-    }
+    if (!this.#hearNotes(batch)) this.#listener.onNonsense(this)
     this.#listener.onHeard(this)
+  }
+
+  /** Up to the first that is none; then behind it nothing can be told apart. Returns whether all of them are. */
+  #hearNotes(batch: unknown): boolean {
+    if (!Array.isArray(batch)) return false
+    for (let at = 0; at < batch.length; ) {
+      const length = heardLength(batch, at)
+      // A second time it would have begun anew, without what was sent to it.
+      if (length === 0 || (batch[at] === say.ready && this.isReady)) return false
+      this.#hearNote(batch, at)
+      at += length
+    }
+    return true
   }
 
   #share(): void {
@@ -281,7 +293,8 @@ export class Slot {
     }
     if (operation === say.fatal) return this.#listener.onFatal(this, batch[at + 1] as WireThrown)
     const run = this.#runOf(batch[at + 1] as number)
-    if (!run) return
+    // Mostly it has been aborted or taken back meanwhile.
+    if (!run?.isSent) return
     switch (operation) {
       case say.begun:
         return this.#listener.onBegun(run)

@@ -33,10 +33,14 @@ export const clone = <Value>(value: Value, options?: StructuredSerializeOptions)
 /** A message as it can be posted: itself, mostly. */
 export const packed = (message: unknown[]): unknown => (haveTravelled ? { packed: rebuild(message, toError) } : message)
 
-export function unpacked(message: unknown): unknown[] {
-  if (Array.isArray(message) || !isObject(message)) return message as unknown[]
+export function unpacked(message: unknown): unknown {
+  if (Array.isArray(message) || !isObject(message)) return message
   haveTravelled = true
-  return rebuild(message.packed, fromError) as unknown[]
+  try {
+    return rebuild(message.packed, fromError)
+  } catch {
+    return undefined // Too deep: nobody has packed it.
+  }
 }
 
 const mark = '\0offstage.DOMException\0'

@@ -119,20 +119,21 @@ export function thrownFromWire(wire: WireThrown, classes: readonly ErrorClass[])
   return fromWire(wire, [OffstageError, ...classes], [])
 }
 
-/** Code in a thread can get hold of the port, and say anything. */
-const isWire = (wire: unknown): boolean => {
-  if (typeof wire !== 'object' || wire === null) return false
-  const { kind, lineage, fields } = wire as Partial<Record<keyof WireError, unknown>>
-  return kind !== 'error' || (isListOf(lineage, 'string') && isListOf(fields, 'object'))
+/** Whoever gets hold of the line can say anything. What is in `cause` and `errors` is looked at when its turn comes. */
+const isWireError = (wire: WireError): boolean => {
+  if (wire?.kind !== 'error') return false
+  const { name, message, stack, lineage, fields, errors } = wire
+  const texts: readonly unknown[] = [name, message, stack, ...listOf(lineage), ...listOf(fields).map(keyOf)]
+  return texts.every((text) => typeof text === 'string') && (errors === undefined || Array.isArray(errors))
 }
 
-const isListOf = (list: unknown, type: string): boolean =>
-  Array.isArray(list) && list.every((item) => item !== null && typeof item === type)
+const keyOf = (field: unknown): unknown => (Array.isArray(field) ? field[0] : undefined)
 
 function fromWire(wire: WireThrown, classes: readonly ErrorClass[], seen: Error[]): unknown {
-  if (!isWire(wire)) return new OffstageError('WORKER_CRASHED', 'What was thrown came in a form that makes no sense.')
-  if (wire.kind === 'value') return wire.value
-  if (wire.kind === 'seen') return seen[wire.index]
+  if (wire?.kind === 'value') return wire.value
+  if (wire?.kind === 'seen') return seen.find((_, index) => index === wire.index)
+  if (seen.length === errorsMax || !attempt(() => isWireError(wire), false))
+    return new OffstageError('WORKER_CRASHED', 'What was thrown came in a form that makes no sense.')
   const error = construct(wire)
   seen.push(error)
   const ownClass = wire.lineage.includes('DOMException') ? undefined : findClass(wire, classes)

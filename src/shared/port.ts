@@ -2,9 +2,10 @@
 export interface Port {
   /** Throws when a value cannot be cloned; then nothing was sent. */
   post(message: unknown[], transfer?: Transferable[]): void
-  onMessage(listener: (message: unknown[]) => void): void
+  /** Not checked in any way. */
+  onMessage(listener: (message: unknown) => void): void
   /** The next message, if it is there, without giving way to whatever else the thread has to do. Where a thread can ask. */
-  poll?(): unknown[] | undefined
+  poll?(): unknown
   /** Told once, when the other side is gone and we did not ask for it. */
   onClose(listener: (cause: unknown) => void): void
   /**

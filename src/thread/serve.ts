@@ -7,7 +7,7 @@
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
-import { type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
+import { lengthOfNote, type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
 import { Claims } from '../shared/claims.ts'
 import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
 import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
@@ -93,11 +93,12 @@ export class Server implements Host {
 
   // What the scheduler says.
 
-  #hear(batch: unknown[]): void {
+  #hear(batch: unknown): void {
     let dryAt = this.#now
     this.#listened()
-    for (let next: unknown[] | undefined = batch; next; ) {
+    for (let next: unknown = batch; next !== undefined; ) {
       const tookMs = this.#now - dryAt
+      if (!Array.isArray(next)) return this.fail(nonsense())
       this.#follow(next)
       if (tookMs > lookoutMsMax || next.length > lookoutFieldsMax || !this.#isDry) return
       dryAt = this.#now
@@ -106,13 +107,13 @@ export class Server implements Host {
   }
 
   /** Not asked for ever, however fast they come: who has to listen does not `work`, and then is not dry. */
-  #lookOut(ms: number): unknown[] | undefined {
+  #lookOut(ms: number): unknown {
     const { poll } = this.#port
     const until = this.#now + ms
     for (let now = this.#now; poll && now < until; ) {
       const next = poll()
       now = systemClock.monotonic()
-      if (!next) continue
+      if (next === undefined) continue
       this.#now = now
       return next
     }
@@ -120,8 +121,12 @@ export class Server implements Host {
   }
 
   #follow(batch: unknown[]): void {
-    for (let at = 0; at < batch.length; at += 1 + (tellFields[batch[at] as number] ?? batch.length))
+    for (let at = 0; at < batch.length; ) {
+      const length = lengthOfNote(batch, at, tellFields)
+      if (length === 0) return this.fail(nonsense())
       this.#hearNote(batch, at)
+      at += length
+    }
     this.#work()
   }
 
@@ -291,7 +296,8 @@ export class Server implements Host {
 
   #end(task: Task): number {
     this.#now = systemClock.monotonic()
-    const runMs = this.#now - task.beganAt
+    // Fake clocks are put in and taken out within a job.
+    const runMs = Math.max(this.#now - task.beganAt, 0)
     task.type.cost.add(runMs)
     this.#sendProgress(task)
     task.isEnded = true
@@ -389,5 +395,7 @@ export class Server implements Host {
     return mustListen() ? listen() : Promise.resolve()
   }
 }
+
+const nonsense = () => new OffstageError('WORKER_CRASHED', 'The scheduler sent what is no message of offstage.')
 
 type RunFields = [name: string, id: string, attempt: number, isWatched: 0 | 1, resume: Resume | 0, input: unknown]

@@ -97,3 +97,56 @@ test('a field named __proto__ changes no prototype', () => {
   Object.defineProperty(error, '__proto__', { value: { polluted: true }, enumerable: true })
   expect((cross(error) as { polluted?: boolean }).polluted).toBeUndefined()
 })
+
+describe('what makes no sense becomes an error, and throws nothing', () => {
+  const error = { kind: 'error', lineage: ['Error'], name: 'Error', message: 'm', stack: 's', fields: [] }
+  const hostile = { toString: 1, valueOf: 1 }
+  test.each([
+    undefined,
+    null,
+    'text',
+    7n,
+    [],
+    {},
+    { kind: 'stranger' },
+    { kind: hostile },
+    { kind: 'error' },
+    { ...error, lineage: 'Error' },
+    { ...error, lineage: [hostile] },
+    { ...error, lineage: new Array(2) },
+    { ...error, name: hostile },
+    { ...error, message: hostile },
+    { ...error, stack: null },
+    { ...error, fields: {} },
+    { ...error, fields: [{}] },
+    { ...error, fields: [[hostile, 1]] },
+    { ...error, errors: 5 },
+    { ...error, errors: { length: 3 } },
+  ])('%#', (wire) => {
+    expect(thrownFromWire(structuredClone(wire) as never, [])).toMatchObject({ code: 'WORKER_CRASHED' })
+  })
+
+  test.each([
+    ['a cause', { ...error, cause: { kind: 'error' } }, (made: Error) => made.cause],
+    ['one of several', { ...error, errors: [null] }, (made: AggregateError) => made.errors[0]],
+  ])('in %s', (_what, wire, find) => {
+    const made = thrownFromWire(structuredClone(wire) as never, []) as never
+    expect(made).toMatchObject({ message: 'm' })
+    expect(find(made)).toMatchObject({ code: 'WORKER_CRASHED' })
+  })
+
+  test.each(['length', 'map', -1, 0.5, 9, hostile])('an error that was seen at %o was never seen', (index) => {
+    const wire = { ...error, cause: { kind: 'seen', index } }
+    expect((thrownFromWire(wire as never, []) as Error).cause).toBeUndefined()
+  })
+
+  test('a chain of causes without end is followed as far as one may be that was sent', () => {
+    let wire: object = error
+    for (let n = 0; n < 50_000; n++) wire = { ...error, cause: wire }
+    let made = thrownFromWire(wire as never, []) as Error | undefined
+    let length = 0
+    for (; made?.message === 'm'; made = made.cause as Error) length++
+    expect(length).toBe(100)
+    expect(made).toMatchObject({ code: 'WORKER_CRASHED' })
+  })
+})

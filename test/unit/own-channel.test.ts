@@ -35,6 +35,33 @@ test('a hello that comes before anybody wants to hear it is kept, for the last w
   expect(heard).toEqual([])
 })
 
+test.each([
+  ['no mark', { ...hello, mark: undefined }],
+  ['a mark that is no number', { ...hello, mark: '1' }],
+  ['no lock', { ...hello, lock: undefined }],
+  ['a port that is none', { ...hello, port: 7 }],
+  ['another version', { ...hello, offstage: helloVersion + 1 }],
+])('a hello with %s is none, and gets to the others', async (_what, said) => {
+  const { channel, heard, say } = openChannel()
+  const hellos: unknown[] = []
+  channel.onHello((message) => hellos.push(message))
+  say(said)
+  say(hello)
+  await turn()
+  expect([hellos, heard]).toEqual([[hello], [said]])
+})
+
+test('what has our mark is heard without it, and whatever else is said gets to the others', () => {
+  const { channel, heard, say } = openChannel()
+  const messages: unknown[] = []
+  channel.mark(7, -7)
+  channel.onMessage((message) => messages.push(message))
+  const theirs = [null, undefined, 'x', -7, [], [7], ['-7'], [Number.NaN], { length: 1, 0: -7 }, [[-7]]]
+  for (const message of [...theirs, [1, 2, -7], [-7]]) say(message)
+  expect(messages).toEqual([[1, 2], []])
+  expect(heard).toEqual([null, null, ...theirs.slice(2)])
+})
+
 test('what is not ours gets to the others, and all of it when the channel is left', () => {
   const { channel, heard, say } = openChannel()
   say('theirs')

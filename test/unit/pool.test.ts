@@ -60,12 +60,18 @@ async function onePool() {
   const start = (id: string): Run<undefined> | undefined => {
     const slot = pool.roomFor('work', false)
     const record = createRecord({ ...records, id }, undefined, resolveDefaults(undefined), 0)
-    return slot && pool.reserve(slot, undefined, record, undefined, false)
+    const run = slot && pool.reserve(slot, undefined, record, undefined, false)
+    if (run) pool.send(run)
+    return run
   }
   return {
     /** Jobs that took so long. */
     ran(...costsMs: number[]) {
-      for (const ms of costsMs) hear([say.done, start('ran')?.ticket, ms * 1_000, undefined])
+      for (const ms of costsMs) {
+        const run = start('ran')
+        pool.flush()
+        hear([say.done, run?.ticket, ms * 1_000, undefined])
+      }
     },
     /** How many may be on the thread at a time. */
     depth() {

@@ -153,3 +153,18 @@ test.each([
 ])('results are sent %s', (_, count, ms, pauseMs, expected) => {
   expect(resultsPerMessage(count, ms, pauseMs)).toEqual(expected)
 })
+
+test.each([
+  ['nothing at all', null],
+  ['a text', 'x'],
+  ['an operation that there is not', [99, 1]],
+  ['a note that is cut off', [tell.run, 1, 'note']],
+  ['an operation as text', [`${tell.concurrency}`, 2]],
+])('a scheduler that says %s is told that this thread is of no use', (_what, message) => {
+  const { ran, sent, hear } = serve()
+  hear(message as never)
+  const why = expect.objectContaining({ message: expect.stringContaining('no message of offstage') })
+  expect(sent).toEqual([[say.ready, say.fatal, why]])
+  hear(run('after'))
+  expect(ran).toEqual(['after'])
+})

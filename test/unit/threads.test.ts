@@ -36,6 +36,7 @@ class Thread implements Port {
 function pool(max = 1) {
   const threads: Thread[] = []
   const lost: string[] = []
+  const told: string[] = []
   const clock = manualClock()
   const nothing = () => {}
   const options = { min: 1, max, idleMs: 1_000, concurrency: 1, graceMs: 100, startTimeoutMs: 1_000, errors: [] }
@@ -45,8 +46,8 @@ function pool(max = 1) {
     return thread
   }
   const made = new Pool<undefined>({ ...options, spawn }, new Timetable(clock), {
-    onBegun: nothing,
-    onDone: nothing,
+    onBegun: () => told.push('begun'),
+    onDone: () => told.push('done'),
     onFailed: nothing,
     onProgress: nothing,
     onValue: nothing,
@@ -66,7 +67,7 @@ function pool(max = 1) {
     made.grow(1)
     await nextTask()
   }
-  const start = (timeoutMs?: number): Run<undefined> => {
+  const reserve = (timeoutMs?: number): Run<undefined> => {
     const record = createRecord(
       { id: 'id', name: 'work', input: undefined, seq: 1, lineTime: 0 },
       timeoutMs === undefined ? undefined : { timeoutMs },
@@ -75,11 +76,14 @@ function pool(max = 1) {
     )
     const slot = made.roomFor('work', false)
     if (!slot) throw new Error('there is no room')
-    const run = made.reserve(slot, undefined, record, undefined, false)
+    return made.reserve(slot, undefined, record, undefined, false)
+  }
+  const send = (run: Run<undefined>) => {
     made.send(run)
     made.flush()
     return run
   }
+  const start = (timeoutMs?: number) => send(reserve(timeoutMs))
   /** So much time that it is looked often enough. */
   const pass = async () => {
     for (let look = 0; look < 8; look++) {
@@ -87,7 +91,7 @@ function pool(max = 1) {
       await nextTask()
     }
   }
-  return { threads, lost, clock, grow, start, pass }
+  return { threads, lost, told, clock, grow, reserve, send, start, pass }
 }
 
 test('an attempt that would say that it begins, and does not, is taken back, and its thread is ended', async () => {
@@ -157,4 +161,24 @@ test('threads that die without a job are replaced after longer and longer pauses
   clock.advance(1)
   await grow()
   expect(threads.length).toBe(6)
+})
+
+test('what a thread says of an attempt that it has not been sent is not heard', async () => {
+  const { threads, told, grow, reserve, send } = pool()
+  await grow()
+  const run = reserve()
+  threads[0]?.say([say.begun, run.ticket, say.done, run.ticket, 10, 'forged'])
+  expect(told).toEqual([])
+  send(run)
+  threads[0]?.say([say.begun, run.ticket, say.done, run.ticket, 10, 'right'])
+  expect(told).toEqual(['begun', 'done'])
+})
+
+test('an attempt begins once, however often its thread says so', async () => {
+  const { threads, told, grow, start } = pool()
+  await grow()
+  const { ticket } = start()
+  threads[0]?.say([say.begun, ticket, say.begun, ticket])
+  threads[0]?.say([say.begun, ticket])
+  expect(told).toEqual(['begun'])
 })

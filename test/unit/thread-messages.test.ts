@@ -1,0 +1,230 @@
+// A thread that says what no thread of offstage says: it is ended, its jobs go on elsewhere, and nobody else notices.
+import fc from 'fast-check'
+import { createScheduler, type Scheduler } from 'offstage'
+import { manualClock } from 'offstage/testing'
+import { defineJobs, type JobContext } from 'offstage/worker'
+import { expect, onTestFinished, test } from 'vitest'
+import { say } from '../../src/pool/protocol.ts'
+import { type ServeInline, serveInline } from '../../src/shared/inline.ts'
+import type { Port } from '../../src/shared/port.ts'
+import { heard, turn } from '../support/testing.ts'
+
+let begun: (() => void)[] = []
+const jobs = defineJobs({
+  echo: (value: unknown) => value,
+  /** Ends when the test says so. */
+  hold: (value: unknown) => new Promise((resolve) => begun.push(() => resolve(value))),
+  async talk(count: number, job: JobContext<number>) {
+    for (let n = 1; n <= count; n++) {
+      job.progress(n)
+      job.log(n)
+      await job.send(n)
+      await job.checkpoint(n)
+      await job.step(`step ${n}`, () => n)
+    }
+    return count
+  },
+})
+
+/** A scheduler over threads on whose lines the test can say anything, and a clock that goes on while somebody waits. */
+function start(workers = 1) {
+  begun = []
+  const lines: Port[] = []
+  const ends: unknown[] = []
+  const serve: ServeInline = (port) => {
+    lines.push(port)
+    return (jobs as unknown as { [serveInline]: ServeInline })[serveInline](port)
+  }
+  const clock = manualClock()
+  const scheduler: Scheduler<typeof jobs> = createScheduler<typeof jobs>({ serveInline: serve }, { workers, clock })
+  scheduler.on('worker:exit', ({ error }) => ends.push(error))
+  onTestFinished(() => scheduler.close({ mode: 'now' }))
+  const settled = async <Value>(promise: Promise<Value>): Promise<Value> => {
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    promise.then(over, over)
+    while (!isOver) {
+      await turn()
+      clock.advance(20)
+    }
+    return promise
+  }
+  const forge = (message: unknown) => lines.at(-1)?.post(message as never)
+  return { scheduler, lines, ends, forge, settled }
+}
+
+/** Says the same each time that the job begins, and lets it end when that was heard. */
+async function disturb(message: unknown) {
+  const { scheduler, ends, forge, settled } = start()
+  const running = scheduler.run.hold('right', { id: 'a' }).catch((error) => error)
+  while (begun.length === 0) await turn()
+  forge(message)
+  for (let n = 0; n < 5; n++) await turn()
+  const wasEnded = ends.length > 0
+  if (wasEnded) await settled(heard(scheduler, 'started'))
+  while (begun.length < (wasEnded ? 2 : 1)) await turn()
+  for (const end of begun) end()
+  return { result: await settled(running), ends, next: await settled(scheduler.run.echo('next')) }
+}
+
+/** Of the attempt that runs; nothing has run on that thread before. */
+const ticket = 1
+const wire = { kind: 'value', value: 'forged' }
+const holes = new Array(3)
+
+test.each([
+  ['nothing', null],
+  ['a text', 'x'],
+  ['a number', 7],
+  ['an object', {}],
+  ['what looks like an array', { length: 3, 0: say.done, 1: ticket, 2: 3 }],
+  ['a map', new Map([[1, 2]])],
+  ['packed nonsense', { packed: 'x' }],
+  ['a list in a list', [[]]],
+  ['a list of nothing', [null]],
+  ['holes', holes],
+  ['an operation that there is not', [99, ticket]],
+  ['an operation below all', [-1, ticket]],
+  ['half an operation', [say.begun + 0.5, ticket]],
+  ['the name of a method', ['map', ticket]],
+  ['an operation as text', [`${say.begun}`, ticket]],
+  ['a note that is cut off', [say.done, ticket, 1]],
+  ['a note behind which nothing is right', [say.begun, ticket, 99]],
+  ['a ticket that is no number', [say.begun, {}]],
+  ['a ticket that is too large to be one', [say.begun, 10n]],
+  ['a time that is no number', [say.done, ticket, 'long', 'forged']],
+  ['a time before the beginning', [say.done, ticket, -1, 'forged']],
+  ['no time', [say.done, ticket, Number.NaN, 'forged']],
+  ['a time without end', [say.failed, ticket, Number.POSITIVE_INFINITY, wire, false]],
+  ['a failure that may be final', [say.failed, ticket, 1, wire, 'perhaps']],
+  ['a log of no list', [say.log, ticket, 5]],
+  ['a step with no name', [say.keep, ticket, 1, { a: 1 }, 5]],
+  ['a step that nobody waits for', [say.keep, ticket, 'first', 'step', 5]],
+  ['that it is ready, once more', [say.ready]],
+])('%s: the thread is ended, and the job runs again', async (_what, message) => {
+  const { result, ends, next } = await disturb(message)
+  expect(result).toBe('right')
+  expect(next).toBe('next')
+  expect(ends).toHaveLength(1)
+  expect(ends[0]).toMatchObject({ code: 'WORKER_CRASHED', message: expect.stringContaining('no message of offstage') })
+})
+
+test.each([
+  ['an empty message', []],
+  ['of an attempt that never was', [say.done, 77, 1, 'forged', say.failed, -3, 1, wire, true]],
+  ['that it has begun, again and again', [say.begun, ticket, say.begun, ticket]],
+  ['progress, values and logs', [say.progress, ticket, 1, say.value, ticket, 2, say.log, ticket, [3]]],
+  ['a checkpoint that it never made', [say.keep, ticket, 7, '', 'forged']],
+  ['a step that it never made', [say.keep, ticket, -7, 'step', 'forged']],
+])('%s: harms nobody', async (_what, message) => {
+  expect(await disturb(message)).toEqual({ result: 'right', ends: [], next: 'next' })
+})
+
+test('the right notes before the first wrong one are heard, and none behind it', async () => {
+  const { scheduler, forge, settled } = start()
+  const results = ['a', 'b'].map((id) => scheduler.run.hold(id))
+  while (begun.length === 0) await turn()
+  forge([say.done, ticket, 1, 'said', say.log, ticket + 1, 5, say.done, ticket + 1, 1, 'forged'])
+  expect(await settled(results[0] as Promise<unknown>)).toBe('said')
+  while (begun.length < 2) {
+    await turn()
+    await settled(turn())
+  }
+  for (const end of begun) end()
+  expect(await settled(results[1] as Promise<unknown>)).toBe('b')
+})
+
+test('a job that says such things each time is poison, and its neighbours are not', async () => {
+  const { scheduler, forge, settled } = start()
+  const running = scheduler.run.hold('never').catch((error) => error)
+  const waiting = scheduler.run.echo('waits')
+  for (let times = 1; times <= 3; times++) {
+    while (begun.length < times) await settled(turn())
+    forge([99])
+    await settled(turn())
+  }
+  expect(await settled(running)).toMatchObject({ code: 'JOB_POISONED' })
+  expect(await settled(waiting)).toBe('waits')
+})
+
+test('before it is ready: it could not be started, and another is', async () => {
+  const ports: Port[] = []
+  const serve: ServeInline = (port) => {
+    ports.push(port)
+    if (ports.length === 1) port.post(['x'])
+    else return (jobs as unknown as { [serveInline]: ServeInline })[serveInline](port)
+    return () => {}
+  }
+  const scheduler = createScheduler<typeof jobs>({ serveInline: serve }, { workers: 1 })
+  onTestFinished(() => scheduler.close({ mode: 'now' }))
+  const exit = heard(scheduler, 'worker:exit')
+  const result = scheduler.run.echo('right')
+  expect((await exit).error).toMatchObject({
+    code: 'WORKER_LOAD_FAILED',
+    message: expect.stringContaining('no message of offstage'),
+  })
+  expect(await result).toBe('right')
+})
+
+// Whatever is said, but for what cannot be told from the truth: that an attempt which runs has ended.
+const live = fc.integer({ min: 1, max: 12 })
+const noTicket = fc.oneof(fc.integer({ min: 1_000, max: 5_000 }), fc.integer({ max: 0 }))
+const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true })
+const notes = fc.oneof(
+  fc.tuple(fc.constant(say.begun), live),
+  fc.tuple(fc.constantFrom(say.progress, say.value), live, anything),
+  fc.tuple(fc.constant(say.log), live, fc.array(anything)),
+  fc.tuple(fc.constant(say.keep), live, fc.integer(), fc.string(), anything),
+  fc.tuple(fc.constant(say.done), noTicket, fc.nat(), anything),
+  fc.tuple(fc.constant(say.failed), noTicket, fc.nat(), anything, fc.boolean()),
+)
+const wrongTime = fc.oneof(fc.constantFrom(Number.NaN, -1, Number.POSITIVE_INFINITY, null, '1'), fc.object())
+const wrongNotes = fc.oneof(
+  fc.tuple(fc.constant(say.done), live, wrongTime, anything),
+  fc.tuple(fc.constant(say.failed), live, wrongTime, anything, fc.boolean()),
+  fc.tuple(fc.constantFrom(say.log, say.keep), live, anything),
+  fc.tuple(fc.constant(say.fatal), anything),
+  fc.array(anything, { minLength: 1, maxLength: 3 }),
+)
+const message = fc.oneof(
+  anything,
+  fc.array(notes, { maxLength: 4 }).map((each) => each.flat()),
+  fc.tuple(fc.array(notes, { maxLength: 2 }), wrongNotes).map(([right, wrong]) => [...right.flat(), ...wrong]),
+)
+
+function isCloneable(value: unknown): boolean {
+  try {
+    structuredClone(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('whatever a thread says, every call settles, and what is asked afterwards is answered right', {
+  timeout: 10 * 60_000,
+}, async () => {
+  const courses = fc.asyncProperty(
+    fc.array(message.filter(isCloneable), { minLength: 1, maxLength: 4 }),
+    fc.integer({ min: 1, max: 2 }),
+    async (messages, workers) => {
+      const { scheduler, forge, settled } = start(workers)
+      const calls = [1, 2, 3].flatMap((n) => [scheduler.run.echo(n), scheduler.run.talk(n)])
+      const outcomes = calls.map((call) => call.catch((error) => error.code))
+      for (const each of messages) {
+        await settled(turn())
+        forge(each)
+      }
+      const expected = [1, 2, 3].flatMap((n) => [n, n])
+      for (const [at, outcome] of (await settled(Promise.all(outcomes))).entries())
+        expect([expected[at], 'JOB_POISONED']).toContainEqual(outcome)
+      expect(await settled(scheduler.run.echo('after'))).toBe('after')
+      expect(await settled(scheduler.run.talk(2))).toBe(2)
+      expect(await settled(scheduler.counts())).toMatchObject({ queued: 0, running: 0, scheduled: 0 })
+      await settled(scheduler.close())
+    },
+  )
+  await fc.assert(courses, { numRuns: 200, endOnFailure: true })
+})
