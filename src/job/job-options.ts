@@ -127,6 +127,16 @@ export function takeJobOptions(given: JobOptions | undefined): JobOptions | unde
   return options
 }
 
+/** Options that have come from somewhere else, where they were checked. */
+export function areJobOptions(options: unknown): boolean {
+  try {
+    check.checkOptions(options, optionChecks)
+    return true
+  } catch {
+    return false
+  }
+}
+
 export const checkJobDefaults = (defaults: JobDefaults | undefined, prefix: string): void =>
   check.checkOptions(defaults, defaultsChecks, prefix)
 

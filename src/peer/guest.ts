@@ -1,5 +1,5 @@
 /** A follower, as the tab sees it that runs the jobs. */
-import type { Inserted, JobFilter, SchedulerSnapshot, Stats, Verb } from '../engine/engine.ts'
+import type { Inserted, JobFilter, Verb } from '../engine/engine.ts'
 import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import type { EventBus } from '../events/event-bus.ts'
@@ -12,15 +12,9 @@ import { readable } from '../shared/clone.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { type Ask, answers } from './answers.ts'
+import type { Board } from './board.ts'
+import { guestNotes, notesOf } from './shapes.ts'
 import { changeToWire, eventToWire, type Letter, Link, type Note, recordToWire, type WireInsert } from './wire.ts'
-
-/** What a follower knows of the whole scheduler. */
-export interface Board {
-  readonly snapshot: SchedulerSnapshot
-  readonly stats: Stats
-  /** Of the queues that it has looked at and that are not empty: how many wait, how many run. */
-  readonly queues: { readonly [name: string]: readonly [size: number, running: number] }
-}
 
 /** How the scheduler or a queue is set: each tab keeps it, and whoever comes to lead goes on from there. */
 export type Steer = readonly [
@@ -94,11 +88,8 @@ export class Guest {
     this.#link.post('steer', steer)
   }
 
-  hear({ notes }: Letter): void {
-    for (const [type, ...details] of notes) {
-      const hear = Object.hasOwn(this.#verbs, type) && this.#verbs[type]
-      if (hear) hear(...(details as never[]))
-    }
+  hear(letter: Letter): void {
+    for (const [type, ...details] of notesOf(letter, guestNotes)) this.#verbs[type]?.(...(details as never[]))
   }
 
   /** Tells how things are. */

@@ -37,10 +37,11 @@ import type { LocalEngine, LocalEngineOptions } from '../engine/local-engine.ts'
 import { cancelled, closedError } from '../engine/reasons.ts'
 import { type Adding, addingOf } from '../engine/steps.ts'
 import { EventBus } from '../events/event-bus.ts'
-import { type AnyEvent, type EventType, eventTypes, type JobEvent } from '../events/event-map.ts'
+import type { AnyEvent, JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import { createRecord, type JobOptions } from '../job/job-options.ts'
-import { isTerminal, type JobRecord, states } from '../job/record.ts'
+import { isTerminal, type JobRecord } from '../job/record.ts'
+import { warn } from '../platform/host.ts'
 import type { Channel, TabPlatform } from '../platform/tabs.ts'
 import type { Clock } from '../shared/clock.ts'
 import { cloneError } from '../shared/clone.ts'
@@ -50,14 +51,20 @@ import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Store } from '../store/store.ts'
 import { type Ask, answers } from './answers.ts'
-import { type Board, Guest, noDefaults, type Steer } from './guest.ts'
+import { type Board, emptyBoard } from './board.ts'
+import { Guest, noDefaults, type Steer } from './guest.ts'
+import { isAnswer, isCall, isLetter, leaderNotes, notesOf } from './shapes.ts'
+import { otherVersion, tabsVersion } from './version.ts'
 import {
+  type Call,
+  type Envelope,
   eventFromWire,
   insertToWire,
   type Letter,
   Link,
   type NamedRequest,
   recordFromWire,
+  sharedTypes,
   type WireRecord,
 } from './wire.ts'
 
@@ -70,11 +77,6 @@ export interface TabHost {
   /** Runs the jobs in this tab. */
   makeLocal(handover: Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasLetGo'>): LocalEngine
 }
-
-/** Said to all tabs. */
-type Call =
-  | { readonly type: 'hello'; readonly from: string; readonly epoch: number }
-  | { readonly type: 'lead'; readonly from: string; readonly epoch: number }
 
 /** Something that was asked and is not answered. */
 interface Question {
@@ -100,27 +102,6 @@ interface Moment {
 /** Observers in other tabs are told no more often than this: the board changes with every job. */
 const boardMs = 50
 const tabIdLength = 12
-
-/** Events that are of one tab alone. */
-const ownTypes: readonly string[] = ['leader', 'error'] satisfies EventType[]
-const sharedTypes = eventTypes.filter((type) => !ownTypes.includes(type)) as EventType[]
-
-const nowhere: Board = {
-  snapshot: Object.freeze({
-    counts: Object.freeze(Object.fromEntries(states.map((state) => [state, 0])) as Counts),
-    isPaused: false,
-    isIdle: true,
-    workers: 0,
-  }),
-  stats: {
-    workers: { online: 0, busy: 0, starting: 0 },
-    depth: 0,
-    rates: { added: 0, completed: 0, failed: 0 },
-    latencies: { wait: { p50: 0, p95: 0, p99: 0 }, run: { p50: 0, p95: 0, p99: 0 } },
-    totals: { added: 0, completed: 0, failed: 0, cancelled: 0 },
-  },
-  queues: {},
-}
 
 const noLocks = (cause?: unknown): OffstageError =>
   new OffstageError(
@@ -164,6 +145,9 @@ export class TabEngine implements Engine {
   #epoch = 0
   /** What this tab knows of the leader's jobs: all that it ever added, found or got, until they are removed. */
   #known = new Map<string, LiveJob>()
+  /** The leader is of another version. */
+  #isApart = false
+  #hasToldOfOther = false
   /** From when it asks for them until it is answered: callbacks hang on them, and events may come before the answer. */
   readonly #wanted = new Map<string, Wanted>()
   /** Jobs whose values are read here while another tab leads, by the number under which it sends them. */
@@ -173,7 +157,7 @@ export class TabEngine implements Engine {
   readonly #reasons = new WeakMap<LiveJob, unknown>()
   /** Of jobs that are gone, why nothing more will be heard of them. */
   readonly #gone = new WeakMap<LiveJob, OffstageError>()
-  #board = nowhere
+  #board = emptyBoard
   /** Queues that were looked at since the leader was asked last, and those that are not empty. */
   readonly #queues = new Set<string>()
   #isLooking = false
@@ -235,8 +219,8 @@ export class TabEngine implements Engine {
     this.#isAwake = true
     this.#days++
     const { openChannel } = this.#platform as TabPlatform
-    this.#calls = openChannel(this.#name, (call) => this.#hearCall(call as Call))
-    this.#letters = openChannel(`${this.#name}:${this.#tab}`, (letter) => this.#hearLetter(letter as Letter))
+    this.#calls = openChannel(this.#name, (call) => isCall(call) && this.#hearCall(call))
+    this.#letters = openChannel(`${this.#name}:${this.#tab}`, (letter) => isLetter(letter) && this.#hearLetter(letter))
     // The leader queues for a lock that this tab holds: so it learns when the tab is gone, however it went.
     this.#lock(`${this.#name}:${this.#tab}`, () => {
       this.#isPresent = true
@@ -338,6 +322,7 @@ export class TabEngine implements Engine {
   #led(local: LocalEngine): void {
     this.#candidate = undefined
     this.#local = local
+    this.#isApart = false
     this.#epoch = Math.max(this.#epoch, this.#host.clock.now())
     const known = this.#known
     this.#known = new Map()
@@ -353,7 +338,7 @@ export class TabEngine implements Engine {
   /** With an epoch behind all that were heard of: what comes from a leader before is ignored. */
   #announce(): void {
     this.#epoch++
-    this.#call({ type: 'lead', from: this.#tab, epoch: this.#epoch })
+    this.#call('lead')
   }
 
   /** For the next leader: what runs here is interrupted, and has not ended its page. */
@@ -407,8 +392,8 @@ export class TabEngine implements Engine {
     const local = this.#local as LocalEngine
     const epoch = this.#epoch
     const channel = openChannel(`${this.#name}:${tab}`, (letter) => {
-      const { from, epoch: of } = letter as Letter
-      if (from === tab && of === epoch) guest.hear(letter as Letter)
+      if (!isLetter(letter) || letter.from !== tab || letter.epoch !== epoch) return
+      guest.hear(letter)
       if (guest.isObserving) this.#watchBoard()
     })
     const line = { channel, from: this.#tab, epoch }
@@ -442,15 +427,16 @@ export class TabEngine implements Engine {
 
   // Following.
 
-  #call(call: Call): void {
-    this.#calls?.post(call)
+  #call(type: Call['type']): void {
+    this.#calls?.post({ type, from: this.#tab, epoch: this.#epoch, version: tabsVersion } satisfies Call)
   }
 
   #sayHello(): void {
-    if (this.#isPresent && !this.#local) this.#call({ type: 'hello', from: this.#tab, epoch: this.#epoch })
+    if (this.#isPresent && !this.#local) this.#call('hello')
   }
 
   #hearCall(call: Call): void {
+    if (call.version !== tabsVersion) return this.#hearOther(call, call.type === 'hello')
     switch (call.type) {
       case 'hello':
         if (!this.#local || this.#isClosing) return
@@ -470,7 +456,34 @@ export class TabEngine implements Engine {
     }
   }
 
-  #hearLetter({ from, epoch, notes }: Letter): void {
+  /**
+   * A tab of another version. Neither understands the other, so what is called in the one that does not lead waits until the
+   * other is gone.
+   */
+  #hearOther({ epoch, version }: Envelope, isHello: boolean): void {
+    if (this.#candidate) return
+    if (this.#local) {
+      if (!isHello) return
+      this.#call('here')
+    } else {
+      // It does not lead, or has been replaced.
+      if (isHello || epoch < this.#epoch || (this.#link && epoch === this.#epoch)) return
+      this.#epoch = epoch
+      this.#link = undefined
+      this.#isApart = true
+      if (this.#isClosing) this.#hurry?.()
+    }
+    if (this.#hasToldOfOther) return
+    this.#hasToldOfOther = true
+    const error = otherVersion(version)
+    if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message}`)
+    this.bus.tell('store:error', { error })
+  }
+
+  #hearLetter(letter: Letter): void {
+    const { from, epoch, version } = letter
+    if (version !== tabsVersion) return this.#hearOther(letter, false)
+    const notes = notesOf(letter, leaderNotes)
     const isWelcome = notes[0]?.[0] === 'welcome' && epoch >= this.#epoch
     if (
       this.#local ||
@@ -482,10 +495,7 @@ export class TabEngine implements Engine {
       this.#leader = from
       this.#epoch = epoch
     }
-    for (const [type, ...details] of notes) {
-      const hear = Object.hasOwn(this.#verbs, type) && this.#verbs[type]
-      if (hear) hear(...(details as never[]))
-    }
+    for (const [type, ...details] of notes) this.#verbs[type]?.(...(details as never[]))
   }
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
@@ -494,14 +504,18 @@ export class TabEngine implements Engine {
     steer: (steer: Steer) => {
       if (!this.#steersAsked().some((asked) => keyOf(asked) === keyOf(steer))) this.#steered(steer)
     },
-    answer: (id: number, answer: never) => this.#answered(id, (question) => this.#fromWire(question, answer)),
+    answer: (id: number, answer: unknown) => {
+      const { ask, args } = this.#questions.get(id) ?? {}
+      if (ask && args && isAnswer(ask, args, answer)) this.#answered(id, (question) => this.#fromWire(question, answer))
+    },
     refusal: (id: number, thrown: WireThrown) =>
       this.#answered(id, () => {
         throw thrownFromWire(thrown, this.#host.errors)
       }),
     event: (event: AnyEvent, change: WireRecord | undefined) =>
       this.#hearEvent(eventFromWire(event, this.#host.errors), change),
-    change: (change: WireRecord) => void this.#learn(change),
+    // Of one that nobody here knows it tells too little.
+    change: (change: WireRecord) => this.#jobOf(change.id, true) && this.#learn(change),
     gone: (id: string) => {
       const job = this.#known.get(id)
       if (job) this.#lose(job)
@@ -521,6 +535,7 @@ export class TabEngine implements Engine {
   }
 
   #follow(steers: readonly Steer[]): void {
+    this.#isApart = false
     this.#link = new Link(this.#letters as Channel, this.#tab, this.#epoch, ([type, id, , args], cause) => {
       if (type === 'ask')
         this.#answered(id as number, () => {
@@ -821,13 +836,14 @@ export class TabEngine implements Engine {
   }
 
   values(job: LiveJob): EventStream<unknown> {
-    const onTake = () => (this.#local ? job.taken() : this.#link?.post('taken', this.#readingOf(job)))
-    const onLeave = () => {
+    const tell = (what: 'taken' | 'unread') => {
       const reading = this.#readingOf(job)
       if (reading === undefined) return
-      this.#readings.delete(reading)
-      this.#link?.post('unread', reading)
+      if (what === 'unread') this.#readings.delete(reading)
+      this.#link?.post(what, reading)
     }
+    const onTake = () => (this.#local ? job.taken() : tell('taken'))
+    const onLeave = () => tell('unread')
     if (this.#local || this.isEnded || this.#gone.has(job)) {
       const stream = job.values(onTake, onLeave)
       if (!this.#local) stream.end()
@@ -1003,7 +1019,7 @@ export class TabEngine implements Engine {
 
   async #close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
     this.#isClosing = true
-    if (mode === 'drain' && !this.#local && !this.isEnded) await this.#drained(timeoutMs)
+    if (mode === 'drain' && !this.#local && !this.isEnded && !this.#isApart) await this.#drained(timeoutMs)
     const local = this.#local
     if (local)
       await new Promise<void>((resolve) => {

@@ -1,11 +1,12 @@
 /** What goes between tabs: records and events, with their errors in a form that keeps their classes. */
 import type { InsertRequest } from '../engine/engine.ts'
-import type { AnyEvent } from '../events/event-map.ts'
+import { type AnyEvent, type EventType, eventTypes } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Channel } from '../platform/tabs.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { soon } from '../shared/soon.ts'
+import { tabsVersion } from './version.ts'
 
 /** A record, or what may change of it. */
 export type WireRecord = Partial<Omit<JobRecord, 'error'>> &
@@ -26,6 +27,10 @@ export function changeToWire(record: JobRecord): WireRecord {
 export function recordFromWire(known: JobRecord, wire: WireRecord, errors: readonly ErrorClass[]): JobRecord {
   return { ...known, ...wire, error: wire.error && thrownFromWire(wire.error, errors) } as JobRecord
 }
+
+/** Events that are of one tab alone. */
+const ownTypes: readonly string[] = ['leader', 'error'] satisfies EventType[]
+export const sharedTypes = eventTypes.filter((type) => !ownTypes.includes(type)) as EventType[]
 
 export function eventToWire(event: AnyEvent): AnyEvent {
   return 'error' in event ? { ...event, error: thrownToWire(event.error) } : event
@@ -58,14 +63,25 @@ export function insertToWire({ name, input, options, attach }: NamedRequest): Wi
   }
 }
 
-/** One thing that is said, with what belongs to it. */
-export type Note = readonly [type: string, ...details: unknown[]]
-
-export interface Letter {
+/** What every version says the same way. */
+export interface Envelope {
   /** The tab that wrote it. */
   readonly from: string
   /** Of the leader that it comes from or is meant for: what a leader says that has been replaced is not heard. */
   readonly epoch: number
+  readonly version?: number | undefined
+}
+
+/** Said to all tabs. `here`: to those of another version, that a leader is there. */
+export interface Call extends Envelope {
+  readonly type: 'hello' | 'lead' | 'here'
+}
+
+/** One thing that is said, with what belongs to it. */
+export type Note = readonly [type: string, ...details: unknown[]]
+
+/** Said to one tab, or to its leader. */
+export interface Letter extends Envelope {
   readonly notes: readonly Note[]
 }
 
@@ -90,7 +106,7 @@ export class Link {
     beforeFlush?: () => void,
   ) {
     this.#channel = channel
-    this.#address = { from, epoch }
+    this.#address = { from, epoch, version: tabsVersion }
     this.#repair = repair
     this.#beforeFlush = beforeFlush
   }

@@ -52,7 +52,11 @@ export const oneOf = (...values: readonly string[]): Check =>
   unless((value) => values.includes(value as string), `one of ${values.map((value) => `'${value}'`).join(', ')}`)
 
 export const listOf = (check: Check, what: string): Check =>
-  unless((value) => Array.isArray(value) && value.every((item) => check(item) === undefined), `an array of ${what}`)
+  // Not `every`: it passes over holes.
+  unless(
+    (value) => Array.isArray(value) && value.findIndex((item) => check(item) !== undefined) === -1,
+    `an array of ${what}`,
+  )
 
 export type Checks = Readonly<Record<string, Check>>
 

@@ -2,7 +2,9 @@
 // and theft at any moment.
 
 import type { JobRecord } from '../../src/job/record.ts'
+import { guestNotes, isCall, isLetter, leaderNotes, notesOf } from '../../src/peer/shapes.ts'
 import { shareAmongTabs } from '../../src/peer/share.ts'
+import { tabsVersion } from '../../src/peer/version.ts'
 import type { TabPlatform } from '../../src/platform/tabs.ts'
 import { copyValue } from '../../src/shared/clone.ts'
 import { OffstageError } from '../../src/shared/errors.ts'
@@ -30,8 +32,8 @@ export class FakeOrigin {
     this.disk = new SharedDisk(later)
   }
 
-  openTab(): FakeTab {
-    return new FakeTab(this)
+  openTab(speaks: Speech = 'this version'): FakeTab {
+    return new FakeTab(this, speaks)
   }
 
   /** The channels that a tab has open. */
@@ -106,15 +108,28 @@ export class FakeOrigin {
   }
 }
 
+/** The first version said nothing of versions, and did not ask. The next one is as this, but for its number. */
+export type Speech = 'the first version' | 'this version' | 'the next version'
+
+type Versioned = { readonly version?: number }
+
+/** Whoever hears it takes it for what it is. */
+function isWellFormed(message: unknown): boolean {
+  if (!isLetter(message)) return isCall(message)
+  return [leaderNotes, guestNotes].some((table) => notesOf(message, table).length === message.notes.length)
+}
+
 /** One page. */
 export class FakeTab implements TabPlatform {
   readonly #origin: FakeOrigin
   #sleepers: (readonly [onSleep: () => void, onWake: () => void])[] = []
   readonly #leavers = new Set<() => void>()
   isDead = false
+  readonly #speaks: Speech
 
-  constructor(origin: FakeOrigin) {
+  constructor(origin: FakeOrigin, speaks: Speech) {
     this.#origin = origin
+    this.#speaks = speaks
   }
 
   get store(): Store {
@@ -124,7 +139,26 @@ export class FakeTab implements TabPlatform {
   readonly requestLock: TabPlatform['requestLock'] = (name, onHeld, onLost) =>
     this.isDead ? () => {} : this.#origin.request(name, { tab: this, onHeld, onLost })
 
-  readonly openChannel: TabPlatform['openChannel'] = (name, listener) => this.#origin.open(name, this, listener)
+  readonly openChannel: TabPlatform['openChannel'] = (name, listener) => {
+    const channel = this.#origin.open(name, this, (message) => listener(this.#heard(message as Versioned)))
+    const post = (message: unknown) => {
+      channel.post(this.#said(message as Versioned))
+      if (!isWellFormed(message)) this.#origin.disk.problems.push(`dropped: ${JSON.stringify(message)}`)
+    }
+    return { ...channel, post }
+  }
+
+  #said(message: Versioned): unknown {
+    if (this.#speaks === 'this version') return message
+    const { version, ...rest } = message
+    return this.#speaks === 'the first version' ? rest : { ...rest, version: (version as number) + 1 }
+  }
+
+  #heard(message: Versioned): unknown {
+    if (this.#speaks === 'this version') return message
+    const version = this.#speaks === 'the first version' ? tabsVersion : (message?.version ?? 1) - 1
+    return { ...message, version }
+  }
 
   readonly onSleep: TabPlatform['onSleep'] = (onSleep, onWake) => {
     const sleeper = [onSleep, onWake] as const

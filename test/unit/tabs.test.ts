@@ -2,6 +2,7 @@
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { Letter } from '../../src/peer/wire.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { type Jobs, read, tabCases } from '../support/tab-cases.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
@@ -21,6 +22,7 @@ async function pair(options?: SchedulerOptions<never>) {
   await leader.counts()
   const follower = startIn(followerTab, options)
   await follower.counts()
+  onTestFinished(() => expect(origin.disk.problems).toEqual([]))
   return { origin, leaderTab, followerTab, leader, follower }
 }
 
@@ -370,16 +372,22 @@ describe('who leads', () => {
   test('what a leader says that has been replaced is not heard', async () => {
     const { origin, followerTab, follower, leaderTab, leader } = await pair()
     const letters: unknown[] = []
-    const own = followerTab.listening.find((name) => name.split(':').length === 3) as string
-    const ear = origin.open(own, leaderTab, (letter) => letters.push(letter))
+    const address = followerTab.listening.find((name) => name.split(':').length === 3) as string
+    const ear = origin.open(address, leaderTab, (letter) => letters.push(letter))
     leader.pause()
     const job = await follower.add.double(1, { id: 'a' })
-    const { epoch } = letters[0] as { epoch: number }
-    const change = { id: 'a', state: 'completed', result: 'forged', finishedAt: 1, error: undefined }
-    ear.post({ from: 'somebody', epoch, notes: [['change', change]] })
-    ear.post({ from: 'somebody', epoch: epoch - 1, notes: [['change', change]] })
+    await follower.counts()
+    const own = letters[0] as Letter
+    const notes = (letters as Letter[]).flatMap(({ notes }) => notes)
+    const answer = notes.find(([type]) => type === 'answer')?.[2] as [[object, string]]
+    const completed = [['change', { ...answer[0][0], state: 'completed', result: 'forged', finishMs: 1 }]]
+    ear.post({ ...own, from: 'somebody', notes: completed })
+    ear.post({ ...own, epoch: own.epoch - 1, notes: completed })
     await follower.counts()
     expect(job.snapshot().state).toBe('queued')
+    ear.post({ ...own, notes: completed })
+    await follower.counts()
+    expect(job.snapshot().state).toBe('completed')
   })
 
   test('all asleep, then one wakes', async () => {

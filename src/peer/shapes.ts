@@ -1,0 +1,166 @@
+/**
+ * What messages between tabs look like. Each is looked at where it comes in, and what has another shape is dropped: code of
+ * any of the tabs can get hold of the channel, and say anything. Values may be anything, and what was thrown is looked at
+ * when it is rebuilt.
+ */
+import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
+import { areJobOptions } from '../job/job-options.ts'
+import { states } from '../job/record.ts'
+import * as check from '../shared/check.ts'
+import { isObject } from '../shared/show.ts'
+import type { Ask } from './answers.ts'
+import { emptyBoard } from './board.ts'
+import { type Call, type Letter, type Note, sharedTypes, type WireRecord } from './wire.ts'
+
+type Is = (value: unknown) => boolean
+/** By name, samples of what goes by that name. */
+type Samples<Name extends string = string> = Readonly<Record<Name, unknown>>
+
+/**
+ * Whether a value has all that the sample has: numbers where it has numbers, other types where it has those, and what its
+ * functions say yes to.
+ */
+function isLike(sample: unknown, value: unknown): boolean {
+  if (typeof sample === 'function') return sample(value)
+  if (typeof sample === 'number') return Number.isFinite(value)
+  if (!isObject(sample)) return typeof value === typeof sample
+  if (!isObject(value) || Array.isArray(value) !== Array.isArray(sample)) return false
+  return Object.keys(sample).every((name) => isLike(sample[name], value[name]))
+}
+
+const isOneOf = (samples: Samples, name: unknown, value: unknown): boolean =>
+  typeof name === 'string' && Object.hasOwn(samples, name) && isLike(samples[name], value)
+
+const any: Is = () => true
+const maybe =
+  (sample: unknown): Is =>
+  (value) =>
+    value === undefined || isLike(sample, value)
+/** Not `every`: it passes over holes. */
+const listOf =
+  (sample: unknown): Is =>
+  (value) =>
+    Array.isArray(value) && value.findIndex((item) => !isLike(sample, item)) === -1
+const fits =
+  (expected: check.Check): Is =>
+  (value) =>
+    expected(value) === undefined
+
+const state: Is = (value) => states.includes(value as never)
+const sharedType: Is = (value) => sharedTypes.includes(value as EventType)
+
+const rules = { tags: listOf('') }
+const numbers = { priority: 0, dueAt: 0, seq: 0, attempt: 0, failures: 0, interruptions: 0, addedAt: 0 }
+const times = { runAt: maybe(0), expiresAt: maybe(0), startMs: maybe(0), finishMs: maybe(0) }
+/** What may change of a record. */
+const change = { id: '', name: '', queue: '', state, rules: maybe(rules), ...numbers, ...times }
+const record = { ...change, rules }
+
+const ofNoJob = /^(idle|paused|resumed|worker:.*|store:error)$/
+const event: Is = (value) =>
+  isLike({ type: sharedType, at: 0 }, value) &&
+  (ofNoJob.test((value as AnyEvent).type) || isLike({ jobId: '', name: '', queue: '', attempt: 0 }, value))
+
+const settings: Samples<'isPaused' | 'setConcurrency' | 'setRateLimit'> = {
+  isPaused: false,
+  setConcurrency: fits(check.integerOrInfinity(1)),
+  setRateLimit: maybe({ limit: fits(check.integer(1)), intervalMs: fits(check.positiveMs) }),
+}
+const steer: Is = (value) => {
+  const [queue, what, setting] = Array.isArray(value) ? value : []
+  return isLike(maybe(''), queue) && isOneOf(settings, what, setting)
+}
+
+const jobs = {
+  state: maybe((value: unknown) => state(value) || listOf(state)(value)),
+  name: maybe(''),
+  queue: maybe(''),
+  tag: maybe(''),
+  after: maybe(''),
+  limit: maybe(fits(check.integerOrInfinity(1))),
+}
+/** One that names nothing means all jobs, and must not come about by mistake. */
+const filter: Is = (value) =>
+  isLike(jobs, value) &&
+  ['state', 'name', 'queue', 'tag', 'all'].some((name) => (value as Record<string, unknown>)[name] !== undefined)
+
+const options: Is = (value) => isLike({ id: '' }, value) && areJobOptions(value)
+
+const asked: Samples<Ask | 'steer'> = {
+  insert: [listOf({ name: '', input: any, options, isAttended: false }), 0, false],
+  get: [''],
+  find: [jobs],
+  counts: [],
+  act: (args: unknown) => {
+    const [verb, target, argument] = Array.isArray(args) ? args : []
+    return (typeof target === 'string' || filter(target)) && (verb !== 'setPriority' || isLike({ value: 0 }, argument))
+  },
+  idle: [],
+  steer: [steer],
+}
+
+const answered: Samples<Ask | 'steer'> = {
+  insert: listOf(
+    (item: unknown) => isLike([change, ''], item) && ((item as unknown[])[1] !== 'existing' || isLike([record], item)),
+  ),
+  get: maybe(record),
+  find: listOf(record),
+  counts: emptyBoard.snapshot.counts,
+  act: 0,
+  idle: any,
+  steer: any,
+}
+
+/** What a leader says to a tab that follows it. */
+export const leaderNotes: Samples = {
+  welcome: [listOf(steer)],
+  board: [
+    {
+      ...emptyBoard,
+      queues: (queues: unknown) => isLike({}, queues) && listOf([0, 0])(Object.values(queues as object)),
+    },
+  ],
+  steer: [steer],
+  // Of what was asked: see `isAnswer`.
+  answer: [0],
+  refusal: [0],
+  event: (details: unknown) => {
+    if (!isLike([event, maybe(change)], details)) return false
+    const [{ jobId }, changed] = details as [Partial<JobEvent>, WireRecord | undefined]
+    return !changed || changed.id === jobId
+  },
+  change: [change],
+  gone: [''],
+  stranded: [listOf('')],
+  value: [0],
+  end: [0],
+}
+
+/** What a tab that follows says to its leader. */
+export const guestNotes: Samples = {
+  ask: (details: unknown) => {
+    const [id, ask, args] = details as unknown[]
+    return isLike(0, id) && isOneOf(asked, ask, args)
+  },
+  hear: [listOf(sharedType)],
+  watch: [listOf(['', false])],
+  attend: [''],
+  look: [listOf(''), false],
+  read: [0, ''],
+  taken: [0],
+  unread: [0],
+}
+
+/** Of every version there was and will be. */
+const envelope = { from: '', epoch: 0, version: maybe(0) }
+
+export const isCall = (message: unknown): message is Call => isLike({ ...envelope, type: '' }, message)
+
+export const isLetter = (message: unknown): message is Letter => isLike({ ...envelope, notes: Array.isArray }, message)
+
+/** Those of its notes that are some. */
+export const notesOf = ({ notes }: Letter, samples: Samples): readonly Note[] =>
+  notes.filter((note) => Array.isArray(note) && isOneOf(samples, note[0], note.slice(1)))
+
+export const isAnswer = (ask: Ask | 'steer', args: readonly unknown[], answer: unknown): boolean =>
+  isLike(answered[ask], answer) && (ask !== 'insert' || (answer as unknown[]).length === (args[0] as unknown[]).length)

@@ -1,0 +1,165 @@
+// One of each kind of what tabs send each other, and what becomes of it when one thing in it is of another type.
+import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
+import { emptyBoard } from '../../src/peer/board.ts'
+import { changeToWire, insertToWire, type Note, recordToWire } from '../../src/peer/wire.ts'
+import { thrownToWire } from '../../src/shared/error-wire.ts'
+
+/** A part that may also be something else. */
+class Loose {
+  readonly value: unknown
+  readonly mayBe: 'anything' | 'undefined' | 'string'
+  constructor(value: unknown, mayBe: Loose['mayBe']) {
+    this.value = value
+    this.mayBe = mayBe
+  }
+}
+
+const any = (value: unknown) => new Loose(value, 'anything')
+const maybe = (value: unknown) => new Loose(value, 'undefined')
+const all = (make: (value: unknown) => Loose, value: object): object =>
+  Object.fromEntries(Object.entries(value).map(([key, part]) => [key, make(part)]))
+const pick = (value: object, ...keys: string[]): object =>
+  Object.fromEntries(Object.entries(value).filter(([key]) => keys.includes(key)))
+
+const defaults = resolveDefaults()
+const options = { id: 'a', tags: ['x'], delayMs: 5, expiresInMs: 10, attempts: 2, priority: 1, keepMs: 7 }
+const made = createRecord({ id: 'a', name: 'double', input: 1, seq: 1, lineTime: 0 }, options, defaults, 1_000)
+const timed = { ...made, startMs: 1, finishMs: 2 }
+const loose = (wire: object) => ({
+  ...wire,
+  ...all(maybe, pick(wire, 'runAt', 'expiresAt', 'startMs', 'finishMs')),
+  ...all(any, pick(wire, 'result', 'error', 'input')),
+})
+const rules = { ...all(any, made.rules), tags: ['x'] }
+const record = { ...loose(recordToWire(timed)), rules }
+const change = loose(changeToWire(timed))
+const insert = insertToWire({ name: 'double', input: 1, options, defaults, transfer: undefined, attach: undefined })
+const request = { ...insert, input: any(1), options: { ...all(maybe, insert.options), id: 'a' } }
+const thrown = any(thrownToWire(new Error('thrown')))
+const completed = { type: 'completed', seq: any(1), at: 2, jobId: 'a', name: 'double', queue: 'q', attempt: 1 }
+const limit = [maybe('mails'), 'setRateLimit', maybe({ limit: 1, intervalMs: 5 })]
+const filter = { name: maybe('double'), queue: maybe('mails'), tag: maybe('x') }
+
+const leaderTemplates: readonly unknown[] = [
+  ['welcome', [[undefined, 'isPaused', true], [maybe('mails'), 'setConcurrency', 3], limit]],
+  ['board', { ...emptyBoard, queues: { mails: [1, 2] } }],
+  ['steer', limit],
+  ['answer', 7, any('answer')],
+  ['refusal', 7, thrown],
+  ['event', { ...completed, result: any(2) }, maybe(change)],
+  ['event', { ...completed, result: any(2) }, undefined],
+  ['event', { type: 'idle', seq: any(1), at: 2 }, undefined],
+  ['change', change],
+  ['gone', 'a'],
+  ['stranded', ['a'], thrown],
+  ['value', 1, any('value')],
+  ['end', 1, any(undefined)],
+]
+
+const followerTemplates: readonly unknown[] = [
+  ['ask', 1, 'insert', [[request], 5, false]],
+  ['ask', 1, 'get', ['a']],
+  ['ask', 1, 'find', [{ ...filter, state: maybe(['queued']), after: maybe('a'), limit: maybe(5) }]],
+  ['ask', 1, 'counts', []],
+  ['ask', 1, 'act', [any('remove'), 'a', thrown]],
+  ['ask', 1, 'act', [any('cancel'), new Loose({ ...filter, state: maybe('queued') }, 'string'), thrown]],
+  ['ask', 1, 'act', [any('setPriority'), 'a', { kind: any('value'), value: 3 }]],
+  ['ask', 1, 'idle', []],
+  ['ask', 1, 'steer', [limit]],
+  ['hear', ['completed', 'idle']],
+  ['watch', [['a', true]]],
+  ['attend', 'a'],
+  ['look', ['mails'], true],
+  ['read', 1, 'a'],
+  ['taken', 1],
+  ['unread', 1],
+]
+
+const answerTemplates: readonly (readonly [ask: string, answer: unknown])[] = [
+  [
+    'insert',
+    [
+      [change, any('created')],
+      [record, 'existing'],
+    ],
+  ],
+  ['find', [record]],
+  ['counts', emptyBoard.snapshot.counts],
+  ['act', 1],
+]
+
+interface Case<Value> {
+  readonly name: string
+  readonly right: Value
+  /** The same with one thing of another type, by where that is. */
+  readonly wrong: readonly (readonly [where: string, spoilt: unknown])[]
+}
+
+const caseOf = <Value>(name: string, template: unknown): Case<Value> => ({
+  name,
+  right: plain(template) as Value,
+  wrong: [...spoilt(template, name)],
+})
+
+const noteCase = (template: unknown) => {
+  const { right, ...rest } = caseOf<Note>('', template)
+  const [type, , ask] = right
+  return { ...rest, right, name: type === 'ask' ? `ask ${ask}` : type }
+}
+
+export const fromLeader = leaderTemplates.map(noteCase)
+export const fromFollower = followerTemplates.map(noteCase)
+export const answers = answerTemplates.map(([ask, answer]) => caseOf<unknown>(ask, answer))
+export const envelopes = [
+  caseOf<object>('call', { type: 'hello', from: 'tab', epoch: 1, version: maybe(2) }),
+  caseOf<object>('letter', { from: 'tab', epoch: 1, version: maybe(2), notes: [] }),
+]
+
+function plain(template: unknown): unknown {
+  if (template instanceof Loose) return plain(template.value)
+  if (Array.isArray(template)) return template.map(plain)
+  if (typeof template !== 'object' || template === null) return template
+  return Object.fromEntries(Object.entries(template).map(([key, part]) => [key, plain(part)]))
+}
+
+function* spoilt(template: unknown, path: string): Generator<readonly [where: string, spoilt: unknown]> {
+  const isLoose = template instanceof Loose
+  if (isLoose && template.mayBe === 'anything') return
+  const value = isLoose ? template.value : template
+  // Nothing is known of what might be there.
+  if (isLoose && value === undefined) return
+  for (const wrong of wrongFor(value))
+    if (!isLoose || typeof wrong !== template.mayBe) yield [`${path} = ${shown(wrong)}`, wrong]
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, part] of Object.entries(value)) {
+    for (const [where, wrong] of spoilt(part, `${path}.${key}`)) {
+      const whole = plain(value) as object
+      yield [where, Object.assign(whole, { [key]: wrong })]
+    }
+  }
+}
+
+function wrongFor(value: unknown): unknown[] {
+  if (Array.isArray(value))
+    return [undefined, {}, 'x', 7, { length: 1, 0: 1 }, ...(value.length > 0 ? [new Array(2)] : [])]
+  switch (typeof value) {
+    case 'string':
+      return [undefined, 7, null, {}, { toString: 1, valueOf: 1 }]
+    case 'number':
+      return [undefined, '7', null, {}, Number.NaN, Number.NEGATIVE_INFINITY, 7n]
+    case 'boolean':
+      return [undefined, 1, 'true', null]
+    case 'object':
+      return [undefined, null, 'x', 7, []]
+    default:
+      return [null, 7]
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+/** The right one of that name. */
+export const rightOf = (cases: readonly Case<unknown>[], name: string): readonly unknown[] =>
+  cases.find((each) => each.name === name)?.right as readonly unknown[]

@@ -1,0 +1,85 @@
+// What messages between tabs look like: those that are sent are taken for what they are, and nothing else is.
+import { describe, expect, test } from 'vitest'
+import { guestNotes, isAnswer, isCall, isLetter, leaderNotes, notesOf } from '../../src/peer/shapes.ts'
+import { answers, envelopes, fromFollower, fromLeader, rightOf } from '../support/tab-notes.ts'
+
+const letterOf = (notes: readonly unknown[]) => ({ from: 'tab', epoch: 1, version: 2, notes }) as never
+
+describe.each([
+  { who: 'leader', samples: leaderNotes, cases: fromLeader },
+  { who: 'follower', samples: guestNotes, cases: fromFollower },
+])('from a $who', ({ samples, cases }) => {
+  test('every kind of note is known', () => {
+    const notes = cases.map(({ right }) => right)
+    expect(new Set(notes.map(([type]) => type))).toEqual(new Set(Object.keys(samples)))
+    expect(notesOf(letterOf(notes), samples)).toEqual(notes)
+  })
+
+  test.each(cases)('$name with one thing of another type is dropped', ({ wrong }) => {
+    expect(wrong.length).toBeGreaterThan(3)
+    for (const [where, note] of wrong) expect(notesOf(letterOf([note]), samples), where).toEqual([])
+  })
+
+  test.each([
+    ['nothing', null],
+    ['a text', 'gone'],
+    ['a list of nothing', []],
+    ['an object', { 0: 'gone', 1: 'a', length: 2 }],
+    ['a kind that there is not', ['stranger', 'a']],
+    ['the name of a method', ['toString', 'a']],
+    ['what cannot be made a name', [{ toString: 1, valueOf: 1 }]],
+  ])('%s is none', (_what, note) => {
+    expect(notesOf(letterOf([note]), samples)).toEqual([])
+  })
+
+  test('what is right is heard beside what is wrong, and holes are passed over', () => {
+    const [first, second] = cases.map(({ right }) => right)
+    expect(notesOf(letterOf([null, first, ['x'], second]), samples)).toEqual([first, second])
+    expect(notesOf(letterOf(Object.assign(new Array(3), { 1: first })), samples)).toEqual([first])
+  })
+})
+
+test('an event that comes with the record of another job is dropped', () => {
+  const [type, event, change] = rightOf(fromLeader, 'event') as [string, object, object]
+  expect(notesOf(letterOf([[type, event, { ...change, id: 'other' }]]), leaderNotes)).toEqual([])
+})
+
+test('a change may bring rules, which then are some', () => {
+  const [type, change] = rightOf(fromLeader, 'change') as [string, object]
+  const kept = (rules: unknown) => notesOf(letterOf([[type, { ...change, rules }]]), leaderNotes).length
+  expect([{ tags: [] }, 5, {}, { tags: 'x' }, { tags: [7] }].map(kept)).toEqual([1, 0, 0, 0, 0])
+})
+
+test('who would change jobs says which', () => {
+  const act = (target: unknown) => notesOf(letterOf([['ask', 1, 'act', ['remove', target]]]), guestNotes).length
+  const none = [undefined, null, {}, { all: undefined }, { limit: 5 }, 7]
+  expect(none.map(act)).toEqual(none.map(() => 0))
+  expect([{ all: true }, { tag: 'x' }, 'a'].map(act)).toEqual([1, 1, 1])
+})
+
+test.each(answers)('an answer to `$name` with one thing of another type is none', ({ name, right, wrong }) => {
+  const args = [right]
+  expect(isAnswer(name as never, args, right)).toBe(true)
+  for (const [where, answer] of wrong) expect(isAnswer(name as never, args, answer), where).toBe(false)
+})
+
+test('an answer to `insert` has as many jobs as were to be added', () => {
+  const [one, other] = rightOf(answers, 'insert')
+  expect(isAnswer('insert', [[1, 2]], [one, other])).toBe(true)
+  expect(isAnswer('insert', [[1, 2]], [one])).toBe(false)
+  expect(isAnswer('insert', [[1, 2]], [one, other, one])).toBe(false)
+})
+
+test('an answer to `get` is a record or nothing', () => {
+  const [record] = rightOf(answers, 'find')
+  const isIt = (answer: unknown) => isAnswer('get', ['a'], answer)
+  expect([record, undefined].map(isIt)).toEqual([true, true])
+  expect([null, [record], 7].map(isIt)).toEqual([false, false, false])
+})
+
+test.each(envelopes)('a $name with one thing of another type is none', ({ name, right, wrong }) => {
+  const is = name === 'call' ? isCall : isLetter
+  expect(is(right)).toBe(true)
+  for (const [where, message] of wrong) expect(is(message), where).toBe(false)
+  for (const message of [undefined, null, 'x', 7, [], [right], new Map()]) expect(is(message)).toBe(false)
+})
