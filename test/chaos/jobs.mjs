@@ -1,13 +1,19 @@
-// Jobs that do whatever user code does, and more. The port to the scheduler is taken hold of, to forge what it says.
+// Jobs that do whatever user code does, and more. The line to the scheduler is taken hold of, to forge what is said on it.
 import { defineJobs } from 'offstage/worker'
 
 /** @typedef {import('offstage/worker').JobContext<any, any>} Context */
 
-/** @type {MessagePort | undefined} */
-let port
+/** What offstage says are lists; other ports of a thread, such as those of its output, post other things. @type {MessagePort | undefined} */
+let line
+/** Of an attempt that has begun here, mostly the newest. */
+let ticket = 1
 const { postMessage } = MessagePort.prototype
 MessagePort.prototype.postMessage = function (/** @type {any[]} */ ...args) {
-  port = this
+  const [message] = args
+  if (Array.isArray(message)) {
+    line = this
+    if (message.at(-2) === 1) ticket = message.at(-1)
+  }
   return postMessage.apply(this, /** @type {any} */ (args))
 }
 
@@ -29,26 +35,40 @@ function deep(levels) {
 }
 
 /** What no scheduler has ever been sent by `offstage/worker`. */
-const garbage = [
+const garbage = () => [
   null,
   'x',
   7,
   {},
-  { length: 3, 0: 2, 1: 1, 2: 3 },
+  { length: 3, 0: 2, 1: ticket, 2: 3 },
+  { packed: deep(2_000) },
   [],
   [[]],
   [null],
-  [99, 1],
+  new Array(3),
+  [99, ticket],
   [1, -5],
+  [1, 7n],
+  [1, ticket, 1, ticket],
+  [1, ticket + 1],
+  [0],
   [0, 0, 0],
-  [3, 1, 0, undefined, false],
-  [3, 1, 0, { kind: 'error' }, false],
-  [3, 1, 0, { kind: 'seen', index: 9 }, false],
+  [3, ticket, 0, undefined, false],
+  [3, ticket, 0, { kind: 'error' }, false],
+  [3, ticket, 0, { kind: 'seen', index: 9 }, false],
+  [3, ticket, Number.NaN, { kind: 'value' }, 'yes'],
   [8, null],
   [8, { kind: 'error', lineage: 5, name: {}, message: [], stack: null, fields: 7 }],
-  [6, 1, 5],
-  [7, 1, {}, { a: 1 }, 5],
-  [2, 1, 'long', 'forged', 2, 1],
+  [8, { kind: 'error', lineage: [], name: '', message: '', stack: '', fields: [{}], errors: 5 }],
+  [6, ticket, 5],
+  [7, ticket, {}, { a: 1 }, 5],
+  [7, ticket, 99, '', deep(3_000)],
+  [5, ticket, deep(3_000)],
+  [2, ticket, 'long', 'forged', 2, ticket],
+  [2, ticket, -1, 'forged'],
+  [2, ticket, 1],
+  [2, ticket, 1, 'forged', 99],
+  [2, ticket + 1, 1, 'forged'],
   [2, {}, Number.NaN, 1],
   new Map([[1, 2]]),
 ]
@@ -140,8 +160,8 @@ export const jobs = defineJobs({
   /** @param {number} which */
   async forge(which) {
     await sleep(1)
-    for (const message of which % 4 === 0 ? garbage : [garbage[which % garbage.length]])
-      port && postMessage.call(port, message)
+    const all = garbage()
+    for (const message of which % 8 === 0 ? all : [all[which % all.length]]) if (line) postMessage.call(line, message)
     await sleep(2)
     return 'forged'
   },
