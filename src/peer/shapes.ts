@@ -50,7 +50,7 @@ const state: Is = (value) => states.includes(value as never)
 const sharedType: Is = (value) => sharedTypes.includes(value as EventType)
 
 const rules = { tags: listOf('') }
-const numbers = { priority: 0, dueAt: 0, seq: 0, attempt: 0, failures: 0, interruptions: 0, addedAt: 0 }
+const numbers = { priority: 0, dueAt: 0, seq: 0, attempt: 0, failures: 0, interruptions: 0, crashes: 0, addedAt: 0 }
 const times = { runAt: maybe(0), expiresAt: maybe(0), startMs: maybe(0), finishMs: maybe(0) }
 /** What may change of a record. */
 const change = { id: '', name: '', queue: '', state, rules: maybe(rules), ...numbers, ...times }
