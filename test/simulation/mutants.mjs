@@ -184,13 +184,6 @@ export const mutants = [
     replace: 'if (header.isRelaxed && header.version === 0) ',
   },
   {
-    name: 'a frame in the middle of a batch counts as one behind the damage',
-    isJournal: true,
-    file: search,
-    find: 'else if (!header.beganBefore) ',
-    replace: 'else ',
-  },
-  {
     name: 'a batch counts before its last frame is there',
     file: scanner,
     find: '    if (!goesOn) {\n',
@@ -359,7 +352,7 @@ export const mutants = [
   {
     name: 'of what is refused only the jobs fall, not what was done for them',
     file: steps,
-    find: '(step.call && calls.has(step.call))',
+    find: '(call && calls.has(call))',
     replace: 'false',
   },
   {
@@ -378,14 +371,14 @@ export const mutants = [
   {
     name: 'what was to be replaced is cancelled when that is refused',
     file: engine,
-    find: '      this.#become(job, before)\n',
+    find: '      this.#become(job, before as JobRecord)\n',
     replace: '      this.#become(job, job.record)\n',
   },
   {
     name: 'look-ups wait until there is room',
     file: engine,
-    find: 'if (!this.#ledger.isRefusing) await this.whenSafe()',
-    replace: 'await this.whenSafe()',
+    find: 'if (this.#ledger.isRefusing) return false\n',
+    replace: '',
   },
   {
     name: 'what is done waits until there is room',
