@@ -583,6 +583,24 @@ export const mutants = [
     replace: '',
   },
   {
+    name: 'what is no message is passed over',
+    file: slot,
+    find: '(batch[at] === say.ready && this.isReady)) return false\n',
+    replace: '(batch[at] === say.ready && this.isReady)) return true\n',
+  },
+  {
+    name: 'a thread may say of an attempt that it has not been sent that it is done',
+    file: slot,
+    find: 'if (!run?.isSent) return',
+    replace: 'if (!run) return',
+  },
+  {
+    name: 'an attempt begins each time that its thread says so',
+    file: pool,
+    find: '      if (run.isBegun) return\n',
+    replace: '',
+  },
+  {
     name: 'one attempt too many',
     file: move,
     find: 'failures >= record.rules.attempts',

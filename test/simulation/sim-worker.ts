@@ -4,7 +4,7 @@
  * simulation says so.
  */
 
-import { say, sayFields, tell, tellFields } from '../../src/pool/protocol.ts'
+import { say, tell, tellFields } from '../../src/pool/protocol.ts'
 import { Claims } from '../../src/shared/claims.ts'
 import { type Deferred, defer } from '../../src/shared/deferred.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
@@ -64,6 +64,11 @@ export class SimWorker implements Port {
   #onClose: ((cause: unknown) => void) | undefined
   #inbox: unknown[][] = []
   #outbox: unknown[][] = []
+  /** What no thread says. */
+  readonly #nonsense = new WeakSet<unknown[]>()
+  /** Said of attempts that it has not been sent. */
+  readonly #forged = new WeakSet<unknown[]>()
+  #lastTicket = 0
   /** In order; one is in its handler. */
   tasks: SimTask[] = []
   readonly known = new Map<number, SimTask>()
@@ -152,6 +157,7 @@ export class SimWorker implements Port {
         waiting: new Map(),
       }
       this.known.set(ticket, task)
+      this.#lastTicket = ticket
       this.#host.onRun(this, task)
     } else if (message[at] === tell.abort) {
       const task = this.known.get(ticket)
@@ -236,6 +242,8 @@ export class SimWorker implements Port {
       }
       task.isBegun = true
       if (task.isWatched || chance.is(0.7)) this.#outbox.push([say.begun, task.ticket])
+      // Once more.
+      if (chance.is(0.03)) this.#outbox.push([say.begun, task.ticket])
       return
     }
     if (task.waiting.size > 0 && !task.isAborted && !isCalm && chance.is(0.8)) return
@@ -273,12 +281,35 @@ export class SimWorker implements Port {
 
   #talk(task: SimTask): void {
     const { chance } = this.#host
-    const pick = chance.int(4)
+    if (!this.#host.isCalm && chance.is(0.02)) return this.#babble(task)
+    const pick = chance.int(5)
     if (pick === 0) this.#outbox.push([say.progress, task.ticket, chance.random()])
     else if (pick === 1) this.#outbox.push([say.value, task.ticket, chance.random()])
     else if (pick === 2) this.#outbox.push([say.log, task.ticket, ['word']])
     // Of an attempt that never was.
-    else this.#outbox.push([say.done, 1e9 + chance.int(100), 1, 'forged'])
+    else if (pick === 3) this.#outbox.push([say.done, 1e9 + chance.int(100), 1, 'forged'])
+    else this.#foretell()
+  }
+
+  /** Of an attempt that has a place on it, perhaps, and has not been sent. */
+  #foretell(): void {
+    const note = [say.done, this.#lastTicket + 1 + this.#host.chance.int(2), 1, 'forged']
+    this.#forged.add(note)
+    this.#outbox.push(note)
+  }
+
+  /** What comes behind it, if anything, is not heard, and so its attempts never end. */
+  #babble({ ticket }: SimTask): void {
+    const { chance } = this.#host
+    const note = chance.of<unknown[]>([
+      [99],
+      [say.ready],
+      [say.done, ticket, Number.NaN, 'forged'],
+      [say.log, ticket, 5],
+    ])
+    this.#nonsense.add(note)
+    this.#outbox.push(note)
+    this.tasks = []
   }
 
   #complete(task: SimTask): void {
@@ -311,20 +342,23 @@ export class SimWorker implements Port {
   #deliver(): void {
     const { chance } = this.#host
     const count = 1 + chance.int(this.#outbox.length)
-    const message = this.#outbox.splice(0, count).flat(1)
-    for (let at = 0; at < message.length; at += 1 + (sayFields[message[at] as number] as number)) {
-      const operation = message[at] as number
-      if (operation === say.fatal) {
+    // What it foretold may be true by now.
+    const notes = this.#outbox
+      .splice(0, count)
+      .filter((note) => !(this.#forged.has(note) && this.known.has(note[1] as number)))
+    for (const note of notes) {
+      const operation = note[0] as number
+      if (operation === say.fatal || this.#nonsense.has(note)) {
         // Nobody listens to what comes behind it.
         this.#host.onGone(this, true)
         break
       }
-      const task = operation > say.ready && operation < say.fatal && this.known.get(message[at + 1] as number)
+      const task = operation > say.ready && operation < say.fatal && this.known.get(note[1] as number)
       if (!task || this.isClosing) continue
       if (operation === say.done || operation === say.failed) this.known.delete(task.ticket)
-      this.#host.onHeard(task, operation, message[at + 3], message[at + 4] === true)
+      this.#host.onHeard(task, operation, note[3], note[4] === true)
     }
-    this.#onMessage?.(message)
+    this.#onMessage?.(notes.flat(1))
   }
 
   /** By itself, or by what its handler did. What it had said and nobody heard is lost. */
