@@ -595,9 +595,11 @@ export class TabEngine implements Engine {
     return wanted
   }
 
-  #learn(wire: WireRecord): LiveJob {
+  /** `asked`: of what was asked for, only that is told which may change. */
+  #learn(wire: WireRecord, asked?: NamedRequest): LiveJob {
     const { id } = wire
-    const job = this.#jobOf(id, true) ?? new LiveJob({ ...wire, error: undefined } as JobRecord)
+    const known = this.#jobOf(id, true)
+    const job = known ?? new LiveJob(asked ? recordOf(asked, 0) : ({ ...wire, error: undefined } as JobRecord))
     this.#known.set(id, job)
     this.#update(job, wire, undefined)
     return job
@@ -697,8 +699,8 @@ export class TabEngine implements Engine {
     if (ask === 'find') return (answer as WireRecord[]).map((wire) => this.#learn(wire))
     if (ask !== 'insert') return answer
     return (answer as [WireRecord, Disposition][]).map(([wire, disposition], at) => {
-      const { input } = (args[0] as readonly Naming[])[at] as Naming
-      return { job: this.#learn('input' in wire ? wire : { ...wire, input }), disposition }
+      const naming = (args[0] as readonly Naming[])[at] as Naming
+      return { job: this.#learn('input' in wire ? wire : { ...wire, input: naming.input }, naming), disposition }
     })
   }
 
@@ -733,13 +735,12 @@ export class TabEngine implements Engine {
     const { name, input, defaults, attach } = request
     const options = mergeOptions(request)
     const id = options.id ?? `${this.#tab}${(++this.#lastId).toString(36)}`
+    const named = { name, input, options: { ...options, id }, defaults, transfer: undefined, attach }
     const known = options.ifExists === 'replace' ? undefined : this.#known.get(id)
-    const identity = { id, name, input, seq: 0, lineTime: now.wallMs }
-    const job =
-      known ?? this.#wanted.get(id)?.job ?? new LiveJob(createRecord(identity, options, noDefaults, now.wallMs))
+    const job = known ?? this.#wanted.get(id)?.job ?? new LiveJob(recordOf(named, now.wallMs))
     if (!known) this.#wanted.set(id, { job, since: now })
     attach?.(job)
-    return { name, input, options: { ...options, id }, defaults, transfer: undefined, attach, job }
+    return { ...named, job }
   }
 
   #moment(): Moment {
@@ -1070,6 +1071,9 @@ export class TabEngine implements Engine {
 
 /** With the object for what hangs on it. */
 type Naming = NamedRequest & { readonly job: LiveJob }
+
+const recordOf = ({ name, input, options }: NamedRequest, now: number): JobRecord =>
+  createRecord({ id: options.id, name, input, seq: 0, lineTime: now }, options, noDefaults, now)
 
 /** Not for its signal's sake. */
 const isCancel = ({ id, error }: JobRecord): boolean =>

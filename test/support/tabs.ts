@@ -125,11 +125,11 @@ export class FakeTab implements TabPlatform {
   #sleepers: (readonly [onSleep: () => void, onWake: () => void])[] = []
   readonly #leavers = new Set<() => void>()
   isDead = false
-  readonly #speaks: Speech
+  readonly speaks: Speech
 
   constructor(origin: FakeOrigin, speaks: Speech) {
     this.#origin = origin
-    this.#speaks = speaks
+    this.speaks = speaks
   }
 
   get store(): Store {
@@ -149,14 +149,14 @@ export class FakeTab implements TabPlatform {
   }
 
   #said(message: Versioned): unknown {
-    if (this.#speaks === 'this version') return message
+    if (this.speaks === 'this version') return message
     const { version, ...rest } = message
-    return this.#speaks === 'the first version' ? rest : { ...rest, version: (version as number) + 1 }
+    return this.speaks === 'the first version' ? rest : { ...rest, version: (version as number) + 1 }
   }
 
   #heard(message: Versioned): unknown {
-    if (this.#speaks === 'this version') return message
-    const version = this.#speaks === 'the first version' ? tabsVersion : (message?.version ?? 1) - 1
+    if (this.speaks === 'this version') return message
+    const version = this.speaks === 'the first version' ? tabsVersion : (message?.version ?? 1) - 1
     return { ...message, version }
   }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { createScheduler, inline, type Job, OffstageError, type Scheduler } from 'offstage'
 import { defineJobs } from 'offstage/worker'
 import { expect, test } from 'vitest'
-import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
+import { FakeOrigin, type FakeTab, type Speech } from '../support/tabs.ts'
 
 const runs = Number(process.env.OFFSTAGE_TABS_RUNS ?? 300)
 const tabsMax = 4
@@ -40,6 +40,8 @@ class Page {
     const keep = { completed: keepAll, failed: keepAll, cancelled: keepAll }
     this.scheduler = createScheduler<Jobs>(inline(jobs), { workers: 1, store: tab.store, keep })
     this.scheduler.on('completed', ({ jobId }) => this.completed.push(jobId))
+    // That there is a tab of another version.
+    this.scheduler.on('store:error', () => {})
   }
 }
 
@@ -60,8 +62,17 @@ class World {
     return this.live[at % Math.max(this.live.length, 1)]
   }
 
-  open(): void {
-    if (this.live.length < tabsMax) this.pages.push(new Page(this.origin.openTab()))
+  open(speech?: Speech): void {
+    if (this.live.length < tabsMax) this.pages.push(new Page(this.origin.openTab(speech)))
+  }
+
+  /** Tabs of other versions go; until then others may wait for them. */
+  reloadOthers(): void {
+    for (const page of this.live) {
+      if (page.tab.speaks === 'this version') continue
+      page.isLive = false
+      page.tab.crash()
+    }
   }
 
   expect(what: string, page: Page, isJob: boolean, promise: Promise<unknown>): void {
@@ -89,6 +100,7 @@ class World {
   }
 
   async end(): Promise<void> {
+    this.reloadOthers()
     for (const { tab } of this.live) tab.wake()
     if (this.live.length === 0) this.open()
     const idle = Promise.all(this.live.map(({ scheduler }) => scheduler.onIdle()))
@@ -124,6 +136,9 @@ const on = (name: string, act: (world: World, page: Page) => void) =>
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 3, arbitrary: fc.constant({ name: 'open', run: (world: World) => world.open() }) },
+  fc
+    .constantFrom<Speech>('the first version', 'the next version')
+    .map((speech) => ({ name: `open ${speech}`, run: (world: World) => world.open(speech) })),
   {
     weight: 8,
     arbitrary: fc.tuple(nat, fc.nat({ max: 8 }), fc.boolean(), fc.boolean()).map(([at, turns, hasId, isRun]) => ({

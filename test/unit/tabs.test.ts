@@ -43,6 +43,17 @@ describe('a follower', () => {
   })
 })
 
+test('adding an id whose job goes at that moment: the new job has what was asked for it', async () => {
+  const { leader, follower } = await pair()
+  const first = await follower.add.double(1, { id: 'a', tags: ['first'] })
+  await first.result()
+  void leader.remove('a')
+  const second = await follower.add.double(21, { id: 'a', tags: ['second'] })
+  expect(second).toMatchObject({ disposition: 'created', input: 21 })
+  expect(second.snapshot().tags).toEqual(['second'])
+  expect(await second.result()).toBe(42)
+})
+
 describe('who leads', () => {
   test('`leader` is told when a tab begins to lead', async () => {
     const origin = new FakeOrigin()
