@@ -127,7 +127,7 @@ export function takeJobOptions(given: JobOptions | undefined): JobOptions | unde
   return options
 }
 
-/** Options that have come from somewhere else, where they were checked. */
+/** Whether options that have come from another tab are such as it would have taken. */
 export function areJobOptions(options: unknown): boolean {
   try {
     check.checkOptions(options, optionChecks)

@@ -145,7 +145,7 @@ export class TabEngine implements Engine {
   #epoch = 0
   /** What this tab knows of the leader's jobs: all that it ever added, found or got, until they are removed. */
   #known = new Map<string, LiveJob>()
-  /** The leader is of another version. */
+  /** The leader is of another version; and whether that was ever told. */
   #isApart = false
   #hasToldOfOther = false
   /** From when it asks for them until it is answered: callbacks hang on them, and events may come before the answer. */
@@ -469,8 +469,10 @@ export class TabEngine implements Engine {
       // It does not lead, or has been replaced.
       if (isHello || epoch < this.#epoch || (this.#link && epoch === this.#epoch)) return
       this.#epoch = epoch
-      this.#link = undefined
       this.#isApart = true
+      // If the leader that it knew is still there, that one will say so.
+      if (this.#link) this.#sayHello()
+      this.#link = undefined
       if (this.#isClosing) this.#hurry?.()
     }
     if (this.#hasToldOfOther) return

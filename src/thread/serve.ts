@@ -297,7 +297,7 @@ export class Server implements Host {
   #end(task: Task): number {
     this.#now = systemClock.monotonic()
     // Fake clocks are put in and taken out within a job.
-    const runMs = Math.max(this.#now - task.beganAt, 0)
+    const runMs = Math.max(this.#now - task.beganAt, 0) || 0
     task.type.cost.add(runMs)
     this.#sendProgress(task)
     task.isEnded = true

@@ -21,6 +21,8 @@ async function start() {
   const letters: Letter[] = []
   const open = async (tab: FakeTab): Promise<Scheduler<Jobs>> => {
     const scheduler = createScheduler<Jobs>(inline(jobs), { workers: 1, store: tab.store, clock })
+    // Of tabs that there are not, too.
+    scheduler.on('store:error', () => {})
     onTestFinished(() => scheduler.close({ mode: 'now' }))
     await scheduler.counts()
     return scheduler
@@ -174,6 +176,14 @@ describe('what comes from nowhere', () => {
   test('a leader that there is not: who leads takes the lock again', async () => {
     const tabs = await start()
     tabs.sayToAll({ type: 'lead', from: 'x', epoch: 1e15, version: tabsVersion })
+    await turn()
+    await expectAllWell(tabs)
+  })
+
+  test.each([undefined, tabsVersion + 1])('a leader of version %s that there is not', async (version) => {
+    const tabs = await start()
+    for (const type of ['here', 'lead']) tabs.sayToAll({ type, from: 'x', epoch: 1e15, version })
+    tabs.sayOnLine({ from: 'x', epoch: 1e16, version, notes: [['welcome', []]] })
     await turn()
     await expectAllWell(tabs)
   })
