@@ -26,19 +26,16 @@ export function isInstalled(name) {
   return existsSync(browserPath(name)) && (name !== 'webkitgtk' || existsSync(xvfb))
 }
 
-/** Installs what is missing if this user may, and says loudly which browsers the tests will have to do without. */
-export function ensureBrowsers() {
+/** Installs what is missing, where and if this user may. */
+export function installBrowsers() {
   const missing = browserNames.filter((name) => !isInstalled(name))
   if (missing.length === 0) return
   const packages = missing.flatMap((name) => [...browsers[name].packages])
-  if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
-    console.log(`Installing ${packages.join(', ')} (about a minute and a half)`)
-    if (apt('update')) apt('install', '-y', '--no-install-recommends', ...packages)
-  }
-  for (const name of missing.filter((name) => !isInstalled(name))) {
-    const command = `apt-get install -y --no-install-recommends ${browsers[name].packages.join(' ')}`
-    console.warn(`\n!!! SKIPPED: ${name} is not installed, so nothing is tested in it. As root: ${command}\n`)
-  }
+  const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get'))
+    return console.warn(`!!! Browsers can be installed by root on Debian only: ${command}`)
+  console.log(`Installing ${packages.join(', ')} (about a minute and a half)`)
+  if (apt('update')) apt('install', '-y', '--no-install-recommends', ...packages)
 }
 
 /** @param {string[]} args */

@@ -1,16 +1,42 @@
-// `npm test`: everything that runs on this machine's Node, and in its browsers. Arguments go to Vitest, and then nothing
-// else is run: `npm test -- test/unit/retry.test.ts --project unit`.
-import { ensureBrowsers } from './browsers.mjs'
+// `npm test`: what a change needs, soon: types, unit tests, and the suite on this Node and in one browser that is there.
+// `npm run test:all`: all that runs on this machine's Node and in its browsers.
+//
+//   --install-browsers   installs the browsers that are missing, on Debian, as root
+//
+// Other arguments go to Vitest, and then nothing else is run: `npm test -- test/unit/retry.test.ts --project unit`.
+import { browserNames, installBrowsers, isInstalled } from './browsers.mjs'
 import { run, vitest } from './process.mjs'
 
-const vitestArgs = process.argv.slice(2)
+const options = ['--all', '--install-browsers']
+const args = process.argv.slice(2)
+const [isAll, mayInstall] = options.map((name) => args.includes(name))
+const vitestArgs = args.filter((name) => !options.includes(name))
 
-ensureBrowsers()
-const isBuilt = vitestArgs.length > 0 || run('npm', ['run', '--silent', 'build', '--', '--silent'])
-const areTypesRight = vitestArgs.length > 0 || (isBuilt && run('node', ['test/support/types.mjs']))
-const isGreen = run('node', [vitest, 'run', ...vitestArgs])
+if (mayInstall) installBrowsers()
+process.exitCode = (vitestArgs.length > 0 ? run('node', [vitest, 'run', ...vitestArgs]) : test()) ? 0 : 1
 
-// What comes before the tests is far up by now.
-if (!isBuilt) console.error('FAILED: npm run build')
-else if (!areTypesRight) console.error('FAILED: node test/support/types.mjs')
-process.exitCode = isBuilt && areTypesRight && isGreen ? 0 : 1
+function test() {
+  const browsers = browserNames.filter(isInstalled)
+  const used = isAll ? browsers : browsers.slice(0, 1)
+  const projects = ['unit', 'suite', ...(isAll ? ['node'] : []), ...used.map((name) => `browser (${name})`)]
+  const isBuilt = run('npm', ['run', '--silent', 'build', '--', '--silent'])
+  const areTypesRight = isBuilt && run('node', ['test/support/types.mjs'])
+  const isGreen = run('node', [vitest, 'run', ...projects.flatMap((project) => ['--project', project])])
+  for (const line of leftOut(used)) console.log(line)
+  // What comes before the tests is far up by now.
+  if (!isBuilt) console.error('FAILED: npm run build')
+  else if (!areTypesRight) console.error('FAILED: node test/support/types.mjs')
+  return isBuilt && areTypesRight && isGreen
+}
+
+/** @param {readonly string[]} used */
+function* leftOut(used) {
+  const missing = browserNames.filter((name) => !isInstalled(name))
+  const others = browserNames.filter((name) => isInstalled(name) && !used.includes(name))
+  if (!isAll)
+    yield `Left out: ${['files and processes on Node', ...others].join(', ')}. To run them too: npm run test:all`
+  if (missing.length > 0)
+    yield `!!! SKIPPED: ${missing.join(', ')}: not installed. On Debian, as root: npm run test:all -- --install-browsers`
+  yield 'Left out: Node 22, 24, 26, Bun and Deno: npm run test:runtimes'
+  yield 'Left out: kills, power cuts, long simulations, whole browsers that crash: .ci/run'
+}
