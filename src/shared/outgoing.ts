@@ -238,7 +238,8 @@ function isEmptied(value: object): boolean {
   if (known !== undefined) return known
   let isEmpty = false
   try {
-    isEmpty = isPlain(structuredClone(value))
+    // In a list: Deno refuses it outside of one, and makes it empty within.
+    isEmpty = isPlain(structuredClone([value])[0] as object)
   } catch {
     // It refuses it, which is all that is to be done.
   }
