@@ -453,12 +453,6 @@ export const mutants = [
     replace: '',
   },
   {
-    name: 'a crash of the process is blamed on the job',
-    file: engine,
-    find: "{ type: 'interrupt', error: undefined, isOwnMaking: false }",
-    replace: "{ type: 'interrupt', error: undefined, isOwnMaking: true }",
-  },
-  {
     name: 'expired jobs start',
     file: engine,
     find: '      if (this.#hasExpired(job)) {\n',
@@ -718,16 +712,16 @@ export const mutants = [
   },
   // Clocks and rate limits.
   {
+    name: 'who is let in does not count until it is sent',
+    file: rateLimit,
+    find: '    this.#entered++\n',
+    replace: '',
+  },
+  {
     name: 'a rate limit goes by the wall clock',
     file: gate,
     find: 'window.mayStart(this.#timetable.clock.monotonic())',
     replace: 'window.mayStart(this.#timetable.clock.now())',
-  },
-  {
-    name: 'a start counts when it is decided',
-    file: gate,
-    find: '    this.#window?.entered()\n',
-    replace: '    this.#window?.entered()\n    this.#window?.sent(this.#timetable.clock.monotonic())\n',
   },
   {
     name: 'a rate limit that is set again forgets what has started',
