@@ -656,7 +656,11 @@ export class Oracle {
     const before = [...this.truth.records.values()]
     /** `isTelling`: not all of the last batch is told yet. */
     const isExact = (isTelling: boolean) => !isTelling && !this.isStopped && answered === this.answered
-    const isStill = ({ seq }: JobRecord) => this.truth.records.has(seq)
+    /** Its number may have been given again: when the process ended before it was committed. */
+    const isStill = (record: JobRecord) => {
+      const there = this.truth.records.get(record.seq)
+      return there !== undefined && tagOf(there) === tagOf(record)
+    }
     const agree = (found: readonly Found[], isTelling: boolean) => {
       if (isTelling || this.isStopped) return
       for (const { tag, state, priority } of found) {
