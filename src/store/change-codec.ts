@@ -14,7 +14,10 @@ import { refused } from '../shared/refusal.ts'
 import { ByteReader, ByteWriter, numberBytesMax, TooLong } from './bytes.ts'
 import { payloadBytesMax } from './frame.ts'
 import type { Change } from './store.ts'
-import { readValue, roomBehind, writeThrown, writeValue } from './value-codec.ts'
+import { writeThrown } from './thrown-writer.ts'
+import { readValue } from './value-reader.ts'
+import { roomBehind } from './value-room.ts'
+import { writeValue } from './value-writer.ts'
 
 const operations = { insert: 1, update: 2, remove: 3 } as const
 

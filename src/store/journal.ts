@@ -21,7 +21,8 @@ import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
 import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
 import type { Change, Store, StoreHost } from './store.ts'
-import { roomBehind, writeValue } from './value-codec.ts'
+import { roomBehind } from './value-room.ts'
+import { writeValue } from './value-writer.ts'
 
 export interface JournalOptions {
   /** An input, result, checkpoint or step value that takes more is refused. */

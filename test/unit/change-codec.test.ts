@@ -8,7 +8,7 @@ import { type Action, isLegal, transition } from '../../src/job/transition.ts'
 import { ByteWriter } from '../../src/store/bytes.ts'
 import { BatchWriter, LiveRecords, Replayer } from '../../src/store/change-codec.ts'
 import type { Change } from '../../src/store/store.ts'
-import { writeValue } from '../../src/store/value-codec.ts'
+import { writeValue } from '../../src/store/value-writer.ts'
 
 const start = 1_750_000_000_000
 const defaults = resolveDefaults({})

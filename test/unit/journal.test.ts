@@ -13,7 +13,7 @@ import { idbMedium } from '../../src/store/idb-medium.ts'
 import { Journal, type JournalOptions } from '../../src/store/journal.ts'
 import { type Medium, MediumError } from '../../src/store/medium.ts'
 import type { Change } from '../../src/store/store.ts'
-import { writeValue } from '../../src/store/value-codec.ts'
+import { writeValue } from '../../src/store/value-writer.ts'
 import { MemoryMedium } from '../support/memory-medium.ts'
 
 const defaults = resolveDefaults({})

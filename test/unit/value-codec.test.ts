@@ -7,7 +7,10 @@ import { describe, expect, test, vi } from 'vitest'
 import { OffstageError } from '../../src/shared/errors.ts'
 import { isObject } from '../../src/shared/show.ts'
 import { ByteReader, ByteWriter, TooLong } from '../../src/store/bytes.ts'
-import { readValue, roomBehind, writeThrown, writeValue } from '../../src/store/value-codec.ts'
+import { writeThrown } from '../../src/store/thrown-writer.ts'
+import { readValue } from '../../src/store/value-reader.ts'
+import { roomBehind } from '../../src/store/value-room.ts'
+import { writeValue } from '../../src/store/value-writer.ts'
 
 class PaymentError extends Error {
   override readonly name = 'PaymentError'

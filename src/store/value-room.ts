@@ -1,0 +1,36 @@
+import { isPlain } from '../shared/kind.ts'
+
+/**
+ * Most values are small and plain, and it shows without writing them: what is left of `bytes` behind one, at least. Less
+ * than nothing where that cannot be told, or not so easily.
+ */
+export function roomBehind(value: unknown, bytes: number): number {
+  if (bytes < 0) return bytes
+  switch (typeof value) {
+    case 'string':
+      return bytes - textBytesMax(value)
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return bytes - primitiveBytesMax
+    case 'object':
+      if (value === null) return bytes - primitiveBytesMax
+      return isPlain(value) ? roomBehindAll(value as Record<string, unknown>, bytes - primitiveBytesMax) : -1
+    default:
+      return -1
+  }
+}
+
+function roomBehindAll(value: Record<string, unknown>, bytes: number): number {
+  let rest = bytes
+  try {
+    for (const key of Object.keys(value)) rest = roomBehind(value[key], rest - textBytesMax(key))
+  } catch {
+    return -1 // A getter throws: to be told with its path.
+  }
+  return rest
+}
+
+/** A tag, and a number or a length. */
+const primitiveBytesMax = 10
+const textBytesMax = (text: string): number => primitiveBytesMax + 3 * text.length
