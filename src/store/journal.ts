@@ -12,14 +12,15 @@
  *               is written anew; if that fails too, the store stops for good.
  */
 import type { JobRecord } from '../job/record.ts'
-import { nextTask } from '../platform/hop.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { appendBatch } from './append-batch.ts'
 import { ByteWriter, TooLong } from './bytes.ts'
 import { BatchWriter, LiveRecords, Replayer } from './change-codec.ts'
+import { Compaction } from './compaction.ts'
 import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
 import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
-import { type Draft, type Medium, MediumError } from './medium.ts'
+import { type Medium, MediumError } from './medium.ts'
 import type { Change, Store, StoreHost } from './store.ts'
 import { roomBehind } from './value-room.ts'
 import { writeValue } from './value-writer.ts'
@@ -38,31 +39,10 @@ export interface JournalOptions {
 export const valueBytesMaxDefault = 16 * 1024 * 1024
 
 const compactBytesMinDefault = 1024 * 1024
-/** No slice of work takes the thread for much longer than this; looked at every so many changes. */
-const sliceMs = 3
-const changesPerCheck = 32
-/** One frame of a snapshot holds about so much. */
-const sliceBytes = 256 * 1024
 const sealDelayMs = 1_000
 /** What is smaller need not be written to see that it fits. */
 const smallBytes = 4 * 1024
 const scratchBytesMax = 1024 * 1024
-
-/** `goesOn`: the next frame is of the same batch. */
-type AppendFrame = (frame: Uint8Array, goesOn: boolean) => Promise<void>
-
-/** A snapshot on its way into a draft. */
-interface Compaction {
-  readonly draft: Draft
-  readonly chain: Chain
-  size: number
-  /** Records up to this one are in the draft: what changes among them from now on must follow. */
-  cursor: number
-  readonly behind: Change[]
-  /** The journal it was to replace is broken: there will be another. */
-  readonly abandoned: Deferred<never>
-  readonly ended: Deferred<void>
-}
 
 export class Journal implements Store {
   readonly isDurable = true
@@ -251,7 +231,8 @@ export class Journal implements Store {
     const [chain, size] = [this.#chain, this.#size]
     const sizes = new Float64Array(changes.length)
     try {
-      await this.#encode(changes, sizes, (frame, goesOn) => this.#appendFrame(frame, goesOn, isSeal))
+      const append = (frame: Uint8Array, goesOn: boolean) => this.#appendFrame(frame, goesOn, isSeal)
+      await appendBatch(this.#newBatch(), changes, sizes, append, this.#live.clock)
     } catch (error) {
       const { failure } = error as Partial<MediumError>
       if (failure === 'lost') throw this.#stop(error)
@@ -263,21 +244,6 @@ export class Journal implements Store {
       throw failure ? this.#writeFailed(error) : error
     }
     this.#apply(changes, sizes)
-  }
-
-  /** `sizes`: how many bytes each took. */
-  async #encode(changes: readonly Change[], sizes: Float64Array, append: AppendFrame): Promise<void> {
-    const { clock } = this.#live
-    const batch = this.#newBatch()
-    let until = clock.monotonic() + sliceMs
-    for (let index = 0; index < changes.length; index++) {
-      sizes[index] = batch.add(changes[index] as Change)
-      if (batch.full.length > 0) await appendFull(batch, append)
-      if (index % changesPerCheck < changesPerCheck - 1 || clock.monotonic() < until) continue
-      await nextTask()
-      until = clock.monotonic() + sliceMs
-    }
-    await appendLast(batch, append)
   }
 
   #newBatch(): BatchWriter {
@@ -312,8 +278,7 @@ export class Journal implements Store {
       const { seq } = change.after ?? (change.before as JobRecord)
       if (change.after) this.#records.set(change.after, sizes[index] as number)
       else this.#records.delete(seq)
-      // Records further on come by themselves.
-      if (compaction && seq <= compaction.cursor) compaction.behind.push(change)
+      compaction?.follow(change, seq)
     }
   }
 
@@ -370,21 +335,17 @@ export class Journal implements Store {
 
   /** Writes all of memory into a draft and publishes it. Only one that `isGentle` lets commits in between. */
   async #writeSnapshot(isGentle: boolean): Promise<void> {
-    const chain = newChain(this.#live.random)
+    const { clock, random } = this.#live
+    const chain = newChain(random)
     const draft = await this.#medium.draft()
-    const [abandoned, ended] = [defer<never>(), defer<void>()]
-    abandoned.promise.catch(() => {})
-    const compaction: Compaction = { draft, chain, size: 0, cursor: -1, behind: [], abandoned, ended }
+    const compaction = new Compaction(draft, chain, this.#records, () => this.#newBatch(), clock)
     this.#compaction = compaction
     let hasTurn = false
     try {
-      await this.#writeRecords(compaction)
-      if (isGentle) await this.#takeTurn(abandoned.promise)
+      await compaction.writeRecords()
+      if (isGentle) await this.#takeTurn(compaction.abandoned)
       hasTurn = isGentle
-      await this.#writeBehind(compaction)
-      // A seal, because the last batch must be as safe as the others.
-      await appendLast(this.#newBatch(), drafting(compaction))
-      await draft.publish()
+      await compaction.publish()
       this.#chain = chain
       this.#size = compaction.size
       this.#records.bytes = compaction.size
@@ -397,35 +358,6 @@ export class Journal implements Store {
     } finally {
       this.#compaction = undefined
       if (hasTurn) this.#endTurn()
-      ended.resolve()
-    }
-  }
-
-  /** They come in the order of adding, which is that of `seq`. */
-  async #writeRecords(compaction: Compaction): Promise<void> {
-    const { clock } = this.#live
-    let batch = this.#newBatch()
-    let until = clock.monotonic() + sliceMs
-    let added = 0
-    for (const record of this.#records.values()) {
-      batch.add({ before: undefined, after: record })
-      compaction.cursor = record.seq
-      if (batch.bytes < sliceBytes && (++added % changesPerCheck !== 0 || clock.monotonic() < until)) continue
-      await appendLast(batch, drafting(compaction))
-      await this.#writeBehind(compaction)
-      batch = this.#newBatch()
-      until = clock.monotonic() + sliceMs
-    }
-    // The walk is over: what is added while the last frame is written is not met any more, and must follow.
-    compaction.cursor = Number.POSITIVE_INFINITY
-    if (!batch.isEmpty) await appendLast(batch, drafting(compaction))
-  }
-
-  /** What commits have changed among records that are in the draft already. */
-  async #writeBehind(compaction: Compaction): Promise<void> {
-    while (compaction.behind.length > 0) {
-      const changes = compaction.behind.splice(0)
-      await this.#encode(changes, new Float64Array(changes.length), drafting(compaction))
     }
   }
 
@@ -433,9 +365,10 @@ export class Journal implements Store {
 
   /** Memory is the truth: all of it is written anew. */
   async #renew(): Promise<void> {
-    const { abandoned, ended } = this.#compaction ?? {}
-    abandoned?.reject(new MediumError('broken', 'the journal it was to replace is broken'))
-    await ended?.promise
+    if (this.#compaction) {
+      this.#compaction.abandon('the journal it was to replace is broken')
+      await this.#compacted
+    }
     await this.#writeSnapshot(false)
   }
 
@@ -472,7 +405,7 @@ export class Journal implements Store {
     this.#stopSealTimer?.()
     this.#stopSealTimer = undefined
     // What it was to gain is not worth waiting for.
-    this.#compaction?.abandoned.reject(new MediumError('broken', 'the store is being closed'))
+    this.#compaction?.abandon('the store is being closed')
     await this.#compacted
     try {
       await this.#seal()
@@ -482,24 +415,5 @@ export class Journal implements Store {
     await this.#medium.close()
     this.#records = new LiveRecords()
     this.#host = undefined
-  }
-}
-
-async function appendFull(batch: BatchWriter, append: AppendFrame): Promise<void> {
-  for (const frame of batch.full.splice(0)) await append(frame, true)
-}
-
-async function appendLast(batch: BatchWriter, append: AppendFrame): Promise<void> {
-  await appendFull(batch, append)
-  await append(batch.finish(), false)
-}
-
-/** A draft is synced as a whole, whatever the durability. */
-function drafting(compaction: Compaction): AppendFrame {
-  const { chain, draft, abandoned } = compaction
-  return async (frame, goesOn) => {
-    stamp(frame, chain, { goesOn })
-    compaction.size += frame.length
-    await Promise.race([draft.append(frame), abandoned.promise])
   }
 }

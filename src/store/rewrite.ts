@@ -1,5 +1,6 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Disk } from '../shared/disk.ts'
+import { appendLast } from './append-batch.ts'
 import { BatchWriter } from './change-codec.ts'
 import { FileMedium } from './file-medium.ts'
 import { headerBytes, newChain, stamp } from './frame.ts'
@@ -24,8 +25,7 @@ export async function rewriteJournal(
   }
   let batch = new BatchWriter(headerBytes)
   const finish = async () => {
-    for (const frame of batch.full) await append(frame, true)
-    await append(batch.finish(), false)
+    await appendLast(batch, append)
     batch = new BatchWriter(headerBytes)
   }
   try {

@@ -35,7 +35,7 @@ export const shortMax = 64
 
 const stepToIndex = (index: number): string => `[${index}]`
 
-/** What cannot be kept is refused, in mid-write. */
+/** Throws a `Refusal` at what cannot be kept. What it has written until then is for the caller to take back. */
 export class ValueWriter {
   readonly #out: ByteWriter
   /** The containers so far. Most values have one, and then no list is made. */

@@ -1,6 +1,7 @@
 // Bugs, planted one at a time in the real sources. The simulation must find every one of them.
 
 const journal = 'src/store/journal.ts'
+const compaction = 'src/store/compaction.ts'
 const medium = 'src/store/file-medium.ts'
 const frame = 'src/store/frame.ts'
 const scanner = 'src/store/frame-scanner.ts'
@@ -253,27 +254,27 @@ export const mutants = [
   },
   {
     name: 'changes behind the cursor do not follow',
-    file: journal,
-    find: 'if (compaction && seq <= compaction.cursor) compaction.behind.push(change)',
+    file: compaction,
+    find: 'if (seq <= this.#cursor) this.#behind.push(change)',
     replace: '',
   },
   {
     name: 'changes ahead of the cursor follow as well',
-    file: journal,
-    find: 'if (compaction && seq <= compaction.cursor)',
-    replace: 'if (compaction)',
+    file: compaction,
+    find: 'if (seq <= this.#cursor)',
+    replace: 'if (seq >= 0)',
   },
   {
     name: 'a snapshot is published while a commit is on its way',
     file: journal,
-    find: '      if (isGentle) await this.#takeTurn(abandoned.promise)\n      hasTurn = isGentle\n',
+    find: '      if (isGentle) await this.#takeTurn(compaction.abandoned)\n      hasTurn = isGentle\n',
     replace: '',
   },
   {
     name: 'the chain of the old generation goes on in the new',
     file: journal,
-    find: '      await draft.publish()\n      this.#chain = chain\n',
-    replace: '      await draft.publish()\n',
+    find: '      await compaction.publish()\n      this.#chain = chain\n',
+    replace: '      await compaction.publish()\n',
   },
   {
     name: 'no seal on closing',

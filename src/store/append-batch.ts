@@ -1,0 +1,40 @@
+import { nextTask } from '../platform/hop.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { BatchWriter } from './change-codec.ts'
+import type { Change } from './store.ts'
+
+/** No slice of work takes the thread for much longer than this; looked at every so many changes. */
+export const sliceMs = 3
+export const changesPerCheck = 32
+
+/** `goesOn`: the next frame is of the same batch. */
+export type AppendFrame = (frame: Uint8Array, goesOn: boolean) => Promise<void>
+
+/** Encodes changes in slices, and appends each frame as soon as it is full. `sizes`: how many bytes each change took. */
+export async function appendBatch(
+  batch: BatchWriter,
+  changes: readonly Change[],
+  sizes: Float64Array,
+  append: AppendFrame,
+  clock: Clock,
+): Promise<void> {
+  let until = clock.monotonic() + sliceMs
+  for (let index = 0; index < changes.length; index++) {
+    sizes[index] = batch.add(changes[index] as Change)
+    if (batch.full.length > 0) await appendFull(batch, append)
+    if (index % changesPerCheck < changesPerCheck - 1 || clock.monotonic() < until) continue
+    await nextTask()
+    until = clock.monotonic() + sliceMs
+  }
+  await appendLast(batch, append)
+}
+
+/** Appends what is left of a batch: after that it is not to be used any more. */
+export async function appendLast(batch: BatchWriter, append: AppendFrame): Promise<void> {
+  await appendFull(batch, append)
+  await append(batch.finish(), false)
+}
+
+async function appendFull(batch: BatchWriter, append: AppendFrame): Promise<void> {
+  for (const frame of batch.full.splice(0)) await append(frame, true)
+}

@@ -1,0 +1,93 @@
+import type { Clock } from '../shared/clock.ts'
+import { defer } from '../shared/deferred.ts'
+import { appendBatch, appendLast, changesPerCheck, sliceMs } from './append-batch.ts'
+import type { BatchWriter, LiveRecords } from './change-codec.ts'
+import { type Chain, stamp } from './frame.ts'
+import { type Draft, MediumError } from './medium.ts'
+import type { Change } from './store.ts'
+
+/** One frame of a snapshot holds about so much. */
+const sliceBytes = 256 * 1024
+
+/**
+ * A snapshot of all that is alive, on its way into a draft that is to take the journal's place. It is written in slices:
+ * commits may go on in between, and what they change among records that are in the draft already follows behind.
+ */
+export class Compaction {
+  /** Of the draft, in bytes. */
+  size = 0
+  readonly #draft: Draft
+  readonly #chain: Chain
+  readonly #records: LiveRecords
+  readonly #newBatch: () => BatchWriter
+  readonly #clock: Clock
+  /** Records up to this one are in the draft: what changes among them from now on must follow. */
+  #cursor = -1
+  readonly #behind: Change[] = []
+  readonly #abandoned = defer<never>()
+
+  constructor(draft: Draft, chain: Chain, records: LiveRecords, newBatch: () => BatchWriter, clock: Clock) {
+    this.#draft = draft
+    this.#chain = chain
+    this.#records = records
+    this.#newBatch = newBatch
+    this.#clock = clock
+    this.#abandoned.promise.catch(() => {})
+  }
+
+  /** Rejects when nothing more is to be written. */
+  get abandoned(): Promise<never> {
+    return this.#abandoned.promise
+  }
+
+  /** A change that is in the journal. Records further on come by themselves. */
+  follow(change: Change, seq: number): void {
+    if (seq <= this.#cursor) this.#behind.push(change)
+  }
+
+  abandon(reason: string): void {
+    this.#abandoned.reject(new MediumError('broken', reason))
+  }
+
+  /** They come in the order of adding, which is that of `seq`. */
+  async writeRecords(): Promise<void> {
+    const clock = this.#clock
+    let batch = this.#newBatch()
+    let until = clock.monotonic() + sliceMs
+    let added = 0
+    for (const record of this.#records.values()) {
+      batch.add({ before: undefined, after: record })
+      this.#cursor = record.seq
+      if (batch.bytes < sliceBytes && (++added % changesPerCheck !== 0 || clock.monotonic() < until)) continue
+      await appendLast(batch, this.#append)
+      await this.#writeBehind()
+      batch = this.#newBatch()
+      until = clock.monotonic() + sliceMs
+    }
+    // The walk is over: what is added while the last frame is written is not met any more, and must follow.
+    this.#cursor = Number.POSITIVE_INFINITY
+    if (!batch.isEmpty) await appendLast(batch, this.#append)
+  }
+
+  /** While nobody commits. */
+  async publish(): Promise<void> {
+    await this.#writeBehind()
+    // A seal, because the last batch must be as safe as the others.
+    await appendLast(this.#newBatch(), this.#append)
+    await this.#draft.publish()
+  }
+
+  async #writeBehind(): Promise<void> {
+    while (this.#behind.length > 0) {
+      const changes = this.#behind.splice(0)
+      await appendBatch(this.#newBatch(), changes, new Float64Array(changes.length), this.#append, this.#clock)
+    }
+  }
+
+  /** A draft is synced as a whole, whatever the durability. */
+  readonly #append = async (frame: Uint8Array, goesOn: boolean): Promise<void> => {
+    stamp(frame, this.#chain, { goesOn })
+    this.size += frame.length
+    await Promise.race([this.#draft.append(frame), this.#abandoned.promise])
+  }
+}
