@@ -16,11 +16,11 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { appendBatch } from './append-batch.ts'
 import { ByteWriter, TooLong } from './bytes.ts'
-import { BatchWriter, LiveRecords, Replayer } from './change-codec.ts'
+import { BatchWriter, LiveRecords } from './change-codec.ts'
 import { Compaction } from './compaction.ts'
 import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
-import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
 import { type Medium, MediumError } from './medium.ts'
+import { recover } from './recovery.ts'
 import type { Change, Store, StoreHost } from './store.ts'
 import { roomBehind } from './value-room.ts'
 import { writeValue } from './value-writer.ts'
@@ -95,95 +95,24 @@ export class Journal implements Store {
   }
 
   async #recover(): Promise<readonly JobRecord[]> {
-    const medium = this.#medium
-    let verdict = await this.#read((onPiece) => medium.open(onPiece, this.#live))
-    while (verdict.kind === 'torn') {
-      await this.#cutOff(verdict)
-      if (!verdict.hasBegun) break
-      // Records have been changed by a batch that does not count.
-      verdict = await this.#read((onPiece) => medium.read(onPiece))
-    }
-    await this.#accept(verdict)
-    return [...this.#records.values()]
-  }
-
-  async #read(from: (onPiece: (piece: Uint8Array) => void) => Promise<void>): Promise<Verdict> {
-    const replayer = new Replayer(this.#live.errors)
-    const records = new LiveRecords(this.#options.valueBytesMax)
-    let nonsense: { readonly at: number; readonly cause: unknown } | undefined
-    const scanner = new FrameScanner((payload, at) => {
-      if (nonsense) return
-      try {
-        replayer.replay(payload, records)
-      } catch (cause) {
-        nonsense = { at, cause }
-      }
-    })
-    await from((piece) => scanner.push(piece))
-    if (nonsense) throw this.#corrupt(`damaged: the batch at byte ${nonsense.at} makes no sense`, nonsense.cause)
+    const { records, verdict } = await recover(this.#medium, this.#live, this.#options.valueBytesMax, this.#isRelaxed)
     this.#records = records
-    return scanner.end()
-  }
-
-  async #accept(verdict: Verdict): Promise<void> {
-    const { place } = this.#medium
-    switch (verdict.kind) {
-      case 'foreign':
-        throw new OffstageError(
-          'STORE_CORRUPT',
-          `${place} is not a journal of offstage, or its first bytes are damaged; it was left as it is.`,
-        )
-      case 'newer':
-        throw new OffstageError(
-          'STORE_CORRUPT',
-          `${place} was written by a newer version of offstage (format ${verdict.version}); it was left as it is.`,
-        )
-      case 'damaged':
-        throw this.#corrupt(
-          `damaged at byte ${verdict.at}: the last good batch is ${verdict.chain?.sequence ?? 0}, and batch ${verdict.nextSequence} behind the damage is whole, so this is no torn end`,
-          undefined,
-        )
-      case 'empty':
-        await this.#medium.secure(0)
-        return this.#renew()
+    if (verdict.kind === 'empty') {
+      await this.#medium.secure(0)
+      await this.#renew()
+    } else {
+      await this.#medium.secure(verdict.unsureAt)
+      this.#chain = { ...verdict.chain, epoch: newMark(this.#live.random) }
+      this.#size = verdict.size
+      this.#compactFrom = this.#compactBytesMin
+      this.#isSealed = verdict.kind === 'clean' && verdict.isSealed
+      if (!this.#isSealed) this.#sealLater()
     }
-    await this.#medium.secure(verdict.unsureAt)
-    this.#chain = { ...verdict.chain, epoch: newMark(this.#live.random) }
-    this.#size = verdict.size
-    this.#compactFrom = this.#compactBytesMin
-    this.#isSealed = verdict.kind === 'clean' && verdict.isSealed
-    if (!this.#isSealed) this.#sealLater()
-  }
-
-  /** Nothing goes without a word. */
-  async #cutOff({ size, bytes, lost }: Torn): Promise<void> {
-    const { place } = this.#medium
-    const kept = await this.#medium.cut(size)
-    const what = `${bytes} bytes, from byte ${size} on, were cut off; ${kept ? `a copy is in ${kept}` : 'no copy is kept'}.`
-    // That was complete once.
-    if (lost > 0)
-      return this.report(
-        new OffstageError(
-          'STORE_CORRUPT',
-          `The end of ${place} is lost, at least ${lost} batches. With durability 'relaxed' a power cut does that, and so does damage. ${what}`,
-        ),
-      )
-    const doubt = this.#isRelaxed ? 'the newest jobs may have been in it' : 'nobody had been notified of it'
-    this.report(
-      new OffstageError(
-        'STORE_WRITE_FAILED',
-        `The last batch in ${place} is not complete: its writer ended before it was written, and ${doubt}. ${what}`,
-      ),
-    )
+    return [...records.values()]
   }
 
   get #isRelaxed(): boolean {
     return this.#options.isRelaxed ?? false
-  }
-
-  #corrupt(what: string, cause: unknown): OffstageError {
-    const message = `${this.#medium.place} is ${what}. Nothing was changed. ${this.#medium.remedy}`
-    return new OffstageError('STORE_CORRUPT', message, cause === undefined ? {} : { cause })
   }
 
   /** The medium has trouble that may pass. */

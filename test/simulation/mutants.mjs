@@ -1,6 +1,7 @@
 // Bugs, planted one at a time in the real sources. The simulation must find every one of them.
 
 const journal = 'src/store/journal.ts'
+const recovery = 'src/store/recovery.ts'
 const compaction = 'src/store/compaction.ts'
 const medium = 'src/store/file-medium.ts'
 const frame = 'src/store/frame.ts'
@@ -235,15 +236,15 @@ export const mutants = [
   },
   {
     name: 'records of a batch that does not count stay',
-    file: journal,
-    find: '      if (!verdict.hasBegun) break\n',
-    replace: '      break\n',
+    file: recovery,
+    find: '    if (!verdict.hasBegun) return found\n',
+    replace: '    return found\n',
   },
   {
     name: 'nobody is told what was cut off',
-    file: journal,
-    find: '  report(error: OffstageError): void {\n    this.#host?.report(error)\n',
-    replace: '  report(_error: OffstageError): void {\n',
+    file: recovery,
+    find: '    host.report(cutOffError(medium.place, verdict, kept, isRelaxed))\n',
+    replace: '',
   },
   {
     name: 'seals of a relaxed journal are relaxed',

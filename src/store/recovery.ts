@@ -1,0 +1,100 @@
+import type { ErrorClass } from '../shared/error-wire.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { LiveRecords, Replayer } from './change-codec.ts'
+import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
+import type { Medium } from './medium.ts'
+import type { StoreHost } from './store.ts'
+
+/** What can be gone on with. */
+type Sound = Exclude<Verdict, { readonly kind: 'damaged' | 'foreign' | 'newer' }>
+
+/** What a journal held. */
+interface Found {
+  readonly records: LiveRecords
+  readonly verdict: Sound
+}
+
+type Read = (onPiece: (piece: Uint8Array) => void) => Promise<void>
+
+/**
+ * Opens a medium and reads what it holds. A torn end is cut off, and reported; anything else that is wrong is refused, and
+ * nothing is changed.
+ */
+export async function recover(
+  medium: Medium,
+  host: StoreHost,
+  valueBytesMax: number,
+  isRelaxed: boolean,
+): Promise<Found> {
+  let read: Read = (onPiece) => medium.open(onPiece, host)
+  for (;;) {
+    const found = await readRecords(read, medium, host.errors, valueBytesMax)
+    const { verdict } = found
+    if (verdict.kind !== 'torn') return found
+    const kept = await medium.cut(verdict.size)
+    // Nothing goes without a word.
+    host.report(cutOffError(medium.place, verdict, kept, isRelaxed))
+    if (!verdict.hasBegun) return found
+    // Records have been changed by a batch that does not count.
+    read = (onPiece) => medium.read(onPiece)
+  }
+}
+
+async function readRecords(
+  read: Read,
+  medium: Medium,
+  errors: readonly ErrorClass[],
+  valueBytesMax: number,
+): Promise<Found> {
+  const replayer = new Replayer(errors)
+  const records = new LiveRecords(valueBytesMax)
+  let nonsense: OffstageError | undefined
+  const scanner = new FrameScanner((payload, at) => {
+    if (nonsense) return
+    try {
+      replayer.replay(payload, records)
+    } catch (cause) {
+      nonsense = damaged(medium, `: the batch at byte ${at} makes no sense`, { cause })
+    }
+  })
+  await read((piece) => scanner.push(piece))
+  if (nonsense) throw nonsense
+  const verdict = scanner.end()
+  switch (verdict.kind) {
+    case 'foreign':
+      throw new OffstageError(
+        'STORE_CORRUPT',
+        `${medium.place} is not a journal of offstage, or its first bytes are damaged; it was left as it is.`,
+      )
+    case 'newer':
+      throw new OffstageError(
+        'STORE_CORRUPT',
+        `${medium.place} was written by a newer version of offstage (format ${verdict.version}); it was left as it is.`,
+      )
+    case 'damaged':
+      throw damaged(
+        medium,
+        ` at byte ${verdict.at}: the last good batch is ${verdict.chain?.sequence ?? 0}, and batch ${verdict.nextSequence} behind the damage is whole, so this is no torn end`,
+      )
+  }
+  return { records, verdict }
+}
+
+function cutOffError(place: string, torn: Torn, kept: string | undefined, isRelaxed: boolean): OffstageError {
+  const { size, bytes, lost } = torn
+  const what = `${bytes} bytes, from byte ${size} on, were cut off; ${kept ? `a copy is in ${kept}` : 'no copy is kept'}.`
+  // That was complete once.
+  if (lost > 0)
+    return new OffstageError(
+      'STORE_CORRUPT',
+      `The end of ${place} is lost, at least ${lost} batches. With durability 'relaxed' a power cut does that, and so does damage. ${what}`,
+    )
+  const doubt = isRelaxed ? 'the newest jobs may have been in it' : 'nobody had been notified of it'
+  return new OffstageError(
+    'STORE_WRITE_FAILED',
+    `The last batch in ${place} is not complete: its writer ended before it was written, and ${doubt}. ${what}`,
+  )
+}
+
+const damaged = ({ place, remedy }: Medium, how: string, options?: ErrorOptions): OffstageError =>
+  new OffstageError('STORE_CORRUPT', `${place} is damaged${how}. Nothing was changed. ${remedy}`, options)
