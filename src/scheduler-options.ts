@@ -1,3 +1,4 @@
+import type { CloseMode } from './engine/engine.ts'
 import { type Keep, type KeepByState, keepDefault } from './engine/retention.ts'
 import { checkJobDefaults, type JobDefaults } from './job/job-options.ts'
 import { spareCores, systemClock, systemRandom } from './platform/host.ts'
@@ -52,6 +53,13 @@ export interface SchedulerOptions<Name extends PropertyKey = string> {
   readonly clock?: Clock | undefined
   /** For tests: answers a number from 0 up to 1. */
   readonly random?: (() => number) | undefined
+}
+
+export interface CloseOptions {
+  /** `drain`: everything queued; `finish`: what runs; `now`: interrupts, which stored jobs survive. Default `finish`. */
+  readonly mode?: CloseMode | undefined
+  /** After so long the rest is interrupted, as with `now`. Default: no limit. */
+  readonly timeoutMs?: number | undefined
 }
 
 const workersMax = 1_024
@@ -151,6 +159,8 @@ const optionChecks: check.Checks = {
   clock,
   random: check.callable,
 }
+
+export const closeChecks: check.Checks = { mode: check.oneOf('drain', 'finish', 'now'), timeoutMs: check.durationMs }
 
 /** Refuses what is out of range and fills in what is not given. */
 export function resolveOptions(given: SchedulerOptions<never> = {}) {

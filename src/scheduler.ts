@@ -1,39 +1,39 @@
 import type {
-  CloseMode,
   Counts,
   Engine,
   FindOptions,
   Inserted,
   InsertRequest,
   JobFilter,
-  QueueControl,
   SchedulerSnapshot,
   Stats,
   Verb,
 } from './engine/engine.ts'
 import type { LiveJob } from './engine/live-job.ts'
 import { LocalEngine } from './engine/local-engine.ts'
-import type { EventBus } from './events/event-bus.ts'
-import { type AnyEvent, type EventMap, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
+import { checkListener, type EventFilter, eventFilterChecks, fitsEvent } from './event-filter.ts'
+import type { AnyEvent, EventMap, EventType, JobEvent } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import {
   finiteCheck,
   idCheck,
-  type JobCallbacks,
   type JobOptions,
   nameCheck,
   type ResolvedDefaults,
   resolveDefaults,
   takeJobOptions,
 } from './job/job-options.ts'
-import { isTerminal, states } from './job/record.ts'
+import { isTerminal } from './job/record.ts'
+import { hasCompany, hearing, runAll } from './job-callbacks.ts'
+import { type AnyJobOf, type ArgumentsOf, byName, type JobOf, type JobRequest } from './job-calls.ts'
+import { findChecks, targetOf } from './job-filter.ts'
 import { Job, streamCapacity } from './job-handle.ts'
 import type { TabHost } from './peer/tab-engine.ts'
 import { reportUncaught } from './platform/host.ts'
 import { atOnceMax, inSlices } from './platform/in-slices.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
-import type { RateLimit } from './queue/rate-limit.ts'
-import { checkConcurrency, checkRateLimit, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
+import { type Queue, queueHandle, queueNameCheck } from './queue-handle.ts'
+import { type CloseOptions, closeChecks, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
 import { asyncDispose } from './shared/async-dispose.ts'
 import * as check from './shared/check.ts'
 import { copyValue, moveValue } from './shared/clone.ts'
@@ -43,54 +43,7 @@ import { makeEngine } from './shared/make-engine.ts'
 import { type StandardSchema, validate } from './shared/standard-schema.ts'
 import { isThenable } from './shared/thenable.ts'
 import { Signals } from './signals.ts'
-import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
-
-type OptionsOf<Handler> = JobOptions<ResultOf<Handler>, ProgressOf<Handler>, ValueOf<Handler>>
-type ArgumentsOf<Handler> =
-  undefined extends InputOf<Handler>
-    ? [input?: InputOf<Handler>, options?: OptionsOf<Handler>]
-    : [input: InputOf<Handler>, options?: OptionsOf<Handler>]
-
-/** The handle of a job of this type: `JobOf<typeof jobs, 'countPrimes'>`. */
-export type JobOf<Table, Name extends keyof Table> = Job<
-  ResultOf<Table[Name]>,
-  ProgressOf<Table[Name]>,
-  ValueOf<Table[Name]>
->
-type AnyJobOf<Table> = { [Name in keyof Table]: JobOf<Table, Name> }[keyof Table]
-
-/** One job for `addMany`. */
-export type JobRequest<Table> = {
-  [Name in keyof Table]: {
-    readonly name: Name
-    readonly options?: OptionsOf<Table[Name]> | undefined
-  } & (undefined extends InputOf<Table[Name]>
-    ? { readonly input?: InputOf<Table[Name]> }
-    : { readonly input: InputOf<Table[Name]> })
-}[keyof Table]
-
-export interface EventFilter {
-  readonly type?: EventType | readonly EventType[] | undefined
-  readonly jobId?: string | undefined
-  readonly name?: string | undefined
-  readonly queue?: string | undefined
-}
-
-export interface CloseOptions {
-  /** `drain`: everything queued; `finish`: what runs; `now`: interrupts, which stored jobs survive. Default `finish`. */
-  readonly mode?: CloseMode | undefined
-  /** After so long the rest is interrupted, as with `now`. Default: no limit. */
-  readonly timeoutMs?: number | undefined
-}
-
-/** A named line with its own concurrency, rate limit and pause. */
-export interface Queue extends QueueControl {
-  readonly name: string
-  /** At most so many jobs of this queue run at a time; `Infinity` for no limit but the threads. */
-  setConcurrency(concurrency: number): void
-  /** At most `limit` starts in any span of `intervalMs`; `undefined` for no limit. */
-  setRateLimit(rateLimit: RateLimit | null | undefined): void
-}
+import type { JobTable, ResultOf } from './thread/job-types.ts'
 
 interface Request {
   readonly name: string
@@ -413,31 +366,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   /** The queue of that name. */
   queue(name: string): Queue {
-    check.checkArgument('name', queueName, name)
+    check.checkArgument('name', queueNameCheck, name)
     this.#assertNotEnded()
-    const control = this.#engine.queue(name)
-    return {
-      name,
-      get isPaused() {
-        return control.isPaused
-      },
-      get size() {
-        return control.size
-      },
-      get running() {
-        return control.running
-      },
-      pause: () => control.pause(),
-      resume: () => control.resume(),
-      setConcurrency(concurrency) {
-        checkConcurrency(concurrency)
-        control.setConcurrency(concurrency)
-      },
-      setRateLimit(rateLimit) {
-        checkRateLimit(rateLimit)
-        control.setRateLimit(rateLimit ?? undefined)
-      },
-    }
+    return queueHandle(name, this.#engine.queue(name))
   }
 
   get isPaused(): boolean {
@@ -528,107 +459,3 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return this.close()
   }
 }
-
-type ByName = (name: string, input: unknown, options: JobOptions | undefined) => Promise<unknown>
-
-/** `scheduler.run.<type>`: any string is a job type, `constructor` and `__proto__` too, and the worker module decides. */
-function byName(call: ByName): object {
-  const functions = new Map<string, (input: unknown, options?: JobOptions) => Promise<unknown>>()
-  return new Proxy(Object.create(null), {
-    get(_target, name) {
-      // Without `then` an `await scheduler.run` is no call of a job.
-      if (typeof name === 'symbol' || name === 'then') return undefined
-      let callNamed = functions.get(name)
-      if (!callNamed) {
-        callNamed = (input, options) => call(name, input, options)
-        functions.set(name, callNamed)
-      }
-      return callNamed
-    },
-  })
-}
-
-/** Whether anything of the caller's is to be hung on the job: callbacks, a signal. */
-function hasCompany(options: JobOptions): boolean {
-  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled, signal } = options
-  return Boolean(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)
-}
-
-function runAll(stops: readonly (() => void)[]): void {
-  for (const stop of stops) stop()
-}
-
-/** What tells a job's callbacks of its events. `stops` are run when the job has ended. */
-function hearing(callbacks: JobCallbacks, stops: readonly (() => void)[], bus: EventBus): (event: JobEvent) => void {
-  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled } = callbacks
-  const settled = (error: unknown, result: unknown) => {
-    runAll(stops)
-    if (onSettled) bus.call(onSettled, error, result)
-  }
-  return (event) => {
-    switch (event.type) {
-      case 'started':
-        return onStarted?.(event.attempt)
-      case 'progress':
-        return onProgress?.(event.progress)
-      case 'log':
-        return onLog?.(...event.args)
-      case 'value':
-        return onValue?.(event.value)
-      case 'completed':
-        if (onCompleted) bus.call(onCompleted, event.result)
-        return settled(undefined, event.result)
-      case 'failed':
-        if (onFailed) bus.call(onFailed, event.error)
-        return settled(event.error, undefined)
-      case 'cancelled':
-        return settled(event.error, undefined)
-    }
-  }
-}
-
-function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFilter): boolean {
-  const { jobId: eventJobId, name: eventName, queue: eventQueue } = event as Partial<JobEvent>
-  if (jobId !== undefined && jobId !== eventJobId) return false
-  if (name !== undefined && name !== eventName) return false
-  if (queue !== undefined && queue !== eventQueue) return false
-  if (type === undefined) return true
-  return typeof type === 'string' ? type === event.type : type.includes(event.type)
-}
-
-/** What `undefined` must never widen: a filter that names nothing, or names a field without a value, is refused. */
-function targetOf(idOrFilter: string | JobFilter): string | JobFilter {
-  if (typeof idOrFilter === 'string') {
-    check.checkArgument('id', idCheck, idOrFilter)
-    return idOrFilter
-  }
-  const isFilter = (value: unknown) => check.object(value) && "a job's id or a filter"
-  check.checkArgument('idOrFilter', isFilter, idOrFilter)
-  const filter = check.copyOptions(idOrFilter, actChecks)
-  const names = Object.keys(filter)
-  for (const name of names) check.checkArgument(name, actChecks[name] as check.Check, filter[name as keyof JobFilter])
-  const isClear = names.length === 1 || (names.length > 1 && filter.all === undefined)
-  const clearFilter = 'a filter with at least one field, or `{ all: true }` and nothing else'
-  check.checkArgument('idOrFilter', () => (isClear ? undefined : clearFilter), idOrFilter)
-  return filter
-}
-
-function checkListener(type: string, listener: unknown): void {
-  check.checkArgument('type', check.oneOf(...eventTypes), type)
-  check.checkArgument('listener', check.callable, listener)
-}
-
-const queueName = check.string(256)
-const state: check.Check = (value) => {
-  const expected = check.oneOf(...states)
-  return Array.isArray(value) ? check.listOf(expected, 'states')(value) : expected(value)
-}
-const filterChecks: check.Checks = { state, name: check.text, queue: check.text, tag: check.text }
-const actChecks: check.Checks = { ...filterChecks, all: (value) => (value === true ? undefined : 'true') }
-const findChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1), after: idCheck }
-const eventType: check.Check = (value) => {
-  const expected = check.oneOf(...eventTypes)
-  return Array.isArray(value) ? check.listOf(expected, 'event types')(value) : expected(value)
-}
-const eventFilterChecks: check.Checks = { type: eventType, jobId: idCheck, name: check.text, queue: check.text }
-const closeChecks: check.Checks = { mode: check.oneOf('drain', 'finish', 'now'), timeoutMs: check.durationMs }

@@ -58,6 +58,13 @@ export const listOf = (check: Check, what: string): Check =>
     `an array of ${what}`,
   )
 
+/** One of them, or an array of such: `what` they are. */
+export const someOf = (values: readonly string[], what: string): Check => {
+  const one = oneOf(...values)
+  const list = listOf(one, what)
+  return (value) => (Array.isArray(value) ? list : one)(value)
+}
+
 export type Checks = Readonly<Record<string, Check>>
 
 /** Refuses the first option that is unknown or out of range, by name. `undefined` counts as not given. */

@@ -1,0 +1,31 @@
+import { type AnyEvent, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
+import { idCheck } from './job/job-options.ts'
+import * as check from './shared/check.ts'
+
+export interface EventFilter {
+  readonly type?: EventType | readonly EventType[] | undefined
+  readonly jobId?: string | undefined
+  readonly name?: string | undefined
+  readonly queue?: string | undefined
+}
+
+export const eventFilterChecks: check.Checks = {
+  type: check.someOf(eventTypes, 'event types'),
+  jobId: idCheck,
+  name: check.text,
+  queue: check.text,
+}
+
+export function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFilter): boolean {
+  const { jobId: eventJobId, name: eventName, queue: eventQueue } = event as Partial<JobEvent>
+  if (jobId !== undefined && jobId !== eventJobId) return false
+  if (name !== undefined && name !== eventName) return false
+  if (queue !== undefined && queue !== eventQueue) return false
+  if (type === undefined) return true
+  return typeof type === 'string' ? type === event.type : type.includes(event.type)
+}
+
+export function checkListener(type: string, listener: unknown): void {
+  check.checkArgument('type', check.oneOf(...eventTypes), type)
+  check.checkArgument('listener', check.callable, listener)
+}

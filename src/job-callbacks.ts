@@ -1,0 +1,46 @@
+import type { EventBus } from './events/event-bus.ts'
+import type { JobEvent } from './events/event-map.ts'
+import type { JobCallbacks, JobOptions } from './job/job-options.ts'
+
+/** Whether anything of the caller's is to be hung on the job: callbacks, a signal. */
+export function hasCompany(options: JobOptions): boolean {
+  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled, signal } = options
+  return Boolean(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)
+}
+
+export function runAll(stops: readonly (() => void)[]): void {
+  for (const stop of stops) stop()
+}
+
+/** What tells a job's callbacks of its events. `stops` are run when the job has ended. */
+export function hearing(
+  callbacks: JobCallbacks,
+  stops: readonly (() => void)[],
+  bus: EventBus,
+): (event: JobEvent) => void {
+  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled } = callbacks
+  const settled = (error: unknown, result: unknown) => {
+    runAll(stops)
+    if (onSettled) bus.call(onSettled, error, result)
+  }
+  return (event) => {
+    switch (event.type) {
+      case 'started':
+        return onStarted?.(event.attempt)
+      case 'progress':
+        return onProgress?.(event.progress)
+      case 'log':
+        return onLog?.(...event.args)
+      case 'value':
+        return onValue?.(event.value)
+      case 'completed':
+        if (onCompleted) bus.call(onCompleted, event.result)
+        return settled(undefined, event.result)
+      case 'failed':
+        if (onFailed) bus.call(onFailed, event.error)
+        return settled(event.error, undefined)
+      case 'cancelled':
+        return settled(event.error, undefined)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { JobOptions } from './job/job-options.ts'
+import type { Job } from './job-handle.ts'
+import type { InputOf, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
+
+type OptionsOf<Handler> = JobOptions<ResultOf<Handler>, ProgressOf<Handler>, ValueOf<Handler>>
+export type ArgumentsOf<Handler> =
+  undefined extends InputOf<Handler>
+    ? [input?: InputOf<Handler>, options?: OptionsOf<Handler>]
+    : [input: InputOf<Handler>, options?: OptionsOf<Handler>]
+
+/** The handle of a job of this type: `JobOf<typeof jobs, 'countPrimes'>`. */
+export type JobOf<Table, Name extends keyof Table> = Job<
+  ResultOf<Table[Name]>,
+  ProgressOf<Table[Name]>,
+  ValueOf<Table[Name]>
+>
+export type AnyJobOf<Table> = { [Name in keyof Table]: JobOf<Table, Name> }[keyof Table]
+
+/** One job for `addMany`. */
+export type JobRequest<Table> = {
+  [Name in keyof Table]: {
+    readonly name: Name
+    readonly options?: OptionsOf<Table[Name]> | undefined
+  } & (undefined extends InputOf<Table[Name]>
+    ? { readonly input?: InputOf<Table[Name]> }
+    : { readonly input: InputOf<Table[Name]> })
+}[keyof Table]
+
+type ByName = (name: string, input: unknown, options: JobOptions | undefined) => Promise<unknown>
+
+/** `scheduler.run.<type>`: any string is a job type, `constructor` and `__proto__` too, and the worker module decides. */
+export function byName(call: ByName): object {
+  const functions = new Map<string, (input: unknown, options?: JobOptions) => Promise<unknown>>()
+  return new Proxy(Object.create(null), {
+    get(_target, name) {
+      // Without `then` an `await scheduler.run` is no call of a job.
+      if (typeof name === 'symbol' || name === 'then') return undefined
+      let callNamed = functions.get(name)
+      if (!callNamed) {
+        callNamed = (input, options) => call(name, input, options)
+        functions.set(name, callNamed)
+      }
+      return callNamed
+    },
+  })
+}

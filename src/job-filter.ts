@@ -1,0 +1,30 @@
+import type { JobFilter } from './engine/engine.ts'
+import { idCheck } from './job/job-options.ts'
+import { states } from './job/record.ts'
+import * as check from './shared/check.ts'
+
+const filterChecks: check.Checks = {
+  state: check.someOf(states, 'states'),
+  name: check.text,
+  queue: check.text,
+  tag: check.text,
+}
+const actChecks: check.Checks = { ...filterChecks, all: (value) => (value === true ? undefined : 'true') }
+export const findChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1), after: idCheck }
+
+/** What `undefined` must never widen: a filter that names nothing, or names a field without a value, is refused. */
+export function targetOf(idOrFilter: string | JobFilter): string | JobFilter {
+  if (typeof idOrFilter === 'string') {
+    check.checkArgument('id', idCheck, idOrFilter)
+    return idOrFilter
+  }
+  const isFilter = (value: unknown) => check.object(value) && "a job's id or a filter"
+  check.checkArgument('idOrFilter', isFilter, idOrFilter)
+  const filter = check.copyOptions(idOrFilter, actChecks)
+  const names = Object.keys(filter)
+  for (const name of names) check.checkArgument(name, actChecks[name] as check.Check, filter[name as keyof JobFilter])
+  const isClear = names.length === 1 || (names.length > 1 && filter.all === undefined)
+  const clearFilter = 'a filter with at least one field, or `{ all: true }` and nothing else'
+  check.checkArgument('idOrFilter', () => (isClear ? undefined : clearFilter), idOrFilter)
+  return filter
+}
