@@ -1,4 +1,5 @@
 import { OffstageError } from '../shared/errors.ts'
+import { listen, mustListen } from './drive.ts'
 import type { Task } from './task.ts'
 
 /** It is stored with each value. */
@@ -10,7 +11,6 @@ export interface Host {
   value(task: Task, value: unknown): Promise<void> | undefined
   log(task: Task, args: unknown[]): void
   keep(task: Task, key: string, value: unknown): Promise<void>
-  listen(): Promise<void>
 }
 
 /** A value that goes back with its transferables. */
@@ -142,7 +142,7 @@ export class TaskContext implements JobContext<unknown, unknown> {
   }
 
   async safePoint(): Promise<void> {
-    await this.#host.listen()
+    await (mustListen() ? listen() : undefined)
     this.#task.throwIfAborted()
   }
 

@@ -9,16 +9,16 @@ import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
 import { lengthOfNote, type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
 import { Claims } from '../shared/claims.ts'
-import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
+import { cloneError, copyPlain, notPlain } from '../shared/clone.ts'
 import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { outgoing } from '../shared/outgoing.ts'
 import type { Port } from '../shared/port.ts'
-import { show } from '../shared/show.ts'
 import { isThenable } from '../shared/thenable.ts'
-import { type Host, TaskContext, Transfer } from './context.ts'
-import { drive, hasListened, isGenerator, listen, mustListen } from './drive.ts'
+import { TaskContext, Transfer } from './context.ts'
+import { drive, hasListened, isGenerator, mustListen } from './drive.ts'
 import { checkInput, type Handler, type HandlerTable, type JobType, makeJobType } from './handlers.ts'
+import { Reports } from './reports.ts'
 import { Task } from './task.ts'
 
 /**
@@ -37,13 +37,11 @@ const refillMs = 0.1
 const lookoutMsMin = 0.02
 const lookoutMsMax = 0.12
 const lookoutFieldsMax = 64
-/** Progress is sent at most this often per job; a screen shows no more. */
-const progressMs = 16
-
-export class Server implements Host {
+export class Server {
   readonly #port: Port
   readonly #handlers: HandlerTable
   readonly #outbox: Outbox
+  readonly #reports: Reports
   #inbox: Task[] = []
   /** The first in it that was not taken up; before it there is something only while they are. */
   #next = 0
@@ -58,11 +56,6 @@ export class Server implements Host {
   #isHopping = false
   #heldBack = 0
   #sentAt = 0
-  /** Have progress that was not sent yet. */
-  readonly #late = new Set<Task>()
-  #isLateTimed = false
-  #lastCall = 0
-
   constructor(port: Port, handlers: HandlerTable) {
     this.#port = port
     this.#handlers = handlers
@@ -72,6 +65,7 @@ export class Server implements Host {
       sayFields,
       (_note, cause) => this.fail(cause),
     )
+    this.#reports = new Reports(this.#outbox, () => this.#flush())
     port.onClose((error) => this.fail(error))
     port.onMessage((batch) => this.#hear(batch))
     this.#outbox.open().push(say.ready)
@@ -255,8 +249,8 @@ export class Server implements Host {
   }
 
   #enter(task: Task, handler: Handler, input: unknown): unknown {
-    const outcome = handler(input as never, new TaskContext(task, this) as never)
-    return isGenerator(outcome) ? drive(task, outcome, (value) => this.progress(task, value)) : outcome
+    const outcome = handler(input as never, new TaskContext(task, this.#reports) as never)
+    return isGenerator(outcome) ? drive(task, outcome, (value) => this.#reports.progress(task, value)) : outcome
   }
 
   // Ending.
@@ -299,7 +293,7 @@ export class Server implements Host {
     // Fake clocks are put in and taken out within a job.
     const runMs = Math.max(this.#now - task.beganAt, 0) || 0
     task.type.cost.add(runMs)
-    this.#sendProgress(task)
+    this.#reports.sendProgress(task)
     task.isEnded = true
     this.#running.delete(task.ticket)
     return Math.round(runMs * 1_000)
@@ -317,82 +311,6 @@ export class Server implements Host {
     this.#heldBack = 0
     this.#sentAt = this.#now
     this.#outbox.flush()
-  }
-
-  /**
-   * Sends a note whose last field comes from a handler. Plain data is copied and travels with others: the handler may
-   * change its own before the batch goes. Anything else goes at once; throws when it cannot be cloned.
-   */
-  #send(note: unknown[]): void {
-    const last = note.length - 1
-    const copy = copyPlain(note[last])
-    note[last] = copy === notPlain ? outgoing(note[last]) : copy
-    if (copy === notPlain) this.#outbox.send(note)
-    else this.#outbox.open().push(...note)
-  }
-
-  // What handlers ask of their context. After the end of its attempt a handler that goes on is not heard.
-
-  progress(task: Task, value: unknown): void {
-    if (task.isEnded) return
-    task.progress = { value }
-    if (systemClock.monotonic() - task.progressSentAt >= progressMs) {
-      this.#sendProgress(task)
-      this.#flush()
-      return
-    }
-    this.#late.add(task)
-    if (this.#isLateTimed) return
-    this.#isLateTimed = true
-    systemClock.startTimer(() => this.#sendLate(), progressMs, true)
-  }
-
-  #sendLate(): void {
-    this.#isLateTimed = false
-    for (const task of this.#late) this.#sendProgress(task)
-    this.#flush()
-  }
-
-  #sendProgress(task: Task): void {
-    const { progress } = task
-    if (!progress) return
-    task.progress = undefined
-    task.progressSentAt = systemClock.monotonic()
-    this.#late.delete(task)
-    try {
-      this.#send([say.progress, task.ticket, progress.value])
-    } catch {
-      // Progress is not worth a failed job, but it must not be a mystery either.
-      this.log(task, ['Progress that cannot be copied to another thread was left out:', show(progress.value)])
-    }
-  }
-
-  value(task: Task, value: unknown): Promise<void> | undefined {
-    if (task.isEnded) return undefined
-    try {
-      this.#send([say.value, task.ticket, value])
-    } catch (cause) {
-      throw cloneError(value, 'value', cause)
-    }
-    return task.whenRoomForValues()
-  }
-
-  log(task: Task, args: unknown[]): void {
-    if (!task.isEnded) this.#outbox.open().push(say.log, task.ticket, args.map(readable))
-  }
-
-  keep(task: Task, key: string, value: unknown): Promise<void> {
-    const call = ++this.#lastCall
-    try {
-      this.#send([say.keep, task.ticket, call, key, value])
-    } catch (cause) {
-      throw cloneError(value, key === '' ? 'checkpoint' : `value of step '${key}'`, cause)
-    }
-    return task.whenKept(call)
-  }
-
-  listen(): Promise<void> {
-    return mustListen() ? listen() : Promise.resolve()
   }
 }
 
