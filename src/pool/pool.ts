@@ -4,10 +4,6 @@
  *   a thread is   starting   asked for; jobs wait in line, not on it
  *                 ready      said so over its port; takes attempts
  *                 closing    no longer given work, being ended
- *
- * When a thread ends under its attempts, the blame is exact or not at all: the attempt that was the only candidate ended
- * it by its own making; of several candidates none is blamed, but each runs alone next time, so that the next death is
- * exact. What merely waited on the thread goes back to its place in line as if nothing had happened.
  */
 import type { JobRecord } from '../job/record.ts'
 import type { Timetable } from '../schedule/timetable.ts'
@@ -16,6 +12,7 @@ import { type Cost, Costs } from '../shared/cost.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
+import { candidatesOn, lossAtEnd, lossByDeath } from './blame.ts'
 import { Run, Slot, type SlotListener } from './slot.ts'
 import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
 import { Watch } from './watch.ts'
@@ -33,7 +30,7 @@ export interface PoolOptions {
   readonly spawn: () => Promise<Port>
 }
 
-/** What happened to an attempt whose thread ended. */
+/** What happened to an attempt whose thread ended; see blame.ts. */
 export type Loss = 'blamed' | 'suspected' | 'interrupted' | 'released'
 
 /** The engine, as the pool sees it. */
@@ -211,7 +208,7 @@ export class Pool<Owner> {
       'WORKER_CRASHED',
       `The thread was ended: it did not stop '${run.record.id}' within ${this.#options.graceMs} ms.`,
     )
-    this.#end(slot, error, (other) => (other === run ? 'blamed' : this.#lossAtEnd(other)))
+    this.#end(slot, error, (other) => (other === run ? 'blamed' : lossAtEnd(other, this.#isClosed)))
   }
 
   async close(): Promise<void> {
@@ -317,23 +314,17 @@ export class Pool<Owner> {
   // Ending.
 
   /** Ends a thread of ours. */
-  #end(slot: Slot, error: OffstageError | undefined, lossOf = this.#lossAtEnd): void {
+  #end(
+    slot: Slot,
+    error: OffstageError | undefined,
+    lossOf: (run: Run) => Loss = (run) => lossAtEnd(run, this.#isClosed),
+  ): void {
     slot.isClosing = true
     this.#remove(slot)
     this.#track(slot.port.close(error ? 0 : slot.isIdle ? idleDrainMs : busyDrainMs))
     this.#lose(slot, error ?? ended, lossOf)
     this.#listener.onExit(slot.id, error)
     this.#listener.onRoom()
-  }
-
-  /**
-   * Of an attempt whose thread is ended for another's sake. On closing nobody waits for what the thread may still have to say:
-   * an attempt that was sent may have begun, and its number is not given to another.
-   */
-  readonly #lossAtEnd = (run: Run): Loss => {
-    const { slot } = run
-    const mayHaveBegun = this.#isClosed || slot.isShared ? !slot.recall(run) : run.isBegun
-    return mayHaveBegun ? 'interrupted' : 'released'
   }
 
   #broke(slot: Slot, cause: unknown): void {
@@ -348,9 +339,10 @@ export class Pool<Owner> {
     this.#track(slot.port.close())
     const reason = reasonOf(cause) || 'the platform does not say why.'
     const error = new OffstageError('WORKER_CRASHED', `The thread ended: ${reason}`, { cause })
-    const isByItself = !this.#blame(slot, error)
+    const candidates = candidatesOn(slot)
+    this.#lose(slot, error, (run) => lossByDeath(run, candidates))
     this.#listener.onExit(slot.id, error)
-    if (isByItself) this.#diedByItself(slot)
+    if (candidates.length === 0) this.#diedByItself(slot)
     this.#listener.onRoom()
   }
 
@@ -361,16 +353,6 @@ export class Pool<Owner> {
   #diedByItself(slot: Slot): void {
     this.#crashes = slot.completed > 0 ? 0 : this.#crashes + 1
     if (this.#crashes > 1) this.#starter.rest(this.#crashes - 1)
-  }
-
-  /** Answers whether any job may have done it. */
-  #blame(slot: Slot, error: OffstageError): boolean {
-    const runs = slot.runs.filter((run) => !slot.recall(run))
-    const begun = runs.filter((run) => run.isBegun)
-    const candidates = begun.length > 0 ? begun : runs
-    const loss = candidates.length === 1 ? 'blamed' : 'suspected'
-    this.#lose(slot, error, (run) => (candidates.includes(run) ? loss : 'released'))
-    return candidates.length > 0
   }
 
   #lose(slot: Slot, error: OffstageError, lossOf: (run: Run) => Loss): void {

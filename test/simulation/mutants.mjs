@@ -13,6 +13,7 @@ const ledger = 'src/engine/ledger.ts'
 const engine = 'src/engine/local-engine.ts'
 const move = 'src/job/transition.ts'
 const pool = 'src/pool/pool.ts'
+const blame = 'src/pool/blame.ts'
 const slot = 'src/pool/slot.ts'
 const starter = 'src/pool/starter.ts'
 const line = 'src/queue/line.ts'
@@ -678,14 +679,14 @@ export const mutants = [
   {
     name: 'a thread that died takes its attempts with it',
     file: pool,
-    find: '!this.#blame(slot, error)',
-    replace: 'true',
+    find: '    this.#lose(slot, error, (run) => lossByDeath(run, candidates))\n',
+    replace: '',
   },
   {
     name: 'what only waited on a thread is blamed',
-    file: pool,
-    find: "(candidates.includes(run) ? loss : 'released')",
-    replace: "(candidates.includes(run) ? loss : 'blamed')",
+    file: blame,
+    find: "if (!candidates.includes(run)) return 'released'",
+    replace: "if (!candidates.includes(run)) return 'blamed'",
   },
   {
     name: 'an attempt is sent before its start is safe',
