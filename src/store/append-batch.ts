@@ -1,6 +1,6 @@
 import { nextTask } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
-import type { BatchWriter } from './change-codec.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import type { Change } from './store.ts'
 
 /** No slice of work takes the thread for much longer than this; looked at every so many changes. */

@@ -1,8 +1,9 @@
 import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
 import { appendBatch, appendLast, changesPerCheck, sliceMs } from './append-batch.ts'
-import type { BatchWriter, LiveRecords } from './change-codec.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import { type Chain, stamp } from './frame.ts'
+import type { LiveRecords } from './live-records.ts'
 import { type Draft, MediumError } from './medium.ts'
 import type { Change } from './store.ts'
 

@@ -1,8 +1,9 @@
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { LiveRecords, Replayer } from './change-codec.ts'
 import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
+import { LiveRecords } from './live-records.ts'
 import type { Medium } from './medium.ts'
+import { Replayer } from './replayer.ts'
 import type { StoreHost } from './store.ts'
 
 /** What can be gone on with. */

@@ -1,7 +1,7 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Disk } from '../shared/disk.ts'
 import { appendLast } from './append-batch.ts'
-import { BatchWriter } from './change-codec.ts'
+import { BatchWriter } from './batch-writer.ts'
 import { FileMedium } from './file-medium.ts'
 import { headerBytes, newChain, stamp } from './frame.ts'
 

@@ -8,9 +8,10 @@
 import type { JobRecord } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { LiveRecords, type Misfit, Replayer } from './change-codec.ts'
 import { formatVersion, headerBytes } from './frame.ts'
 import { type ByteSource, JournalBytes } from './journal-bytes.ts'
+import { LiveRecords } from './live-records.ts'
+import { type Misfit, Replayer } from './replayer.ts'
 import { endOf, headerAt, type Run, survey } from './survey.ts'
 
 /** A part of the journal that cannot be read. */

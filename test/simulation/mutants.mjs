@@ -7,7 +7,7 @@ const medium = 'src/store/file-medium.ts'
 const frame = 'src/store/frame.ts'
 const scanner = 'src/store/frame-scanner.ts'
 const search = 'src/store/frame-search.ts'
-const codec = 'src/store/change-codec.ts'
+const writer = 'src/store/batch-writer.ts'
 const steps = 'src/engine/steps.ts'
 const ledger = 'src/engine/ledger.ts'
 const engine = 'src/engine/local-engine.ts'
@@ -299,25 +299,25 @@ export const mutants = [
   // What is written.
   {
     name: 'interruptions are not stored',
-    file: codec,
+    file: writer,
     find: '    if (mask & bits.interruptions) out.varint(after.interruptions)\n',
     replace: '    if (mask & bits.interruptions) out.varint(0)\n',
   },
   {
     name: 'a change of priority is not stored',
-    file: codec,
+    file: writer,
     find: '  if (!Object.is(before.priority, after.priority)) mask |= bits.priority\n',
     replace: '',
   },
   {
     name: 'a removal is not stored',
-    file: codec,
+    file: writer,
     find: '    else if (before) this.#begin(operations.remove, before.seq)\n',
     replace: '',
   },
   {
     name: 'failures are not stored',
-    file: codec,
+    file: writer,
     find: '  if (!Object.is(before.failures, after.failures)) mask |= bits.failures\n',
     replace: '',
   },
@@ -527,7 +527,7 @@ export const mutants = [
   },
   {
     name: 'how many starts ended with the process is not stored',
-    file: codec,
+    file: writer,
     find: '    if (mask & bits.crashes) out.varint(after.crashes)\n',
     replace: '    if (mask & bits.crashes) out.varint(0)\n',
   },

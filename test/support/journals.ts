@@ -1,6 +1,6 @@
 // Journals as bytes, made batch by batch, for tests of what is left of them when they are damaged.
 import type { JobRecord } from '../../src/job/record.ts'
-import { BatchWriter } from '../../src/store/change-codec.ts'
+import { BatchWriter } from '../../src/store/batch-writer.ts'
 import { type Chain, headerBytes, stamp } from '../../src/store/frame.ts'
 import type { ByteSource } from '../../src/store/journal-bytes.ts'
 import type { Change } from '../../src/store/store.ts'

@@ -5,8 +5,10 @@ import { createRecord, type JobDefaults, resolveDefaults } from '../../src/job/j
 import { type JobRecord, states } from '../../src/job/record.ts'
 import { withStep } from '../../src/job/steps.ts'
 import { type Action, isLegal, transition } from '../../src/job/transition.ts'
+import { BatchWriter } from '../../src/store/batch-writer.ts'
 import { ByteWriter } from '../../src/store/bytes.ts'
-import { BatchWriter, LiveRecords, Replayer } from '../../src/store/change-codec.ts'
+import { LiveRecords } from '../../src/store/live-records.ts'
+import { Replayer } from '../../src/store/replayer.ts'
 import type { Change } from '../../src/store/store.ts'
 import { writeValue } from '../../src/store/value-writer.ts'
 

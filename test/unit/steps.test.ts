@@ -4,7 +4,9 @@ import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import type { JobRecord } from '../../src/job/record.ts'
 import { stepsSince, withStep } from '../../src/job/steps.ts'
 import { transition } from '../../src/job/transition.ts'
-import { BatchWriter, LiveRecords, Replayer } from '../../src/store/change-codec.ts'
+import { BatchWriter } from '../../src/store/batch-writer.ts'
+import { LiveRecords } from '../../src/store/live-records.ts'
+import { Replayer } from '../../src/store/replayer.ts'
 
 test('each version stays what it was, whatever is made of it', () => {
   const none = new Map<string, unknown>()

@@ -1,0 +1,246 @@
+import { type JobRecord, plus, type Rules, states } from '../job/record.ts'
+import { stepsSince } from '../job/steps.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { refused } from '../shared/refusal.ts'
+import { ByteWriter, numberBytesMax, TooLong } from './bytes.ts'
+import { bits, blank, operations, stepsKinds, times } from './change-format.ts'
+import { payloadBytesMax } from './frame.ts'
+import type { Change } from './store.ts'
+import { writeThrown } from './thrown-writer.ts'
+import { writeValue } from './value-writer.ts'
+
+/** A frame is full from so much on: far below what any engine, file or database takes at once. */
+const frameBytesDefault = 4 * 1024 * 1024
+/** A difference of two times is not stored as one beyond this, so that twice as much and 2 is a varint. */
+const timeStepMax = 2 ** 51
+
+/** Values that come last in an operation, and that another operation can add. */
+const laterBits = bits.result | bits.error | bits.checkpoint | bits.steps
+
+/**
+ * Gathers changes into one batch, and cuts that into frames. Each can be read on its own. No operation is cut, and none
+ * has more than one value that is large, so no frame is longer than `frameBytes` and the longest value together.
+ *
+ * Values were checked before; should one be refused after all, `add` throws `DATA_CLONE`, which names the job, and the batch
+ * is not to be used any more.
+ */
+export class BatchWriter {
+  /** Frames that are full, the oldest first, for the caller to take: at least one more follows. */
+  readonly full: Uint8Array<ArrayBuffer>[] = []
+  readonly #out = new ByteWriter()
+  readonly #reserve: number
+  readonly #frameBytes: number
+  readonly #errorBytesMax: number | undefined
+  readonly #texts = new Map<string, number>()
+  readonly #rules = new Map<Rules, number>()
+  #lastSeq = 0
+  #lastTime = 0
+  /** Of the frames that were full. */
+  #fullBytes = 0
+  #operationAt = 0
+
+  /** `reserve` bytes are left free at the front of each frame. An error that takes more than `errorBytesMax` is shortened. */
+  constructor(
+    reserve: number,
+    frameBytes = frameBytesDefault,
+    errorBytesMax?: number,
+    frameBytesMax = payloadBytesMax,
+  ) {
+    this.#reserve = reserve
+    this.#frameBytes = frameBytes
+    this.#errorBytesMax = errorBytesMax
+    this.#out.raw(new Uint8Array(reserve))
+    this.#out.lengthMax = reserve + frameBytesMax - numberBytesMax
+  }
+
+  get isEmpty(): boolean {
+    return this.bytes === 0
+  }
+
+  get bytes(): number {
+    return this.#fullBytes + this.#out.length - this.#reserve
+  }
+
+  /** Answers how many bytes it took. */
+  add({ before, after }: Change): number {
+    const start = this.bytes
+    try {
+      if (after) this.#write(before ?? blank, after, before ? operations.update : operations.insert)
+      else if (before) this.#begin(operations.remove, before.seq)
+    } catch (error) {
+      throw refusedFor((after ?? before) as JobRecord, error)
+    }
+    return this.bytes - start
+  }
+
+  /** The last frame, in a buffer of its own. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#out.toBytes()
+  }
+
+  #begin(operation: number, seq: number): void {
+    if (this.#out.length - this.#reserve >= this.#frameBytes) this.#cut()
+    this.#operationAt = this.#out.length
+    this.#out.u8(operation)
+    this.#out.signed(seq - this.#lastSeq)
+    this.#lastSeq = seq
+  }
+
+  /** What follows goes into the next frame. */
+  #cut(): void {
+    const out = this.#out
+    if (out.length > this.#reserve) this.full.push(out.toBytes())
+    this.#fullBytes += out.length - this.#reserve
+    out.truncate(this.#reserve)
+    this.#texts.clear()
+    this.#rules.clear()
+    this.#lastSeq = 0
+    this.#lastTime = 0
+  }
+
+  #write(before: JobRecord, after: JobRecord, operation: number): void {
+    const mask = differences(before, after)
+    if (this.#fields(before, after, operation, mask, this.#frameBytes)) return
+    // Too much for one operation: each value has its own.
+    this.#out.truncate(this.#operationAt)
+    this.#cut()
+    this.#fields(before, after, operation, mask & ~laterBits)
+    for (const bit of [bits.result, bits.error, bits.checkpoint])
+      if (mask & bit) this.#fields(before, after, operations.update, bit)
+    if (mask & bits.steps) this.#stepByStep(before.steps, after)
+  }
+
+  /** One operation. Answers `false`, and is not done with it, where it gets longer than `bytesMax` and there is more. */
+  #fields(before: JobRecord, after: JobRecord, operation: number, mask: number, bytesMax = Infinity): boolean {
+    const out = this.#out
+    this.#begin(operation, after.seq)
+    const end = this.#operationAt + bytesMax
+    out.varint(mask)
+    if (mask & bits.id) out.string(after.id)
+    if (mask & bits.name) this.#text(after.name)
+    if (mask & bits.queue) this.#text(after.queue)
+    if (mask & bits.rules) this.#rulesOf(after.rules)
+    if (mask & bits.input) writeValue(out, after.input, 'input')
+    if (mask & bits.state) out.u8(states.indexOf(after.state))
+    if (mask & bits.priority) writeValue(out, after.priority, 'priority')
+    if (mask & bits.dueAt) this.#time(after.dueAt)
+    if (mask & bits.attempt) out.varint(after.attempt)
+    if (mask & bits.failures) out.varint(after.failures)
+    if (mask & bits.interruptions) out.varint(after.interruptions)
+    if (mask & bits.crashes) out.varint(after.crashes)
+    if (mask & bits.addedAt) this.#time(after.addedAt)
+    if (mask & bits.runAt) this.#time(after.runAt)
+    if (mask & bits.expiresAt) this.#time(after.expiresAt)
+    if (mask & bits.startMs) this.#time(plus(after.startMs, after.addedAt))
+    if (mask & bits.finishMs) this.#time(plus(after.finishMs, after.addedAt))
+    if (!(mask & laterBits)) return true
+    if (out.length > end) return false
+    if (mask & bits.result) writeValue(out, after.result, 'result')
+    if (mask & bits.error && out.length > end) return false
+    if (mask & bits.error) writeThrown(out, after.error, this.#errorBytesMax)
+    if (mask & bits.checkpoint && out.length > end) return false
+    if (mask & bits.checkpoint) writeValue(out, after.checkpoint, 'checkpoint')
+    return !(mask & bits.steps) || this.#steps(before.steps, after.steps, end)
+  }
+
+  /** Its number in the frame; behind a number that is new, what it stands for. */
+  #text(text: string): void {
+    const number = this.#texts.get(text) ?? this.#texts.size
+    this.#out.varint(number)
+    if (number < this.#texts.size) return
+    this.#texts.set(text, number)
+    this.#out.string(text)
+  }
+
+  #rulesOf(rules: Rules): void {
+    const number = this.#rules.get(rules) ?? this.#rules.size
+    this.#out.varint(number)
+    if (number < this.#rules.size) return
+    this.#rules.set(rules, number)
+    const { attempts, backoff, timeoutMs, keepMs, tags } = rules
+    writeValue(this.#out, [attempts, backoff, timeoutMs, keepMs, tags], 'rules')
+  }
+
+  #time(time: number | undefined): void {
+    const out = this.#out
+    if (time === undefined) return out.varint(times.none)
+    const step = time - this.#lastTime
+    if (!Number.isSafeInteger(time) || Object.is(time, -0) || Math.abs(step) >= timeStepMax) {
+      out.varint(times.double)
+      return out.f64(time)
+    }
+    out.varint(times.first + (step < 0 ? -step * 2 - 1 : step * 2))
+    this.#lastTime = time
+  }
+
+  /** Answers `false` as `#fields` does. */
+  #steps(before: JobRecord['steps'], after: JobRecord['steps'], end: number): boolean {
+    const out = this.#out
+    const { kind, added } = stepsBetween(before, after)
+    out.u8(kind)
+    if (!after) return true
+    out.varint(added.length)
+    for (const [key, value] of added) {
+      if (out.length > end) return false
+      out.string(key)
+      writeValue(out, value, 'step')
+    }
+    return true
+  }
+
+  #stepByStep(before: JobRecord['steps'], after: JobRecord): void {
+    const out = this.#out
+    let { kind, added } = stepsBetween(before, after.steps)
+    if (added.length === 0) this.#fields({ ...after, steps: before }, after, operations.update, bits.steps)
+    for (const [key, value] of added) {
+      this.#begin(operations.update, after.seq)
+      out.varint(bits.steps)
+      out.u8(kind)
+      out.varint(1)
+      out.string(key)
+      writeValue(out, value, 'step')
+      kind = stepsKinds.more
+    }
+  }
+}
+
+function refusedFor({ id }: JobRecord, error: unknown): unknown {
+  const refusal = error instanceof TooLong ? refused(error, 'job', 'stored') : error
+  return refusal instanceof OffstageError ? Object.assign(refusal, { jobId: id }) : refusal
+}
+
+/** Steps are mostly added one by one: only what is new is written, or a thousand of them would take a million. */
+function stepsBetween(
+  before: JobRecord['steps'],
+  after: JobRecord['steps'],
+): { kind: number; readonly added: readonly (readonly [string, unknown])[] } {
+  if (!after) return { kind: stepsKinds.none, added: [] }
+  const added = before && stepsSince(after, before)
+  return added ? { kind: stepsKinds.more, added } : { kind: stepsKinds.whole, added: [...after] }
+}
+
+function differences(before: JobRecord, after: JobRecord): number {
+  let mask = 0
+  if (!Object.is(before.id, after.id)) mask |= bits.id
+  if (!Object.is(before.name, after.name)) mask |= bits.name
+  if (!Object.is(before.queue, after.queue)) mask |= bits.queue
+  if (!Object.is(before.rules, after.rules)) mask |= bits.rules
+  if (!Object.is(before.input, after.input)) mask |= bits.input
+  if (!Object.is(before.state, after.state)) mask |= bits.state
+  if (!Object.is(before.priority, after.priority)) mask |= bits.priority
+  if (!Object.is(before.dueAt, after.dueAt)) mask |= bits.dueAt
+  if (!Object.is(before.attempt, after.attempt)) mask |= bits.attempt
+  if (!Object.is(before.failures, after.failures)) mask |= bits.failures
+  if (!Object.is(before.interruptions, after.interruptions)) mask |= bits.interruptions
+  if (!Object.is(before.crashes, after.crashes)) mask |= bits.crashes
+  if (!Object.is(before.addedAt, after.addedAt)) mask |= bits.addedAt
+  if (!Object.is(before.runAt, after.runAt)) mask |= bits.runAt
+  if (!Object.is(before.expiresAt, after.expiresAt)) mask |= bits.expiresAt
+  if (!Object.is(before.startMs, after.startMs)) mask |= bits.startMs
+  if (!Object.is(before.finishMs, after.finishMs)) mask |= bits.finishMs
+  if (!Object.is(before.result, after.result)) mask |= bits.result
+  if (!Object.is(before.error, after.error)) mask |= bits.error
+  if (!Object.is(before.checkpoint, after.checkpoint)) mask |= bits.checkpoint
+  if (!Object.is(before.steps, after.steps)) mask |= bits.steps
+  return mask
+}

@@ -1,0 +1,72 @@
+/**
+ * One committed batch as bytes, in one frame or in several. Format version 1, written for ever.
+ *
+ * A frame holds a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update
+ * say which fields differ from those before (an insert: from `blank`), and then their values, in the order of
+ * `JobRecord`. Within a frame a sequence number, a time, a name, a queue or a type's rules is said once in full; what
+ * follows refers to it. Between frames there are no such ties.
+ */
+import type { JobRecord } from '../job/record.ts'
+
+export const operations = { insert: 1, update: 2, remove: 3 } as const
+
+/**
+ * A bit for each field, what changes most in the lowest: a mask below 2⁷ is one byte, below 2¹⁴ two. `seq` names the job
+ * and so has none. A bit never gets a new meaning; new fields get new ones, at the end.
+ */
+export const bits = {
+  state: 1 << 0,
+  attempt: 1 << 1,
+  startMs: 1 << 2,
+  finishMs: 1 << 3,
+  result: 1 << 4,
+  error: 1 << 5,
+  steps: 1 << 6,
+  failures: 1 << 7,
+  runAt: 1 << 8,
+  checkpoint: 1 << 9,
+  priority: 1 << 10,
+  expiresAt: 1 << 11,
+  interruptions: 1 << 12,
+  dueAt: 1 << 13,
+  id: 1 << 14,
+  name: 1 << 15,
+  queue: 1 << 16,
+  rules: 1 << 17,
+  input: 1 << 18,
+  addedAt: 1 << 19,
+  crashes: 1 << 20,
+} as const
+
+export const bitsEnd = 1 << 21
+
+/** What an insert does not say is so. Part of the format: no value here may ever change. */
+export const blank: JobRecord = {
+  id: '',
+  name: '',
+  queue: '',
+  rules: { attempts: 1, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] },
+  input: undefined,
+  state: 'queued',
+  priority: 0,
+  dueAt: 0,
+  seq: 0,
+  attempt: 0,
+  failures: 0,
+  interruptions: 0,
+  crashes: 0,
+  addedAt: 0,
+  runAt: undefined,
+  expiresAt: undefined,
+  startMs: undefined,
+  finishMs: undefined,
+  result: undefined,
+  error: undefined,
+  checkpoint: undefined,
+  steps: undefined,
+}
+
+/** Before the first; even numbers from 2 on are whole milliseconds later than the last time, odd ones earlier. */
+export const times = { none: 0, double: 1, first: 2 } as const
+
+export const stepsKinds = { none: 0, whole: 1, more: 2 } as const

@@ -1,0 +1,74 @@
+import type { JobRecord } from '../job/record.ts'
+import { ByteWriter } from './bytes.ts'
+import { writeThrown } from './thrown-writer.ts'
+import { roomBehind } from './value-room.ts'
+import { writeValue } from './value-writer.ts'
+
+/** What one giant value needed is not kept for ever. */
+const scratchBytesMax = 1024 * 1024
+/**
+ * Small values are not written to see what they take: half of what they may take at most is about that. Rather too much:
+ * what is taken off then brings the next compaction nearer, where too little could put it off for ever.
+ */
+const shownBytesMax = 8 * 1024
+/** What a record takes beside its id and its values. */
+const otherBytes = 20
+
+/** The records that are in a journal, by `seq`. */
+export class LiveRecords {
+  readonly #bySeq = new Map<number, JobRecord>()
+  /**
+   * What a snapshot would take, about: each operation counts in full, and a removal takes off what its record comes to.
+   * To keep that number for each would take 40 bytes a job.
+   */
+  bytes = 0
+  #scratch = new ByteWriter()
+  readonly #errorBytesMax: number | undefined
+
+  constructor(errorBytesMax?: number) {
+    this.#errorBytesMax = errorBytesMax
+  }
+
+  get(seq: number): JobRecord | undefined {
+    return this.#bySeq.get(seq)
+  }
+
+  /** `bytes`: what it took to say so. */
+  set(record: JobRecord, bytes: number): void {
+    this.#bySeq.set(record.seq, record)
+    this.bytes += bytes
+  }
+
+  delete(seq: number): void {
+    const record = this.#bySeq.get(seq)
+    if (!record) return
+    this.#bySeq.delete(seq)
+    this.bytes = Math.max(0, this.bytes - this.#bytesOf(record))
+  }
+
+  #bytesOf({ id, input, result, error, checkpoint, steps }: JobRecord): number {
+    const values = [input, result, error, checkpoint, steps]
+    const room = values.reduce<number>((left, value) => roomBehind(value, left), shownBytesMax)
+    if (room >= 0) return id.length + (shownBytesMax - room) / 2
+    const out = this.#scratch
+    out.truncate(0)
+    out.string(id)
+    try {
+      writeValue(out, input, 'input')
+      if (result !== undefined) writeValue(out, result, 'result')
+      if (error !== undefined) writeThrown(out, error, this.#errorBytesMax)
+      if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint')
+      if (steps) for (const value of steps.values()) writeValue(out, value, 'step')
+    } catch {
+      // The application has written something into its copy of a result. It is a guess anyway.
+    }
+    const { length } = out
+    if (length > scratchBytesMax) this.#scratch = new ByteWriter()
+    return length + otherBytes
+  }
+
+  /** In the order of adding; what is added meanwhile comes as well. */
+  values(): IterableIterator<JobRecord> {
+    return this.#bySeq.values()
+  }
+}
