@@ -4,17 +4,22 @@ import type { SchedulerSnapshot, Stats } from './engine.ts'
 import { Histogram, Rate } from './meter.ts'
 import type { Tally } from './roster.ts'
 
-interface Threads {
+export interface Threads {
   readonly online: number
   readonly busy: number
   readonly starting: number
 }
 
+/** What it shows. */
+interface Shown {
+  readonly bus: EventBus
+  readonly committed: Tally
+  readonly starter: { readonly pool: Threads }
+}
+
 /** What can be seen of the whole scheduler: its snapshot, who observes it, and its figures. */
 export class Dashboard {
-  readonly #tally: () => Tally
-  readonly #threads: Threads
-  readonly #bus: EventBus
+  readonly #shown: Shown
   readonly #observers = new Set<() => void>()
   #snapshot: SchedulerSnapshot | undefined
   /** What the observers were told of last: somebody may have looked since. */
@@ -29,10 +34,8 @@ export class Dashboard {
   refused = 0
   readonly #ended = { completed: 0, failed: 0, cancelled: 0 }
 
-  constructor(tally: () => Tally, threads: Threads, bus: EventBus) {
-    this.#tally = tally
-    this.#threads = threads
-    this.#bus = bus
+  constructor(shown: Shown) {
+    this.#shown = shown
   }
 
   get isPaused(): boolean {
@@ -46,9 +49,9 @@ export class Dashboard {
 
   /** The same object as long as nothing changed. */
   snapshot(): SchedulerSnapshot {
-    const { counts, isIdle } = this.#tally()
+    const { counts, isIdle } = this.#shown.committed
     const isPaused = this.#isPaused
-    const workers = this.#threads.online
+    const workers = this.#shown.starter.pool.online
     const last = this.#snapshot
     const isSame =
       last?.isPaused === isPaused &&
@@ -72,7 +75,7 @@ export class Dashboard {
     const snapshot = this.snapshot()
     if (snapshot === this.#observed) return
     this.#observed = snapshot
-    for (const observer of [...this.#observers]) this.#bus.call(observer)
+    for (const observer of [...this.#observers]) this.#shown.bus.call(observer)
   }
 
   /** A job has ended so, and everybody may know. */
@@ -82,10 +85,10 @@ export class Dashboard {
   }
 
   stats(now: number): Stats {
-    const { online, busy, starting } = this.#threads
+    const { online, busy, starting } = this.#shown.starter.pool
     return {
       workers: { online, busy, starting },
-      depth: this.#tally().counts.queued,
+      depth: this.#shown.committed.counts.queued,
       rates: {
         added: this.added.perSecond(now),
         completed: this.completed.perSecond(now),

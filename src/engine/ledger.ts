@@ -34,7 +34,8 @@ const none: readonly Step[] = []
 export class Ledger {
   readonly #store: Store
   readonly #clock: Clock
-  readonly #listener: LedgerListener
+  /** Set before the first turn, by one that may need the ledger itself. */
+  listener!: LedgerListener
   #gathering: Step[] = []
   /** Whoever waits for what is gathering, and for what is on its way. */
   #gatheringIsSafe: Deferred<void> | undefined
@@ -51,10 +52,10 @@ export class Ledger {
   #failure: OffstageError | undefined
   #stopRetry: (() => void) | undefined
 
-  constructor(store: Store, clock: Clock, listener: LedgerListener) {
+  constructor(store: Store, clock: Clock, listener?: LedgerListener) {
     this.#store = store
     this.#clock = clock
-    this.#listener = listener
+    if (listener) this.listener = listener
   }
 
   write(step: Step): void {
@@ -121,7 +122,7 @@ export class Ledger {
     this.#isScheduled = false
     this.#isAsked = false
     this.#isBusy = true
-    this.#listener.beforeCommit()
+    this.listener.beforeCommit()
     const steps = this.#gathering
     this.#gathering = []
     this.#batchIsSafe = this.#gatheringIsSafe
@@ -151,10 +152,10 @@ export class Ledger {
     const until = this.#clock.monotonic() + sliceMs
     for (let index = from; index < steps.length; index++) {
       this.#next = index + 1
-      this.#listener.tell(steps[index] as Step)
+      this.listener.tell(steps[index] as Step)
       if (index % stepsPerCheck === stepsPerCheck - 1 && this.#clock.monotonic() > until) {
         hop(() => this.#tell(steps, index + 1))
-        return this.#listener.afterSlice()
+        return this.listener.afterSlice()
       }
     }
     this.#finish()
@@ -165,10 +166,10 @@ export class Ledger {
     this.#batch = none
     this.#batchIsSafe?.resolve()
     this.#batchIsSafe = undefined
-    this.#listener.afterSlice()
+    this.listener.afterSlice()
     // Whoever waits for what is gathering must hear, even if it has gone with the job that it was about.
     if (this.#isAsked || this.#gathering.length > 0 || this.#gatheringIsSafe) this.schedule()
-    else this.#listener.afterTell()
+    else this.listener.afterTell()
   }
 
   #refused(steps: readonly Step[], cause: unknown): void {
@@ -176,11 +177,11 @@ export class Ledger {
     const message = `The store did not take ${steps.length} changes.`
     const error = cause instanceof OffstageError ? cause : new OffstageError('STORE_WRITE_FAILED', message, { cause })
     const all = [...steps, ...this.#gathering]
-    const fallen = fallenOf(this.#listener.blamed(steps, error), all)
+    const fallen = fallenOf(this.listener.blamed(steps, error), all)
     this.#batch = none
     this.#gathering = all.filter((step) => !fallen.has(step))
     this.#isRefusing = fallen.size === 0
-    this.#listener.onRefused([...fallen].reverse(), error)
+    this.listener.onRefused([...fallen].reverse(), error)
     this.#batchIsSafe?.reject(error)
     this.#batchIsSafe = undefined
     if (this.#isRefusing) {
@@ -189,7 +190,7 @@ export class Ledger {
     }
     if (steps.every((step) => fallen.has(step))) return this.#finish()
     // The ledger stays busy: what comes in the meantime waits behind what must go first.
-    this.#listener.afterSlice()
+    this.listener.afterSlice()
     if (fallen.size > 0) soon(this.#flushScheduled)
     else this.#stopRetry = this.#clock.startTimer(() => this.tryAgain(), retryMs, true)
   }

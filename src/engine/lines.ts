@@ -24,6 +24,8 @@ export class Lines {
   #oldest = 0
   readonly #timetable: Timetable
   readonly #onOpen: () => void
+  /** When the newest job was added: the next takes no place before it, though the clock was set back. */
+  time = 0
 
   /** `onOpen` is told when a gate may let more through. */
   constructor(queues: EngineQueues, timetable: Timetable, onOpen: () => void) {

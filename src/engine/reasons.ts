@@ -1,5 +1,6 @@
 import type { JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
+import type { Store } from '../store/store.ts'
 
 /** Why a promise rejects that offstage itself rejects. */
 
@@ -47,4 +48,14 @@ export const queueFull = (waiting: number, maxQueued: number): OffstageError =>
 export const placeUnknown = (id: string): OffstageError => {
   const message = `Expected \`after\` to be the id of a job that is there, or was until lately; nothing is known of '${id}'. Begin again without \`after\`.`
   return new OffstageError('INVALID_OPTION', message, { jobId: id })
+}
+
+/** Why the store cannot keep a value that came from a thread, if it cannot. */
+export function unstorable(store: Store, value: unknown, what: string): OffstageError | undefined {
+  try {
+    store.check(value, what)
+    return undefined
+  } catch (error) {
+    return error as OffstageError
+  }
 }

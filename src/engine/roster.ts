@@ -20,7 +20,7 @@ const characters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 export const makeChance = (random: () => number): string =>
   Array.from({ length: chanceLength }, () => characters[Math.floor(random() * characters.length)] ?? 'A').join('')
 
-export const makeId = (chance: string, seq: number): string => chance + seq.toString(36)
+const idOf = (chance: string, seq: number): string => chance + seq.toString(36)
 
 /** Of an id that we made up; any number, or none, of another. */
 const seqOf = (id: string): number => Number.parseInt(id.slice(chanceLength), 36)
@@ -78,6 +78,11 @@ export class Roster implements Tally {
     const seq = seqOf(id)
     const numbered = this.#pages.get(pageOf(seq))?.jobs[seq % pageSize]
     return numbered?.record.id === id ? numbered : undefined
+  }
+
+  /** The id that we make up for a new number. */
+  makeId(seq: number): string {
+    return idOf(this.#chance, seq)
   }
 
   /** Whether an id that we would make up for a new number is somebody's own. */
@@ -161,7 +166,7 @@ export class Roster implements Tally {
     const known = this.get(id)?.record.seq ?? this.#gone.get(id) ?? this.#goneBefore.get(id)
     if (known !== undefined) return known
     const seq = seqOf(id)
-    if (seq > this.lastRestored && id === makeId(this.#chance, seq)) return seq
+    if (seq > this.lastRestored && id === idOf(this.#chance, seq)) return seq
     throw placeUnknown(id)
   }
 

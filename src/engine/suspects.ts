@@ -1,19 +1,16 @@
 import type { Run } from '../pool/slot.ts'
 import { isBefore, type Line } from '../queue/line.ts'
-import type { Alarm, Timetable } from '../schedule/timetable.ts'
-import type { Lines } from './lines.ts'
+import type { Alarm } from '../schedule/timetable.ts'
+import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
 
-export interface SuspectsHost {
+interface Starter {
   /** Attempts that are on threads. */
-  runs(): number
+  readonly runs: number
   /** Starts what waits in line. Returns how many more threads it would need. */
-  startOthers(): number
+  startInOrder(): number
   /** Starts it in this queue if a thread is free. */
-  start(job: LiveJob, line: Line<LiveJob>): void
-  acquit(job: LiveJob): void
-  /** Has `pump` called soon. */
-  wake(): void
+  startAside(job: LiveJob, line: Line<LiveJob>): void
 }
 
 /** A process that ends this soon was ended by what starts it, most likely. */
@@ -33,9 +30,8 @@ const turnMs = 10_000
  * Suspects stand in no line. The trial of one that cannot start (its queue is paused, or has no room) does not hold up anybody.
  */
 export class Suspects {
-  readonly #timetable: Timetable
-  readonly #lines: Lines
-  readonly #host: SuspectsHost
+  readonly #jobs: Jobs
+  readonly #starter: Starter
   readonly #since: number
   readonly #waiting = new Set<LiveJob>()
   #trial: Run<LiveJob> | undefined
@@ -44,11 +40,10 @@ export class Suspects {
   /** Of what is no suspect. */
   #lastStart = 0
 
-  constructor(timetable: Timetable, lines: Lines, host: SuspectsHost) {
-    this.#timetable = timetable
-    this.#lines = lines
-    this.#host = host
-    this.#since = timetable.monotonic()
+  constructor(jobs: Jobs, starter: Starter) {
+    this.#jobs = jobs
+    this.#starter = starter
+    this.#since = jobs.timetable.monotonic()
   }
 
   /** Waits for its trial. */
@@ -59,26 +54,27 @@ export class Suspects {
   /** Starts what may start. Returns how many more threads there is work for. */
   pump(): number {
     if (this.#trial) return 0
-    this.#timetable.cancel(this.#alarm)
-    const host = this.#host
-    const now = this.#timetable.monotonic()
+    const { timetable, lines } = this.#jobs
+    const starter = this.#starter
+    timetable.cancel(this.#alarm)
+    const now = timetable.monotonic()
     const livedMs = now - this.#since
     const isTheirTurn = Math.floor(livedMs / turnMs) % 2 === 1
     let wanted = 0
     if (!isTheirTurn || !this.#next()) {
-      const before = host.runs()
-      wanted = host.startOthers()
-      if (host.runs() > before) this.#lastStart = now
-      if (this.#lines.next()) return wanted
+      const before = starter.runs
+      wanted = starter.startInOrder()
+      if (starter.runs > before) this.#lastStart = now
+      if (lines.next()) return wanted
     }
     const job = this.#next()
     if (!job) return wanted
-    const waitMs = Math.max(graceMs - livedMs, host.runs() > 0 ? this.#lastStart + trialMs - now : 0)
+    const waitMs = Math.max(graceMs - livedMs, starter.runs > 0 ? this.#lastStart + trialMs - now : 0)
     if (waitMs > 0) {
       this.#setAlarm(waitMs)
       return wanted
     }
-    host.start(job, this.#lines.lineOf(job))
+    starter.startAside(job, lines.lineOf(job))
     this.#trial = job.run
     // Where there is no thread for it there may be one for others, in their turn.
     this.#setAlarm(this.#trial ? trialMs : turnMs)
@@ -91,7 +87,7 @@ export class Suspects {
     // Each queue is asked once: it may open meanwhile, and then the first of it would be passed over.
     const open = new Map<Line<LiveJob>, boolean>()
     for (const job of this.#waiting) {
-      const line = this.#lines.lineOf(job)
+      const line = this.#jobs.lines.lineOf(job)
       if (!open.has(line)) open.set(line, line.gate.isOpen())
       if (!isWaiting(job)) this.#waiting.delete(job)
       else if (open.get(line) && (!next || isBefore(job.record, next.record))) next = job
@@ -100,21 +96,21 @@ export class Suspects {
   }
 
   #setAlarm(ms: number): void {
-    this.#alarm = this.#timetable.after(ms, () => this.#ring(), true)
+    this.#alarm = this.#jobs.timetable.after(ms, () => this.#ring(), true)
   }
 
   #ring(): void {
     const run = this.#trial
     this.#trial = undefined
-    if (run && !run.isStale) this.#host.acquit(run.owner)
-    this.#host.wake()
+    if (run && !run.isStale) this.#jobs.move(run.owner, { type: 'acquit' })
+    this.#jobs.ledger.schedule()
   }
 
   /** An attempt is off its thread. */
   ended(run: Run<LiveJob>): void {
     if (run !== this.#trial) return
     this.#trial = undefined
-    this.#timetable.cancel(this.#alarm)
+    this.#jobs.timetable.cancel(this.#alarm)
   }
 }
 

@@ -11,6 +11,11 @@ const writer = 'src/store/batch-writer.ts'
 const steps = 'src/engine/steps.ts'
 const ledger = 'src/engine/ledger.ts'
 const engine = 'src/engine/local-engine.ts'
+const jobs = 'src/engine/jobs.ts'
+const intake = 'src/engine/intake.ts'
+const dispatcher = 'src/engine/dispatcher.ts'
+const outcomes = 'src/engine/outcomes.ts'
+const lifecycle = 'src/engine/lifecycle.ts'
 const move = 'src/job/transition.ts'
 const pool = 'src/pool/pool.ts'
 const blame = 'src/pool/blame.ts'
@@ -367,26 +372,26 @@ export const mutants = [
   // The engine.
   {
     name: 'what was to be replaced is gone when that is refused',
-    file: engine,
-    find: '    this.#roster.putBack(job)\n',
-    replace: '',
+    file: jobs,
+    find: '    if (!after) return this.roster.putBack(job)\n',
+    replace: '    if (!after) return\n',
   },
   {
     name: 'what was to be replaced is cancelled when that is refused',
-    file: engine,
-    find: '      this.#become(job, before as JobRecord)\n',
-    replace: '      this.#become(job, job.record)\n',
+    file: jobs,
+    find: '    this.#become(job, before as JobRecord)\n',
+    replace: '    this.#become(job, job.record)\n',
   },
   {
     name: 'look-ups wait until there is room',
     file: engine,
-    find: 'if (this.#ledger.isRefusing) return false\n',
+    find: 'if (this.#jobs.ledger.isRefusing) return false\n',
     replace: '',
   },
   {
     name: 'what is done waits until there is room',
-    file: engine,
-    find: '        if (!inserted && this.#ledger.isRefusing) throw unrecorded(error)\n',
+    file: outcomes,
+    find: '        if (!inserted && this.#jobs.ledger.isRefusing) throw unrecorded(error)\n',
     replace: '',
   },
   {
@@ -403,99 +408,99 @@ export const mutants = [
   },
   {
     name: 'counts are of what is decided',
-    file: engine,
-    find: 'return isSo ? this.#roster : ',
-    replace: 'return isSo || true ? this.#roster : ',
+    file: jobs,
+    find: 'return isSo ? this.roster : ',
+    replace: 'return isSo || true ? this.roster : ',
   },
   {
     name: 'whoever waits for an idle moment waits on when the store takes nothing',
-    file: engine,
+    file: outcomes,
     find: '    for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))\n',
     replace: '',
   },
   {
     name: 'a job does not wait for the attempt of one that had its id',
-    file: engine,
+    file: jobs,
     find: '    if (job.run) this.#staleRuns.set(job.record.id, job.run)\n',
     replace: '',
   },
   {
     name: 'many jobs keep their numbers though others were added meanwhile',
-    file: engine,
-    find: 'if (record.seq <= this.#seq || this.#roster.isNamed(record.id)) {',
-    replace: 'if (this.#roster.isNamed(record.id)) {',
+    file: intake,
+    find: 'if (record.seq <= this.#seq || this.#jobs.roster.isNamed(record.id)) {',
+    replace: 'if (this.#jobs.roster.isNamed(record.id)) {',
   },
   {
     name: 'many jobs are added without another look at what is there by now',
-    file: engine,
+    file: intake,
     find: '    const unsafe = this.#checkMany(requests)\n    if (unsafe) return',
     replace: '    const unsafe = drafts ? undefined : this.#checkMany(requests)\n    if (unsafe) return',
   },
   {
     name: 'a refused add stays in line',
-    file: engine,
-    find: '    if (job.heapIndex !== -1) this.#lines.quit(job)\n    this.#dashboard.refused++\n    this.#timetable.cancel(job.alarm)\n    this.#timetable.cancel(job.expiry)\n    this.#roster.remove(job)\n    job.abandon(error)',
-    replace: '    this.#timetable.cancel(job.alarm)\n    this.#timetable.cancel(job.expiry)\n    job.abandon(error)',
+    file: jobs,
+    find: '    this.#quitLine(job)\n    this.timetable.cancel(job.alarm)\n    this.timetable.cancel(job.expiry)\n    this.roster.remove(job)\n',
+    replace: '    this.timetable.cancel(job.alarm)\n    this.timetable.cancel(job.expiry)\n',
   },
   {
     name: "a stale attempt's result is taken",
-    file: engine,
-    find: '      this.#end(run)\n      if (run.isStale) return\n      this.#dashboard.runMs',
-    replace: '      this.#end(run)\n      this.#dashboard.runMs',
+    file: dispatcher,
+    find: '    this.#end(run)\n    if (run.isStale) return\n    this.#jobs.dashboard.runMs',
+    replace: '    this.#end(run)\n    this.#jobs.dashboard.runMs',
   },
   {
     name: 'a checkpoint is said to be safe before it is',
-    file: engine,
-    find: '      this.#move(run.owner, action, () => run.slot.kept(run, call))',
-    replace: '      this.#move(run.owner, action)\n      run.slot.kept(run, call)',
+    file: dispatcher,
+    find: '    this.#jobs.move(run.owner, action, () => run.slot.kept(run, call))',
+    replace: '    this.#jobs.move(run.owner, action)\n    run.slot.kept(run, call)',
   },
   {
     name: 'what ran in another life stays as it was',
-    file: engine,
-    find: "if (record.state === 'running') this.#move(job, end)\n      else",
+    file: jobs,
+    find: "    if (job.record.state === 'running') return this.move(job, end)\n",
     replace: '',
   },
   {
     name: 'expired jobs start',
-    file: engine,
-    find: '      if (this.#hasExpired(job)) {\n',
-    replace: '      if (this.#hasExpired(job) && this.isPaused) {\n',
+    file: dispatcher,
+    find: '      if (this.#jobs.hasExpired(job)) {\n',
+    replace: '      if (this.#jobs.hasExpired(job) && this.#jobs.dashboard.isPaused) {\n',
   },
   {
     name: 'delays start again in the next life',
-    file: engine,
-    find: '        this.#watchExpiry(job, undefined)\n        this.#place(job, undefined)\n',
+    file: jobs,
+    find: '    this.#watchExpiry(job, undefined)\n    this.#place(job, undefined)\n',
     replace:
-      "        this.#watchExpiry(job, undefined)\n        this.#place(job, undefined)\n        if (record.state === 'scheduled') {\n          this.#timetable.cancel(job.alarm)\n          job.alarm = this.#timetable.after((record.runAt as number) - record.addedAt, () => this.#fallDue(job), true)\n        }\n",
+      "    this.#watchExpiry(job, undefined)\n    this.#place(job, undefined)\n    if (job.record.state === 'scheduled') {\n      this.timetable.cancel(job.alarm)\n      job.alarm = this.timetable.after((job.record.runAt as number) - job.record.addedAt, () => this.fallDue(job), true)\n    }\n",
   },
   {
     name: 'expiry is not counted through the gap between lives',
-    file: engine,
-    find: '        this.#watchExpiry(job, undefined)\n',
+    file: jobs,
+    find: '    this.#watchExpiry(job, undefined)\n',
     replace:
-      "        if (record.expiresAt !== undefined) job.expiry = this.#timetable.after(record.expiresAt - record.addedAt, () => this.#moveIfLegal(job, { type: 'expire' }))\n",
+      "    if (job.record.expiresAt !== undefined) job.expiry = this.timetable.after(job.record.expiresAt - job.record.addedAt, () => this.moveIfLegal(job, { type: 'expire' }))\n",
   },
   {
     name: 'the next attempt does not wait for the one before',
-    file: engine,
+    file: jobs,
     find: "if (job.record.state !== 'queued' || job.run || job.alarm) return",
     replace: "if (job.record.state !== 'queued' || job.alarm) return",
   },
   {
     name: 'sequence numbers begin anew in the next life',
-    file: engine,
+    file: intake,
     find: '      this.#seq = Math.max(this.#seq, record.seq)\n',
     replace: '',
   },
   {
     name: 'a pause does not hold',
-    file: engine,
-    find: 'if (!this.#mayStart || this.isPaused || this.opening) return',
-    replace: 'if (!this.#mayStart || this.opening) return',
+    file: dispatcher,
+    find: 'if (!this.mayStart || this.#jobs.dashboard.isPaused) return',
+    replace: 'if (!this.mayStart) return',
   },
   {
     name: 'jobs that are open at the end keep their promises',
-    file: engine,
+    file: lifecycle,
     find: 'if (!job.hasEnded) job.abandon(closed)',
     replace: 'if (job.hasEnded) job.abandon(closed)',
   },
@@ -522,8 +527,8 @@ export const mutants = [
   {
     name: 'a start that ended with its process is not counted',
     file: engine,
-    find: "const end = this.#options.wasLetGo?.() ? interruption : ({ type: 'crash' } as const)",
-    replace: 'const end = interruption',
+    find: "options.wasLetGo?.() ? interruption : { type: 'crash' }",
+    replace: 'interruption',
   },
   {
     name: 'how many starts ended with the process is not stored',
@@ -564,7 +569,7 @@ export const mutants = [
   {
     name: 'a trial begins beside what has just started',
     file: suspects,
-    find: 'host.runs() > 0 ? this.#lastStart + trialMs - now : 0',
+    find: 'starter.runs > 0 ? this.#lastStart + trialMs - now : 0',
     replace: '0',
   },
   {
@@ -672,9 +677,9 @@ export const mutants = [
   },
   {
     name: 'what is held for a thread is forgotten',
-    file: engine,
-    find: '    afterSlice: () => this.#pool.flush(),\n',
-    replace: '    afterSlice: () => this.#roster.isIdle && this.#pool.flush(),\n',
+    file: outcomes,
+    find: '    this.#dispatcher.pool.flush()\n',
+    replace: '    if (this.#jobs.roster.isIdle) this.#dispatcher.pool.flush()\n',
   },
   {
     name: 'a thread that died takes its attempts with it',
@@ -690,10 +695,10 @@ export const mutants = [
   },
   {
     name: 'an attempt is sent before its start is safe',
-    file: engine,
-    find: '    job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n',
+    file: dispatcher,
+    find: '    job.run = this.pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n',
     replace:
-      '    job.run = this.#pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n    this.#pool.send(job.run)\n',
+      '    job.run = this.pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n    this.pool.send(job.run)\n',
   },
   {
     name: 'a checkpoint is not given to the next attempt',
@@ -746,16 +751,16 @@ export const mutants = [
   },
   {
     name: 'a delay stands still when the clock is set back',
-    file: engine,
-    find: '      : this.#timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
-    replace: '      : this.#timetable.at(wallMs, callback, keepsProcessAlive)',
+    file: jobs,
+    find: '      : this.timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
+    replace: '      : this.timetable.at(wallMs, callback, keepsProcessAlive)',
   },
   // Threads that cannot be started, and threads that do not listen.
   {
     name: 'stored jobs fail when no thread can be started',
-    file: engine,
-    find: '    if (!this.#options.store.isDurable) {\n      for (const job of overdue)',
-    replace: '    if (this.#options.store.isDurable) {\n      for (const job of overdue)',
+    file: dispatcher,
+    find: '    if (!this.#jobs.store.isDurable) {\n      for (const job of overdue)',
+    replace: '    if (this.#jobs.store.isDurable) {\n      for (const job of overdue)',
   },
   {
     name: 'nobody goes on when the pause after a failed start is over',
@@ -783,8 +788,8 @@ export const mutants = [
   },
   {
     name: 'a job that has cost a thread never comes back',
-    file: engine,
-    find: '        this.#place(job, undefined)\n        this.#ledger.schedule()\n',
-    replace: '        this.#ledger.schedule()\n',
+    file: jobs,
+    find: '        this.#place(job, undefined)\n        this.ledger.schedule()\n',
+    replace: '        this.ledger.schedule()\n',
   },
 ]

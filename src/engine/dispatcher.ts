@@ -1,0 +1,281 @@
+import type { JobRecord } from '../job/record.ts'
+import type { Action } from '../job/transition.ts'
+import { warn } from '../platform/host.ts'
+import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
+import type { Run, Slot } from '../pool/slot.ts'
+import { restMsAfter, type StartFailure } from '../pool/starter.ts'
+import type { Line } from '../queue/line.ts'
+import type { OffstageError } from '../shared/errors.ts'
+import type { JobStarter, Jobs } from './jobs.ts'
+import { hasMoved, type LiveJob } from './live-job.ts'
+import { inputGone, timedOut, unstartable, unstorable } from './reasons.ts'
+import { Stranded } from './stranded.ts'
+import { Suspects } from './suspects.ts'
+
+export type OnStranded = (jobs: readonly LiveJob[], error: OffstageError) => void
+
+/** Brings jobs and threads together: starts attempts, in the order of all lines, and decides what their ends mean to the jobs. */
+export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
+  readonly #jobs: Jobs
+  readonly #threadsMax: number
+  readonly pool: Pool<LiveJob>
+  readonly #stranded: Stranded
+  readonly #strandedListeners = new Set<OnStranded>()
+  /** Made when there are some. */
+  #suspects: Suspects | undefined
+  #runs = 0
+  /** Of what is being heard, or started: one look at the clock for all that comes in one message. */
+  #now = 0
+  /** Whether jobs may start at all. */
+  mayStart = false
+
+  constructor(jobs: Jobs, pool: PoolOptions) {
+    this.#jobs = jobs
+    jobs.starter = this
+    this.#threadsMax = pool.max
+    this.pool = new Pool<LiveJob>(pool, jobs.timetable, this)
+    this.#stranded = new Stranded(jobs.clock, pool.startTimeoutMs)
+  }
+
+  /** Attempts that are on a thread or on their way to one, those included that no longer count. */
+  get runs(): number {
+    return this.#runs
+  }
+
+  /** Calls back with stored jobs that wait for a thread in vain, and why. */
+  onStranded(listener: OnStranded): () => void {
+    this.#strandedListeners.add(listener)
+    return () => this.#strandedListeners.delete(listener)
+  }
+
+  // Starting attempts.
+
+  /** Starts what may start. */
+  pump(): void {
+    if (!this.mayStart || this.#jobs.dashboard.isPaused) return
+    this.#now = this.#jobs.clock.now()
+    this.pool.grow(this.#suspects ? this.#suspects.pump() : this.startInOrder())
+  }
+
+  /** Starts what may start, in the order of all lines. Returns how many more threads there would be work for. */
+  startInOrder(): number {
+    let ahead = 0
+    for (;;) {
+      const line = this.#jobs.lines.next()
+      const job = line?.head
+      if (!line || !job) return ahead
+      if (this.#jobs.hasExpired(job)) {
+        this.#jobs.move(job, { type: 'expire' })
+        continue
+      }
+      const slot = this.pool.roomFor(job.record.name, job.mustRunAlone)
+      if (!slot) return ahead + this.#jobs.lines.startable(this.#threadsMax)
+      if (!line.gate.enter()) {
+        this.#jobs.lines.park(line)
+        continue
+      }
+      if (!slot.isIdle) ahead++
+      this.#start(job, line, slot)
+    }
+  }
+
+  #start(job: LiveJob, line: Line<LiveJob>, slot: Slot): void {
+    const now = this.#now
+    this.#runs++
+    this.#jobs.dashboard.waitMs.add(now - job.record.dueAt)
+    const isUnseen = this.#jobs.start(job, now)
+    job.progress = undefined
+    job.line = line
+    job.run = this.pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
+    if (!isUnseen) return
+    this.pool.send(job.run)
+    job.line?.gate.sent()
+  }
+
+  /** A start is committed. Returns whether the attempt was sent: the job may have been cancelled, or its thread have died. */
+  send(job: LiveJob, record: JobRecord): boolean {
+    const { run } = job
+    const isOn = run?.record === record && !run.isStale
+    if (isOn) this.pool.send(run)
+    this.#jobs.lines.gateOf(job)?.sent()
+    return isOn
+  }
+
+  suspect(job: LiveJob): void {
+    this.#suspects ??= new Suspects(this.#jobs, this)
+    this.#suspects.join(job)
+  }
+
+  /** Starts a job that stands in no line, in this queue, if a thread is free. */
+  startAside(job: LiveJob, line: Line<LiveJob>): void {
+    const slot = this.pool.roomFor(job.record.name, job.mustRunAlone)
+    if (slot && line.gate.enter()) this.#start(job, line, slot)
+  }
+
+  // Ending them.
+
+  /** The attempt of this job, if it has one, counts no longer. */
+  abort({ run }: LiveJob, reason: unknown): void {
+    if (run && !run.isStale) this.#abort(run, reason)
+  }
+
+  #abort(run: Run<LiveJob>, reason: unknown): void {
+    this.#jobs.timetable.cancel(run.timeout)
+    this.pool.abort(run, reason)
+  }
+
+  #timeOut(run: Run<LiveJob>): void {
+    const error = timedOut(run.record)
+    this.#abort(run, error)
+    this.#jobs.fail(run.owner, error, hasMoved(run))
+  }
+
+  /** A thread has let go of an attempt, one way or another. */
+  #end(run: Run<LiveJob>): void {
+    const job = run.owner
+    this.#runs--
+    if (job.run === run) job.run = undefined
+    this.#suspects?.ended(run)
+    if (hasMoved(run)) job.loseInput()
+    this.#jobs.timetable.cancel(run.timeout)
+    if (!run.isBegun) job.line?.gate.began()
+    this.#jobs.lines.leave(job)
+    if (run.isStale) this.#jobs.letNext(run)
+    if (run.isStale) this.#jobs.ledger.schedule()
+  }
+
+  onBegun(run: Run<LiveJob>): void {
+    this.#jobs.lines.gateOf(run.owner)?.began()
+    const { timeoutMs } = run.record.rules
+    if (timeoutMs !== undefined) run.timeout = this.#jobs.timetable.after(timeoutMs, () => this.#timeOut(run))
+  }
+
+  onDone(run: Run<LiveJob>, runMs: number, result: unknown): void {
+    this.#end(run)
+    if (run.isStale) return
+    this.#jobs.dashboard.runMs.add(runMs)
+    const why = unstorable(this.#jobs.store, result, 'result')
+    if (why) return this.#jobs.fail(run.owner, why, true)
+    this.#jobs.dashboard.completed.add(this.#now)
+    this.#jobs.complete(run.owner, result, this.#now)
+  }
+
+  onFailed(run: Run<LiveJob>, _runMs: number, error: unknown, isFinal: boolean): void {
+    this.#end(run)
+    if (run.isStale) return
+    this.#jobs.dashboard.failed.add(this.#jobs.clock.now())
+    this.#jobs.fail(run.owner, error, isFinal || hasMoved(run))
+  }
+
+  onProgress(run: Run<LiveJob>, progress: unknown): void {
+    const job = run.owner
+    job.progress = progress
+    this.#jobs.herald.announce(job, 'progress', { progress })
+    this.#jobs.herald.notify(job)
+  }
+
+  onValue(run: Run<LiveJob>, value: unknown): void {
+    if (run.owner.attend().receive(value)) run.slot.taken(run, 1)
+    this.#jobs.herald.announce(run.owner, 'value', { value })
+  }
+
+  onLog(run: Run<LiveJob>, args: unknown[]): void {
+    this.#jobs.herald.announce(run.owner, 'log', { args })
+  }
+
+  onKeep(run: Run<LiveJob>, call: number, key: string, value: unknown): void {
+    const why = unstorable(this.#jobs.store, value, key === '' ? 'checkpoint' : `value of step '${key}'`)
+    if (why) {
+      this.#abort(run, why)
+      return this.#jobs.fail(run.owner, why, true)
+    }
+    const action: Action = key === '' ? { type: 'checkpoint', checkpoint: value } : { type: 'step', key, value }
+    this.#jobs.move(run.owner, action, () => run.slot.kept(run, call))
+  }
+
+  onHearing(): void {
+    this.#now = this.#jobs.clock.now()
+  }
+
+  onHeard(): void {
+    this.#jobs.timetable.look()
+    this.#jobs.ledger.schedule()
+  }
+
+  onRoom(): void {
+    this.#jobs.ledger.schedule()
+  }
+
+  onOnline(workerId: number): void {
+    this.#jobs.dashboard.changed()
+    this.#jobs.bus.tell('worker:online', { workerId })
+  }
+
+  onExit(workerId: number, error: OffstageError | undefined): void {
+    this.#jobs.dashboard.changed()
+    this.#jobs.bus.tell('worker:exit', { workerId, error })
+  }
+
+  onStartFailed(workerId: number, { error, isFirst, retryMs, since }: StartFailure): void {
+    const { queued } = this.#jobs.roster.counts
+    const told = unstartable(error, `It is tried again in ${retryMs} ms; jobs that wait for it: ${queued}.`)
+    if (isFirst && !this.#jobs.bus.isHeard('worker:exit')) warn(`offstage: ${told.message}`)
+    this.#jobs.bus.tell('worker:exit', { workerId, error: told })
+    if (since !== undefined) this.#tellStranded(error, since)
+    this.#jobs.ledger.schedule()
+  }
+
+  hasWork(): boolean {
+    return this.mayStart && !this.#jobs.dashboard.isPaused && this.#jobs.lines.startable(1) > 0
+  }
+
+  /**
+   * No thread could be started since then: whoever has waited for as long as a thread may take to start is told. What is stored
+   * waits on; else the jobs fail.
+   */
+  #tellStranded(cause: OffstageError, since: number): void {
+    const overdue = this.#jobs.dashboard.isPaused ? [] : this.#stranded.overdue(this.#jobs.roster.jobs, since)
+    if (overdue.length === 0) return
+    const waitedMs = Math.round(this.#jobs.clock.monotonic() - since)
+    const error = unstartable(
+      cause,
+      `None could be started for ${waitedMs} ms; jobs that waited for one: ${overdue.length}.`,
+    )
+    if (!this.#jobs.store.isDurable) {
+      for (const job of overdue) this.#jobs.fail(job, error, true)
+      return
+    }
+    for (const job of overdue) if (job.letDown(error) || job.audience) this.#stranded.waitsAnew(job)
+    for (const listener of this.#strandedListeners) listener(overdue, error)
+  }
+
+  onLost(run: Run<LiveJob>, loss: Loss, error: OffstageError): void {
+    const job = run.owner
+    this.#end(run)
+    if (loss === 'blamed' || loss === 'suspected') job.mustRunAlone = true
+    if (loss === 'interrupted') job.disturb()
+    if (!run.isStale) this.#moveLost(run, loss, error)
+    if (loss !== 'blamed' || job.record.state !== 'queued' || !job.isListed) return
+    // It has cost a thread, and is not to cost one after the other.
+    const { failures, interruptions } = job.record
+    this.#jobs.holdBack(job, restMsAfter(Math.max(failures + interruptions, 1)))
+  }
+
+  #moveLost(run: Run<LiveJob>, loss: Loss, error: OffstageError): void {
+    const job = run.owner
+    // On closing the job is given up with all others.
+    if (hasMoved(run) && !this.pool.isClosed) return this.#jobs.fail(job, inputGone(run.record, error), true)
+    if (loss === 'released' || (loss === 'suspected' && !run.isBegun)) return this.#jobs.move(job, { type: 'release' })
+    this.#jobs.move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
+  }
+}
+
+/**
+ * What moves to the thread. While another attempt may follow, buffers are copied instead; what cannot be copied has to
+ * move all the same.
+ */
+function transferOf({ transfer, record }: LiveJob): Transferable[] | undefined {
+  if (!transfer) return undefined
+  const isLastAttempt = record.failures + 1 >= record.rules.attempts
+  return isLastAttempt || transfer.some((item) => !(item instanceof ArrayBuffer)) ? transfer : undefined
+}

@@ -1,0 +1,220 @@
+import { createRecord } from '../job/job-options.ts'
+import { isTerminal, type JobRecord } from '../job/record.ts'
+import type { Action, Draft } from '../job/transition.ts'
+import { nextTask } from '../platform/hop.ts'
+import { atOnceMax, inSlices } from '../platform/in-slices.ts'
+import type { Inserted, InsertRequest } from './engine.ts'
+import type { Jobs } from './jobs.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { LiveJob } from './live-job.ts'
+import type { Outcomes } from './outcomes.ts'
+import { duplicate, queueFull } from './reasons.ts'
+
+export interface IntakeOptions {
+  readonly maxQueued: number
+  readonly adopt?: (record: JobRecord, isNew: boolean) => LiveJob | undefined
+}
+
+/** Takes jobs in: those that are added, if nothing speaks against it, and those that the store has from before. */
+export class Intake {
+  readonly #jobs: Jobs
+  readonly #outcomes: Pick<Outcomes, 'whenCommitted'>
+  readonly #lifecycle: Pick<Lifecycle, 'assertTaking'>
+  readonly #options: IntakeOptions
+  #seq = 0
+
+  constructor(
+    jobs: Jobs,
+    outcomes: Pick<Outcomes, 'whenCommitted'>,
+    lifecycle: Pick<Lifecycle, 'assertTaking'>,
+    options: IntakeOptions,
+  ) {
+    this.#jobs = jobs
+    this.#outcomes = outcomes
+    this.#lifecycle = lifecycle
+    this.#options = options
+  }
+
+  // From the store.
+
+  /** `end`: what it means to jobs that were running. */
+  restore(records: readonly JobRecord[], end: Action): void {
+    const finished: LiveJob[] = []
+    for (const record of inOrder(records)) {
+      const job = this.#adopted(new LiveJob(record), false)
+      const before = job.told
+      job.told = record
+      this.#jobs.roster.add(job)
+      if (before || job.audience) this.#catchUp(job, before)
+      this.#seq = Math.max(this.#seq, record.seq)
+      // What is still to become due, or was cancelled before, says nothing of when things were added.
+      if (record.state === 'queued' || record.state === 'running')
+        this.#jobs.lines.time = Math.max(this.#jobs.lines.time, record.dueAt)
+      this.#jobs.restore(job, end)
+      if (isTerminal(record.state)) finished.push(job)
+    }
+    this.#jobs.roster.lastRestored = this.#seq
+    this.#jobs.retention.putBack(finished)
+  }
+
+  /** This job, or the object that is its own already. */
+  #adopted(job: LiveJob, isNew: boolean): LiveJob {
+    const adopted = this.#options.adopt?.(job.record, isNew)
+    if (!adopted) return job
+    adopted.record = job.record
+    return adopted
+  }
+
+  /** What happened to an adopted job while nobody could tell. */
+  #catchUp(job: LiveJob, before: JobRecord | undefined): void {
+    this.#jobs.herald.catchUp(job, before)
+    if (job.hasEnded) job.settle(job.safe)
+    this.#jobs.herald.notify(job)
+  }
+
+  // From callers.
+
+  insert(request: InsertRequest): Inserted {
+    this.#lifecycle.assertTaking()
+    const there = this.#there(request)
+    if (!there || mustReplace(request)) this.#assertRoom(1)
+    return this.#carryOut(request, request, there)
+  }
+
+  /** First all that may refuse, then all that changes: all or none. `drafts`: what was made of them beforehand. */
+  insertMany(requests: readonly InsertRequest[], drafts?: readonly LiveJob[]): Inserted[] | Promise<Inserted[]> {
+    const unsafe = this.#checkMany(requests)
+    if (unsafe) return this.#retryBehind(unsafe, requests)
+    return drafts || requests.length <= atOnceMax ? this.#insertAll(requests, drafts) : this.#insertSlowly(requests)
+  }
+
+  /** What takes time is done in slices beforehand, and known to nobody. Then it is checked again: much may have happened. */
+  async #insertSlowly(requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    let seq = this.#seq
+    const drafts = await inSlices(requests, (request) =>
+      this.#draft(request, request.options?.id ?? this.#jobs.roster.makeId(seq + 1), ++seq),
+    )
+    // The one long step has a task of its own, without the last slice before it and the first behind it.
+    await nextTask()
+    const inserted = await this.insertMany(requests, drafts)
+    await nextTask()
+    return inserted
+  }
+
+  /** Throws when one is refused. Returns a job that has to be safe first: we could not be told all or none of it. */
+  #checkMany(requests: readonly InsertRequest[]): LiveJob | undefined {
+    this.#lifecycle.assertTaking()
+    const firstOfId = new Map<string, InsertRequest>()
+    let added = 0
+    let unsafe: LiveJob | undefined
+    for (const request of requests) {
+      const id = request.options?.id
+      const there = this.#there(request)
+      const first = id === undefined ? undefined : firstOfId.get(id)
+      if (first && (first.name !== request.name || request.options?.ifExists === 'reject'))
+        throw duplicate(id as string, ' among those that are added with it')
+      if (first) continue
+      if (id !== undefined) firstOfId.set(id, request)
+      if (!there || mustReplace(request)) added++
+      else if (!there.told) unsafe = there
+    }
+    // If the store does not take that one, it is ours to add.
+    if (unsafe && this.#jobs.store.isDurable) return unsafe
+    this.#assertRoom(added)
+    return undefined
+  }
+
+  #insertAll(requests: readonly InsertRequest[], drafts?: readonly LiveJob[]): Inserted[] {
+    const insertedById = new Map<string, Inserted>()
+    return requests.map((request, index) => {
+      const id = request.options?.id
+      const twin = id === undefined ? undefined : insertedById.get(id)
+      if (twin) {
+        request.attach?.(twin.job)
+        return { job: twin.job, disposition: 'existing' }
+      }
+      const inserted = this.#carryOut(request, requests, this.#there(request), drafts?.[index])
+      if (id !== undefined) insertedById.set(id, inserted)
+      return inserted
+    })
+  }
+
+  async #retryBehind(unsafe: LiveJob, requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    await this.#outcomes.whenCommitted(unsafe).catch(() => {})
+    return this.insertMany(requests)
+  }
+
+  /** The job that has the id already, if what is requested may meet it. */
+  #there({ name, options }: InsertRequest): LiveJob | undefined {
+    const id = options?.id
+    const there = id === undefined ? undefined : this.#jobs.roster.get(id)
+    if (id === undefined || !there) return undefined
+    const { ifExists } = options ?? {}
+    if (ifExists === 'reject') throw duplicate(id, '')
+    if (ifExists === 'replace') {
+      if (there.record.state === 'running') throw duplicate(id, ', and it is running')
+    } else if (there.record.name !== name)
+      throw duplicate(id, ` of another type: '${there.record.name}', not '${name}'`)
+    return there
+  }
+
+  #assertRoom(added: number): void {
+    const { waiting } = this.#jobs.roster
+    if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
+  }
+
+  /** `call`: the request, or those that it is one of. */
+  #carryOut(request: InsertRequest, call: object, there: LiveJob | undefined, draft?: LiveJob): Inserted {
+    const isReplaced = there !== undefined && mustReplace(request)
+    if (isReplaced) this.#jobs.replace(there, call)
+    const job = there && !isReplaced ? there : this.#add(request, call, draft)
+    request.attach?.(job)
+    return { job, disposition: isReplaced ? 'replaced' : there ? 'existing' : 'created' }
+  }
+
+  #add(request: InsertRequest, call: object, draft?: LiveJob): LiveJob {
+    const { options, transfer, attach } = request
+    const made = draft
+      ? this.#number(draft, options?.id)
+      : this.#draft(request, options?.id ?? this.#nextId(), ++this.#seq)
+    const job = this.#adopted(made, true)
+    // What is stored is copied to its thread, so that it is there for another attempt.
+    if (transfer && !this.#jobs.store.isDurable) job.transfer = transfer
+    this.#jobs.add(job, options, attach !== undefined, call)
+    return job
+  }
+
+  /** A job that is not there yet. */
+  #draft({ name, input, options, defaults }: InsertRequest, id: string, seq: number): LiveJob {
+    const now = this.#jobs.clock.now()
+    const lineTime = Math.max(this.#jobs.lines.time, now)
+    this.#jobs.lines.time = lineTime
+    return new LiveJob(createRecord({ id, name, input, seq, lineTime }, options, defaults, now))
+  }
+
+  /** The number that it was drafted with holds, unless others came meanwhile. It is known to nobody, so it may still be written. */
+  #number(draft: LiveJob, id: string | undefined): LiveJob {
+    const record = draft.record as Draft
+    if (record.seq <= this.#seq || this.#jobs.roster.isNamed(record.id)) {
+      record.id = id ?? this.#nextId()
+      record.seq = this.#seq + 1
+    }
+    this.#seq = record.seq
+    return draft
+  }
+
+  /** Its number will be the next. */
+  #nextId(): string {
+    let id = this.#jobs.roster.makeId(this.#seq + 1)
+    while (this.#jobs.roster.isNamed(id)) id = this.#jobs.roster.makeId(++this.#seq + 1)
+    return id
+  }
+}
+
+const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
+
+/** In the order of adding. A store may have another, but a copy of a million is not made for nothing. */
+function inOrder(records: readonly JobRecord[]): readonly JobRecord[] {
+  const isSorted = records.every(({ seq }, index) => index === 0 || (records[index - 1] as JobRecord).seq < seq)
+  return isSorted ? records : [...records].sort((a, b) => a.seq - b.seq)
+}

@@ -1,0 +1,237 @@
+import type { JobRecord } from '../job/record.ts'
+import type { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
+import type { StoreHost } from '../store/store.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { CloseMode } from './engine.ts'
+import type { Jobs } from './jobs.ts'
+import type { LiveJob } from './live-job.ts'
+import type { Outcomes } from './outcomes.ts'
+import { cancelled, closedError, lost } from './reasons.ts'
+import type { Step } from './steps.ts'
+
+export interface Dropped {
+  readonly jobs: readonly LiveJob[]
+  readonly pending: readonly Step[]
+  readonly ended: Promise<unknown>
+}
+
+/** The life of the engine: opening, open, closing, ended; by a call, by the store that stops, or dropped for another engine. */
+export class Lifecycle {
+  readonly #jobs: Jobs
+  readonly #dispatcher: Dispatcher
+  readonly #outcomes: Outcomes
+  opening: Promise<unknown> | undefined
+  isEnded = false
+  /** The store was opened, and so is ours to close. */
+  #hasStore = false
+  #closing: CloseMode | undefined
+  #closed: Promise<void> | undefined
+  #escalate: (() => void) | undefined
+  /** The store has stopped, and with it everything. */
+  #failure: OffstageError | undefined
+  /** Aborted when nobody waits for the opening any more. */
+  readonly #closer = new AbortController()
+  readonly #closers = new Set<() => void>()
+
+  constructor(jobs: Jobs, dispatcher: Dispatcher, outcomes: Outcomes) {
+    this.#jobs = jobs
+    this.#dispatcher = dispatcher
+    this.#outcomes = outcomes
+    // There may never be a thread for them, and the jobs are as safe as they were.
+    this.#dispatcher.onStranded(() => {
+      if (this.#closing === 'drain') this.#escalate?.()
+    })
+  }
+
+  // Opening.
+
+  /** `restore`: takes over what the store has. */
+  open(errors: StoreHost['errors'], restore: (records: readonly JobRecord[]) => void): void {
+    const { store, clock, random } = this.#jobs
+    const records = store.open({
+      clock,
+      random,
+      errors,
+      signal: this.#closer.signal,
+      report: (error) => this.#jobs.bus.tell('store:error', { error }),
+      stopped: (error) => this.#fail(error),
+    })
+    const opened = (stored: readonly JobRecord[]) => {
+      this.#hasStore = true
+      if (this.isEnded) return
+      restore(stored)
+      this.#jobs.ledger.schedule()
+    }
+    const over = () => {
+      this.opening = undefined
+      this.#dispatcher.mayStart = !this.#closing || this.#closing === 'drain'
+    }
+    if (!isThenable(records)) {
+      opened(records)
+      return over()
+    }
+    // One of our own, whose reactions run in order: this one, those of the calls that wait, and then the ledger's turn, in
+    // which jobs start. Each call that waits gets the failure; nobody may be waiting yet.
+    const opening = Promise.resolve(records).then((stored) => stored)
+    this.opening = opening
+    opening.then(
+      (stored) => {
+        void opening.then(over)
+        opened(stored)
+      },
+      () => {},
+    )
+  }
+
+  // What may still be done.
+
+  get isClosed(): boolean {
+    return this.#closing !== undefined
+  }
+
+  assertOpen(): void {
+    if (this.#closing) throw this.closedError()
+  }
+
+  /** What was asked for before `close`, while the store was opening, still has its turn. */
+  assertTaking(): void {
+    if (!this.opening) this.assertOpen()
+  }
+
+  closedError(): OffstageError {
+    return this.#failure ?? closedError()
+  }
+
+  // Ending.
+
+  onClose(callback: () => void): () => void {
+    this.#closers.add(callback)
+    return () => this.#closers.delete(callback)
+  }
+
+  /**
+   * In this order: nothing new is taken; what `mode` grants a chance gets it; the threads are ended, which puts
+   * what still ran back in line; the store has the last word; whoever still waits is told.
+   */
+  close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    // The close that is under way may not wait for anything yet, so it is told as well.
+    if (mode === 'now' && this.#closing) this.#closing = mode
+    if (mode === 'now') this.#escalate?.()
+    this.#closed ??= this.#close(mode, timeoutMs)
+    return this.#closed
+  }
+
+  async #close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    this.#closing = mode
+    this.#closer.abort()
+    try {
+      await this.opening
+    } catch {
+      // It never opened, so there is nothing to wait for, and whoever waited has been told.
+    }
+    const isDrain = mode === 'drain'
+    if (isDrain) this.#resumeAll()
+    else this.#dispatcher.mayStart = false
+    const hasEnded = () => this.#dispatcher.runs === 0 && (!isDrain || this.#jobs.roster.isIdle)
+    if (this.#closing !== 'now') await this.#inTime(this.#waitFor(hasEnded), timeoutMs)
+    this.#dispatcher.mayStart = false
+    await this.#shutDown()
+  }
+
+  /** A pause must not keep a drain waiting for ever. */
+  #resumeAll(): void {
+    this.#jobs.dashboard.isPaused = false
+    this.#jobs.lines.resumeAll()
+    this.#jobs.ledger.schedule()
+  }
+
+  /** Waits until it is true; while the store takes nothing and so starts nothing, only for what is on a thread. */
+  async #waitFor(hasEnded: () => boolean): Promise<void> {
+    if (this.isEnded) return
+    try {
+      await this.#outcomes.when(hasEnded)
+    } catch {
+      const unsent = this.#jobs.ledger.pending.filter(
+        ({ type, job, after }) => type === 'start' && job.run?.record === after,
+      )
+      if (this.#dispatcher.runs > unsent.length) await this.#waitFor(hasEnded)
+    }
+  }
+
+  /** Waits no longer than `timeoutMs`, nor than until somebody closes with `now`. */
+  #inTime(waiting: Promise<void>, timeoutMs: number | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      this.#escalate = resolve
+      const alarm = timeoutMs === undefined ? undefined : this.#jobs.timetable.after(timeoutMs, resolve, true)
+      void waiting.then(() => {
+        this.#jobs.timetable.cancel(alarm)
+        resolve()
+      })
+    })
+  }
+
+  async #shutDown(): Promise<void> {
+    await this.#dispatcher.pool.close()
+    try {
+      const written = this.#outcomes.whenCommitted()
+      this.#jobs.ledger.tryAgain()
+      await written
+    } catch (error) {
+      if (!this.#failure) this.#jobs.bus.tell('store:error', { error: lost(this.#jobs.ledger.pending.length, error) })
+    }
+    const closed = this.closedError()
+    // What the store refused to the last is found as it was, when it is opened again.
+    this.#jobs.ledger.stop(closed)
+    try {
+      // One that was refused may be somebody else's.
+      if (this.#hasStore) await this.#jobs.store.close()
+    } catch (error) {
+      this.#jobs.bus.tell('store:error', { error })
+    }
+    this.isEnded = true
+    this.#jobs.timetable.close()
+    this.#jobs.lines.close()
+    // One error for all: a million stacks take ten seconds.
+    const removed = this.#jobs.ledger.pending.flatMap(({ job, after }) => (after ? [] : job))
+    for (const job of [...this.#jobs.roster.jobs, ...removed]) if (!job.hasEnded) job.abandon(closed)
+    this.#outcomes.end()
+    for (const callback of [...this.#closers]) callback()
+    this.#jobs.dashboard.changed()
+  }
+
+  /** Nothing can be made safe any more, so nothing can go on. */
+  #fail(error: OffstageError): void {
+    if (this.isEnded || this.#failure) return
+    this.#stop(error)
+    this.#jobs.bus.tell('store:error', { error })
+    this.#jobs.ledger.stop(error)
+    if (this.#closed) this.#escalate?.()
+    else this.#closed = this.#shutDown()
+  }
+
+  /**
+   * Ends as a crash would end it, but for the jobs in memory: they are returned, for another engine to adopt, and what was
+   * not committed. Nothing more is written or told. `ended`: the threads and the store are closed.
+   */
+  drop(error: OffstageError): Dropped {
+    this.#stop(error)
+    this.isEnded = true
+    this.#jobs.ledger.stop(error)
+    const ended = Promise.all([this.#dispatcher.pool.close(), this.#jobs.store.close()])
+    this.#jobs.timetable.close()
+    this.#jobs.lines.close()
+    const { pending } = this.#jobs.ledger
+    for (const { job, after } of pending) if (!after && !job.told) job.abandon(cancelled(job.record, 'it was removed'))
+    // What was removed was not, as far as the store knows.
+    const jobs = [...this.#jobs.roster.jobs, ...this.#outcomes.leaving]
+    for (const job of jobs) job.quit()
+    return { jobs: jobs.filter(({ told }) => told), pending, ended }
+  }
+
+  #stop(error: OffstageError): void {
+    this.#failure = error
+    this.#closing = 'now'
+    this.#dispatcher.mayStart = false
+  }
+}

@@ -1,0 +1,175 @@
+import { isTerminal } from '../job/record.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
+import type { OffstageError } from '../shared/errors.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { Jobs } from './jobs.ts'
+import type { LedgerListener } from './ledger.ts'
+import type { LiveJob } from './live-job.ts'
+import { unrecorded, unstorable } from './reasons.ts'
+import type { Removal, Step } from './steps.ts'
+
+const noDetails = {}
+/** What a thread has handed over is in them. */
+const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step']
+
+/** What comes of a step: committed, those who wait or listen are notified; refused by the store, it is taken back. */
+export class Outcomes implements LedgerListener {
+  readonly #jobs: Jobs
+  readonly #dispatcher: Dispatcher
+  /** Why the store did not take a new job. */
+  readonly #refusals = new WeakMap<LiveJob, OffstageError>()
+  #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
+  #wasIdle = true
+
+  constructor(jobs: Jobs, dispatcher: Dispatcher) {
+    this.#jobs = jobs
+    this.#dispatcher = dispatcher
+    jobs.ledger.listener = this
+  }
+
+  // Committed.
+
+  beforeCommit(): void {
+    this.#dispatcher.pump()
+  }
+
+  tell({ job, type, before, after, afterwards }: Step): void {
+    if (!after) {
+      this.#jobs.herald.announce(job, 'removed', { reason: type as Removal })
+      return this.#jobs.herald.notify(job)
+    }
+    job.told = after
+    if (type === 'start') {
+      if (this.#dispatcher.send(job, after)) this.#jobs.herald.announce(job, 'started', noDetails)
+    } else if (type !== 'checkpoint' && type !== 'step') {
+      this.#jobs.herald.announceStep(job, type, after)
+      if (isTerminal(after.state)) this.#jobs.settle(job, after)
+    }
+    afterwards?.()
+    if (before) this.#jobs.herald.notify(job)
+  }
+
+  afterSlice(): void {
+    this.#dispatcher.pool.flush()
+  }
+
+  afterTell(): void {
+    this.#dispatcher.pool.rest()
+    this.#settleWaits()
+    this.#jobs.dashboard.changed()
+    const { isIdle } = this.#jobs.roster
+    if (isIdle && !this.#wasIdle) this.#jobs.bus.tell('idle', {})
+    this.#wasIdle = isIdle
+  }
+
+  /** Resolves once it is true of what is committed; rejects when the store refuses that. */
+  async when(isOver: () => boolean): Promise<void> {
+    const waiting = defer<void>()
+    this.#waits.push({ isOver, waiting })
+    this.#jobs.ledger.schedule()
+    return waiting.promise
+  }
+
+  #settleWaits(): void {
+    if (this.#waits.length === 0) return
+    const over = this.#waits.filter(({ isOver }) => isOver())
+    this.#waits = this.#waits.filter((wait) => !over.includes(wait))
+    for (const { waiting } of over) waiting.resolve()
+  }
+
+  /** Nothing is committed any more, so nobody waits any longer. */
+  end(): void {
+    for (const { waiting } of this.#waits.splice(0)) waiting.resolve()
+  }
+
+  // Refused.
+
+  /** Why the store did not take this job, if it did not. */
+  refusalOf(job: LiveJob): OffstageError | undefined {
+    return this.#refusals.get(job)
+  }
+
+  /**
+   * What cannot be encoded, although it was checked, must not take with it what is written beside it, nor be tried for ever.
+   * For anything else all calls are refused.
+   */
+  blamed(steps: readonly Step[], error: OffstageError): readonly Step[] {
+    const culprits = error.code === 'DATA_CLONE' ? steps.filter((step) => this.#isUnstorable(step, error, steps)) : []
+    return culprits.length > 0 ? culprits : steps.filter(({ call }) => call)
+  }
+
+  #isUnstorable({ type, before, after }: Step, error: OffstageError, { length }: readonly Step[]): unknown {
+    if (!after) return false
+    const isNamed = after.id === error.jobId
+    if (before) return (isNamed || length === 1) && keeping.includes(type)
+    return (
+      isNamed ||
+      unstorable(this.#jobs.store, after.input, 'input') ||
+      unstorable(this.#jobs.store, after.rules, 'rules')
+    )
+  }
+
+  /** Nobody is told before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
+  onRefused(fallen: readonly Step[], error: OffstageError): void {
+    const unborn = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
+    for (const step of fallen) {
+      const { job, type, before } = step
+      if (type === 'start') this.#jobs.lines.gateOf(job)?.sent()
+      // Whatever came of one that never was goes with it; to bring it back for a moment would take its id from another.
+      if (!unborn.has(job)) this.#jobs.takeBack(step)
+      else if (!before) this.#forget(job, error)
+    }
+    this.#failUnstorable(fallen, error)
+    const isFinished = ({ job, before, after }: Step) => !after && job.isListed && job.hasEnded && job.told === before
+    this.#jobs.retention.putBack(fallen.filter(isFinished).map(({ job }) => job))
+    this.#jobs.bus.tell('store:error', { error })
+    if (!this.#jobs.ledger.isRefusing) return
+    for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
+  }
+
+  /** What its thread has handed over cannot be kept. Whatever was decided since was decided without knowing that. */
+  #failUnstorable(fallen: readonly Step[], error: OffstageError): void {
+    const steps = fallen.filter(({ job, call }) => !call && job.told)
+    for (const job of new Set(steps.map(({ job }) => job))) {
+      this.#dispatcher.abort(job, error)
+      this.#jobs.fail(job, error, true)
+      if (steps.some((step) => step.job === job && !step.after)) this.#jobs.remove(job, 'removed')
+    }
+  }
+
+  #forget(job: LiveJob, error: OffstageError): void {
+    this.#refusals.set(job, error)
+    this.#dispatcher.abort(job, error)
+    this.#jobs.dashboard.refused++
+    this.#jobs.forget(job)
+    job.abandon(error)
+  }
+
+  // Waiting for it.
+
+  /** As `whenSafe` of the engine. Not async: one promise for each that waits is enough. */
+  whenCommitted(inserted?: LiveJob): Promise<void> {
+    if (inserted?.told) return Promise.resolve()
+    return this.#jobs.ledger.whenSafe().then(
+      () => this.#assertTaken(inserted),
+      (error) => {
+        this.#assertTaken(inserted)
+        if (error === this.#jobs.ledger.failure) throw error
+        if (!inserted && this.#jobs.ledger.isRefusing) throw unrecorded(error)
+        // Of a batch that the store refused, only what can be is given up; the rest goes with the next.
+        return this.whenCommitted(inserted)
+      },
+    )
+  }
+
+  /** Also when all went well: what was waited for may be a batch behind that of the job. */
+  #assertTaken(inserted: LiveJob | undefined): void {
+    const refusal = inserted && this.refusalOf(inserted)
+    if (refusal) throw refusal
+  }
+
+  /** Committed, and removed since. */
+  get leaving(): LiveJob[] {
+    return this.#jobs.ledger.pending.flatMap(({ job, after }) => (after || !job.told ? [] : job))
+  }
+}
