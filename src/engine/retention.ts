@@ -67,10 +67,10 @@ export class Retention {
     this.#of(job).jobs.remove(job)
   }
 
-  /** They were dropped, and have not left after all: each goes back to its place. */
-  putBack(dropped: readonly LiveJob[]): void {
+  /** They come back, from the store or because it refused to let them go: each goes to its place among the others. */
+  putBack(returned: readonly LiveJob[]): void {
     for (const finished of Object.values(this.#finished)) {
-      const back = dropped.filter((job) => this.#of(job) === finished)
+      const back = returned.filter((job) => this.#of(job) === finished)
       if (back.length === 0) continue
       for (let job = finished.jobs.peek(); job; job = finished.jobs.peek()) {
         finished.jobs.remove(job)
