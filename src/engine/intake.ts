@@ -15,16 +15,21 @@ export interface IntakeOptions {
   readonly adopt?: (record: JobRecord, isNew: boolean) => LiveJob | undefined
 }
 
+type KnownJobs = Pick<
+  Jobs,
+  'store' | 'clock' | 'roster' | 'lines' | 'retention' | 'herald' | 'add' | 'restore' | 'replace'
+>
+
 /** Takes jobs in: those that are added, if nothing speaks against it, and those that the store has from before. */
 export class Intake {
-  readonly #jobs: Jobs
+  readonly #jobs: KnownJobs
   readonly #outcomes: Pick<Outcomes, 'whenCommitted'>
   readonly #lifecycle: Pick<Lifecycle, 'assertTaking'>
   readonly #options: IntakeOptions
   #seq = 0
 
   constructor(
-    jobs: Jobs,
+    jobs: KnownJobs,
     outcomes: Pick<Outcomes, 'whenCommitted'>,
     lifecycle: Pick<Lifecycle, 'assertTaking'>,
     options: IntakeOptions,

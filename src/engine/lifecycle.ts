@@ -16,9 +16,15 @@ export interface Dropped {
   readonly ended: Promise<unknown>
 }
 
+/** It moves no job. */
+type KnownJobs = Pick<
+  Jobs,
+  'store' | 'clock' | 'random' | 'bus' | 'timetable' | 'roster' | 'lines' | 'ledger' | 'dashboard'
+>
+
 /** The life of the engine: opening, open, closing, ended; by a call, by the store that stops, or dropped for another engine. */
 export class Lifecycle {
-  readonly #jobs: Jobs
+  readonly #jobs: KnownJobs
   readonly #dispatcher: Dispatcher
   readonly #outcomes: Outcomes
   opening: Promise<unknown> | undefined
@@ -34,7 +40,7 @@ export class Lifecycle {
   readonly #closer = new AbortController()
   readonly #closers = new Set<() => void>()
 
-  constructor(jobs: Jobs, dispatcher: Dispatcher, outcomes: Outcomes) {
+  constructor(jobs: KnownJobs, dispatcher: Dispatcher, outcomes: Outcomes) {
     this.#jobs = jobs
     this.#dispatcher = dispatcher
     this.#outcomes = outcomes

@@ -4,6 +4,9 @@ import type { Alarm } from '../schedule/timetable.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
 
+type KnownJobs = Pick<Jobs, 'timetable' | 'lines' | 'ledger' | 'move'>
+
+/** Who starts jobs and suspects. */
 interface Starter {
   /** Attempts that are on threads. */
   readonly runs: number
@@ -30,7 +33,7 @@ const turnMs = 10_000
  * Suspects stand in no line. The trial of one that cannot start (its queue is paused, or has no room) does not hold up anybody.
  */
 export class Suspects {
-  readonly #jobs: Jobs
+  readonly #jobs: KnownJobs
   readonly #starter: Starter
   readonly #since: number
   readonly #waiting = new Set<LiveJob>()
@@ -40,7 +43,7 @@ export class Suspects {
   /** Of what is no suspect. */
   #lastStart = 0
 
-  constructor(jobs: Jobs, starter: Starter) {
+  constructor(jobs: KnownJobs, starter: Starter) {
     this.#jobs = jobs
     this.#starter = starter
     this.#since = jobs.timetable.monotonic()
