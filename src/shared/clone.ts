@@ -168,7 +168,7 @@ function findUncloneable(value: unknown, path: string, depth: number): { path: s
   return { path, value }
 }
 
-function isCloneable(value: unknown): boolean {
+export function isCloneable(value: unknown): boolean {
   try {
     structuredClone(value)
     return true

@@ -23,10 +23,10 @@ describe("a thread of the application's own that imports a module of jobs", () =
   test('hears what it was sent before it listened, and lives as long as it listens', async () => {
     const own = new NodeWorker(
       `const { parentPort } = require('node:worker_threads')
-       import('${builtWorker('jobs')}').then(() => setTimeout(() => {
+       import('${builtWorker('jobs')}').then(() => setImmediate(() => {
          const before = parentPort.listenerCount('message')
          parentPort.once('message', (early) => parentPort.postMessage([before, early]))
-       }, 20))`,
+       }))`,
       { eval: true },
     )
     onTestFinished(() => void own.terminate())

@@ -1,6 +1,7 @@
 // Journals as bytes, made batch by batch, for tests of what is left of them when they are damaged.
 import type { JobRecord } from '../../src/job/record.ts'
 import { BatchWriter } from '../../src/store/batch-writer.ts'
+import { blank } from '../../src/store/change-format.ts'
 import { type Chain, headerBytes, stamp } from '../../src/store/frame.ts'
 import type { ByteSource } from '../../src/store/journal-bytes.ts'
 import type { Change } from '../../src/store/store.ts'
@@ -70,33 +71,14 @@ export class JournalBuilder {
   }
 }
 
-const blank: JobRecord = {
-  id: '',
-  name: 'task',
-  queue: 'default',
-  rules: { attempts: 1, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] },
-  input: undefined,
-  state: 'queued',
-  priority: 0,
-  dueAt: 1_700_000_000_000,
-  seq: 0,
-  attempt: 0,
-  failures: 0,
-  interruptions: 0,
-  crashes: 0,
-  addedAt: 1_700_000_000_000,
-  runAt: undefined,
-  expiresAt: undefined,
-  startMs: undefined,
-  finishMs: undefined,
-  result: undefined,
-  error: undefined,
-  checkpoint: undefined,
-  steps: undefined,
-}
+const addedAt = 1_700_000_000_000
 
 export const jobRecord = (seq: number, id: string, more: Partial<JobRecord> = {}): JobRecord => ({
   ...blank,
+  name: 'task',
+  queue: 'default',
+  dueAt: addedAt,
+  addedAt,
   ...more,
   seq,
   id,

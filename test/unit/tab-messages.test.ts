@@ -5,6 +5,7 @@ import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { tabsVersion } from '../../src/peer/version.ts'
 import type { Call, Letter } from '../../src/peer/wire.ts'
+import { isCloneable } from '../../src/shared/clone.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { answers, fromFollower, fromLeader } from '../support/tab-notes.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
@@ -213,15 +214,6 @@ const saying = fc.oneof(
   fc.record({ by: fc.constant('leader' as const), said: fc.array(wrongNote(fromLeader), { maxLength: 5 }) }),
   fc.record({ by: fc.constant('follower' as const), said: fc.array(wrongNote(fromFollower), { maxLength: 5 }) }),
 )
-
-function isCloneable(value: unknown): boolean {
-  try {
-    structuredClone(value)
-    return true
-  } catch {
-    return false
-  }
-}
 
 test('whatever is said between tabs, every call settles, and what is asked is answered right', {
   timeout: 10 * 60_000,

@@ -5,6 +5,7 @@ import { manualClock } from 'offstage/testing'
 import { defineJobs, type JobContext } from 'offstage/worker'
 import { expect, onTestFinished, test } from 'vitest'
 import { say } from '../../src/pool/protocol.ts'
+import { isCloneable } from '../../src/shared/clone.ts'
 import { type ServeInline, serveInline } from '../../src/shared/inline.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { heard, turn } from '../support/testing.ts'
@@ -193,15 +194,6 @@ const message = fc.oneof(
   fc.array(notes, { maxLength: 4 }).map((each) => each.flat()),
   fc.tuple(fc.array(notes, { maxLength: 2 }), wrongNotes).map(([right, wrong]) => [...right.flat(), ...wrong]),
 )
-
-function isCloneable(value: unknown): boolean {
-  try {
-    structuredClone(value)
-    return true
-  } catch {
-    return false
-  }
-}
 
 test('whatever a thread says, every call settles, and what is asked afterwards is answered right', {
   timeout: 10 * 60_000,
