@@ -69,7 +69,7 @@ describe('a process ends by itself', () => {
     [
       'when what waits for a rate limit is paused',
       `const s = start({ queues: { slow: { rateLimit: { limit: 1, intervalMs: 3_600_000 } } } })
-       for (const n of [1, 2]) s.run.double(n, { queue: 'slow' }).then((x) => { console.log(x); setTimeout(() => s.queue('slow').pause(), 100) })`,
+       for (const n of [1, 2]) s.run.double(n, { queue: 'slow' }).then((x) => { console.log(x); setImmediate(() => s.queue('slow').pause()) })`,
       '2',
     ],
     [

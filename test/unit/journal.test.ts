@@ -116,9 +116,8 @@ describe('a large batch', () => {
           return new Promise(() => {})
         }
       })
-      journal.commit(many)
-      if (pieces < 5) await hasDied
-      else while (left > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      const committed = journal.commit(many)
+      await (pieces < 5 ? hasDied : committed)
       const next = await open(make(), onePerFrame)
       const isWhole = pieces === 5
       expect(seqsOf(next.found)).toEqual(isWhole ? [1, 2, 3, 4, 5, 6] : [1])
