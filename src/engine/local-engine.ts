@@ -1,7 +1,7 @@
 /**
  * The engine of one process: records in memory, a line for each queue, a pool of threads, a ledger to the store.
  *
- * This class carries out the verbs and puts the rooms together. Each room knows those it points to:
+ * This class carries out the verbs and puts the modules together. Each module knows those it points to:
  *
  *   intake ──▶ lifecycle ──▶ outcomes ──▶ dispatcher ──▶ jobs
  */

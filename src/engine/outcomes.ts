@@ -111,12 +111,12 @@ export class Outcomes implements LedgerListener {
 
   /** Nobody is told before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
   onRefused(fallen: readonly Step[], error: OffstageError): void {
-    const unborn = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
+    const neverAdded = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
     for (const step of fallen) {
       const { job, type, before } = step
       if (type === 'start') this.#jobs.lines.gateOf(job)?.sent()
-      // Whatever came of one that never was goes with it; to bring it back for a moment would take its id from another.
-      if (!unborn.has(job)) this.#jobs.takeBack(step)
+      // What came of a job that is not added goes with it. To bring it back for a moment would take its id from another.
+      if (!neverAdded.has(job)) this.#jobs.takeBack(step)
       else if (!before) this.#forget(job, error)
     }
     this.#failUnstorable(fallen, error)
