@@ -1,4 +1,3 @@
-export type { JobSnapshot } from './engine/audience.ts'
 export type {
   CloseMode,
   Counts,
@@ -9,6 +8,7 @@ export type {
   Stats,
   Totals,
 } from './engine/engine.ts'
+export type { JobSnapshot } from './engine/job-observers.ts'
 export type { EventFilter } from './event-filter.ts'
 export type { AnyEvent, EventMap, EventType, JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
 export type { EventStream } from './events/stream.ts'

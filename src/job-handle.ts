@@ -1,5 +1,5 @@
-import type { JobSnapshot } from './engine/audience.ts'
 import type { Disposition, Engine, Verb } from './engine/engine.ts'
+import type { JobSnapshot } from './engine/job-observers.ts'
 import type { LiveJob } from './engine/live-job.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
@@ -17,7 +17,7 @@ interface View<Progress> {
 }
 
 /**
- * A job that is safe in the store. Not a promise: `await job.result()` waits for its result.
+ * A job that is committed to the store. Not a promise: `await job.result()` waits for its result.
  *
  * @example
  * ```ts
@@ -75,10 +75,10 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   get #view(): View<Progress> {
     this.#lastView ??= {
       snapshot: () => {
-        this.#engine.attend(this.#job)
+        this.#engine.observersOf(this.#job)
         return this.#job.snapshot() as JobSnapshot<Progress>
       },
-      subscribe: (listener) => this.#engine.attend(this.#job).observe(listener),
+      subscribe: (listener) => this.#engine.observersOf(this.#job).subscribe(listener),
     }
     return this.#lastView
   }
@@ -117,22 +117,22 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     else if (this.#engine.isEnded) stream.end()
     else
       stops.push(
-        this.#engine.attend(this.#job).watch(push),
+        this.#engine.observersOf(this.#job).watch(push),
         this.#engine.onClose(() => stream.end()),
       )
     return stream
   }
 
   on<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#engine.attend(this.#job).listen(type, listener as (event: JobEvent) => void, false)
+    return this.#engine.observersOf(this.#job).listen(type, listener as (event: JobEvent) => void, false)
   }
 
   once<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#engine.attend(this.#job).listen(type, listener as (event: JobEvent) => void, true)
+    return this.#engine.observersOf(this.#job).listen(type, listener as (event: JobEvent) => void, true)
   }
 
   off<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): void {
-    this.#engine.attend(this.#job).unlisten(type, listener as (event: JobEvent) => void)
+    this.#engine.observersOf(this.#job).unlisten(type, listener as (event: JobEvent) => void)
   }
 
   /** Ends the job, wherever it is in its life. Answers whether there was something to end. */
@@ -154,7 +154,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     if (this.#engine.isEnded) throw this.#engine.closedError()
     const moving = this.#engine.act(verb, this.#job, argument)
     if (isThenable(moving)) return (await moving) > 0
-    await this.#engine.whenSafe()
+    await this.#engine.whenCommitted()
     return moving > 0
   }
 }

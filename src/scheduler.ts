@@ -89,7 +89,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<ResultOf<Table[Name]>>
   }
 
-  /** Adds a job; resolves when it is safe in the store: `scheduler.add.countPrimes({ upTo: 5e6 })`. */
+  /** Adds a job; resolves when it is committed to the store: `scheduler.add.countPrimes({ upTo: 5e6 })`. */
   readonly add: { readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<JobOf<Table, Name>> }
 
   /** @internal Use `createScheduler`. */
@@ -147,9 +147,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
     try {
       const inserting = this.#engine.insertMany(requests)
       const inserted = isThenable(inserting) ? await inserting : inserting
-      // They are all of one batch: if one is not safe, none of the new ones is.
-      const unsafe = inserted.find(({ job }) => !job.told)?.job
-      if (unsafe) await this.#engine.whenSafe(unsafe)
+      // They are all of one batch: if one is not committed, none of the new ones is.
+      const uncommitted = inserted.find(({ job }) => !job.committed)?.job
+      if (uncommitted) await this.#engine.whenCommitted(uncommitted)
       return inserted
     } catch (error) {
       for (const { detach } of requests) detach?.()
@@ -174,7 +174,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   async #add(name: string, input: unknown, options: JobOptions | undefined): Promise<Job> {
     const inserting = this.#insert(name, input, options)
     const inserted = isThenable(inserting) ? await inserting : inserting
-    await this.#engine.whenSafe(inserted.job)
+    await this.#engine.whenCommitted(inserted.job)
     return this.#handle(inserted)
   }
 
@@ -274,9 +274,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
     else if (signal) stops.push(this.#signals.follow(signal, () => void this.#abort(job, signal)))
     const hear = hearing(options, stops, this.#engine.bus)
     // A job that was there already may have ended.
-    if (job.told && isTerminal(job.told.state))
+    if (job.committed && isTerminal(job.committed.state))
       queueMicrotask(() => this.#engine.bus.call(hear, this.#engine.lastEvent(job) as JobEvent))
-    else stops.push(this.#engine.attend(job).watch(hear))
+    else stops.push(this.#engine.observersOf(job).watch(hear))
   }
 
   async #abort(job: LiveJob, signal: AbortSignal): Promise<void> {
@@ -315,7 +315,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return this.#engine.counts()
   }
 
-  // Acting. Which jobs are meant is decided within the call; each resolves when it is safe in the store, with how many
+  // Acting. Which jobs are meant is decided within the call; each resolves when it is committed to the store, with how many
   // jobs it moved.
 
   /** Ends jobs, wherever they are in their life. Their promises reject with `JOB_CANCELLED`, whose `cause` is `reason`. */
@@ -354,7 +354,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     if (opening) await opening
     const moving = this.#engine.act(verb, target, argument)
     // A promise means that it is committed. What is none is not awaited: the store may have refused it a microtask later.
-    if (!isThenable(moving)) await this.#engine.whenSafe()
+    if (!isThenable(moving)) await this.#engine.whenCommitted()
     return moving
   }
 
@@ -434,7 +434,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   /** Calls back when `snapshot()` answers something new. */
   subscribe(listener: () => void): () => void {
     check.checkArgument('listener', check.callable, listener)
-    return this.#engine.observe(listener)
+    return this.#engine.subscribe(listener)
   }
 
   /** What can be seen now. Frozen; a new object only when something changed. */

@@ -1,8 +1,8 @@
 import type { EventBus } from '../events/event-bus.ts'
 import { type State, states } from '../job/record.ts'
 import type { SchedulerSnapshot, Stats } from './engine.ts'
+import type { Tally } from './job-index.ts'
 import { Histogram, Rate } from './meter.ts'
-import type { Tally } from './roster.ts'
 
 export interface Threads {
   readonly online: number

@@ -6,9 +6,9 @@ import type { Run, Slot } from '../pool/slot.ts'
 import { restMsAfter, type StartFailure } from '../pool/starter.ts'
 import type { Line } from '../queue/line.ts'
 import type { OffstageError } from '../shared/errors.ts'
+import { inputGone, timedOut, unstartable, unstorable } from './job-errors.ts'
 import type { JobStarter, Jobs } from './jobs.ts'
 import { hasMoved, type LiveJob } from './live-job.ts'
-import { inputGone, timedOut, unstartable, unstorable } from './reasons.ts'
 import { Stranded } from './stranded.ts'
 import { Suspects } from './suspects.ts'
 
@@ -33,7 +33,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#jobs = jobs
     jobs.starter = this
     this.#threadsMax = pool.max
-    this.pool = new Pool<LiveJob>(pool, jobs.timetable, this)
+    this.pool = new Pool<LiveJob>(pool, jobs.timers, this)
     this.#stranded = new Stranded(jobs.clock, pool.startTimeoutMs)
   }
 
@@ -70,7 +70,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
       }
       const slot = this.pool.roomFor(job.record.name, job.mustRunAlone)
       if (!slot) return ahead + this.#jobs.lines.startable(this.#threadsMax)
-      if (!line.gate.enter()) {
+      if (!line.limiter.acquire()) {
         this.#jobs.lines.park(line)
         continue
       }
@@ -89,7 +89,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     job.run = this.pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
     if (!isUnseen) return
     this.pool.send(job.run)
-    job.line?.gate.sent()
+    job.line?.limiter.sent()
   }
 
   /** A start is committed. Returns whether the attempt was sent: the job may have been cancelled, or its thread have died. */
@@ -97,7 +97,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     const { run } = job
     const isOn = run?.record === record && !run.isStale
     if (isOn) this.pool.send(run)
-    this.#jobs.lines.gateOf(job)?.sent()
+    this.#jobs.lines.limiterOf(job)?.sent()
     return isOn
   }
 
@@ -109,7 +109,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   /** Starts a job that stands in no line, in this queue, if a thread is free. */
   startAside(job: LiveJob, line: Line<LiveJob>): void {
     const slot = this.pool.roomFor(job.record.name, job.mustRunAlone)
-    if (slot && line.gate.enter()) this.#start(job, line, slot)
+    if (slot && line.limiter.acquire()) this.#start(job, line, slot)
   }
 
   // Ending them.
@@ -120,7 +120,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   #abort(run: Run<LiveJob>, reason: unknown): void {
-    this.#jobs.timetable.cancel(run.timeout)
+    this.#jobs.timers.cancel(run.timeout)
     this.pool.abort(run, reason)
   }
 
@@ -137,17 +137,17 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     if (job.run === run) job.run = undefined
     this.#suspects?.ended(run)
     if (hasMoved(run)) job.loseInput()
-    this.#jobs.timetable.cancel(run.timeout)
-    if (!run.isBegun) job.line?.gate.began()
+    this.#jobs.timers.cancel(run.timeout)
+    if (!run.isBegun) job.line?.limiter.began()
     this.#jobs.lines.leave(job)
     if (run.isStale) this.#jobs.letNext(run)
-    if (run.isStale) this.#jobs.ledger.schedule()
+    if (run.isStale) this.#jobs.commits.schedule()
   }
 
   onBegun(run: Run<LiveJob>): void {
-    this.#jobs.lines.gateOf(run.owner)?.began()
+    this.#jobs.lines.limiterOf(run.owner)?.began()
     const { timeoutMs } = run.record.rules
-    if (timeoutMs !== undefined) run.timeout = this.#jobs.timetable.after(timeoutMs, () => this.#timeOut(run))
+    if (timeoutMs !== undefined) run.timeout = this.#jobs.timers.after(timeoutMs, () => this.#timeOut(run))
   }
 
   onDone(run: Run<LiveJob>, runMs: number, result: unknown): void {
@@ -170,17 +170,17 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   onProgress(run: Run<LiveJob>, progress: unknown): void {
     const job = run.owner
     job.progress = progress
-    this.#jobs.herald.announce(job, 'progress', { progress })
-    this.#jobs.herald.notify(job)
+    this.#jobs.notifier.announce(job, 'progress', { progress })
+    this.#jobs.notifier.snapshotChanged(job)
   }
 
   onValue(run: Run<LiveJob>, value: unknown): void {
-    if (run.owner.attend().receive(value)) run.slot.taken(run, 1)
-    this.#jobs.herald.announce(run.owner, 'value', { value })
+    if (run.owner.observe().receive(value)) run.slot.taken(run, 1)
+    this.#jobs.notifier.announce(run.owner, 'value', { value })
   }
 
   onLog(run: Run<LiveJob>, args: unknown[]): void {
-    this.#jobs.herald.announce(run.owner, 'log', { args })
+    this.#jobs.notifier.announce(run.owner, 'log', { args })
   }
 
   onKeep(run: Run<LiveJob>, call: number, key: string, value: unknown): void {
@@ -198,31 +198,31 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   onHeard(): void {
-    this.#jobs.timetable.look()
-    this.#jobs.ledger.schedule()
+    this.#jobs.timers.look()
+    this.#jobs.commits.schedule()
   }
 
   onRoom(): void {
-    this.#jobs.ledger.schedule()
+    this.#jobs.commits.schedule()
   }
 
   onOnline(workerId: number): void {
     this.#jobs.dashboard.changed()
-    this.#jobs.bus.tell('worker:online', { workerId })
+    this.#jobs.bus.publish('worker:online', { workerId })
   }
 
   onExit(workerId: number, error: OffstageError | undefined): void {
     this.#jobs.dashboard.changed()
-    this.#jobs.bus.tell('worker:exit', { workerId, error })
+    this.#jobs.bus.publish('worker:exit', { workerId, error })
   }
 
   onStartFailed(workerId: number, { error, isFirst, retryMs, since }: StartFailure): void {
-    const { queued } = this.#jobs.roster.counts
-    const told = unstartable(error, `It is tried again in ${retryMs} ms; jobs that wait for it: ${queued}.`)
-    if (isFirst && !this.#jobs.bus.isHeard('worker:exit')) warn(`offstage: ${told.message}`)
-    this.#jobs.bus.tell('worker:exit', { workerId, error: told })
+    const { queued } = this.#jobs.index.counts
+    const failure = unstartable(error, `It is tried again in ${retryMs} ms; jobs that wait for it: ${queued}.`)
+    if (isFirst && !this.#jobs.bus.isHeard('worker:exit')) warn(`offstage: ${failure.message}`)
+    this.#jobs.bus.publish('worker:exit', { workerId, error: failure })
     if (since !== undefined) this.#tellStranded(error, since)
-    this.#jobs.ledger.schedule()
+    this.#jobs.commits.schedule()
   }
 
   hasWork(): boolean {
@@ -234,7 +234,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
    * waits on; else the jobs fail.
    */
   #tellStranded(cause: OffstageError, since: number): void {
-    const overdue = this.#jobs.dashboard.isPaused ? [] : this.#stranded.overdue(this.#jobs.roster.jobs, since)
+    const overdue = this.#jobs.dashboard.isPaused ? [] : this.#stranded.overdue(this.#jobs.index.jobs, since)
     if (overdue.length === 0) return
     const waitedMs = Math.round(this.#jobs.clock.monotonic() - since)
     const error = unstartable(
@@ -245,7 +245,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
       for (const job of overdue) this.#jobs.fail(job, error, true)
       return
     }
-    for (const job of overdue) if (job.letDown(error) || job.audience) this.#stranded.waitsAnew(job)
+    for (const job of overdue) if (job.letDown(error) || job.observers) this.#stranded.waitsAnew(job)
     for (const listener of this.#strandedListeners) listener(overdue, error)
   }
 

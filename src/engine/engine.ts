@@ -6,7 +6,7 @@ import type { State } from '../job/record.ts'
 import type { LineOptions } from '../queue/line.ts'
 import type { RateLimit } from '../queue/rate-limit.ts'
 import type { OffstageError } from '../shared/errors.ts'
-import type { Audience } from './audience.ts'
+import type { JobObservers } from './job-observers.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Percentiles } from './meter.ts'
 
@@ -17,7 +17,7 @@ export interface InsertRequest {
   readonly options: JobOptions | undefined
   readonly defaults: ResolvedDefaults
   readonly transfer: Transferable[] | undefined
-  /** Called with the job once it is known, before anything is told of it: callbacks and signals are hung on it here. */
+  /** Called with the job once it is known, before anything is announced of it: callbacks and signals are hung on it here. */
   readonly attach: ((job: LiveJob) => void) | undefined
   /** Takes off again what was hung on a job that was there: the call was refused. */
   readonly detach?: (() => void) | undefined
@@ -108,8 +108,8 @@ export interface QueueControl {
  * The verbs of a job's life over a store. The facade checks and copies what comes in and hands out handles; everything
  * that decides is behind this interface.
  *
- * An engine that has the jobs itself answers within the call, and what it answers is safe, and may be told, once
- * `whenSafe` resolves. One that has to ask another tab answers with a promise, when that tab has said that it is safe.
+ * An engine that has the jobs itself returns within the call, and what it returns is committed, and may be announced, once
+ * `whenCommitted` resolves. One that has to ask another tab returns a promise, which resolves when that tab has said that it is committed.
  */
 export interface Engine {
   readonly bus: EventBus
@@ -130,7 +130,7 @@ export interface Engine {
    * Rejects when the store refused `inserted`; without one, while the store takes nothing: what was done stays so, and is tried
    * again.
    */
-  whenSafe(inserted?: LiveJob): Promise<void>
+  whenCommitted(inserted?: LiveJob): Promise<void>
   /** Throws `DATA_CLONE` for a value that the store cannot keep, naming the place in `what`. */
   check(value: unknown, what: string): void
   /** What calls reject with once it is closed: it says so, or why the store stopped. */
@@ -140,7 +140,7 @@ export interface Engine {
   find(options: FindOptions): Promise<LiveJob[]>
   counts(): Promise<Counts>
   /** Somebody looks on at a job from now on. */
-  attend(job: LiveJob): Audience
+  observersOf(job: LiveJob): JobObservers
   result(job: LiveJob): Promise<unknown>
   values(job: LiveJob): EventStream<unknown>
   /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
@@ -152,7 +152,7 @@ export interface Engine {
   resume(): void
   onIdle(): Promise<void>
   snapshot(): SchedulerSnapshot
-  observe(observer: () => void): () => void
+  subscribe(observer: () => void): () => void
   stats(): Stats
   /** Called when everything ends, unless called off before. */
   onClose(callback: () => void): () => void

@@ -1,14 +1,14 @@
 import { createRecord } from '../job/job-options.ts'
 import { isTerminal, type JobRecord } from '../job/record.ts'
-import type { Action, Draft } from '../job/transition.ts'
+import type { Action, MutableRecord } from '../job/transition.ts'
 import { nextTask } from '../platform/hop.ts'
 import { atOnceMax, inSlices } from '../platform/in-slices.ts'
 import type { Inserted, InsertRequest } from './engine.ts'
+import { duplicate, queueFull } from './job-errors.ts'
 import type { Jobs } from './jobs.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { LiveJob } from './live-job.ts'
 import type { Outcomes } from './outcomes.ts'
-import { duplicate, queueFull } from './reasons.ts'
 
 export interface IntakeOptions {
   readonly maxQueued: number
@@ -17,7 +17,7 @@ export interface IntakeOptions {
 
 type KnownJobs = Pick<
   Jobs,
-  'store' | 'clock' | 'roster' | 'lines' | 'retention' | 'herald' | 'add' | 'restore' | 'replace'
+  'store' | 'clock' | 'index' | 'lines' | 'retention' | 'notifier' | 'add' | 'restore' | 'replace'
 >
 
 /** Takes jobs in: those that are added, if nothing speaks against it, and those that the store has from before. */
@@ -47,10 +47,10 @@ export class Intake {
     const finished: LiveJob[] = []
     for (const record of inOrder(records)) {
       const job = this.#adopted(new LiveJob(record), false)
-      const before = job.told
-      job.told = record
-      this.#jobs.roster.add(job)
-      if (before || job.audience) this.#catchUp(job, before)
+      const before = job.committed
+      job.committed = record
+      this.#jobs.index.add(job)
+      if (before || job.observers) this.#catchUp(job, before)
       this.#seq = Math.max(this.#seq, record.seq)
       // What is still to become due, or was cancelled before, says nothing of when things were added.
       if (record.state === 'queued' || record.state === 'running')
@@ -58,7 +58,7 @@ export class Intake {
       this.#jobs.restore(job, end)
       if (isTerminal(record.state)) finished.push(job)
     }
-    this.#jobs.roster.lastRestored = this.#seq
+    this.#jobs.index.lastRestored = this.#seq
     this.#jobs.retention.putBack(finished)
   }
 
@@ -72,9 +72,9 @@ export class Intake {
 
   /** What happened to an adopted job while nobody could tell. */
   #catchUp(job: LiveJob, before: JobRecord | undefined): void {
-    this.#jobs.herald.catchUp(job, before)
-    if (job.hasEnded) job.settle(job.safe)
-    this.#jobs.herald.notify(job)
+    this.#jobs.notifier.catchUp(job, before)
+    if (job.hasEnded) job.settle(job.visible)
+    this.#jobs.notifier.snapshotChanged(job)
   }
 
   // From callers.
@@ -88,8 +88,8 @@ export class Intake {
 
   /** First all that may refuse, then all that changes: all or none. `drafts`: what was made of them beforehand. */
   insertMany(requests: readonly InsertRequest[], drafts?: readonly LiveJob[]): Inserted[] | Promise<Inserted[]> {
-    const unsafe = this.#checkMany(requests)
-    if (unsafe) return this.#retryBehind(unsafe, requests)
+    const uncommitted = this.#checkMany(requests)
+    if (uncommitted) return this.#retryBehind(uncommitted, requests)
     return drafts || requests.length <= atOnceMax ? this.#insertAll(requests, drafts) : this.#insertSlowly(requests)
   }
 
@@ -97,7 +97,7 @@ export class Intake {
   async #insertSlowly(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     let seq = this.#seq
     const drafts = await inSlices(requests, (request) =>
-      this.#draft(request, request.options?.id ?? this.#jobs.roster.makeId(seq + 1), ++seq),
+      this.#draft(request, request.options?.id ?? this.#jobs.index.makeId(seq + 1), ++seq),
     )
     // The one long step has a task of its own, without the last slice before it and the first behind it.
     await nextTask()
@@ -106,12 +106,12 @@ export class Intake {
     return inserted
   }
 
-  /** Throws when one is refused. Returns a job that has to be safe first: we could not be told all or none of it. */
+  /** Throws when one is refused. Returns a job that has to be committed first: else the call could not be refused whole. */
   #checkMany(requests: readonly InsertRequest[]): LiveJob | undefined {
     this.#lifecycle.assertTaking()
     const firstOfId = new Map<string, InsertRequest>()
     let added = 0
-    let unsafe: LiveJob | undefined
+    let uncommitted: LiveJob | undefined
     for (const request of requests) {
       const id = request.options?.id
       const there = this.#there(request)
@@ -121,10 +121,10 @@ export class Intake {
       if (first) continue
       if (id !== undefined) firstOfId.set(id, request)
       if (!there || mustReplace(request)) added++
-      else if (!there.told) unsafe = there
+      else if (!there.committed) uncommitted = there
     }
     // If the store does not take that one, it is ours to add.
-    if (unsafe && this.#jobs.store.isDurable) return unsafe
+    if (uncommitted && this.#jobs.store.isDurable) return uncommitted
     this.#assertRoom(added)
     return undefined
   }
@@ -144,15 +144,15 @@ export class Intake {
     })
   }
 
-  async #retryBehind(unsafe: LiveJob, requests: readonly InsertRequest[]): Promise<Inserted[]> {
-    await this.#outcomes.whenCommitted(unsafe).catch(() => {})
+  async #retryBehind(uncommitted: LiveJob, requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    await this.#outcomes.whenCommitted(uncommitted).catch(() => {})
     return this.insertMany(requests)
   }
 
   /** The job that has the id already, if what is requested may meet it. */
   #there({ name, options }: InsertRequest): LiveJob | undefined {
     const id = options?.id
-    const there = id === undefined ? undefined : this.#jobs.roster.get(id)
+    const there = id === undefined ? undefined : this.#jobs.index.get(id)
     if (id === undefined || !there) return undefined
     const { ifExists } = options ?? {}
     if (ifExists === 'reject') throw duplicate(id, '')
@@ -164,7 +164,7 @@ export class Intake {
   }
 
   #assertRoom(added: number): void {
-    const { waiting } = this.#jobs.roster
+    const { waiting } = this.#jobs.index
     if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
   }
 
@@ -199,8 +199,8 @@ export class Intake {
 
   /** The number that it was drafted with holds, unless others came meanwhile. It is known to nobody, so it may still be written. */
   #number(draft: LiveJob, id: string | undefined): LiveJob {
-    const record = draft.record as Draft
-    if (record.seq <= this.#seq || this.#jobs.roster.isNamed(record.id)) {
+    const record = draft.record as MutableRecord
+    if (record.seq <= this.#seq || this.#jobs.index.isNamed(record.id)) {
       record.id = id ?? this.#nextId()
       record.seq = this.#seq + 1
     }
@@ -210,8 +210,8 @@ export class Intake {
 
   /** Its number will be the next. */
   #nextId(): string {
-    let id = this.#jobs.roster.makeId(this.#seq + 1)
-    while (this.#jobs.roster.isNamed(id)) id = this.#jobs.roster.makeId(++this.#seq + 1)
+    let id = this.#jobs.index.makeId(this.#seq + 1)
+    while (this.#jobs.index.isNamed(id)) id = this.#jobs.index.makeId(++this.#seq + 1)
     return id
   }
 }

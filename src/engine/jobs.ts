@@ -2,20 +2,20 @@ import { EventBus } from '../events/event-bus.ts'
 import type { JobEventType } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
 import { isWaiting, type JobRecord } from '../job/record.ts'
-import { type Action, canExpire, type Draft, isLegal, transition } from '../job/transition.ts'
+import { type Action, canExpire, isLegal, type MutableRecord, transition } from '../job/transition.ts'
 import type { Run } from '../pool/slot.ts'
-import { type Alarm, Timetable } from '../schedule/timetable.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Store } from '../store/store.ts'
+import { type Timer, TimerQueue } from '../timers/timer-queue.ts'
 import { Dashboard, type Threads } from './dashboard.ts'
 import type { EngineQueues } from './engine.ts'
-import { Herald } from './herald.ts'
-import { Ledger } from './ledger.ts'
+import { GroupCommit } from './group-commit.ts'
+import { cancelled } from './job-errors.ts'
+import { JobIndex, makeChance, type Tally } from './job-index.ts'
 import { Lines } from './lines.ts'
 import type { LiveJob } from './live-job.ts'
-import { cancelled } from './reasons.ts'
+import { Notifier } from './notifier.ts'
 import { type KeepByState, Retention } from './retention.ts'
-import { makeChance, Roster, type Tally } from './roster.ts'
 import type { Removal, Step } from './steps.ts'
 
 export interface JobsOptions {
@@ -54,12 +54,12 @@ export class Jobs {
   readonly clock: Clock
   readonly random: () => number
   readonly bus: EventBus
-  readonly timetable: Timetable
-  readonly roster: Roster
+  readonly timers: TimerQueue
+  readonly index: JobIndex
   readonly lines: Lines
-  readonly ledger: Ledger
+  readonly commits: GroupCommit
   readonly retention: Retention
-  readonly herald: Herald
+  readonly notifier: Notifier
   readonly dashboard: Dashboard
   /** Set by itself, before there are jobs. */
   starter!: JobStarter
@@ -71,23 +71,23 @@ export class Jobs {
     this.clock = clock
     this.random = random
     this.bus = bus ?? new EventBus(() => clock.now(), reportUnheard)
-    this.timetable = new Timetable(clock)
-    this.roster = new Roster(makeChance(random))
-    this.lines = new Lines(queues, this.timetable, () => {
-      // A gate lets somebody through, who has to go at once: what follows from that goes the way of all else.
+    this.timers = new TimerQueue(clock)
+    this.index = new JobIndex(makeChance(random))
+    this.lines = new Lines(queues, this.timers, () => {
+      // A limiter lets somebody through, who has to go at once: what follows from that goes the way of all else.
       this.starter.pump()
-      this.ledger.schedule()
+      this.commits.schedule()
     })
-    this.ledger = new Ledger(store, clock)
-    this.retention = new Retention(keep, this.timetable, (job) => this.remove(job, 'retention'))
-    this.herald = new Herald(this.bus)
+    this.commits = new GroupCommit(store, clock)
+    this.retention = new Retention(keep, this.timers, (job) => this.remove(job, 'retention'))
+    this.notifier = new Notifier(this.bus)
     this.dashboard = new Dashboard(this)
   }
 
   /** How many are in which state, as committed. Where nothing is stored, what is decided is so. */
   get committed(): Tally {
-    const isSo = this.ledger.isClear || !this.store.isDurable
-    return isSo ? this.roster : this.roster.before(this.ledger.pending)
+    const isSo = this.commits.isClear || !this.store.isDurable
+    return isSo ? this.index : this.index.before(this.commits.pending)
   }
 
   // Coming and going.
@@ -95,15 +95,15 @@ export class Jobs {
   /** `isWatched`: somebody is going to look on at it. `call`: the step falls with it. */
   add(job: LiveJob, options: JobOptions | undefined, isWatched: boolean, call: object): void {
     const { record } = job
-    this.roster.add(job, options?.id === undefined)
+    this.index.add(job, options?.id === undefined)
     if (this.#staleRuns.size > 0 && options?.id !== undefined) job.run = this.#staleRuns.get(record.id)
     this.dashboard.added.add(record.addedAt)
     this.#watchExpiry(job, record.addedAt)
     this.#place(job, options?.runAt === undefined ? record.addedAt : undefined)
-    if (isWatched || job.audience || !this.#isUnseen('added'))
+    if (isWatched || job.observers || !this.#isUnseen('added'))
       return this.#write(job, 'insert', undefined, record, undefined, call)
-    job.told = record
-    this.ledger.schedule()
+    job.committed = record
+    this.commits.schedule()
   }
 
   /** For a job of an earlier process or page, once it is listed. `end`: what happens to one that was running. */
@@ -125,20 +125,20 @@ export class Jobs {
   }
 
   remove(job: LiveJob, reason: Removal, call?: object): void {
-    const isUnseen = job.hasEnded && !job.audience && this.#isUnseen('removed')
-    this.roster.remove(job)
+    const isUnseen = job.hasEnded && !job.observers && this.#isUnseen('removed')
+    this.index.remove(job)
     this.retention.drop(job)
     if (job.run) this.#staleRuns.set(job.record.id, job.run)
-    if (isUnseen) this.ledger.schedule()
+    if (isUnseen) this.commits.schedule()
     else this.#write(job, reason, job.record, undefined, undefined, call)
   }
 
   /** A job that never was: the store did not take it. */
   forget(job: LiveJob): void {
     this.#quitLine(job)
-    this.timetable.cancel(job.alarm)
-    this.timetable.cancel(job.expiry)
-    this.roster.remove(job)
+    this.timers.cancel(job.timer)
+    this.timers.cancel(job.expiry)
+    this.index.remove(job)
   }
 
   // Changing.
@@ -171,7 +171,7 @@ export class Jobs {
     return true
   }
 
-  /** Returns whether nobody needs to be told. */
+  /** Returns whether nobody needs to be notified. */
   start(job: LiveJob, now: number): boolean {
     return this.#advance(job, starting, 'started', now)
   }
@@ -192,7 +192,7 @@ export class Jobs {
   takeBack({ job, before, after }: Step): void {
     // Its attempt may have left the thread while another job had its id.
     if (job.run && !job.run.slot.has(job.run)) job.run = undefined
-    if (!after) return this.roster.putBack(job)
+    if (!after) return this.index.putBack(job)
     this.#leave(job)
     this.#become(job, before as JobRecord)
     this.#place(job, undefined)
@@ -201,14 +201,14 @@ export class Jobs {
   /**
    * A change for the two moves that most jobs make. Where nothing is stored and nobody looks on at the job, its record itself is
    * changed. A copy would be young, and all that is young and that an old job points to is kept as if the job were needed still:
-   * where many wait, most of the time would go to that. Until the step is told nothing else can happen to the record: only
+   * where many wait, most of the time would go to that. Until the step is committed nothing else can happen to the record: only
    * then is the job sent, and of a completed one nothing more is to come.
    *
-   * Returns whether nobody needs to be told.
+   * Returns whether nobody needs to be notified.
    */
   #advance(job: LiveJob, action: Start | Complete, event: JobEventType, now: number): boolean {
     const { record } = job
-    const isInPlace = !this.store.isDurable && job.told === record && !job.audience
+    const isInPlace = !this.store.isDurable && job.committed === record && !job.observers
     const isUnseen = isInPlace && this.#isUnseen(event)
     this.#change(job, action, now, isInPlace ? record : undefined)
     if (!isUnseen) this.#write(job, action.type, record, job.record)
@@ -216,7 +216,7 @@ export class Jobs {
   }
 
   /** `into`: what its next record is written into, if not into a new one. */
-  #change(job: LiveJob, action: Action, now: number, into?: Draft): void {
+  #change(job: LiveJob, action: Action, now: number, into?: MutableRecord): void {
     const { state } = job.record
     this.#leave(job)
     this.#become(job, transition(job.record, action, now, into))
@@ -225,18 +225,18 @@ export class Jobs {
   }
 
   #leave(job: LiveJob): void {
-    this.roster.leave(job.record)
+    this.index.leave(job.record)
     this.#quitLine(job)
   }
 
   #become(job: LiveJob, record: JobRecord): void {
     job.record = record
-    this.roster.enter(record)
+    this.index.enter(record)
   }
 
-  /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be told before it. */
+  /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be announced before it. */
   #isUnseen(event: JobEventType): boolean {
-    return !this.store.isDurable && this.ledger.isClear && !this.bus.isHeard(event)
+    return !this.store.isDurable && this.commits.isClear && !this.bus.isHeard(event)
   }
 
   #write(
@@ -247,30 +247,30 @@ export class Jobs {
     afterwards?: () => void,
     call?: object,
   ): void {
-    this.ledger.write({ job, type, before, after, call, afterwards })
+    this.commits.write({ job, type, before, after, call, afterwards })
   }
 
   // Where a job waits.
 
   /**
-   * Puts a job, which is in no line, where its record says it is: in its line, in the timetable, in neither. `since`: when its
+   * Puts a job, which is in no line, where its record says it is: in its line, in the timer queue, in neither. `since`: when its
    * delay began, if that was in this process.
    */
   #place(job: LiveJob, since: number | undefined): void {
     const { record, expiry } = job
-    if (job.alarm) this.timetable.cancel(job.alarm)
-    job.alarm = undefined
+    if (job.timer) this.timers.cancel(job.timer)
+    job.timer = undefined
     this.#join(job)
     if (record.state === 'scheduled')
-      job.alarm = this.#setAlarm(record.runAt as number, since, () => this.fallDue(job), true)
+      job.timer = this.#setAlarm(record.runAt as number, since, () => this.fallDue(job), true)
     if (!expiry) return
-    if (isWaiting(record.state) && canExpire(record)) this.timetable.set(expiry)
-    else this.timetable.cancel(expiry)
+    if (isWaiting(record.state) && canExpire(record)) this.timers.set(expiry)
+    else this.timers.cancel(expiry)
   }
 
   /** An earlier attempt may not be off its thread yet; until then the next must not start, nor while it lets others go first. */
   #join(job: LiveJob): void {
-    if (job.record.state !== 'queued' || job.run || job.alarm) return
+    if (job.record.state !== 'queued' || job.run || job.timer) return
     if (job.record.crashes > 0) this.starter.suspect(job)
     else this.lines.join(job)
   }
@@ -282,21 +282,21 @@ export class Jobs {
   /** For a while it lets others go first; its place in line is kept. */
   holdBack(job: LiveJob, ms: number): void {
     this.#quitLine(job)
-    job.alarm = this.timetable.after(
+    job.timer = this.timers.after(
       ms,
       () => {
         this.#place(job, undefined)
-        this.ledger.schedule()
+        this.commits.schedule()
       },
       true,
     )
   }
 
   /** What began in this process is a span; what was stored before, or was given as a moment, goes by the wall clock. */
-  #setAlarm(wallMs: number, since: number | undefined, callback: () => void, keepsProcessAlive = false): Alarm {
+  #setAlarm(wallMs: number, since: number | undefined, callback: () => void, keepsProcessAlive = false): Timer {
     return since === undefined
-      ? this.timetable.at(wallMs, callback, keepsProcessAlive)
-      : this.timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)
+      ? this.timers.at(wallMs, callback, keepsProcessAlive)
+      : this.timers.within(wallMs - since, wallMs, callback, keepsProcessAlive)
   }
 
   #watchExpiry(job: LiveJob, since: number | undefined): void {
@@ -305,16 +305,16 @@ export class Jobs {
     job.expiry = this.#setAlarm(record.expiresAt, since, () => this.moveIfLegal(job, { type: 'expire' }))
   }
 
-  /** Its alarm may be late: timers are, when the thread was busy or asleep. */
+  /** Its timer may be late: timers are, when the thread was busy or asleep. */
   hasExpired({ record, expiry }: LiveJob): boolean {
-    return expiry !== undefined && canExpire(record) && this.timetable.isDue(expiry)
+    return expiry !== undefined && canExpire(record) && this.timers.isDue(expiry)
   }
 
   /** A stale attempt is off its thread. It may have kept another waiting: of its job, or of one that has got its id. */
   letNext(run: Run<LiveJob>): void {
     const { id } = run.record
     this.#staleRuns.delete(id)
-    const job = this.roster.get(id)
+    const job = this.index.get(id)
     if (job?.run === run) job.run = undefined
     if (job?.heapIndex === -1) this.#join(job)
   }

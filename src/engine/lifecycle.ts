@@ -4,10 +4,10 @@ import { isThenable } from '../shared/thenable.ts'
 import type { StoreHost } from '../store/store.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { CloseMode } from './engine.ts'
+import { cancelled, closedError, lost } from './job-errors.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Outcomes } from './outcomes.ts'
-import { cancelled, closedError, lost } from './reasons.ts'
 import type { Step } from './steps.ts'
 
 export interface Dropped {
@@ -19,7 +19,7 @@ export interface Dropped {
 /** It moves no job. */
 type KnownJobs = Pick<
   Jobs,
-  'store' | 'clock' | 'random' | 'bus' | 'timetable' | 'roster' | 'lines' | 'ledger' | 'dashboard'
+  'store' | 'clock' | 'random' | 'bus' | 'timers' | 'index' | 'lines' | 'commits' | 'dashboard'
 >
 
 /** The life of the engine: opening, open, closing, ended; by a call, by the store that stops, or dropped for another engine. */
@@ -60,14 +60,14 @@ export class Lifecycle {
       random,
       errors,
       signal: this.#closer.signal,
-      report: (error) => this.#jobs.bus.tell('store:error', { error }),
+      report: (error) => this.#jobs.bus.publish('store:error', { error }),
       stopped: (error) => this.#fail(error),
     })
     const opened = (stored: readonly JobRecord[]) => {
       this.#hasStore = true
       if (this.isEnded) return
       restore(stored)
-      this.#jobs.ledger.schedule()
+      this.#jobs.commits.schedule()
     }
     const over = () => {
       this.opening = undefined
@@ -77,7 +77,7 @@ export class Lifecycle {
       opened(records)
       return over()
     }
-    // One of our own, whose reactions run in order: this one, those of the calls that wait, and then the ledger's turn, in
+    // One of our own, whose reactions run in order: this one, those of the calls that wait, and then the turn of the group commit, in
     // which jobs start. Each call that waits gets the failure; nobody may be waiting yet.
     const opening = Promise.resolve(records).then((stored) => stored)
     this.opening = opening
@@ -139,7 +139,7 @@ export class Lifecycle {
     const isDrain = mode === 'drain'
     if (isDrain) this.#resumeAll()
     else this.#dispatcher.mayStart = false
-    const hasEnded = () => this.#dispatcher.runs === 0 && (!isDrain || this.#jobs.roster.isIdle)
+    const hasEnded = () => this.#dispatcher.runs === 0 && (!isDrain || this.#jobs.index.isIdle)
     if (this.#closing !== 'now') await this.#inTime(this.#waitFor(hasEnded), timeoutMs)
     this.#dispatcher.mayStart = false
     await this.#shutDown()
@@ -149,7 +149,7 @@ export class Lifecycle {
   #resumeAll(): void {
     this.#jobs.dashboard.isPaused = false
     this.#jobs.lines.resumeAll()
-    this.#jobs.ledger.schedule()
+    this.#jobs.commits.schedule()
   }
 
   /** Waits until it is true; while the store takes nothing and so starts nothing, only for what is on a thread. */
@@ -158,7 +158,7 @@ export class Lifecycle {
     try {
       await this.#outcomes.when(hasEnded)
     } catch {
-      const unsent = this.#jobs.ledger.pending.filter(
+      const unsent = this.#jobs.commits.pending.filter(
         ({ type, job, after }) => type === 'start' && job.run?.record === after,
       )
       if (this.#dispatcher.runs > unsent.length) await this.#waitFor(hasEnded)
@@ -169,9 +169,9 @@ export class Lifecycle {
   #inTime(waiting: Promise<void>, timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve) => {
       this.#escalate = resolve
-      const alarm = timeoutMs === undefined ? undefined : this.#jobs.timetable.after(timeoutMs, resolve, true)
+      const timer = timeoutMs === undefined ? undefined : this.#jobs.timers.after(timeoutMs, resolve, true)
       void waiting.then(() => {
-        this.#jobs.timetable.cancel(alarm)
+        this.#jobs.timers.cancel(timer)
         resolve()
       })
     })
@@ -181,58 +181,60 @@ export class Lifecycle {
     await this.#dispatcher.pool.close()
     try {
       const written = this.#outcomes.whenCommitted()
-      this.#jobs.ledger.tryAgain()
+      this.#jobs.commits.tryAgain()
       await written
     } catch (error) {
-      if (!this.#failure) this.#jobs.bus.tell('store:error', { error: lost(this.#jobs.ledger.pending.length, error) })
+      if (!this.#failure)
+        this.#jobs.bus.publish('store:error', { error: lost(this.#jobs.commits.pending.length, error) })
     }
     const closed = this.closedError()
     // What the store refused to the last is found as it was, when it is opened again.
-    this.#jobs.ledger.stop(closed)
+    this.#jobs.commits.stop(closed)
     try {
       // One that was refused may be somebody else's.
       if (this.#hasStore) await this.#jobs.store.close()
     } catch (error) {
-      this.#jobs.bus.tell('store:error', { error })
+      this.#jobs.bus.publish('store:error', { error })
     }
     this.isEnded = true
-    this.#jobs.timetable.close()
+    this.#jobs.timers.close()
     this.#jobs.lines.close()
     // One error for all: a million stacks take ten seconds.
-    const removed = this.#jobs.ledger.pending.flatMap(({ job, after }) => (after ? [] : job))
-    for (const job of [...this.#jobs.roster.jobs, ...removed]) if (!job.hasEnded) job.abandon(closed)
+    const removed = this.#jobs.commits.pending.flatMap(({ job, after }) => (after ? [] : job))
+    for (const job of [...this.#jobs.index.jobs, ...removed]) if (!job.hasEnded) job.abandon(closed)
     this.#outcomes.end()
     for (const callback of [...this.#closers]) callback()
     this.#jobs.dashboard.changed()
   }
 
-  /** Nothing can be made safe any more, so nothing can go on. */
+  /** Nothing can be committed any more, so nothing can go on. */
   #fail(error: OffstageError): void {
     if (this.isEnded || this.#failure) return
     this.#stop(error)
-    this.#jobs.bus.tell('store:error', { error })
-    this.#jobs.ledger.stop(error)
+    this.#jobs.bus.publish('store:error', { error })
+    this.#jobs.commits.stop(error)
     if (this.#closed) this.#escalate?.()
     else this.#closed = this.#shutDown()
   }
 
   /**
    * Ends as a crash would end it, but for the jobs in memory: they are returned, for another engine to adopt, and what was
-   * not committed. Nothing more is written or told. `ended`: the threads and the store are closed.
+   * not committed. Nothing more is written or published. `ended`: the threads and the store are closed.
    */
   drop(error: OffstageError): Dropped {
     this.#stop(error)
     this.isEnded = true
-    this.#jobs.ledger.stop(error)
+    this.#jobs.commits.stop(error)
     const ended = Promise.all([this.#dispatcher.pool.close(), this.#jobs.store.close()])
-    this.#jobs.timetable.close()
+    this.#jobs.timers.close()
     this.#jobs.lines.close()
-    const { pending } = this.#jobs.ledger
-    for (const { job, after } of pending) if (!after && !job.told) job.abandon(cancelled(job.record, 'it was removed'))
+    const { pending } = this.#jobs.commits
+    for (const { job, after } of pending)
+      if (!after && !job.committed) job.abandon(cancelled(job.record, 'it was removed'))
     // What was removed was not, as far as the store knows.
-    const jobs = [...this.#jobs.roster.jobs, ...this.#outcomes.leaving]
+    const jobs = [...this.#jobs.index.jobs, ...this.#outcomes.leaving]
     for (const job of jobs) job.quit()
-    return { jobs: jobs.filter(({ told }) => told), pending, ended }
+    return { jobs: jobs.filter(({ committed }) => committed), pending, ended }
   }
 
   #stop(error: OffstageError): void {

@@ -1,8 +1,8 @@
 import type { EventBus } from '../events/event-bus.ts'
-import type { Gate } from '../queue/gate.ts'
+import type { Limiter } from '../queue/limiter.ts'
 import { Line, type LineOptions } from '../queue/line.ts'
-import type { Timetable } from '../schedule/timetable.ts'
 import { IndexedHeap } from '../shared/indexed-heap.ts'
+import type { TimerQueue } from '../timers/timer-queue.ts'
 import type { EngineQueues, QueueControl } from './engine.ts'
 import type { LiveJob } from './live-job.ts'
 
@@ -12,7 +12,7 @@ const sparesMax = 16
 /**
  * The lines of all queues, and the order among them.
  *
- * A line is *ready* while jobs wait in it, unless its gate was found closed; then it is back when the gate opens. Ready lines
+ * A line is *ready* while jobs wait in it, unless its limiter was found closed; then it is back when the limiter opens. Ready lines
  * are in a heap, so that a start costs the same however many queues there are. The keys of a line are those of its head, or
  * earlier ones: a head that has gone is noticed when its line comes to the top, and with one line not at all.
  */
@@ -22,14 +22,14 @@ export class Lines {
   /** A ring, in which the next to make room is at `#oldest`. */
   readonly #spares: (Line<LiveJob> | undefined)[] = new Array(sparesMax).fill(undefined)
   #oldest = 0
-  readonly #timetable: Timetable
+  readonly #timers: TimerQueue
   readonly #onOpen: () => void
   /** When the newest job was added: the next takes no place before it, though the clock was set back. */
   time = 0
 
-  /** `onOpen` is told when a gate may let more through. */
-  constructor(queues: EngineQueues, timetable: Timetable, onOpen: () => void) {
-    this.#timetable = timetable
+  /** `onOpen` is told when a limiter may let more through. */
+  constructor(queues: EngineQueues, timers: TimerQueue, onOpen: () => void) {
+    this.#timers = timers
     this.#onOpen = onOpen
     for (const [name, options] of Object.entries(queues)) this.#rest(this.#add(name, options))
   }
@@ -59,7 +59,7 @@ export class Lines {
     this.#rest(line)
   }
 
-  /** For a job that stands in no line: the one whose gate it goes through. */
+  /** For a job that stands in no line: the one whose limiter it goes through. */
   lineOf({ record }: LiveJob): Line<LiveJob> {
     const line = this.#get(record.queue)
     this.#rest(line)
@@ -70,14 +70,14 @@ export class Lines {
   leave(job: LiveJob): void {
     const line = job.line as Line<LiveJob>
     job.line = undefined
-    line.gate.leave()
+    line.limiter.leave()
     this.#unpark(line)
     this.#rest(line)
   }
 
   /** What it goes or went through; nothing where that was dropped, and so has nothing to count. */
-  gateOf({ line, record }: LiveJob): Gate | undefined {
-    return (line ?? this.#byName.get(record.queue))?.gate
+  limiterOf({ line, record }: LiveJob): Limiter | undefined {
+    return (line ?? this.#byName.get(record.queue))?.limiter
   }
 
   /** The line whose head is next of all that may start. */
@@ -85,7 +85,7 @@ export class Lines {
     for (;;) {
       const line = this.#ready.peek()
       if (!line) return undefined
-      if (!line.gate.hasRoom()) this.park(line)
+      if (!line.limiter.hasRoom()) this.park(line)
       else if (this.#ready.size === 1 || this.#isFirst(line)) return line
     }
   }
@@ -97,7 +97,7 @@ export class Lines {
     return this.#ready.peek() === line
   }
 
-  /** Its gate lets nobody through. */
+  /** Its limiter lets nobody through. */
   park(line: Line<LiveJob>): void {
     this.#ready.remove(line)
   }
@@ -111,25 +111,25 @@ export class Lines {
   /** How many jobs could start if there were threads for them; it is not counted beyond `enough`. */
   startable(enough: number): number {
     let startable = 0
-    for (const { size, gate } of this.#ready.items) {
+    for (const { size, limiter } of this.#ready.items) {
       if (startable >= enough) break
-      if (gate.hasRoom()) startable += Math.min(size, gate.concurrency - gate.running)
+      if (limiter.hasRoom()) startable += Math.min(size, limiter.concurrency - limiter.running)
     }
     return startable
   }
 
   resumeAll(): void {
-    for (const { gate } of this.#byName.values()) if (gate.isPaused) gate.resume()
+    for (const { limiter } of this.#byName.values()) if (limiter.isPaused) limiter.resume()
   }
 
   close(): void {
-    for (const { gate } of this.#byName.values()) gate.drain()
+    for (const { limiter } of this.#byName.values()) limiter.drain()
   }
 
   /** By name, so that it holds when the line was dropped and is there again. */
   control(name: string, bus: EventBus): QueueControl {
     const there = () => this.#byName.get(name)
-    const isPaused = () => there()?.gate.isPaused ?? false
+    const isPaused = () => there()?.limiter.isPaused ?? false
     const change = (act: (line: Line<LiveJob>) => void) => {
       const line = this.#get(name)
       act(line)
@@ -143,23 +143,23 @@ export class Lines {
         return there()?.size ?? 0
       },
       get running() {
-        return there()?.gate.running ?? 0
+        return there()?.limiter.running ?? 0
       },
       pause: () => {
         if (isPaused()) return
         change((line) => {
-          line.gate.pause()
+          line.limiter.pause()
           this.park(line)
         })
-        bus.tell('paused', { queue: name })
+        bus.publish('paused', { queue: name })
       },
       resume: () => {
         if (!isPaused()) return
-        bus.tell('resumed', { queue: name })
-        change(({ gate }) => gate.resume())
+        bus.publish('resumed', { queue: name })
+        change(({ limiter }) => limiter.resume())
       },
-      setConcurrency: (concurrency) => change(({ gate }) => gate.setConcurrency(concurrency)),
-      setRateLimit: (rateLimit) => change(({ gate }) => gate.setRateLimit(rateLimit)),
+      setConcurrency: (concurrency) => change(({ limiter }) => limiter.setConcurrency(concurrency)),
+      setRateLimit: (rateLimit) => change(({ limiter }) => limiter.setRateLimit(rateLimit)),
     }
   }
 
@@ -168,7 +168,7 @@ export class Lines {
   }
 
   #add(name: string, options: LineOptions): Line<LiveJob> {
-    const line: Line<LiveJob> = new Line<LiveJob>(name, options, this.#timetable, () => {
+    const line: Line<LiveJob> = new Line<LiveJob>(name, options, this.#timers, () => {
       this.#unpark(line)
       this.#onOpen()
     })

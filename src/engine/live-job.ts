@@ -2,16 +2,16 @@ import type { EventStream } from '../events/stream.ts'
 import { isTerminal, type JobRecord } from '../job/record.ts'
 import type { Run } from '../pool/slot.ts'
 import type { Line } from '../queue/line.ts'
-import type { Alarm } from '../schedule/timetable.ts'
 import { defer } from '../shared/deferred.ts'
 import type { HeapItem } from '../shared/indexed-heap.ts'
-import { Audience, type JobSnapshot } from './audience.ts'
+import type { Timer } from '../timers/timer-queue.ts'
+import { JobObservers, type JobSnapshot } from './job-observers.ts'
 
 interface Rare {
   /** For when it is due, or has been kept long enough. */
-  alarm: Alarm | undefined
+  timer: Timer | undefined
   /** For when it is too late to start. */
-  expiry: Alarm | undefined
+  expiry: Timer | undefined
   transfer: Transferable[] | undefined
   /** It was moved to a thread, and is nowhere else. */
   isInputGone: boolean
@@ -21,7 +21,7 @@ interface Rare {
   disturbances: number
   /** The newest progress of the newest attempt. */
   progress: unknown
-  audience: Audience | undefined
+  observers: JobObservers | undefined
 }
 
 /** Its input is on the thread, and nowhere else. */
@@ -31,14 +31,14 @@ export const hasMoved = ({ transfer, isSent }: Run): boolean => transfer !== und
 export class LiveJob implements HeapItem {
   /** Its place in its line, or among the finished; −1 in neither. */
   heapIndex = -1
-  /** It is there: neither removed, nor refused by the store. Written by the roster. */
+  /** It is there: neither removed, nor refused by the store. Written by the job index. */
   isListed = false
   /** While it waits there, or has an attempt on a thread: a queue of which there is no more is forgotten. */
   line: Line<LiveJob> | undefined
   /** As decided. */
   record: JobRecord
-  /** As the store has it and as everybody may see it; `undefined` until the job is safe. */
-  told: JobRecord | undefined
+  /** As the store has it and as everybody may see it; `undefined` until the job is committed. */
+  committed: JobRecord | undefined
   /** The attempt that is on a thread. It outlives its right to settle the job until the thread has let go of it. */
   run: Run<LiveJob> | undefined
   /** What most jobs never have. */
@@ -51,20 +51,20 @@ export class LiveJob implements HeapItem {
     this.record = record
   }
 
-  get alarm(): Alarm | undefined {
-    return this.#rare?.alarm
+  get timer(): Timer | undefined {
+    return this.#rare?.timer
   }
 
-  set alarm(alarm: Alarm | undefined) {
-    if (alarm || this.#rare) this.#withRare().alarm = alarm
+  set timer(timer: Timer | undefined) {
+    if (timer || this.#rare) this.#withRare().timer = timer
   }
 
-  get expiry(): Alarm | undefined {
+  get expiry(): Timer | undefined {
     return this.#rare?.expiry
   }
 
-  set expiry(alarm: Alarm | undefined) {
-    if (alarm || this.#rare) this.#withRare().expiry = alarm
+  set expiry(timer: Timer | undefined) {
+    if (timer || this.#rare) this.#withRare().expiry = timer
   }
 
   get transfer(): Transferable[] | undefined {
@@ -105,43 +105,43 @@ export class LiveJob implements HeapItem {
     if (progress !== undefined || this.#rare) this.#withRare().progress = progress
   }
 
-  /** What the store has; asked for only after the job is safe. */
-  get safe(): JobRecord {
-    return this.told ?? this.record
+  /** What the store has; asked for only after the job is committed. */
+  get visible(): JobRecord {
+    return this.committed ?? this.record
   }
 
   /** Whoever looks on; nobody does at most jobs. */
-  get audience(): Audience | undefined {
-    return this.#rare?.audience
+  get observers(): JobObservers | undefined {
+    return this.#rare?.observers
   }
 
   get hasEnded(): boolean {
-    return this.told !== undefined && isTerminal(this.told.state)
+    return this.committed !== undefined && isTerminal(this.committed.state)
   }
 
   /** Made for the first who looks on. */
-  attend(): Audience {
+  observe(): JobObservers {
     const rare = this.#withRare()
-    rare.audience ??= new Audience()
-    return rare.audience
+    rare.observers ??= new JobObservers()
+    return rare.observers
   }
 
   #withRare(): Rare {
     this.#rare ??= {
-      alarm: undefined,
+      timer: undefined,
       expiry: undefined,
       transfer: undefined,
       isInputGone: false,
       mustRunAlone: false,
       disturbances: 0,
       progress: undefined,
-      audience: undefined,
+      observers: undefined,
     }
     return this.#rare
   }
 
   snapshot(): JobSnapshot {
-    return this.attend().see(this.safe, this.progress)
+    return this.observe().see(this.visible, this.progress)
   }
 
   /** The reader took a value: the handler may send one more. */
@@ -151,16 +151,16 @@ export class LiveJob implements HeapItem {
 
   /** The one reader of what the handler sends. */
   values(onTake: () => void, onLeave?: () => void): EventStream<unknown> {
-    const reader = this.attend().read(onTake, onLeave)
+    const reader = this.observe().read(onTake, onLeave)
     if (this.hasEnded) reader.end()
     return reader
   }
 
   /** Settles when the job does. Made when asked for, so that an unread failure is no unhandled rejection. */
   result(): Promise<unknown> {
-    const { told } = this
-    if (told?.state === 'completed') return Promise.resolve(told.result)
-    if (told && isTerminal(told.state)) return Promise.reject(told.error)
+    const { committed } = this
+    if (committed?.state === 'completed') return Promise.resolve(committed.result)
+    if (committed && isTerminal(committed.state)) return Promise.reject(committed.error)
     if (!this.#result) {
       const { promise, resolve } = defer<unknown>()
       this.#result = promise
@@ -169,9 +169,9 @@ export class LiveJob implements HeapItem {
     return this.#result
   }
 
-  /** The newest record is safe, and is the last. `hasMoreValues`: some are on their way from another tab. */
+  /** The newest record is committed, and is the last. `hasMoreValues`: some are on their way from another tab. */
   settle({ state, result, error }: JobRecord, hasMoreValues = false): void {
-    if (!hasMoreValues) this.audience?.endValues()
+    if (!hasMoreValues) this.observers?.endValues()
     if (state === 'completed') this.#settle?.(result)
     else this.#reject(error)
     this.#result = undefined
@@ -182,14 +182,14 @@ export class LiveJob implements HeapItem {
     this.#settle?.(Promise.reject(error))
   }
 
-  /** Its engine is no more; another may adopt it. What was not safe has not happened. */
+  /** Its engine is no more; another may adopt it. What was not committed has not happened. */
   quit(): void {
     this.heapIndex = -1
     this.isListed = false
-    this.record = this.safe
+    this.record = this.visible
     this.run = undefined
     this.line = undefined
-    this.alarm = undefined
+    this.timer = undefined
     this.expiry = undefined
   }
 
@@ -202,9 +202,9 @@ export class LiveJob implements HeapItem {
     return wasAwaited
   }
 
-  /** Nothing more will be told here, whatever becomes of the job. */
+  /** Nothing more will be heard here, whatever becomes of the job. */
   abandon(error: unknown): void {
     this.letDown(error)
-    this.audience?.endValues()
+    this.observers?.endValues()
   }
 }

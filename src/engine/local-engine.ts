@@ -1,5 +1,5 @@
 /**
- * The engine of one process: records in memory, a line for each queue, a pool of threads, a ledger to the store.
+ * The engine of one process: records in memory, a line for each queue, a pool of threads, a group commit to the store.
  *
  * This class carries out the verbs and puts the modules together. Each module knows those it points to:
  *
@@ -14,7 +14,6 @@ import type { PoolOptions } from '../pool/pool.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { Store } from '../store/store.ts'
-import type { Audience } from './audience.ts'
 import { Dispatcher, type OnStranded } from './dispatcher.ts'
 import type {
   CloseMode,
@@ -31,11 +30,12 @@ import type {
   Verb,
 } from './engine.ts'
 import { Intake } from './intake.ts'
+import { cancelled } from './job-errors.ts'
+import type { JobObservers } from './job-observers.ts'
 import { Jobs } from './jobs.ts'
 import { type Dropped, Lifecycle } from './lifecycle.ts'
 import { LiveJob } from './live-job.ts'
 import { Outcomes } from './outcomes.ts'
-import { cancelled } from './reasons.ts'
 import type { KeepByState } from './retention.ts'
 
 export interface LocalEngineOptions {
@@ -96,22 +96,22 @@ export class LocalEngine implements Engine {
 
   act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number> {
     // Nothing is written any more, so nothing may change.
-    if (this.#jobs.ledger.failure) throw this.closedError()
+    if (this.#jobs.commits.failure) throw this.closedError()
     if (verb === 'retry') this.#lifecycle.assertTaking()
     const moved = this.#meant(target).filter((job) => this.#actOn(job, verb, argument))
-    return moved.every(({ told }) => told) ? moved.length : this.#countTaken(moved)
+    return moved.every(({ committed }) => committed) ? moved.length : this.#countTaken(moved)
   }
 
   /** Some are just being added; what the store does not take was not moved either. */
   async #countTaken(moved: readonly LiveJob[]): Promise<number> {
-    await this.whenSafe()
+    await this.whenCommitted()
     return moved.filter((job) => !this.#outcomes.refusalOf(job)).length
   }
 
   #meant(target: LiveJob | string | JobFilter): LiveJob[] {
     if (target instanceof LiveJob) return target.isListed ? [target] : []
-    if (typeof target !== 'string') return this.#jobs.roster.find({ ...target, limit: Number.POSITIVE_INFINITY })
-    const job = this.#jobs.roster.get(target)
+    if (typeof target !== 'string') return this.#jobs.index.find({ ...target, limit: Number.POSITIVE_INFINITY })
+    const job = this.#jobs.index.get(target)
     return job ? [job] : []
   }
 
@@ -146,33 +146,33 @@ export class LocalEngine implements Engine {
 
   // Looking.
 
-  whenSafe(inserted?: LiveJob): Promise<void> {
+  whenCommitted(inserted?: LiveJob): Promise<void> {
     return this.#outcomes.whenCommitted(inserted)
   }
 
   /** As decided: it may not be committed. */
   job(id: string): LiveJob | undefined {
-    return this.#jobs.roster.get(id)
+    return this.#jobs.index.get(id)
   }
 
   // Each sees what was called before it and nothing that was called after.
 
   async get(id: string): Promise<LiveJob | undefined> {
-    const job = this.#jobs.roster.get(id)
-    if (await this.#isWritten()) return job?.told && job
-    const there = this.#jobs.roster.get(id)
-    return there?.told ? there : this.#outcomes.leaving.find(({ record }) => record.id === id)
+    const job = this.#jobs.index.get(id)
+    if (await this.#isWritten()) return job?.committed && job
+    const there = this.#jobs.index.get(id)
+    return there?.committed ? there : this.#outcomes.leaving.find(({ record }) => record.id === id)
   }
 
   async find(options: FindOptions): Promise<LiveJob[]> {
-    const found = this.#jobs.roster.find(options)
+    const found = this.#jobs.index.find(options)
     return (await this.#isWritten())
-      ? found.filter(({ told }) => told)
-      : this.#jobs.roster.find(options, this.#outcomes.leaving)
+      ? found.filter(({ committed }) => committed)
+      : this.#jobs.index.find(options, this.#outcomes.leaving)
   }
 
   async counts(): Promise<Counts> {
-    const counts = { ...this.#jobs.roster.counts }
+    const counts = { ...this.#jobs.index.counts }
     return (await this.#isWritten()) ? counts : { ...this.#jobs.committed.counts }
   }
 
@@ -182,18 +182,18 @@ export class LocalEngine implements Engine {
    */
   async #isWritten(): Promise<boolean> {
     const { refused } = this.#jobs.dashboard
-    if (this.#jobs.ledger.isRefusing) return false
+    if (this.#jobs.commits.isRefusing) return false
     try {
-      await this.whenSafe()
+      await this.whenCommitted()
     } catch (error) {
-      if (error === this.#jobs.ledger.failure) throw error
+      if (error === this.#jobs.commits.failure) throw error
       return false
     }
-    return refused === this.#jobs.dashboard.refused && !this.#jobs.ledger.isRefusing
+    return refused === this.#jobs.dashboard.refused && !this.#jobs.commits.isRefusing
   }
 
-  attend(job: LiveJob): Audience {
-    return job.attend()
+  observersOf(job: LiveJob): JobObservers {
+    return job.observe()
   }
 
   result(job: LiveJob): Promise<unknown> {
@@ -208,14 +208,14 @@ export class LocalEngine implements Engine {
   }
 
   lastEvent(job: LiveJob): JobEvent | undefined {
-    return this.#jobs.herald.lastEvent(job)
+    return this.#jobs.notifier.lastEvent(job)
   }
 
   snapshot(): SchedulerSnapshot {
     return this.#jobs.dashboard.snapshot()
   }
 
-  observe(observer: () => void): () => void {
+  subscribe(observer: () => void): () => void {
     return this.#jobs.dashboard.observe(observer)
   }
 
@@ -241,15 +241,15 @@ export class LocalEngine implements Engine {
     this.#lifecycle.assertOpen()
     if (this.isPaused) return
     this.#jobs.dashboard.isPaused = true
-    this.bus.tell('paused', { queue: undefined })
+    this.bus.publish('paused', { queue: undefined })
   }
 
   resume(): void {
     this.#lifecycle.assertOpen()
     if (!this.isPaused) return
     this.#jobs.dashboard.isPaused = false
-    this.bus.tell('resumed', { queue: undefined })
-    this.#jobs.ledger.schedule()
+    this.bus.publish('resumed', { queue: undefined })
+    this.#jobs.commits.schedule()
   }
 
   // Opening, idling and closing.
@@ -271,7 +271,7 @@ export class LocalEngine implements Engine {
   }
 
   async onIdle(): Promise<void> {
-    if (!this.isEnded) await this.#outcomes.when(() => this.#jobs.roster.isIdle)
+    if (!this.isEnded) await this.#outcomes.when(() => this.#jobs.index.isIdle)
   }
 
   onClose(callback: () => void): () => void {

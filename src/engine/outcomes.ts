@@ -2,10 +2,10 @@ import { isTerminal } from '../job/record.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import type { CommitListener } from './group-commit.ts'
+import { unrecorded, unstorable } from './job-errors.ts'
 import type { Jobs } from './jobs.ts'
-import type { LedgerListener } from './ledger.ts'
 import type { LiveJob } from './live-job.ts'
-import { unrecorded, unstorable } from './reasons.ts'
 import type { Removal, Step } from './steps.ts'
 
 const noDetails = {}
@@ -13,7 +13,7 @@ const noDetails = {}
 const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step']
 
 /** What comes of a step: committed, those who wait or listen are notified; refused by the store, it is taken back. */
-export class Outcomes implements LedgerListener {
+export class Outcomes implements CommitListener {
   readonly #jobs: Jobs
   readonly #dispatcher: Dispatcher
   /** Why the store did not take a new job. */
@@ -24,7 +24,7 @@ export class Outcomes implements LedgerListener {
   constructor(jobs: Jobs, dispatcher: Dispatcher) {
     this.#jobs = jobs
     this.#dispatcher = dispatcher
-    jobs.ledger.listener = this
+    jobs.commits.listener = this
   }
 
   // Committed.
@@ -33,32 +33,32 @@ export class Outcomes implements LedgerListener {
     this.#dispatcher.pump()
   }
 
-  tell({ job, type, before, after, afterwards }: Step): void {
+  onCommitted({ job, type, before, after, afterwards }: Step): void {
     if (!after) {
-      this.#jobs.herald.announce(job, 'removed', { reason: type as Removal })
-      return this.#jobs.herald.notify(job)
+      this.#jobs.notifier.announce(job, 'removed', { reason: type as Removal })
+      return this.#jobs.notifier.snapshotChanged(job)
     }
-    job.told = after
+    job.committed = after
     if (type === 'start') {
-      if (this.#dispatcher.send(job, after)) this.#jobs.herald.announce(job, 'started', noDetails)
+      if (this.#dispatcher.send(job, after)) this.#jobs.notifier.announce(job, 'started', noDetails)
     } else if (type !== 'checkpoint' && type !== 'step') {
-      this.#jobs.herald.announceStep(job, type, after)
+      this.#jobs.notifier.announceStep(job, type, after)
       if (isTerminal(after.state)) this.#jobs.settle(job, after)
     }
     afterwards?.()
-    if (before) this.#jobs.herald.notify(job)
+    if (before) this.#jobs.notifier.snapshotChanged(job)
   }
 
   afterSlice(): void {
     this.#dispatcher.pool.flush()
   }
 
-  afterTell(): void {
+  afterCommit(): void {
     this.#dispatcher.pool.rest()
     this.#settleWaits()
     this.#jobs.dashboard.changed()
-    const { isIdle } = this.#jobs.roster
-    if (isIdle && !this.#wasIdle) this.#jobs.bus.tell('idle', {})
+    const { isIdle } = this.#jobs.index
+    if (isIdle && !this.#wasIdle) this.#jobs.bus.publish('idle', {})
     this.#wasIdle = isIdle
   }
 
@@ -66,7 +66,7 @@ export class Outcomes implements LedgerListener {
   async when(isOver: () => boolean): Promise<void> {
     const waiting = defer<void>()
     this.#waits.push({ isOver, waiting })
-    this.#jobs.ledger.schedule()
+    this.#jobs.commits.schedule()
     return waiting.promise
   }
 
@@ -109,27 +109,28 @@ export class Outcomes implements LedgerListener {
     )
   }
 
-  /** Nobody is told before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
+  /** Nobody is notified before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
   onRefused(fallen: readonly Step[], error: OffstageError): void {
     const neverAdded = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
     for (const step of fallen) {
       const { job, type, before } = step
-      if (type === 'start') this.#jobs.lines.gateOf(job)?.sent()
+      if (type === 'start') this.#jobs.lines.limiterOf(job)?.sent()
       // What came of a job that is not added goes with it. To bring it back for a moment would take its id from another.
       if (!neverAdded.has(job)) this.#jobs.takeBack(step)
       else if (!before) this.#forget(job, error)
     }
     this.#failUnstorable(fallen, error)
-    const isFinished = ({ job, before, after }: Step) => !after && job.isListed && job.hasEnded && job.told === before
+    const isFinished = ({ job, before, after }: Step) =>
+      !after && job.isListed && job.hasEnded && job.committed === before
     this.#jobs.retention.putBack(fallen.filter(isFinished).map(({ job }) => job))
-    this.#jobs.bus.tell('store:error', { error })
-    if (!this.#jobs.ledger.isRefusing) return
+    this.#jobs.bus.publish('store:error', { error })
+    if (!this.#jobs.commits.isRefusing) return
     for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
   }
 
   /** What its thread has handed over cannot be kept. Whatever was decided since was decided without knowing that. */
   #failUnstorable(fallen: readonly Step[], error: OffstageError): void {
-    const steps = fallen.filter(({ job, call }) => !call && job.told)
+    const steps = fallen.filter(({ job, call }) => !call && job.committed)
     for (const job of new Set(steps.map(({ job }) => job))) {
       this.#dispatcher.abort(job, error)
       this.#jobs.fail(job, error, true)
@@ -147,15 +148,15 @@ export class Outcomes implements LedgerListener {
 
   // Waiting for it.
 
-  /** As `whenSafe` of the engine. Not async: one promise for each that waits is enough. */
+  /** As `whenCommitted` of the engine. Not async: one promise for each that waits is enough. */
   whenCommitted(inserted?: LiveJob): Promise<void> {
-    if (inserted?.told) return Promise.resolve()
-    return this.#jobs.ledger.whenSafe().then(
+    if (inserted?.committed) return Promise.resolve()
+    return this.#jobs.commits.whenCommitted().then(
       () => this.#assertTaken(inserted),
       (error) => {
         this.#assertTaken(inserted)
-        if (error === this.#jobs.ledger.failure) throw error
-        if (!inserted && this.#jobs.ledger.isRefusing) throw unrecorded(error)
+        if (error === this.#jobs.commits.failure) throw error
+        if (!inserted && this.#jobs.commits.isRefusing) throw unrecorded(error)
         // Of a batch that the store refused, only what can be is given up; the rest goes with the next.
         return this.whenCommitted(inserted)
       },
@@ -170,6 +171,6 @@ export class Outcomes implements LedgerListener {
 
   /** Committed, and removed since. */
   get leaving(): LiveJob[] {
-    return this.#jobs.ledger.pending.flatMap(({ job, after }) => (after || !job.told ? [] : job))
+    return this.#jobs.commits.pending.flatMap(({ job, after }) => (after || !job.committed ? [] : job))
   }
 }

@@ -1,6 +1,6 @@
 import { finishedAt, type State } from '../job/record.ts'
-import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { Fifo } from '../shared/fifo.ts'
+import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { LiveJob } from './live-job.ts'
 
 export interface Keep {
@@ -25,19 +25,19 @@ interface Finished {
   readonly keep: Keep
   readonly jobs: Fifo<LiveJob>
   /** For the oldest; the others are due later. */
-  alarm: Alarm | undefined
+  timer: Timer | undefined
 }
 
 /** Lets go of finished jobs: by count and age for each state, by its own `keepMs` for a job that has one. */
 export class Retention {
-  readonly #timetable: Timetable
+  readonly #timers: TimerQueue
   readonly #remove: (job: LiveJob) => void
   readonly #finished: Readonly<Record<Terminal, Finished>>
 
-  constructor(keep: KeepByState, timetable: Timetable, remove: (job: LiveJob) => void) {
-    this.#timetable = timetable
+  constructor(keep: KeepByState, timers: TimerQueue, remove: (job: LiveJob) => void) {
+    this.#timers = timers
     this.#remove = remove
-    const finished = (state: Terminal): Finished => ({ keep: keep[state], jobs: new Fifo(), alarm: undefined })
+    const finished = (state: Terminal): Finished => ({ keep: keep[state], jobs: new Fifo(), timer: undefined })
     this.#finished = { completed: finished('completed'), failed: finished('failed'), cancelled: finished('cancelled') }
   }
 
@@ -52,18 +52,18 @@ export class Retention {
     if (keepMs !== undefined) {
       const until = (finishedAt(job.record) as number) + keepMs
       const remove = () => this.#remove(job)
-      job.alarm = isNews ? this.#timetable.within(keepMs, until, remove) : this.#timetable.at(until, remove)
+      job.timer = isNews ? this.#timers.within(keepMs, until, remove) : this.#timers.at(until, remove)
       return
     }
     const finished = this.#of(job)
     finished.jobs.add(job)
     if (finished.jobs.size > finished.keep.count) this.#remove(finished.jobs.peek() as LiveJob)
-    if (!finished.alarm) this.#watchAge(finished)
+    if (!finished.timer) this.#watchAge(finished)
   }
 
   /** A finished job is about to be so no longer, or to be gone. */
   drop(job: LiveJob): void {
-    this.#timetable.cancel(job.alarm)
+    this.#timers.cancel(job.timer)
     this.#of(job).jobs.remove(job)
   }
 
@@ -76,8 +76,8 @@ export class Retention {
         finished.jobs.remove(job)
         back.push(job)
       }
-      this.#timetable.cancel(finished.alarm)
-      finished.alarm = undefined
+      this.#timers.cancel(finished.timer)
+      finished.timer = undefined
       back.sort((a, b) => (finishedAt(a.record) as number) - (finishedAt(b.record) as number))
       for (const job of back) this.add(job)
     }
@@ -93,8 +93,8 @@ export class Retention {
     const oldest = jobs.peek()
     if (!oldest || keep.ageMs === Number.POSITIVE_INFINITY) return
     const dueAt = endOf(oldest)
-    finished.alarm = this.#timetable.at(dueAt, () => {
-      finished.alarm = undefined
+    finished.timer = this.#timers.at(dueAt, () => {
+      finished.timer = undefined
       for (let job = jobs.peek(); job && endOf(job) <= dueAt; job = jobs.peek()) this.#remove(job)
       this.#watchAge(finished)
     })

@@ -19,7 +19,7 @@ export interface Step extends Change {
   readonly type: Action['type'] | 'insert' | Removal
   /** The call that it is a part of, if that falls whole when the store refuses; any other step is tried again. */
   readonly call: object | undefined
-  /** What else is to be done once it is safe. */
+  /** What else is to be done once it is committed. */
   readonly afterwards: (() => void) | undefined
 }
 

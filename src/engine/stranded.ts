@@ -16,7 +16,7 @@ export class Stranded {
   /** Those that have waited for long enough. There has been no thread since `since`. What is paused may wait for a better day. */
   overdue(jobs: Iterable<LiveJob>, since: number): LiveJob[] {
     return [...jobs].filter(
-      (job) => job.record.state === 'queued' && !job.line?.gate.isPaused && this.#isOverdue(job, since),
+      (job) => job.record.state === 'queued' && !job.line?.limiter.isPaused && this.#isOverdue(job, since),
     )
   }
 

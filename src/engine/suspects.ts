@@ -1,10 +1,10 @@
 import type { Run } from '../pool/slot.ts'
 import { isBefore, type Line } from '../queue/line.ts'
-import type { Alarm } from '../schedule/timetable.ts'
+import type { Timer } from '../timers/timer-queue.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
 
-type KnownJobs = Pick<Jobs, 'timetable' | 'lines' | 'ledger' | 'move'>
+type KnownJobs = Pick<Jobs, 'timers' | 'lines' | 'commits' | 'move'>
 
 /** Who starts jobs and suspects. */
 interface Starter {
@@ -39,14 +39,14 @@ export class Suspects {
   readonly #waiting = new Set<LiveJob>()
   #trial: Run<LiveJob> | undefined
   /** For the end of the trial, or for when the next may begin. */
-  #alarm: Alarm | undefined
+  #timer: Timer | undefined
   /** Of what is no suspect. */
   #lastStart = 0
 
   constructor(jobs: KnownJobs, starter: Starter) {
     this.#jobs = jobs
     this.#starter = starter
-    this.#since = jobs.timetable.monotonic()
+    this.#since = jobs.timers.monotonic()
   }
 
   /** Waits for its trial. */
@@ -57,10 +57,10 @@ export class Suspects {
   /** Starts what may start. Returns how many more threads there is work for. */
   pump(): number {
     if (this.#trial) return 0
-    const { timetable, lines } = this.#jobs
+    const { timers, lines } = this.#jobs
     const starter = this.#starter
-    timetable.cancel(this.#alarm)
-    const now = timetable.monotonic()
+    timers.cancel(this.#timer)
+    const now = timers.monotonic()
     const livedMs = now - this.#since
     const isTheirTurn = Math.floor(livedMs / turnMs) % 2 === 1
     let wanted = 0
@@ -91,7 +91,7 @@ export class Suspects {
     const open = new Map<Line<LiveJob>, boolean>()
     for (const job of this.#waiting) {
       const line = this.#jobs.lines.lineOf(job)
-      if (!open.has(line)) open.set(line, line.gate.isOpen())
+      if (!open.has(line)) open.set(line, line.limiter.isOpen())
       if (!isWaiting(job)) this.#waiting.delete(job)
       else if (open.get(line) && (!next || isBefore(job.record, next.record))) next = job
     }
@@ -99,24 +99,24 @@ export class Suspects {
   }
 
   #setAlarm(ms: number): void {
-    this.#alarm = this.#jobs.timetable.after(ms, () => this.#ring(), true)
+    this.#timer = this.#jobs.timers.after(ms, () => this.#ring(), true)
   }
 
   #ring(): void {
     const run = this.#trial
     this.#trial = undefined
     if (run && !run.isStale) this.#jobs.move(run.owner, { type: 'acquit' })
-    this.#jobs.ledger.schedule()
+    this.#jobs.commits.schedule()
   }
 
   /** An attempt is off its thread. */
   ended(run: Run<LiveJob>): void {
     if (run !== this.#trial) return
     this.#trial = undefined
-    this.#jobs.timetable.cancel(this.#alarm)
+    this.#jobs.timers.cancel(this.#timer)
   }
 }
 
 /** It may have been cancelled or removed, or it is on its thread still. */
-const isWaiting = ({ isListed, record, run, alarm }: LiveJob): boolean =>
-  isListed && record.state === 'queued' && record.crashes > 0 && !run && !alarm
+const isWaiting = ({ isListed, record, run, timer }: LiveJob): boolean =>
+  isListed && record.state === 'queued' && record.crashes > 0 && !run && !timer

@@ -65,12 +65,12 @@ export class EventBus {
     return { type, seq: ++this.#seq, at: this.now(), ...details } as unknown as EventMap[Type]
   }
 
-  /** Makes and tells, when anybody listens. */
-  tell<Type extends EventType>(type: Type, details: Omit<EventMap[Type], 'type' | 'seq' | 'at'>): void {
+  /** Makes and emits an event, when anybody listens. */
+  publish<Type extends EventType>(type: Type, details: Omit<EventMap[Type], 'type' | 'seq' | 'at'>): void {
     if (this.isHeard(type) && !this.#isQuiet) this.emit(this.make(type, details) as AnyEvent)
   }
 
-  /** Does what has been told before. */
+  /** Does what has been announced before. */
   quietly(repeat: () => void): void {
     this.#isQuiet = true
     repeat()

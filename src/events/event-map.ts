@@ -16,9 +16,9 @@ interface JobEventBase<Type extends string> extends EventBase<Type> {
   readonly attempt: number
 }
 
-/** What happens to a job. Each is told after what it reports is safe in the store. */
+/** What happens to a job. Each is emitted after what it reports is committed to the store. */
 export interface JobEventMap {
-  /** A job is safe in the store. */
+  /** A job is committed to the store. */
   added: JobEventBase<'added'> & { readonly state: State; readonly priority: number }
   /** An attempt was given to a thread. */
   started: JobEventBase<'started'>

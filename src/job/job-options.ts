@@ -2,9 +2,9 @@ import * as check from '../shared/check.ts'
 import { isObject } from '../shared/show.ts'
 import type { Backoff, JobRecord, Rules } from './record.ts'
 
-/** What happens to one job and is told by callback. They belong to this page or process and are not stored. */
+/** What happens to one job and is reported by callback. They belong to this page or process and are not stored. */
 export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unknown> {
-  /** An attempt was given to a thread; told again for each attempt. */
+  /** An attempt was given to a thread; called again for each attempt. */
   readonly onStarted?: ((attempt: number) => void) | undefined
   readonly onProgress?: ((progress: Progress) => void) | undefined
   readonly onLog?: ((...args: readonly unknown[]) => void) | undefined

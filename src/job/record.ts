@@ -70,7 +70,7 @@ export interface JobRecord {
   readonly steps: ReadonlyMap<string, unknown> | undefined
 }
 
-/** The next record, before it is told from this one. */
+/** The next record, before it differs from this one. */
 export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRecord]: JobRecord[Field] } => ({
   id: record.id,
   name: record.name,

@@ -158,16 +158,16 @@ export function transition(record: JobRecord, action: Action, now: number, after
 }
 
 /** A record that is being written. */
-export type Draft = ReturnType<typeof copyRecord>
+export type MutableRecord = ReturnType<typeof copyRecord>
 
-function end(record: Draft, state: 'failed' | 'cancelled', error: unknown, now: number): void {
+function end(record: MutableRecord, state: 'failed' | 'cancelled', error: unknown, now: number): void {
   record.state = state
   record.finishMs = now - record.addedAt
   record.runAt = undefined
   record.error = error
 }
 
-function interrupt(record: Draft, error: unknown, isOwnMaking: boolean, now: number): void {
+function interrupt(record: MutableRecord, error: unknown, isOwnMaking: boolean, now: number): void {
   if (isOwnMaking) {
     record.interruptions++
     // The process has lived on.
@@ -180,7 +180,7 @@ function interrupt(record: Draft, error: unknown, isOwnMaking: boolean, now: num
   record.error = error
 }
 
-function crash(record: Draft, now: number): void {
+function crash(record: MutableRecord, now: number): void {
   const crashes = ++record.crashes
   record.state = 'queued'
   record.error = undefined
@@ -188,13 +188,13 @@ function crash(record: Draft, now: number): void {
   if (crashes >= crashesMax) poison(record, what, now)
 }
 
-function poison(record: Draft, what: string, now: number, details: { readonly cause?: unknown } = {}): void {
+function poison(record: MutableRecord, what: string, now: number, details: { readonly cause?: unknown } = {}): void {
   const { id, attempt } = record
   const message = `The job '${id}' ${what} and is not tried again.`
   end(record, 'failed', new OffstageError('JOB_POISONED', message, { ...details, jobId: id, attempt }), now)
 }
 
-function fail(record: Draft, action: Extract<Action, { type: 'fail' }>, now: number): void {
+function fail(record: MutableRecord, action: Extract<Action, { type: 'fail' }>, now: number): void {
   const failures = ++record.failures
   record.crashes = 0
   if (action.isFinal || failures >= record.rules.attempts) return end(record, 'failed', action.error, now)

@@ -28,7 +28,7 @@ export const answers = {
         done[at] ? { ...request, options: { ...request.options, ifExists: 'return' } } : request,
       ),
     )
-    await local.whenSafe(inserted.find(({ job }) => !job.told)?.job)
+    await local.whenCommitted(inserted.find(({ job }) => !job.committed)?.job)
     return inserted.map((each, at) => (done[at] ? { ...each, disposition: 'created' } : each))
   },
   get: (local: LocalEngine, id: string): Promise<LiveJob | undefined> => local.get(id),
@@ -37,7 +37,7 @@ export const answers = {
   /** Asked again of another leader, it may answer fewer jobs than the first has moved; none is moved twice but by `retry`. */
   async act(local: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> {
     const moving = local.act(verb, target, argument)
-    if (!isThenable(moving)) await local.whenSafe()
+    if (!isThenable(moving)) await local.whenCommitted()
     return moving
   },
   idle: (local: LocalEngine): Promise<void> => local.onIdle(),

@@ -1,6 +1,6 @@
 /** A follower, as the tab sees it that runs the jobs. */
 import type { Inserted, JobFilter, Verb } from '../engine/engine.ts'
-import type { LiveJob } from '../engine/live-job.ts'
+import { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
@@ -156,7 +156,7 @@ export class Guest {
     } catch (error) {
       // What was to be added never was.
       for (const watched of this.#allWatched)
-        if (!watched.job.told && attached.includes(watched.job)) this.#unwatch(watched)
+        if (!watched.job.committed && attached.includes(watched.job)) this.#unwatch(watched)
       // Then the next leader is asked again.
       if ((error as OffstageError).code !== 'SCHEDULER_CLOSED' && !local.isEnded)
         this.#link.post('refusal', id, thrownToWire(error))
@@ -189,15 +189,15 @@ export class Guest {
     if (Array.isArray(answer)) return answer.map((item) => this.#answerToWire(item))
     if (isJob(answer)) {
       const watched = this.#watch(answer, false)
-      watched.sent = answer.safe
-      return recordToWire(answer.safe)
+      watched.sent = answer.visible
+      return recordToWire(answer.visible)
     }
     if (typeof answer !== 'object' || answer === null || !('disposition' in answer)) return answer
     const { job, disposition } = answer as Inserted
     const watched = this.#watch(job, false)
-    watched.sent = job.safe
+    watched.sent = job.visible
     // The input of a job that it has just added is there already.
-    return [disposition === 'existing' ? recordToWire(job.safe) : changeToWire(job.safe), disposition]
+    return [disposition === 'existing' ? recordToWire(job.visible) : changeToWire(job.visible), disposition]
   }
 
   // Telling.
@@ -206,14 +206,14 @@ export class Guest {
     const { id } = job.record
     let watched = this.#watched.get(id)
     if (watched?.job !== job) {
-      const audience = job.attend()
+      const observers = job.observe()
       const stops = [
-        audience.watch((event) => {
+        observers.watch((event) => {
           const isWanted = made.isAttended || !isPassing(event.type) || this.#heard.has(event.type)
           if (isWanted) this.#link.post('event', eventToWire(event), this.#change(made))
           if (event.type === 'removed') this.#unwatch(made)
         }),
-        audience.observe(() => this.#tellChange(made)),
+        observers.subscribe(() => this.#tellChange(made)),
       ]
       const stop = () => {
         for (const each of stops) each()
@@ -230,7 +230,7 @@ export class Guest {
   #show(job: LiveJob, isAttended: boolean): void {
     const watched = this.#watch(job, isAttended)
     // What is not safe yet is told when it is.
-    if (job.told) this.#tellChange(watched)
+    if (job.committed) this.#tellChange(watched)
   }
 
   #unwatch(watched: Watched): void {
@@ -255,10 +255,10 @@ export class Guest {
   }
 
   #change(watched: Watched) {
-    const { safe } = watched.job
-    if (watched.sent === safe) return undefined
-    watched.sent = safe
-    return changeToWire(safe)
+    const { visible } = watched.job
+    if (watched.sent === visible) return undefined
+    watched.sent = visible
+    return changeToWire(visible)
   }
 
   #board(): Board {
@@ -310,4 +310,4 @@ export class Guest {
 
 export const noDefaults: ResolvedDefaults = resolveDefaults()
 
-const isJob = (value: unknown): value is LiveJob => typeof value === 'object' && value !== null && 'attend' in value
+const isJob = (value: unknown): value is LiveJob => value instanceof LiveJob

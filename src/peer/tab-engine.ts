@@ -16,7 +16,7 @@
  * Everything that is asked (`#ask`) is kept until it is answered, and asked again of the next leader in the same order.
  * Pauses and limits are asked for as well, so that they come in that order too.
  */
-import type { Audience } from '../engine/audience.ts'
+
 import type {
   CloseMode,
   Counts,
@@ -31,10 +31,11 @@ import type {
   Stats,
   Verb,
 } from '../engine/engine.ts'
-import { Herald } from '../engine/herald.ts'
+import { cancelled, closedError } from '../engine/job-errors.ts'
+import type { JobObservers } from '../engine/job-observers.ts'
 import { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine, LocalEngineOptions } from '../engine/local-engine.ts'
-import { cancelled, closedError } from '../engine/reasons.ts'
+import { Notifier } from '../engine/notifier.ts'
 import { type Adding, addingOf } from '../engine/steps.ts'
 import { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, JobEvent } from '../events/event-map.ts'
@@ -123,7 +124,7 @@ export class TabEngine implements Engine {
   #store: Store
   readonly #platform: TabPlatform | undefined
   readonly #host: TabHost
-  readonly #herald: Herald
+  readonly #notifier: Notifier
   /** Of this tab; the ids that it makes up begin with it. */
   readonly #tab: string
   #lastId = 0
@@ -198,7 +199,7 @@ export class TabEngine implements Engine {
     this.#tab = Array.from({ length: tabIdLength }, () => Math.floor(random() * 36).toString(36)).join('')
     this.bus = new EventBus(() => clock.now(), reportUnheard)
     this.bus.onListening = () => this.#hear()
-    this.#herald = new Herald(this.bus)
+    this.#notifier = new Notifier(this.bus)
     if (platform) this.#listen(platform)
     else this.#fail(noLocks())
   }
@@ -254,7 +255,7 @@ export class TabEngine implements Engine {
   #fail(error: OffstageError): void {
     if (this.isEnded) return
     this.#failure = error
-    this.bus.tell('store:error', { error })
+    this.bus.publish('store:error', { error })
     this.#leave()
   }
 
@@ -328,7 +329,7 @@ export class TabEngine implements Engine {
     this.#known = new Map()
     for (const [id, job] of known) if (local.job(id) !== job) this.#lose(job)
     this.#readings.clear()
-    this.bus.tell('leader', { isLeader: true })
+    this.bus.publish('leader', { isLeader: true })
     this.#announce()
     this.#askAll()
     this.#watchBoard()
@@ -364,12 +365,12 @@ export class TabEngine implements Engine {
     const { jobs, pending, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
     this.#storeClosed = ended.catch(() => {})
     for (const job of jobs) this.#known.set(job.record.id, job)
-    for (const job of jobs) if (job.audience?.isRead) this.#readings.set(++this.#lastReading, job)
+    for (const job of jobs) if (job.observers?.isRead) this.#readings.set(++this.#lastReading, job)
     // What was asked for is asked for again anyway.
     if (!this.isEnded)
       this.#addAgain(addingOf(pending).filter(([first]) => !this.#wanted.has((first as Adding).job.record.id)))
     this.#onDropped?.()
-    if (hasLed) this.bus.tell('leader', { isLeader: false })
+    if (hasLed) this.bus.publish('leader', { isLeader: false })
   }
 
   /** What was added here and is not safe, is added before all else that is asked: each call as a whole. */
@@ -414,7 +415,7 @@ export class TabEngine implements Engine {
   #watchBoard(): void {
     const isWatched = this.#observers.size > 0 || [...this.#guests.values()].some(({ guest }) => guest.isObserving)
     if (!isWatched || !this.#local) return
-    this.#stopBoard ??= this.#local.observe(() => {
+    this.#stopBoard ??= this.#local.subscribe(() => {
       this.#notify()
       this.#stopBoardTimer ??= this.#host.clock.startTimer(() => this.#showBoard(), boardMs, false)
     })
@@ -479,7 +480,7 @@ export class TabEngine implements Engine {
     this.#hasToldOfOther = true
     const error = otherVersion(version)
     if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message}`)
-    this.bus.tell('store:error', { error })
+    this.bus.publish('store:error', { error })
   }
 
   #hearLetter(letter: Letter): void {
@@ -527,11 +528,11 @@ export class TabEngine implements Engine {
       for (const id of ids) (this.#known.get(id) ?? this.#wanted.get(id)?.job)?.letDown(error)
       if (this.#isClosing) this.#hurry?.()
     },
-    value: (reading: number, value: unknown) => this.#readings.get(reading)?.attend().receive(value),
+    value: (reading: number, value: unknown) => this.#readings.get(reading)?.observe().receive(value),
     end: (reading: number, thrown: WireThrown | undefined) => {
       const job = this.#readings.get(reading)
       this.#readings.delete(reading)
-      job?.audience?.endValues()
+      job?.observers?.endValues()
       if (thrown) this.bus.report(thrownFromWire(thrown, this.#host.errors))
     },
   }
@@ -549,10 +550,10 @@ export class TabEngine implements Engine {
     for (const steer of [...steers, ...this.#steersAsked()]) this.#keep(steer)
     this.#heard = ''
     this.#hear()
-    const known = [...this.#known].filter(([, job]) => !job.hasEnded || job.audience)
+    const known = [...this.#known].filter(([, job]) => !job.hasEnded || job.observers)
     this.#link.post(
       'watch',
-      known.map(([id, job]) => [id, job.audience !== undefined]),
+      known.map(([id, job]) => [id, job.observers !== undefined]),
     )
     for (const [reading, job] of this.#readings) this.#link.post('read', reading, job.record.id)
     this.#look()
@@ -577,7 +578,7 @@ export class TabEngine implements Engine {
     if (change) this.#update(job, change, event)
     else {
       this.#emit(event, job)
-      this.#herald.notify(job)
+      this.#notifier.snapshotChanged(job)
     }
     if (event.type === 'removed') this.#known.delete(jobId as string)
   }
@@ -586,7 +587,7 @@ export class TabEngine implements Engine {
   #emit({ type, seq, ...details }: AnyEvent, job: LiveJob | undefined): void {
     const event = this.bus.make(type, details as never) as AnyEvent
     if (this.bus.isHeard(type)) this.bus.emit(event)
-    for (const watcher of [...(job?.audience?.watchers ?? [])]) this.bus.call(watcher, event as JobEvent)
+    for (const watcher of [...(job?.observers?.watchers ?? [])]) this.bus.call(watcher, event as JobEvent)
   }
 
   #jobOf(id: string, isWatched: boolean): LiveJob | undefined {
@@ -608,16 +609,16 @@ export class TabEngine implements Engine {
   }
 
   #update(job: LiveJob, change: WireRecord, event: AnyEvent | undefined): void {
-    const before = job.told
+    const before = job.committed
     let record = recordFromWire(job.record, change, this.#host.errors)
     if (record.state === 'cancelled' && this.#reasons.has(job) && !isCancel(record))
       record = { ...record, error: this.#reasons.get(job) }
     job.record = record
-    job.told = record
+    job.committed = record
     if (event) this.#emit('error' in event && record.error ? { ...event, error: record.error } : event, job)
-    else this.#herald.catchUp(job, before)
+    else this.#notifier.catchUp(job, before)
     if (isTerminal(record.state)) job.settle(record, this.#readingOf(job) !== undefined)
-    this.#herald.notify(job)
+    this.#notifier.snapshotChanged(job)
   }
 
   /** It was removed while nobody could tell. */
@@ -625,8 +626,8 @@ export class TabEngine implements Engine {
     const { id } = job.record
     if (this.#known.get(id) === job) this.#known.delete(id)
     const error = cancelled(job.record, 'it was removed while this tab could not hear of it')
-    if (!job.hasEnded) this.#herald.announce(job, 'cancelled', { error })
-    this.#herald.announce(job, 'removed', { reason: job.hasEnded ? 'retention' : 'removed' })
+    if (!job.hasEnded) this.#notifier.announce(job, 'cancelled', { error })
+    this.#notifier.announce(job, 'removed', { reason: job.hasEnded ? 'retention' : 'removed' })
     this.#forget(job, error)
   }
 
@@ -785,17 +786,17 @@ export class TabEngine implements Engine {
     }
   }
 
-  async whenSafe(inserted?: LiveJob): Promise<void> {
+  async whenCommitted(inserted?: LiveJob): Promise<void> {
     const local = this.#local
     try {
       // What came as an answer is safe already.
-      if (local) return await local.whenSafe(inserted)
+      if (local) return await local.whenCommitted(inserted)
     } catch (error) {
       if (local === this.#local || this.isEnded) throw error
     }
     // What was made here before the lead was lost is safe when the next leader has it.
     await this.#handover
-    const gone = inserted && !inserted.told && (this.#gone.get(inserted) ?? (this.isEnded && this.closedError()))
+    const gone = inserted && !inserted.committed && (this.#gone.get(inserted) ?? (this.isEnded && this.closedError()))
     if (gone) throw gone
   }
 
@@ -828,9 +829,9 @@ export class TabEngine implements Engine {
 
   // Looking on.
 
-  attend(job: LiveJob): Audience {
-    if (!job.audience) this.#link?.post('attend', job.record.id)
-    return job.attend()
+  observersOf(job: LiveJob): JobObservers {
+    if (!job.observers) this.#link?.post('attend', job.record.id)
+    return job.observe()
   }
 
   result(job: LiveJob): Promise<unknown> {
@@ -853,7 +854,7 @@ export class TabEngine implements Engine {
       return stream
     }
     // Even of a job that has ended: the leader may have kept some.
-    const stream = this.attend(job).read(onTake, onLeave)
+    const stream = this.observersOf(job).read(onTake, onLeave)
     const reading = ++this.#lastReading
     this.#readings.set(reading, job)
     this.#link?.post('read', reading, job.record.id)
@@ -867,7 +868,7 @@ export class TabEngine implements Engine {
   }
 
   lastEvent(job: LiveJob): JobEvent | undefined {
-    return this.#herald.lastEvent(job)
+    return this.#notifier.lastEvent(job)
   }
 
   snapshot(): SchedulerSnapshot {
@@ -878,7 +879,7 @@ export class TabEngine implements Engine {
     return this.#local?.stats() ?? this.#look().stats
   }
 
-  observe(observer: () => void): () => void {
+  subscribe(observer: () => void): () => void {
     this.#observers.add(observer)
     this.#isLooking = false
     this.#look()

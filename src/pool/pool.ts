@@ -6,12 +6,12 @@
  *                 closing    no longer given work, being ended
  */
 import type { JobRecord } from '../job/record.ts'
-import type { Timetable } from '../schedule/timetable.ts'
 import { canShare } from '../shared/claims.ts'
 import { type Cost, Costs } from '../shared/cost.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
+import type { TimerQueue } from '../timers/timer-queue.ts'
 import { candidatesOn, lossAtEnd, lossByDeath } from './blame.ts'
 import { Run, Slot, type SlotListener } from './slot.ts'
 import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
@@ -75,7 +75,7 @@ const stuckMsMax = 100
 
 export class Pool<Owner> {
   readonly #options: PoolOptions
-  readonly #timetable: Timetable
+  readonly #timetable: TimerQueue
   readonly #listener: PoolListener<Owner>
   readonly #slots: Slot[] = []
   readonly #costs = new Costs()
@@ -86,7 +86,7 @@ export class Pool<Owner> {
   #crashes = 0
   #isClosed = false
 
-  constructor(options: PoolOptions, timetable: Timetable, listener: PoolListener<Owner>) {
+  constructor(options: PoolOptions, timetable: TimerQueue, listener: PoolListener<Owner>) {
     this.#options = options
     this.#timetable = timetable
     this.#listener = listener

@@ -1,11 +1,11 @@
 import type { JobRecord } from '../job/record.ts'
-import type { Alarm } from '../schedule/timetable.ts'
 import { Claims, canShare } from '../shared/claims.ts'
 import { cloneError } from '../shared/clone.ts'
 import { tinyMs } from '../shared/cost.ts'
 import { defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { Port } from '../shared/port.ts'
+import type { Timer } from '../timers/timer-queue.ts'
 import { heardLength } from './note.ts'
 import { Outbox } from './outbox.ts'
 import { type Resume, say, tell, tellFields } from './protocol.ts'
@@ -58,7 +58,7 @@ export class Slot {
   /** It keeps the process alive: until it is first at rest, as a thread that is loading does. */
   #isHeld = true
   /** For the end of a thread above `min` that gets no work. */
-  idleAlarm: Alarm | undefined
+  idleAlarm: Timer | undefined
   /** What it was found not to have taken up, how many times in a row. */
   #passedOver = 0
   #timesPassedOver = 0
@@ -341,7 +341,7 @@ export class Run<Owner = unknown> {
   /** The thread has said that it runs; a run that is not known to have begun may have, if it is short. */
   isBegun = false
   /** For its time limit, once it has begun. */
-  timeout: Alarm | undefined
+  timeout: Timer | undefined
   /** It has lost the right to settle its job: cancelled, timed out. Whatever it says is ignored. */
   isStale = false
 

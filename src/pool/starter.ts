@@ -1,7 +1,7 @@
-import type { Alarm, Timetable } from '../schedule/timetable.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
+import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { Slot } from './slot.ts'
 
 export interface StarterOptions {
@@ -40,7 +40,7 @@ export const restMsAfter = (count: number): number => Math.min(restMsMin * 2 ** 
 /** Starts threads. While starts fail it tries one at a time, with longer and longer pauses, for as long as one is needed. */
 export class Starter {
   readonly #options: StarterOptions
-  readonly #timetable: Timetable
+  readonly #timetable: TimerQueue
   readonly #listener: StarterListener
   /** Threads that are loading: rejected, each is given up. */
   readonly #loads = new Set<Deferred<never>>()
@@ -52,9 +52,9 @@ export class Starter {
   #isLate = false
   /** When the first of them began. */
   #since = 0
-  #rest: Alarm | undefined
+  #rest: Timer | undefined
 
-  constructor(options: StarterOptions, timetable: Timetable, listener: StarterListener) {
+  constructor(options: StarterOptions, timetable: TimerQueue, listener: StarterListener) {
     this.#options = options
     this.#timetable = timetable
     this.#listener = listener
@@ -126,7 +126,7 @@ export class Starter {
     const { startTimeoutMs, spawn } = this.#options
     const late = defer<never>()
     this.#loads.add(late)
-    const alarm = this.#timetable.after(startTimeoutMs, () => {
+    const timer = this.#timetable.after(startTimeoutMs, () => {
       this.#isLate = true
       late.reject(loadError(`it was not ready within ${startTimeoutMs} ms`, undefined, lateHint))
     })
@@ -145,7 +145,7 @@ export class Starter {
       throw error
     } finally {
       this.#loads.delete(late)
-      this.#timetable.cancel(alarm)
+      this.#timetable.cancel(timer)
     }
   }
 }

@@ -1,5 +1,5 @@
 import { hop } from '../platform/hop.ts'
-import type { Alarm, Timetable } from '../schedule/timetable.ts'
+import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { Slot } from './slot.ts'
 
 export interface WatchListener {
@@ -24,19 +24,19 @@ const deafMsMin = 1_000
  */
 export class Watch {
   readonly #slots: readonly Slot[]
-  readonly #timetable: Timetable
+  readonly #timetable: TimerQueue
   readonly #listener: WatchListener
   readonly deafMs: number
   /** There is another thread, or can be, that what waits may go to. */
   readonly #hasOthers: boolean
-  #stuckAlarm: Alarm | undefined
+  #stuckAlarm: Timer | undefined
   /** Set as well while the last look waits for messages to be heard. */
-  #deafAlarm: Alarm | undefined
+  #deafAlarm: Timer | undefined
   #isClosed = false
 
   constructor(
     slots: readonly Slot[],
-    timetable: Timetable,
+    timetable: TimerQueue,
     { max, graceMs }: { readonly max: number; readonly graceMs: number },
     listener: WatchListener,
   ) {

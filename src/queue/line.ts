@@ -1,7 +1,7 @@
-import type { Timetable } from '../schedule/timetable.ts'
 import { Fifo } from '../shared/fifo.ts'
 import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
-import { Gate } from './gate.ts'
+import type { TimerQueue } from '../timers/timer-queue.ts'
+import { Limiter } from './limiter.ts'
 import type { RateLimit } from './rate-limit.ts'
 
 export interface LineOptions {
@@ -34,7 +34,7 @@ interface Lane<Item extends Waiting> {
 }
 
 /**
- * A named queue: what waits, in order, and the gate that it goes through.
+ * A named queue: what waits, in order, and the limiter that it goes through.
  *
  * Most jobs come in the order in which they are to go, among those of their priority: what goes behind all of these is in
  * their lane, where coming and going cost nothing, however many there are. In the heap is what goes before one of them, and
@@ -46,21 +46,21 @@ export class Line<Item extends Waiting> implements HeapItem {
   /** It is kept although there is nothing in it. */
   isSpare = false
   readonly name: string
-  readonly gate: Gate
+  readonly limiter: Limiter
   /** The highest priority is last. */
   readonly #lanes: Lane<Item>[] = []
   #emptyLanes = 0
   readonly #others = new IndexedHeap<Item>()
   size = 0
 
-  constructor(name: string, options: LineOptions, timetable: Timetable, onOpen: () => void) {
+  constructor(name: string, options: LineOptions, timers: TimerQueue, onOpen: () => void) {
     this.name = name
-    this.gate = new Gate(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, timetable, onOpen)
+    this.limiter = new Limiter(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, timers, onOpen)
   }
 
   /** Nothing waits in it, nothing of it runs, and it is set like any other. */
   get isForgettable(): boolean {
-    return this.size === 0 && this.gate.running === 0 && !this.gate.hasSettings
+    return this.size === 0 && this.limiter.running === 0 && !this.limiter.hasSettings
   }
 
   /** The next to go. */
@@ -101,7 +101,7 @@ export class Line<Item extends Waiting> implements HeapItem {
     const lane = this.#lanes[index]
     if (lane?.priority !== priority || !lane.items.remove(item)) this.#others.remove(item)
     else if (lane.items.size === 0) this.#emptied(lane, index)
-    if (this.size === 0) this.gate.drain()
+    if (this.size === 0) this.limiter.drain()
   }
 
   #addLane(index: number, priority: number): Lane<Item> | undefined {

@@ -22,7 +22,7 @@ const tuning = [
   { file: 'src/store/compaction.ts', find: 'const sliceBytes = 256 * 1024', replace: 'const sliceBytes = 700' },
   { file: 'src/store/append-batch.ts', find: 'const changesPerCheck = 32', replace: 'const changesPerCheck = 4' },
   { file: 'src/platform/in-slices.ts', find: 'const atOnceMax = 1_000', replace: 'const atOnceMax = 2' },
-  { file: 'src/engine/ledger.ts', find: 'const stepsPerCheck = 64', replace: 'const stepsPerCheck = 3' },
+  { file: 'src/engine/group-commit.ts', find: 'const stepsPerCheck = 64', replace: 'const stepsPerCheck = 3' },
 ]
 
 /** @param {string} text @param {Edit} edit */

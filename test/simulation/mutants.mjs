@@ -9,7 +9,7 @@ const scanner = 'src/store/frame-scanner.ts'
 const search = 'src/store/frame-search.ts'
 const writer = 'src/store/batch-writer.ts'
 const steps = 'src/engine/steps.ts'
-const ledger = 'src/engine/ledger.ts'
+const groupCommit = 'src/engine/group-commit.ts'
 const engine = 'src/engine/local-engine.ts'
 const jobs = 'src/engine/jobs.ts'
 const intake = 'src/engine/intake.ts'
@@ -23,11 +23,11 @@ const slot = 'src/pool/slot.ts'
 const starter = 'src/pool/starter.ts'
 const line = 'src/queue/line.ts'
 const lines = 'src/engine/lines.ts'
-const roster = 'src/engine/roster.ts'
+const index = 'src/engine/job-index.ts'
 const suspects = 'src/engine/suspects.ts'
 const retention = 'src/engine/retention.ts'
-const timetable = 'src/schedule/timetable.ts'
-const gate = 'src/queue/gate.ts'
+const timerQueue = 'src/timers/timer-queue.ts'
+const limiter = 'src/queue/limiter.ts'
 const rateLimit = 'src/queue/rate-limit.ts'
 
 /**
@@ -326,34 +326,34 @@ export const mutants = [
     find: '  if (!Object.is(before.failures, after.failures)) mask |= bits.failures\n',
     replace: '',
   },
-  // The ledger.
+  // The group commit.
   {
     name: 'told before it is safe',
-    file: ledger,
+    file: groupCommit,
     find: '        () => this.#committed(steps),\n',
     replace: '        () => {},\n',
   },
   {
     name: 'completions of a refused batch are dropped',
-    file: ledger,
+    file: groupCommit,
     find: '    const all = [...steps, ',
     replace: '    const all = [',
   },
   {
     name: 'what was refused goes behind what came later',
-    file: ledger,
+    file: groupCommit,
     find: 'const all = [...steps, ...this.#gathering]',
     replace: 'const all = [...this.#gathering, ...steps]',
   },
   {
     name: 'a refused batch is not tried again',
-    file: ledger,
+    file: groupCommit,
     find: 'startTimer(() => this.tryAgain(), retryMs, true)',
     replace: 'startTimer(() => {}, retryMs, true)',
   },
   {
     name: 'a batch in flight counts as safe',
-    file: ledger,
+    file: groupCommit,
     find: '    if (!this.#isBusy) return Promise.resolve()\n',
     replace: '    return Promise.resolve()\n',
   },
@@ -373,7 +373,7 @@ export const mutants = [
   {
     name: 'what was to be replaced is gone when that is refused',
     file: jobs,
-    find: '    if (!after) return this.roster.putBack(job)\n',
+    find: '    if (!after) return this.index.putBack(job)\n',
     replace: '    if (!after) return\n',
   },
   {
@@ -385,32 +385,32 @@ export const mutants = [
   {
     name: 'look-ups wait until there is room',
     file: engine,
-    find: 'if (this.#jobs.ledger.isRefusing) return false\n',
+    find: 'if (this.#jobs.commits.isRefusing) return false\n',
     replace: '',
   },
   {
     name: 'what is done waits until there is room',
     file: outcomes,
-    find: '        if (!inserted && this.#jobs.ledger.isRefusing) throw unrecorded(error)\n',
+    find: '        if (!inserted && this.#jobs.commits.isRefusing) throw unrecorded(error)\n',
     replace: '',
   },
   {
     name: 'look-ups find what is decided',
-    file: roster,
-    find: 'const record = leaving ? job.told : job.record',
+    file: index,
+    find: 'const record = leaving ? job.committed : job.record',
     replace: 'const record = job.record',
   },
   {
     name: 'what is removed and not recorded is not found',
     file: engine,
-    find: 'return there?.told ? there : ',
-    replace: 'return there?.told ? there : true ? undefined : ',
+    find: 'return there?.committed ? there : ',
+    replace: 'return there?.committed ? there : true ? undefined : ',
   },
   {
     name: 'counts are of what is decided',
     file: jobs,
-    find: 'return isSo ? this.roster : ',
-    replace: 'return isSo || true ? this.roster : ',
+    find: 'return isSo ? this.index : ',
+    replace: 'return isSo || true ? this.index : ',
   },
   {
     name: 'whoever waits for an idle moment waits on when the store takes nothing',
@@ -427,20 +427,20 @@ export const mutants = [
   {
     name: 'many jobs keep their numbers though others were added meanwhile',
     file: intake,
-    find: 'if (record.seq <= this.#seq || this.#jobs.roster.isNamed(record.id)) {',
-    replace: 'if (this.#jobs.roster.isNamed(record.id)) {',
+    find: 'if (record.seq <= this.#seq || this.#jobs.index.isNamed(record.id)) {',
+    replace: 'if (this.#jobs.index.isNamed(record.id)) {',
   },
   {
     name: 'many jobs are added without another look at what is there by now',
     file: intake,
-    find: '    const unsafe = this.#checkMany(requests)\n    if (unsafe) return',
-    replace: '    const unsafe = drafts ? undefined : this.#checkMany(requests)\n    if (unsafe) return',
+    find: '    const uncommitted = this.#checkMany(requests)\n    if (uncommitted) return',
+    replace: '    const uncommitted = drafts ? undefined : this.#checkMany(requests)\n    if (uncommitted) return',
   },
   {
     name: 'a refused add stays in line',
     file: jobs,
-    find: '    this.#quitLine(job)\n    this.timetable.cancel(job.alarm)\n    this.timetable.cancel(job.expiry)\n    this.roster.remove(job)\n',
-    replace: '    this.timetable.cancel(job.alarm)\n    this.timetable.cancel(job.expiry)\n',
+    find: '    this.#quitLine(job)\n    this.timers.cancel(job.timer)\n    this.timers.cancel(job.expiry)\n    this.index.remove(job)\n',
+    replace: '    this.timers.cancel(job.timer)\n    this.timers.cancel(job.expiry)\n',
   },
   {
     name: "a stale attempt's result is taken",
@@ -471,20 +471,20 @@ export const mutants = [
     file: jobs,
     find: '    this.#watchExpiry(job, undefined)\n    this.#place(job, undefined)\n',
     replace:
-      "    this.#watchExpiry(job, undefined)\n    this.#place(job, undefined)\n    if (job.record.state === 'scheduled') {\n      this.timetable.cancel(job.alarm)\n      job.alarm = this.timetable.after((job.record.runAt as number) - job.record.addedAt, () => this.fallDue(job), true)\n    }\n",
+      "    this.#watchExpiry(job, undefined)\n    this.#place(job, undefined)\n    if (job.record.state === 'scheduled') {\n      this.timers.cancel(job.timer)\n      job.timer = this.timers.after((job.record.runAt as number) - job.record.addedAt, () => this.fallDue(job), true)\n    }\n",
   },
   {
     name: 'expiry is not counted through the gap between lives',
     file: jobs,
     find: '    this.#watchExpiry(job, undefined)\n',
     replace:
-      "    if (job.record.expiresAt !== undefined) job.expiry = this.timetable.after(job.record.expiresAt - job.record.addedAt, () => this.moveIfLegal(job, { type: 'expire' }))\n",
+      "    if (job.record.expiresAt !== undefined) job.expiry = this.timers.after(job.record.expiresAt - job.record.addedAt, () => this.moveIfLegal(job, { type: 'expire' }))\n",
   },
   {
     name: 'the next attempt does not wait for the one before',
     file: jobs,
-    find: "if (job.record.state !== 'queued' || job.run || job.alarm) return",
-    replace: "if (job.record.state !== 'queued' || job.alarm) return",
+    find: "if (job.record.state !== 'queued' || job.run || job.timer) return",
+    replace: "if (job.record.state !== 'queued' || job.timer) return",
   },
   {
     name: 'sequence numbers begin anew in the next life',
@@ -648,8 +648,8 @@ export const mutants = [
   {
     name: 'a line whose gate was closed is not there when it opens',
     file: lines,
-    find: '    line.gate.leave()\n    this.#unpark(line)\n',
-    replace: '    line.gate.leave()\n',
+    find: '    line.limiter.leave()\n    this.#unpark(line)\n',
+    replace: '    line.limiter.leave()\n',
   },
   {
     name: 'who goes before others stands behind them',
@@ -679,7 +679,7 @@ export const mutants = [
     name: 'what is held for a thread is forgotten',
     file: outcomes,
     find: '    this.#dispatcher.pool.flush()\n',
-    replace: '    if (this.#jobs.roster.isIdle) this.#dispatcher.pool.flush()\n',
+    replace: '    if (this.#jobs.index.isIdle) this.#dispatcher.pool.flush()\n',
   },
   {
     name: 'a thread that died takes its attempts with it',
@@ -714,7 +714,7 @@ export const mutants = [
   },
   {
     name: 'a clock that is set ahead is not noticed',
-    file: timetable,
+    file: timerQueue,
     find: 'const wallSleepMsMax = 30_000',
     replace: 'const wallSleepMsMax = 3_000_000',
   },
@@ -727,13 +727,13 @@ export const mutants = [
   },
   {
     name: 'a rate limit goes by the wall clock',
-    file: gate,
-    find: 'window.mayStart(this.#timetable.clock.monotonic())',
-    replace: 'window.mayStart(this.#timetable.clock.now())',
+    file: limiter,
+    find: 'window.mayStart(this.#timers.clock.monotonic())',
+    replace: 'window.mayStart(this.#timers.clock.now())',
   },
   {
     name: 'a rate limit that is set again forgets what has started',
-    file: gate,
+    file: limiter,
     find: 'intervalMs: intervalMs + resolutionMs }, this.#window)',
     replace: 'intervalMs: intervalMs + resolutionMs })',
   },
@@ -745,15 +745,15 @@ export const mutants = [
   },
   {
     name: 'nobody looks again when the rate limit lets more start',
-    file: gate,
+    file: limiter,
     find: '        this.drain()\n        this.#onOpen()\n',
     replace: '        this.drain()\n',
   },
   {
     name: 'a delay stands still when the clock is set back',
     file: jobs,
-    find: '      : this.timetable.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
-    replace: '      : this.timetable.at(wallMs, callback, keepsProcessAlive)',
+    find: '      : this.timers.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
+    replace: '      : this.timers.at(wallMs, callback, keepsProcessAlive)',
   },
   // Threads that cannot be started, and threads that do not listen.
   {
@@ -789,7 +789,7 @@ export const mutants = [
   {
     name: 'a job that has cost a thread never comes back',
     file: jobs,
-    find: '        this.#place(job, undefined)\n        this.ledger.schedule()\n',
-    replace: '        this.ledger.schedule()\n',
+    find: '        this.#place(job, undefined)\n        this.commits.schedule()\n',
+    replace: '        this.commits.schedule()\n',
   },
 ]

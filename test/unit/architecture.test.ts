@@ -18,7 +18,7 @@ const folders: Record<string, Layer> = {
   queue: 'part',
   pool: 'part',
   thread: 'part',
-  schedule: 'part',
+  timers: 'part',
   peer: 'part',
   store: 'part',
   cli: 'part',
@@ -35,7 +35,7 @@ const folders: Record<string, Layer> = {
 const meetings: Record<string, RegExp> = {
   engine: /./,
   thread: /^pool\/(protocol|outbox)\.ts$/,
-  peer: /^engine\/(herald|live-job|reasons|steps)\.ts$/,
+  peer: /^engine\/(notifier|live-job|job-errors|steps)\.ts$/,
   cli: /^store\//,
 }
 

@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isBefore, Line, type Place } from '../../src/queue/line.ts'
-import { Timetable } from '../../src/schedule/timetable.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
+import { TimerQueue } from '../../src/timers/timer-queue.ts'
 
 interface Item {
   heapIndex: number
@@ -23,7 +23,7 @@ test('whatever joins and quits: the head is the one that is before all others', 
     at: fc.nat(),
   })
   const play = (commands: readonly { type: string; priority: number; laterMs: number; at: number }[]) => {
-    const line = new Line<Item>('line', {}, new Timetable(manualClock()), () => {})
+    const line = new Line<Item>('line', {}, new TimerQueue(manualClock()), () => {})
     const model: Item[] = []
     const sort = () => model.sort((a, b) => (isBefore(a.record, b.record) ? -1 : 1))
     for (const [seq, { type, priority, laterMs, at }] of commands.entries()) {

@@ -8,10 +8,10 @@ import { Lines } from '../../src/engine/lines.ts'
 import { LiveJob } from '../../src/engine/live-job.ts'
 import { EventBus } from '../../src/events/event-bus.ts'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
-import { Gate } from '../../src/queue/gate.ts'
+import { Limiter } from '../../src/queue/limiter.ts'
 import { isBefore } from '../../src/queue/line.ts'
-import { Timetable } from '../../src/schedule/timetable.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
+import { TimerQueue } from '../../src/timers/timer-queue.ts'
 
 const defaults = resolveDefaults()
 const bus = new EventBus(
@@ -47,7 +47,7 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
     at: fc.nat(),
   })
   const play = async (commands: readonly { type: string; queue: number; priority: number; at: number }[]) => {
-    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, new Timetable(manualClock()), () => {})
+    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, new TimerQueue(manualClock()), () => {})
     const controls = new Map(names.map((name) => [name, lines.control(name, bus)]))
     const limits = new Map<string, number>([['queue 0', 2]])
     const paused = new Set<string>()
@@ -95,7 +95,7 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
         return Math.min(size, (limits.get(each) ?? Number.POSITIVE_INFINITY) - runningIn(each))
       })
       expect(lines.startable(1_000)).toBe(each.reduce((sum, n) => sum + n, 0))
-      if (type === 'start' && line && first && line.gate.enter()) {
+      if (type === 'start' && line && first && line.limiter.acquire()) {
         lines.quit(first)
         first.line = line
         waiting.splice(waiting.indexOf(first), 1)
@@ -115,7 +115,7 @@ describe('a queue for each of many users', () => {
   afterEach(() => void vi.restoreAllMocks())
 
   test('an empty queue without settings is dropped; one with settings stays, until it has none', () => {
-    const lines = new Lines({ limited: { concurrency: 1 } }, new Timetable(manualClock()), () => {})
+    const lines = new Lines({ limited: { concurrency: 1 } }, new TimerQueue(manualClock()), () => {})
     const jobs = Array.from({ length: 10_000 }, (_, seq) => jobIn(`user ${seq}`, 0, seq))
     for (const job of jobs) lines.join(job)
     expect(lines.count).toBe(10_001)
@@ -123,7 +123,7 @@ describe('a queue for each of many users', () => {
     for (const job of jobs.slice(0, 5_000)) {
       const line = lines.next()
       expect(line?.head).toBe(job)
-      line?.gate.enter()
+      line?.limiter.acquire()
       lines.quit(job)
       job.line = line
       lines.leave(job)
@@ -146,12 +146,12 @@ describe('a queue for each of many users', () => {
     for (let n = 0; n < 2; n++) lines.join(jobIn('limited', 9, 10_002 + n))
     const limited = lines.next()
     expect(limited?.name).toBe('limited')
-    limited?.gate.enter()
+    limited?.limiter.acquire()
     expect(lines.next()?.name).toBe('user 7')
   })
 
   test('a start costs the same however many queues there are', async () => {
-    const hasRoom = vi.spyOn(Gate.prototype, 'hasRoom')
+    const hasRoom = vi.spyOn(Limiter.prototype, 'hasRoom')
     const looksPerJob = async (queues: number) => {
       const scheduler = createScheduler(inline(defineJobs({ noop() {} })), { workers: 1 })
       scheduler.pause()

@@ -4,10 +4,10 @@ import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import { Pool } from '../../src/pool/pool.ts'
 import { say } from '../../src/pool/protocol.ts'
 import type { Run } from '../../src/pool/slot.ts'
-import { Timetable } from '../../src/schedule/timetable.ts'
 import { defer } from '../../src/shared/deferred.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import type { Port } from '../../src/shared/port.ts'
+import { TimerQueue } from '../../src/timers/timer-queue.ts'
 
 /** A pool whose one thread is ready and says what the test has it say. */
 async function onePool() {
@@ -35,7 +35,7 @@ async function onePool() {
       errors: [],
       spawn: async () => port,
     },
-    new Timetable(manualClock()),
+    new TimerQueue(manualClock()),
     {
       onBegun: nothing,
       onDone: nothing,

@@ -123,7 +123,7 @@ describe.each(Object.keys(before) as (keyof typeof before)[])('a job that is %s'
 test('a job that is not replaced keeps its place in line', async () => {
   const { scheduler, disk, events } = setUp()
   scheduler.pause()
-  // More than are on one page of the roster.
+  // More than are on one page of the job index.
   for (let n = 0; n < 200; n++) await scheduler.add.double(n, { id: `job ${n}` })
   const ids = (await scheduler.find()).map(({ id }) => id)
   await whileFull(disk, () =>

@@ -5,9 +5,9 @@ import { nextTask } from '../../src/platform/hop.ts'
 import { Pool } from '../../src/pool/pool.ts'
 import { say, tell } from '../../src/pool/protocol.ts'
 import type { Run } from '../../src/pool/slot.ts'
-import { Timetable } from '../../src/schedule/timetable.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import type { Port } from '../../src/shared/port.ts'
+import { TimerQueue } from '../../src/timers/timer-queue.ts'
 
 class Thread implements Port {
   readonly sent: unknown[][] = []
@@ -45,7 +45,7 @@ function pool(max = 1) {
     threads.push(thread)
     return thread
   }
-  const made = new Pool<undefined>({ ...options, spawn }, new Timetable(clock), {
+  const made = new Pool<undefined>({ ...options, spawn }, new TimerQueue(clock), {
     onBegun: () => told.push('begun'),
     onDone: () => told.push('done'),
     onFailed: nothing,

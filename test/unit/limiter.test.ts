@@ -1,21 +1,21 @@
 // Who may start, and when: concurrency, rate limit and pause of one queue.
 import { expect, test } from 'vitest'
-import { Gate } from '../../src/queue/gate.ts'
+import { Limiter } from '../../src/queue/limiter.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
-import { Timetable } from '../../src/schedule/timetable.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
+import { TimerQueue } from '../../src/timers/timer-queue.ts'
 import { turn } from '../support/testing.ts'
 
-/** A queue with endless work: starts whatever the gate lets through. */
+/** A queue with endless work: starts whatever the limiter lets through. */
 const busyQueue = (concurrency: number, rateLimit?: RateLimit) => {
   const clock = manualClock()
   const starts: number[] = []
-  const gate: Gate = new Gate(concurrency, rateLimit, new Timetable(clock), () => pump())
-  const queue = { gate, starts, clock, pump: () => pump(), hasThread: true }
+  const limiter: Limiter = new Limiter(concurrency, rateLimit, new TimerQueue(clock), () => pump())
+  const queue = { limiter, starts, clock, pump: () => pump(), hasThread: true }
   const pump = () => {
-    while (queue.hasThread && gate.hasRoom() && gate.enter()) {
-      gate.sent()
-      gate.began()
+    while (queue.hasThread && limiter.hasRoom() && limiter.acquire()) {
+      limiter.sent()
+      limiter.began()
       starts.push(clock.monotonic())
     }
   }
@@ -28,55 +28,55 @@ const expectWithin = (starts: readonly number[], { limit, intervalMs }: RateLimi
 }
 
 test('so many run at a time, and each that ends makes room for one', () => {
-  const { gate, starts, pump } = busyQueue(3)
+  const { limiter, starts, pump } = busyQueue(3)
   pump()
   expect(starts).toHaveLength(3)
-  gate.leave()
+  limiter.leave()
   pump()
   expect(starts).toHaveLength(4)
-  expect(gate.running).toBe(3)
+  expect(limiter.running).toBe(3)
 })
 
 test('more or less concurrency takes effect at once, and what runs goes on', async () => {
-  const { gate, starts } = busyQueue(2)
-  gate.setConcurrency(4)
+  const { limiter, starts } = busyQueue(2)
+  limiter.setConcurrency(4)
   await turn()
   expect(starts).toHaveLength(4)
-  gate.setConcurrency(1)
-  for (let n = 0; n < 3; n++) gate.leave()
+  limiter.setConcurrency(1)
+  for (let n = 0; n < 3; n++) limiter.leave()
   await turn()
-  expect([gate.running, gate.hasRoom()]).toEqual([1, false])
-  gate.leave()
-  expect(gate.hasRoom()).toBe(true)
+  expect([limiter.running, limiter.hasRoom()]).toEqual([1, false])
+  limiter.leave()
+  expect(limiter.hasRoom()).toBe(true)
 })
 
 test('a limit where there was none, and the other way round', async () => {
-  const { gate, starts, pump } = busyQueue(Number.POSITIVE_INFINITY)
-  for (let n = 0; n < 5; n++) expect(gate.hasRoom() && gate.enter()).toBe(true)
-  gate.setConcurrency(3)
-  expect(gate.hasRoom()).toBe(false)
-  for (let n = 0; n < 3; n++) gate.leave()
+  const { limiter, starts, pump } = busyQueue(Number.POSITIVE_INFINITY)
+  for (let n = 0; n < 5; n++) expect(limiter.hasRoom() && limiter.acquire()).toBe(true)
+  limiter.setConcurrency(3)
+  expect(limiter.hasRoom()).toBe(false)
+  for (let n = 0; n < 3; n++) limiter.leave()
   pump()
-  expect([starts.length, gate.running]).toEqual([1, 3])
-  gate.leave()
+  expect([starts.length, limiter.running]).toEqual([1, 3])
+  limiter.leave()
   pump()
-  expect([starts.length, gate.running]).toEqual([2, 3])
-  gate.leave()
-  // The one who starts whatever the gate lets through would never end.
-  gate.pause()
-  gate.setConcurrency(Number.POSITIVE_INFINITY)
-  gate.setConcurrency(4)
-  gate.resume()
+  expect([starts.length, limiter.running]).toEqual([2, 3])
+  limiter.leave()
+  // The one who starts whatever the limiter lets through would never end.
+  limiter.pause()
+  limiter.setConcurrency(Number.POSITIVE_INFINITY)
+  limiter.setConcurrency(4)
+  limiter.resume()
   await turn()
-  expect(gate.running).toBe(4)
+  expect(limiter.running).toBe(4)
 })
 
 test('a pause starts nothing, and a resume goes on', () => {
-  const { gate, starts, pump } = busyQueue(1)
-  gate.pause()
+  const { limiter, starts, pump } = busyQueue(1)
+  limiter.pause()
   pump()
   expect(starts).toHaveLength(0)
-  gate.resume()
+  limiter.resume()
   expect(starts).toHaveLength(1)
 })
 
@@ -112,14 +112,14 @@ test('a start that could be, and for which there was no thread, is not kept for 
 })
 
 test('what is let in counts from when it is heard of: the store and the thread may take their time', () => {
-  const { gate, clock, pump, starts } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
-  expect([gate.enter(), gate.enter(), gate.enter()]).toEqual([true, true, false])
+  const { limiter, clock, pump, starts } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
+  expect([limiter.acquire(), limiter.acquire(), limiter.acquire()]).toEqual([true, true, false])
   clock.advance(5_000)
-  expect([gate.enter(), starts]).toEqual([false, []])
-  for (let n = 0; n < 2; n++) gate.sent()
+  expect([limiter.acquire(), starts]).toEqual([false, []])
+  for (let n = 0; n < 2; n++) limiter.sent()
   clock.advance(900)
-  for (let n = 0; n < 2; n++) gate.began()
-  expect(gate.enter()).toBe(false)
+  for (let n = 0; n < 2; n++) limiter.began()
+  expect(limiter.acquire()).toBe(false)
   clock.advance(999)
   expect(starts).toEqual([])
   clock.advance(1)
@@ -128,40 +128,40 @@ test('what is let in counts from when it is heard of: the store and the thread m
 })
 
 test('another limit takes effect at once, and counts what has started', () => {
-  const { gate, starts, clock, pump } = busyQueue(10, { limit: 2, intervalMs: 60_000 })
+  const { limiter, starts, clock, pump } = busyQueue(10, { limit: 2, intervalMs: 60_000 })
   pump()
-  for (let n = 0; n < 5; n++) gate.setRateLimit({ limit: 2, intervalMs: 60_000 })
+  for (let n = 0; n < 5; n++) limiter.setRateLimit({ limit: 2, intervalMs: 60_000 })
   expect(starts).toHaveLength(2)
-  gate.setRateLimit({ limit: 3, intervalMs: 60_000 })
+  limiter.setRateLimit({ limit: 3, intervalMs: 60_000 })
   expect(starts).toHaveLength(3)
   clock.advance(60_000)
   expectWithin(starts, { limit: 3, intervalMs: 60_000 })
-  gate.setRateLimit(undefined)
+  limiter.setRateLimit(undefined)
   expect(starts).toHaveLength(10)
 })
 
 test('one alarm, however many wait, and none when nothing does or all are paused', () => {
-  const { gate, clock, pump } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
+  const { limiter, clock, pump } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
   for (let n = 0; n < 5; n++) pump()
   expect(clock.timers).toBe(1)
-  gate.drain()
+  limiter.drain()
   expect(clock.timers).toBe(0)
   pump()
-  gate.pause()
+  limiter.pause()
   expect(clock.timers).toBe(0)
-  gate.resume()
+  limiter.resume()
   expect(clock.timers).toBe(1)
 })
 
 test('a clock that rounds makes everybody wait by so much longer', () => {
   const clock = manualClock()
-  const timetable = new Timetable({ ...clock, resolutionMs: 1 })
-  const gate = new Gate(Number.POSITIVE_INFINITY, { limit: 1, intervalMs: 100 }, timetable, () => {})
-  gate.enter()
-  gate.sent()
-  gate.began()
+  const timers = new TimerQueue({ ...clock, resolutionMs: 1 })
+  const limiter = new Limiter(Number.POSITIVE_INFINITY, { limit: 1, intervalMs: 100 }, timers, () => {})
+  limiter.acquire()
+  limiter.sent()
+  limiter.began()
   clock.advance(100)
-  expect(gate.enter()).toBe(false)
+  expect(limiter.acquire()).toBe(false)
   clock.advance(1)
-  expect(gate.enter()).toBe(true)
+  expect(limiter.acquire()).toBe(true)
 })

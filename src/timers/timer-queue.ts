@@ -10,18 +10,18 @@ const jumpMs = 100
 const sleepMsMax = 2 ** 31 - 1
 
 /** One thing to do at one time. */
-export class Alarm implements HeapItem {
+export class Timer implements HeapItem {
   heapIndex = -1
-  readonly heap: IndexedHeap<Alarm>
+  readonly heap: IndexedHeap<Timer>
   readonly at: number
   readonly callback: () => void
   readonly keepsProcessAlive: boolean
   /** Called off: it may be among those that are just being rung. */
   isOff = false
   /** The same thing by the other clock: the first that rings calls the other off. */
-  twin: Alarm | undefined
+  twin: Timer | undefined
 
-  constructor(heap: IndexedHeap<Alarm>, at: number, callback: () => void, keepsProcessAlive: boolean) {
+  constructor(heap: IndexedHeap<Timer>, at: number, callback: () => void, keepsProcessAlive: boolean) {
     this.heap = heap
     this.at = at
     this.callback = callback
@@ -38,15 +38,15 @@ export class Alarm implements HeapItem {
  * Timers of hidden pages are up to a minute late, those of frozen pages and sleeping machines later still. So it looks
  * again whenever there is a sign of life: when the page wakes up, and when threads have something to say (`look`).
  */
-export class Timetable {
+export class TimerQueue {
   readonly clock: Clock
-  readonly #wall = new IndexedHeap<Alarm>()
-  readonly #monotonic = new IndexedHeap<Alarm>()
+  readonly #wall = new IndexedHeap<Timer>()
+  readonly #monotonic = new IndexedHeap<Timer>()
   #sequence = 0
   /** Alarms that hold the process: the timer does so while there are any. */
   #holding = 0
   #stopTimer: (() => void) | undefined
-  /** In monotonic time; the timer may be early (its alarm was called off), never late. */
+  /** In monotonic time; the timer may be early (its timer was called off), never late. */
   #timerAt = Number.POSITIVE_INFINITY
   /** As the timer was set. */
   #wallLeadAtLook = Number.NEGATIVE_INFINITY
@@ -66,42 +66,42 @@ export class Timetable {
   }
 
   /** Calls back at a wall time, at once (but not within this call) when it has passed. */
-  at(wallMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
-    return this.#add(new Alarm(this.#wall, wallMs, callback, keepsProcessAlive))
+  at(wallMs: number, callback: () => void, keepsProcessAlive = false): Timer {
+    return this.#add(new Timer(this.#wall, wallMs, callback, keepsProcessAlive))
   }
 
-  after(delayMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
-    return this.#add(new Alarm(this.#monotonic, this.clock.monotonic() + delayMs, callback, keepsProcessAlive))
+  after(delayMs: number, callback: () => void, keepsProcessAlive = false): Timer {
+    return this.#add(new Timer(this.#monotonic, this.clock.monotonic() + delayMs, callback, keepsProcessAlive))
   }
 
   /**
    * A span of this process whose end is stored as a moment: a wall clock that is set back makes it no longer. One that is
    * ahead of that moment ends it: the machine may have slept, when no monotonic time passes.
    */
-  within(delayMs: number, wallMs: number, callback: () => void, keepsProcessAlive = false): Alarm {
-    const alarm = this.after(delayMs, callback, keepsProcessAlive)
-    alarm.twin = this.at(wallMs, callback)
-    alarm.twin.twin = alarm
-    return alarm
+  within(delayMs: number, wallMs: number, callback: () => void, keepsProcessAlive = false): Timer {
+    const timer = this.after(delayMs, callback, keepsProcessAlive)
+    timer.twin = this.at(wallMs, callback)
+    timer.twin.twin = timer
+    return timer
   }
 
-  /** Sets an alarm again that was called off, or has rung. */
-  set(alarm: Alarm): void {
-    for (const each of bothOf(alarm)) {
+  /** Sets an timer again that was called off, or has rung. */
+  set(timer: Timer): void {
+    for (const each of bothOf(timer)) {
       each.isOff = false
       if (each.heapIndex === -1) this.#add(each)
     }
   }
 
   /** Whether it should have rung by now. */
-  isDue(alarm: Alarm): boolean {
-    return bothOf(alarm).some(({ heap, at }) => at <= (heap === this.#wall ? this.clock.now() : this.clock.monotonic()))
+  isDue(timer: Timer): boolean {
+    return bothOf(timer).some(({ heap, at }) => at <= (heap === this.#wall ? this.clock.now() : this.clock.monotonic()))
   }
 
-  cancel(alarm: Alarm | undefined): void {
-    if (!alarm) return
-    this.#callOff(alarm)
-    if (alarm.twin) this.#callOff(alarm.twin)
+  cancel(timer: Timer | undefined): void {
+    if (!timer) return
+    this.#callOff(timer)
+    if (timer.twin) this.#callOff(timer.twin)
     if (this.#holding === 0 && this.#isTimerHolding) this.#arm()
   }
 
@@ -126,23 +126,23 @@ export class Timetable {
     while (this.#wall.pop() || this.#monotonic.pop());
   }
 
-  #add(alarm: Alarm): Alarm {
-    alarm.heap.add(alarm, alarm.at, this.#sequence++, 0)
-    if (alarm.keepsProcessAlive) this.#holding++
-    const isHeld = this.#isTimerHolding || !alarm.keepsProcessAlive
+  #add(timer: Timer): Timer {
+    timer.heap.add(timer, timer.at, this.#sequence++, 0)
+    if (timer.keepsProcessAlive) this.#holding++
+    const isHeld = this.#isTimerHolding || !timer.keepsProcessAlive
     if (!isHeld || this.clock.monotonic() + this.#sleepMs() < this.#timerAt) this.#arm()
-    return alarm
+    return timer
   }
 
-  #callOff(alarm: Alarm): void {
-    alarm.isOff = true
-    if (alarm.heapIndex === -1) return
-    alarm.heap.remove(alarm)
-    this.#dropped(alarm)
+  #callOff(timer: Timer): void {
+    timer.isOff = true
+    if (timer.heapIndex === -1) return
+    timer.heap.remove(timer)
+    this.#dropped(timer)
   }
 
-  #dropped(alarm: Alarm): void {
-    if (alarm.keepsProcessAlive) this.#holding--
+  #dropped(timer: Timer): void {
+    if (timer.keepsProcessAlive) this.#holding--
   }
 
   #sleepMs(): number {
@@ -178,21 +178,21 @@ export class Timetable {
       ...this.#takeUntil(this.#monotonic, this.clock.monotonic()),
     ]
     this.#isRinging = true
-    for (const alarm of due) if (!alarm.isOff) alarm.callback()
+    for (const timer of due) if (!timer.isOff) timer.callback()
     this.#isRinging = false
     this.#arm()
   }
 
-  #takeUntil(heap: IndexedHeap<Alarm>, now: number): Alarm[] {
-    const due: Alarm[] = []
-    for (let alarm = heap.peek(); alarm && alarm.at <= now; alarm = heap.peek()) {
-      heap.remove(alarm)
-      this.#dropped(alarm)
-      if (alarm.twin) this.#callOff(alarm.twin)
-      due.push(alarm)
+  #takeUntil(heap: IndexedHeap<Timer>, now: number): Timer[] {
+    const due: Timer[] = []
+    for (let timer = heap.peek(); timer && timer.at <= now; timer = heap.peek()) {
+      heap.remove(timer)
+      this.#dropped(timer)
+      if (timer.twin) this.#callOff(timer.twin)
+      due.push(timer)
     }
     return due
   }
 }
 
-const bothOf = (alarm: Alarm): readonly Alarm[] => (alarm.twin ? [alarm, alarm.twin] : [alarm])
+const bothOf = (timer: Timer): readonly Timer[] => (timer.twin ? [timer, timer.twin] : [timer])

@@ -10,7 +10,7 @@ type Details<Type extends JobEventType> = Omit<
 >
 
 /** Tells whoever listens what has become of a job. Nothing is built that nobody hears. */
-export class Herald {
+export class Notifier {
   readonly #bus: EventBus
 
   constructor(bus: EventBus) {
@@ -19,13 +19,13 @@ export class Herald {
 
   announce<Type extends JobEventType>(job: LiveJob, type: Type, details: Details<Type>): void {
     if (!this.#isHeard(job, type)) return
-    const event = this.#make(job.safe, type, details) as JobEvent
+    const event = this.#make(job.visible, type, details) as JobEvent
     this.#bus.emit(event)
-    for (const watcher of [...(job.audience?.watchers ?? [])]) this.#bus.call(watcher, event)
+    for (const watcher of [...(job.observers?.watchers ?? [])]) this.#bus.call(watcher, event)
   }
 
   #isHeard(job: LiveJob, type: JobEventType): boolean {
-    return this.#bus.isHeard(type) || (job.audience !== undefined && job.audience.watchers.size > 0)
+    return this.#bus.isHeard(type) || (job.observers !== undefined && job.observers.watchers.size > 0)
   }
 
   /** What a step means to those who listen; a start is announced by whoever sends it. */
@@ -44,24 +44,24 @@ export class Herald {
    * only if it was known `before`, for else it is none of the news.
    */
   catchUp(job: LiveJob, before: JobRecord | undefined): void {
-    const { safe, audience } = job
-    if (!isTerminal(safe.state) || (before && finishedAt(before)) === finishedAt(safe)) return
-    if (before) return this.announceStep(job, 'complete', safe)
+    const { visible, observers } = job
+    if (!isTerminal(visible.state) || (before && finishedAt(before)) === finishedAt(visible)) return
+    if (before) return this.announceStep(job, 'complete', visible)
     const event = this.lastEvent(job) as JobEvent
-    for (const watcher of [...(audience?.watchers ?? [])]) this.#bus.call(watcher, event)
+    for (const watcher of [...(observers?.watchers ?? [])]) this.#bus.call(watcher, event)
   }
 
   /** The snapshot of the job is another. */
-  notify(job: LiveJob): void {
-    if (job.audience) for (const observer of [...job.audience.observers]) this.#bus.call(observer)
+  snapshotChanged(job: LiveJob): void {
+    if (job.observers) for (const observer of [...job.observers.subscribers]) this.#bus.call(observer)
   }
 
   /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
-  lastEvent({ safe }: LiveJob): JobEvent | undefined {
-    const { state, result, error } = safe
+  lastEvent({ visible }: LiveJob): JobEvent | undefined {
+    const { state, result, error } = visible
     if (!isTerminal(state)) return undefined
-    if (state === 'completed') return this.#make(safe, 'completed', { result })
-    return this.#make(safe, state as 'failed', { error })
+    if (state === 'completed') return this.#make(visible, 'completed', { result })
+    return this.#make(visible, state as 'failed', { error })
   }
 
   #make<Type extends JobEventType>(record: JobRecord, type: Type, details: Details<Type>): JobEventMap[Type] {
@@ -70,7 +70,7 @@ export class Herald {
   }
 }
 
-/** The event of a step that is told, if it has one. */
+/** The event of a committed step, if it has one. */
 function eventOf(
   type: Step['type'],
   state: State,

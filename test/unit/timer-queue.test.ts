@@ -1,38 +1,38 @@
 // Everything that waits for a time waits here, behind one timer.
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { type Alarm, Timetable } from '../../src/schedule/timetable.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
+import { type Timer, TimerQueue } from '../../src/timers/timer-queue.ts'
 
 const setUp = () => {
   const clock = manualClock(0)
-  const timetable = new Timetable(clock)
+  const timers = new TimerQueue(clock)
   const rung: string[] = []
   const ring = (name: string) => () => rung.push(`${name}@${clock.monotonic()}`)
-  return { clock, timetable, rung, ring }
+  return { clock, timers, rung, ring }
 }
 
-test('alarms ring in the order in which they are due, each at its own time', () => {
-  const { clock, timetable, rung, ring } = setUp()
-  timetable.after(300, ring('c'))
-  timetable.after(100, ring('a'))
-  timetable.at(200, ring('b'))
+test('pending ring in the order in which they are due, each at its own time', () => {
+  const { clock, timers, rung, ring } = setUp()
+  timers.after(300, ring('c'))
+  timers.after(100, ring('a'))
+  timers.at(200, ring('b'))
   clock.advance(1_000)
   expect(rung).toEqual(['a@100', 'b@200', 'c@300'])
 })
 
-test('there is one timer however many alarms there are, and none without', () => {
-  const { clock, timetable, ring } = setUp()
-  const alarms = Array.from({ length: 100 }, (_, n) => timetable.after(n + 1, ring('x'), true))
+test('there is one timer however many pending there are, and none without', () => {
+  const { clock, timers, ring } = setUp()
+  const pending = Array.from({ length: 100 }, (_, n) => timers.after(n + 1, ring('x'), true))
   expect(clock.timers).toBe(1)
-  for (const alarm of alarms) timetable.cancel(alarm)
+  for (const timer of pending) timers.cancel(timer)
   expect(clock.timers).toBe(0)
 })
 
 test('delays longer than a timer can be are kept', () => {
-  const { clock, timetable, rung, ring } = setUp()
+  const { clock, timers, rung, ring } = setUp()
   const years = 3 * 365 * 24 * 60 * 60 * 1_000
-  timetable.after(years, ring('monotonic'))
-  timetable.at(years, ring('wall'))
+  timers.after(years, ring('monotonic'))
+  timers.at(years, ring('wall'))
   clock.advance(years - 1)
   expect(rung).toEqual([])
   clock.advance(1)
@@ -40,18 +40,18 @@ test('delays longer than a timer can be are kept', () => {
 })
 
 test('a wall clock that is set forward is noticed within 30 seconds', () => {
-  const { clock, timetable, rung, ring } = setUp()
-  timetable.at(3_600_000, ring('due'))
+  const { clock, timers, rung, ring } = setUp()
+  timers.at(3_600_000, ring('due'))
   clock.setWall(3_600_000)
   clock.advance(30_000)
   expect(rung).toHaveLength(1)
 })
 
 test('a wall clock that is set back makes stored moments later and spans no longer', () => {
-  const { clock, timetable, rung, ring } = setUp()
+  const { clock, timers, rung, ring } = setUp()
   clock.setWall(3_600_000)
-  timetable.at(3_601_000, ring('moment'))
-  timetable.after(1_000, ring('span'))
+  timers.at(3_601_000, ring('moment'))
+  timers.after(1_000, ring('span'))
   clock.setWall(0)
   clock.advance(1_000)
   expect(rung).toEqual(['span@1000'])
@@ -60,101 +60,101 @@ test('a wall clock that is set back makes stored moments later and spans no long
 })
 
 test('a wall clock that is set ahead is noticed at the next look', () => {
-  const { clock, timetable, rung, ring } = setUp()
-  timetable.at(3_600_000, ring('due'))
-  timetable.look()
+  const { clock, timers, rung, ring } = setUp()
+  timers.at(3_600_000, ring('due'))
+  timers.look()
   clock.setWall(3_600_000)
-  timetable.look()
+  timers.look()
   expect(rung).toEqual(['due@0'])
 })
 
 test('a span whose end is stored: no longer when the clock is set back, over when it is set ahead, and rung once', () => {
-  const { clock, timetable, rung, ring } = setUp()
+  const { clock, timers, rung, ring } = setUp()
   clock.setWall(3_600_000)
-  timetable.within(1_000, 3_601_000, ring('back'))
+  timers.within(1_000, 3_601_000, ring('back'))
   clock.setWall(0)
   clock.advance(1_000)
   expect(rung).toEqual(['back@1000'])
-  const ahead = timetable.within(1_000, 2_000, ring('ahead'))
-  expect(timetable.isDue(ahead)).toBe(false)
+  const ahead = timers.within(1_000, 2_000, ring('ahead'))
+  expect(timers.isDue(ahead)).toBe(false)
   clock.setWall(3_600_000)
-  expect(timetable.isDue(ahead)).toBe(true)
-  timetable.look()
+  expect(timers.isDue(ahead)).toBe(true)
+  timers.look()
   clock.advance(10_000)
   expect(rung).toEqual(['back@1000', 'ahead@1000'])
   expect(clock.timers).toBe(0)
 })
 
 test('one that was called off can be set again, and keeps its time', () => {
-  const { clock, timetable, rung, ring } = setUp()
-  const alarm = timetable.within(100, 100, ring('span'))
-  timetable.cancel(alarm)
+  const { clock, timers, rung, ring } = setUp()
+  const timer = timers.within(100, 100, ring('span'))
+  timers.cancel(timer)
   clock.advance(50)
-  timetable.set(alarm)
+  timers.set(timer)
   clock.advance(50)
   expect(rung).toEqual(['span@100'])
 })
 
 test('what is called off by another that rings with it does not ring', () => {
-  const { clock, timetable, rung, ring } = setUp()
-  let second: Alarm | undefined
-  timetable.at(20, () => timetable.cancel(second))
-  second = timetable.at(20, ring('second'))
+  const { clock, timers, rung, ring } = setUp()
+  let second: Timer | undefined
+  timers.at(20, () => timers.cancel(second))
+  second = timers.at(20, ring('second'))
   clock.advance(50)
   expect(rung).toEqual([])
 })
 
-test('an alarm set while others ring waits for the next round', () => {
-  const { clock, timetable, rung } = setUp()
+test('an timer set while others ring waits for the next round', () => {
+  const { clock, timers, rung } = setUp()
   const again = () => {
     rung.push('again')
-    if (rung.length < 3) timetable.after(0, again)
+    if (rung.length < 3) timers.after(0, again)
   }
-  timetable.after(0, again)
+  timers.after(0, again)
   clock.advance(0)
   expect(rung).toHaveLength(3)
 })
 
 test('what was called off does not ring, even when it is due in the same moment', () => {
-  const { clock, timetable, rung, ring } = setUp()
-  const second = timetable.after(20, ring('second'))
-  timetable.after(10, () => timetable.cancel(second))
+  const { clock, timers, rung, ring } = setUp()
+  const second = timers.after(20, ring('second'))
+  timers.after(10, () => timers.cancel(second))
   clock.advance(50)
   expect(rung).toEqual([])
 })
 
-test('the timer holds the process only while an alarm does', () => {
+test('the timer holds the process only while an timer does', () => {
   const held: boolean[] = []
   const clock = manualClock(0)
-  const timetable = new Timetable({
+  const timers = new TimerQueue({
     ...clock,
     startTimer: (callback, delayMs, keepsAlive) => {
       held.push(keepsAlive)
       return clock.startTimer(callback, delayMs, keepsAlive)
     },
   })
-  timetable.after(100, () => {})
-  const holding = timetable.after(200, () => {}, true)
-  timetable.cancel(holding)
+  timers.after(100, () => {})
+  const holding = timers.after(200, () => {}, true)
+  timers.cancel(holding)
   expect(held).toEqual([false, true, false])
 })
 
 test('a timer that is late is no reason to wait for it: `look` rings what is due', () => {
   let isAsleep = false
   const clock = manualClock(0)
-  const timetable = new Timetable({
+  const timers = new TimerQueue({
     ...clock,
     startTimer: (callback, delayMs, keepsAlive) => clock.startTimer(() => isAsleep || callback(), delayMs, keepsAlive),
   })
   const rung: number[] = []
-  timetable.after(100, () => rung.push(clock.monotonic()))
+  timers.after(100, () => rung.push(clock.monotonic()))
   isAsleep = true
   clock.advance(99)
-  timetable.look()
+  timers.look()
   expect(rung).toEqual([])
   clock.advance(50)
-  timetable.look()
-  timetable.look()
+  timers.look()
+  timers.look()
   expect(rung).toEqual([149])
 })
 
@@ -167,15 +167,15 @@ test('a page that wakes up rings what is due, and after close nothing listens', 
   }
   for (const [name, value] of Object.entries(stubs)) vi.stubGlobal(name, value)
   onTestFinished(() => void vi.unstubAllGlobals())
-  const { clock, timetable, rung, ring } = setUp()
-  timetable.at(3_600_000, ring('due'))
+  const { clock, timers, rung, ring } = setUp()
+  timers.at(3_600_000, ring('due'))
   clock.setWall(3_600_000)
   page.dispatchEvent(new Event('visibilitychange'))
   expect(rung).toHaveLength(1)
-  timetable.at(3_600_000, ring('never'))
-  timetable.close()
+  timers.at(3_600_000, ring('never'))
+  timers.close()
   page.dispatchEvent(new Event('pageshow'))
-  timetable.after(0, ring('nor this'))
+  timers.after(0, ring('nor this'))
   clock.advance(1_000)
   expect(rung).toHaveLength(1)
   expect(clock.timers).toBe(0)

@@ -30,11 +30,11 @@ const unreadMax = 256
 type Watcher = (event: JobEvent) => void
 
 /** Who looks on at one job: watchers of its events, observers of its snapshot, the reader of its values. */
-export class Audience {
+export class JobObservers {
   /** Hear every event. */
   readonly watchers = new Set<Watcher>()
   /** Hear that the snapshot is another. */
-  readonly observers = new Set<() => void>()
+  readonly subscribers = new Set<() => void>()
   /** Heard by type: what to take off again when they leave. */
   readonly #listeners = new Set<{ type: string; listener: Watcher; stop: () => void }>()
   #snapshot: JobSnapshot | undefined
@@ -47,9 +47,9 @@ export class Audience {
     return () => this.watchers.delete(watcher)
   }
 
-  observe(observer: () => void): () => void {
-    this.observers.add(observer)
-    return () => this.observers.delete(observer)
+  subscribe(observer: () => void): () => void {
+    this.subscribers.add(observer)
+    return () => this.subscribers.delete(observer)
   }
 
   listen(type: string, listener: Watcher, isOnce: boolean): () => void {

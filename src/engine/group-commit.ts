@@ -6,15 +6,15 @@ import { soon } from '../shared/soon.ts'
 import type { Store } from '../store/store.ts'
 import { fallenOf, type Step } from './steps.ts'
 
-export interface LedgerListener {
+export interface CommitListener {
   /** The last chance to write something into the batch that goes now. */
   beforeCommit(): void
-  /** It is safe. */
-  tell(step: Step): void
-  /** All of a batch is told, or as much of it as one slice of time lets us. */
+  /** It is committed. */
+  onCommitted(step: Step): void
+  /** The listener has heard of a whole batch, or of as much of it as one slice of time allows. */
   afterSlice(): void
-  /** All that was written is safe and told. */
-  afterTell(): void
+  /** All that was written is committed, and was heard of. */
+  afterCommit(): void
   /** The store refused a batch: returns the steps that fall for it, not what falls with them. The rest goes again. */
   blamed(steps: readonly Step[], error: OffstageError): readonly Step[]
   /** `fallen`: the steps that are to be taken back, in this order, the last first. */
@@ -28,18 +28,18 @@ const retryMs = 1_000
 const none: readonly Step[] = []
 
 /**
- * Commit, then tell. Steps gather while a batch is on its way to the store and go with the next; when a batch is safe
- * its steps are told, in order. A store that answers at once makes all of this happen within one microtask.
+ * Commit, then notify. Steps gather while a batch is on its way to the store and go with the next; when a batch is committed
+ * the listener hears of its steps, in order. A store that returns at once makes all of this happen within one microtask.
  */
-export class Ledger {
+export class GroupCommit {
   readonly #store: Store
   readonly #clock: Clock
-  /** Set before the first turn, by one that may need the ledger itself. */
-  listener!: LedgerListener
+  /** Set before the first turn, by one that may need the group commit itself. */
+  listener!: CommitListener
   #gathering: Step[] = []
   /** Whoever waits for what is gathering, and for what is on its way. */
-  #gatheringIsSafe: Deferred<void> | undefined
-  #batchIsSafe: Deferred<void> | undefined
+  gatheringCommitted: Deferred<void> | undefined
+  batchCommitted: Deferred<void> | undefined
   #isScheduled = false
   #isBusy = false
   /** On its way to the store, or to those who listen: from `#next` on these have not heard of it. */
@@ -52,7 +52,7 @@ export class Ledger {
   #failure: OffstageError | undefined
   #stopRetry: (() => void) | undefined
 
-  constructor(store: Store, clock: Clock, listener?: LedgerListener) {
+  constructor(store: Store, clock: Clock, listener?: CommitListener) {
     this.#store = store
     this.#clock = clock
     if (listener) this.listener = listener
@@ -74,24 +74,24 @@ export class Ledger {
 
   readonly #flushScheduled = () => this.#flush()
 
-  /** Resolves when all that was written so far is safe and told. */
-  whenSafe(): Promise<void> {
+  /** Resolves when all that was written so far is committed, and the listener has heard of it. */
+  whenCommitted(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)
     if (this.#gathering.length > 0 || this.#isScheduled) {
-      this.#gatheringIsSafe ??= defer()
-      return this.#gatheringIsSafe.promise
+      this.gatheringCommitted ??= defer()
+      return this.gatheringCommitted.promise
     }
     if (!this.#isBusy) return Promise.resolve()
-    this.#batchIsSafe ??= defer()
-    return this.#batchIsSafe.promise
+    this.batchCommitted ??= defer()
+    return this.batchCommitted.promise
   }
 
-  /** No step is waiting to be safe or told. */
+  /** No step waits to be committed or heard of. */
   get isClear(): boolean {
     return this.#gathering.length === 0 && this.#batch === none
   }
 
-  /** Steps that nobody has been told of, in order. */
+  /** Steps that the listener has not heard of, in order. */
   get pending(): readonly Step[] {
     return this.#batch === none ? this.#gathering : [...this.#batch.slice(this.#next), ...this.#gathering]
   }
@@ -101,20 +101,20 @@ export class Ledger {
     return this.#isRefusing
   }
 
-  /** Why nothing more can be made safe. */
+  /** Why nothing more can be committed. */
   get failure(): OffstageError | undefined {
     return this.#failure
   }
 
-  /** Nothing more can be made safe; whoever waits for it is told. */
+  /** Nothing more can be committed; whoever waits for it is rejected. */
   stop(error: OffstageError): void {
     this.#failure = error
     this.#isRefusing = false
     this.#stopRetry?.()
-    this.#gatheringIsSafe?.reject(error)
-    this.#batchIsSafe?.reject(error)
-    this.#gatheringIsSafe = undefined
-    this.#batchIsSafe = undefined
+    this.gatheringCommitted?.reject(error)
+    this.batchCommitted?.reject(error)
+    this.gatheringCommitted = undefined
+    this.batchCommitted = undefined
   }
 
   #flush(): void {
@@ -125,8 +125,8 @@ export class Ledger {
     this.listener.beforeCommit()
     const steps = this.#gathering
     this.#gathering = []
-    this.#batchIsSafe = this.#gatheringIsSafe
-    this.#gatheringIsSafe = undefined
+    this.batchCommitted = this.gatheringCommitted
+    this.gatheringCommitted = undefined
     if (steps.length === 0) return this.#finish()
     this.#batch = steps
     this.#next = 0
@@ -144,17 +144,17 @@ export class Ledger {
 
   #committed(steps: readonly Step[]): void {
     this.#isRefusing = false
-    this.#tell(steps, 0)
+    this.notify(steps, 0)
   }
 
-  #tell(steps: readonly Step[], from: number): void {
+  notify(steps: readonly Step[], from: number): void {
     if (this.#failure) return
     const until = this.#clock.monotonic() + sliceMs
     for (let index = from; index < steps.length; index++) {
       this.#next = index + 1
-      this.listener.tell(steps[index] as Step)
+      this.listener.onCommitted(steps[index] as Step)
       if (index % stepsPerCheck === stepsPerCheck - 1 && this.#clock.monotonic() > until) {
-        hop(() => this.#tell(steps, index + 1))
+        hop(() => this.notify(steps, index + 1))
         return this.listener.afterSlice()
       }
     }
@@ -164,12 +164,12 @@ export class Ledger {
   #finish(): void {
     this.#isBusy = false
     this.#batch = none
-    this.#batchIsSafe?.resolve()
-    this.#batchIsSafe = undefined
+    this.batchCommitted?.resolve()
+    this.batchCommitted = undefined
     this.listener.afterSlice()
     // Whoever waits for what is gathering must hear, even if it has gone with the job that it was about.
-    if (this.#isAsked || this.#gathering.length > 0 || this.#gatheringIsSafe) this.schedule()
-    else this.listener.afterTell()
+    if (this.#isAsked || this.#gathering.length > 0 || this.gatheringCommitted) this.schedule()
+    else this.listener.afterCommit()
   }
 
   #refused(steps: readonly Step[], cause: unknown): void {
@@ -182,14 +182,14 @@ export class Ledger {
     this.#gathering = all.filter((step) => !fallen.has(step))
     this.#isRefusing = fallen.size === 0
     this.listener.onRefused([...fallen].reverse(), error)
-    this.#batchIsSafe?.reject(error)
-    this.#batchIsSafe = undefined
+    this.batchCommitted?.reject(error)
+    this.batchCommitted = undefined
     if (this.#isRefusing) {
-      this.#gatheringIsSafe?.reject(error)
-      this.#gatheringIsSafe = undefined
+      this.gatheringCommitted?.reject(error)
+      this.gatheringCommitted = undefined
     }
     if (steps.every((step) => fallen.has(step))) return this.#finish()
-    // The ledger stays busy: what comes in the meantime waits behind what must go first.
+    // It stays busy: what comes in the meantime waits behind what must go first.
     this.listener.afterSlice()
     if (fallen.size > 0) soon(this.#flushScheduled)
     else this.#stopRetry = this.#clock.startTimer(() => this.tryAgain(), retryMs, true)

@@ -1,7 +1,7 @@
 import { isRetrying, type JobRecord, type State } from '../job/record.ts'
 import type { Counts, FindOptions } from './engine.ts'
+import { placeUnknown } from './job-errors.ts'
 import type { LiveJob } from './live-job.ts'
-import { placeUnknown } from './reasons.ts'
 import type { Step } from './steps.ts'
 
 const findLimitDefault = 1_000
@@ -42,7 +42,7 @@ export interface Tally {
 }
 
 /** Every job there is, and how many are in which state. */
-export class Roster implements Tally {
+export class JobIndex implements Tally {
   readonly #chance: string
   /** By sequence number, a stretch of it on each page: a table by id costs five times as much time and memory. */
   #pages = new Map<number, Page>()
@@ -178,7 +178,7 @@ export class Roster implements Tally {
     const jobs = this.#jobsFrom(from)
     for (const job of leaving?.length ? merge(jobs, leaving, from) : jobs) {
       if (found.length === limit) break
-      const record = leaving ? job.told : job.record
+      const record = leaving ? job.committed : job.record
       if (record && fits(record, filter)) found.push(job)
     }
     return found
