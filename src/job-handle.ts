@@ -63,14 +63,14 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     return this.#view.snapshot
   }
 
-  /** Calls back when `snapshot()` answers something new. */
+  /** Calls back when `snapshot()` returns something new. */
   get subscribe(): (listener: () => void) => () => void {
     return this.#view.subscribe
   }
 
   /**
    * Bound, so that UI libraries can take them apart: `useSyncExternalStore(job.subscribe, job.snapshot)`. Made for the first
-   * who asks: `addMany` answers a hundred thousand handles of which few are looked at.
+   * who asks: `addMany` returns a hundred thousand handles of which few are looked at.
    */
   get #view(): View<Progress> {
     this.#lastView ??= {
@@ -135,7 +135,7 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
     this.#engine.observersOf(this.#job).unlisten(type, listener as (event: JobEvent) => void)
   }
 
-  /** Ends the job, wherever it is in its life. Answers whether there was something to end. */
+  /** Ends the job, wherever it is in its life. Returns whether there was something to end. */
   cancel(reason?: unknown): Promise<boolean> {
     return this.#act('cancel', reason)
   }

@@ -34,7 +34,7 @@ const printLengthMin = 64 * 1024
 /** As the system says that whoever read has gone. */
 const closedCodes: readonly unknown[] = ['EPIPE', 'EOF', 'ECONNRESET']
 
-/** Answers the exit code: 0; 1 when it failed; 2 when it was called wrongly. */
+/** Returns the exit code: 0; 1 when it failed; 2 when it was called wrongly. */
 export async function runCli({ args, print, complain }: CliHost): Promise<number> {
   try {
     await printAll(await carryOut(args), print)

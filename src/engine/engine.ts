@@ -145,7 +145,7 @@ export interface Engine {
   values(job: LiveJob): EventStream<unknown>
   /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
   lastEvent(job: LiveJob): JobEvent | undefined
-  /** Answers how many of the jobs that are meant could be moved so. `argument` is the reason, or the priority. */
+  /** Returns how many of the jobs that are meant could be moved so. `argument` is the reason, or the priority. */
   act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number>
   queue(name: string): QueueControl
   pause(): void

@@ -84,7 +84,7 @@ export class JobObservers {
     return this.#snapshot
   }
 
-  /** A value has come. Answers whether the next may: a reader takes its time. */
+  /** A value has come. Returns whether the next may: a reader takes its time. */
   receive(value: unknown): boolean {
     if (this.#reader) {
       this.#reader.push(value)

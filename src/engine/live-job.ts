@@ -193,7 +193,7 @@ export class LiveJob implements HeapItem {
     this.expiry = undefined
   }
 
-  /** Whoever waits for the result waits no longer; answers whether anybody did. The job goes on, and may be asked again. */
+  /** Whoever waits for the result waits no longer; returns whether anybody did. The job goes on, and may be asked again. */
   letDown(error: unknown): boolean {
     const wasAwaited = this.#result !== undefined
     this.#reject(error)

@@ -41,7 +41,7 @@ export interface JobDefaults {
 export interface JobOptions<Result = unknown, Progress = unknown, Value = unknown>
   extends JobDefaults,
     JobCallbacks<Result, Progress, Value> {
-  /** Yours: adding the same id again answers the job that is there. Default: made up. */
+  /** Yours: adding the same id again returns the job that is there. Default: made up. */
   readonly id?: string | undefined
   /** What to do when the id is taken. `replace` puts the new job in the place of one that does not run. Default `'return'`. */
   readonly ifExists?: 'return' | 'replace' | 'reject' | undefined

@@ -24,7 +24,7 @@ export interface Rules {
 }
 
 /**
- * A job as it is stored. Records are values: `transition` answers a new one and never changes the old.
+ * A job as it is stored. Records are values: `transition` returns a new one and never changes the old.
  *
  * Every record has every field, in this order: engines are several times faster with objects of one shape. So a new one is
  * made by `copyRecord`, not by `{ ...record }`, which makes a shape for each place where it is written.

@@ -86,7 +86,7 @@ export function isLegal(state: State, type: Action['type']): boolean {
 }
 
 /**
- * Answers the record after `action`. An illegal move is a bug of ours and throws. `after` is what it is written into: a copy,
+ * Returns the record after `action`. An illegal move is a bug of ours and throws. `after` is what it is written into: a copy,
  * or the record itself where nobody needs to know any more how it was.
  */
 export function transition(record: JobRecord, action: Action, now: number, after = copyRecord(record)): JobRecord {

@@ -247,7 +247,7 @@ function beginLog(name: string): void {
   }
 }
 
-/** The page is about to end or to be put aside, and is back. Answers how to listen no longer. */
+/** The page is about to end or to be put aside, and is back. Returns a function that stops listening. */
 function onAbsence(leave: () => void, comeBack: () => void): () => void {
   if (!globalThis.document) return () => {}
   return listenTo(true, [

@@ -31,7 +31,7 @@ const isLinux = process.platform === 'linux'
 /** The same on all machines but some of the past; Node has no name for it. */
 const O_PATH = 0x200000
 
-/** What a lock answers where it cannot be had. */
+/** What a lock returns where it cannot be had. */
 const unavailable = undefined
 const unavailableCodes = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
 

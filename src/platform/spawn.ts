@@ -23,7 +23,7 @@ export interface WorkerOptions {
   readonly env?: Record<string, string | undefined>
 }
 
-/** What a factory answers: a Web Worker, or Node's. */
+/** What a factory returns: a Web Worker, or Node's. */
 interface WorkerLike {
   postMessage(message: unknown, transfer: never[]): void
   terminate(): unknown
@@ -31,7 +31,7 @@ interface WorkerLike {
 
 type WorkerFactory = () => WorkerLike | PromiseLike<WorkerLike>
 
-/** Serves jobs on this thread: what `inline(jobs)` answers. */
+/** Serves jobs on this thread: what `inline(jobs)` returns. */
 export interface InlineSource {
   readonly serveInline: ServeInline
 }

@@ -11,14 +11,14 @@ export interface Channel {
 /** What tabs need to find each other. Tests bring their own. */
 export interface TabPlatform {
   /**
-   * Queues for a lock. `onHeld` is told when it is ours, `onLost` when it is ours no longer, or never will be. Answers
+   * Queues for a lock. `onHeld` is told when it is ours, `onLost` when it is ours no longer, or never will be. Returns
    * how to leave the queue, or to let go.
    */
   requestLock(name: string, onHeld: () => void, onLost: (error: unknown) => void): () => void
   openChannel(name: string, listener: (message: unknown) => void): Channel
-  /** The page is about to be frozen or put aside, and is back. Answers how to listen no longer. */
+  /** The page is about to be frozen or put aside, and is back. Returns a function that stops listening. */
   onSleep(onSleep: () => void, onWake: () => void): () => void
-  /** The page is closed or reloaded, and does not crash. Answers how to listen no longer. */
+  /** The page is closed or reloaded, and does not crash. Returns a function that stops listening. */
   onLeave(listener: () => void): () => void
   /** Leaves a mark for whoever of the origin takes it next; at once, because the page may be gone with the next task. */
   leaveMark(name: string): void

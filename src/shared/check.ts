@@ -2,7 +2,7 @@ import { OffstageError } from './errors.ts'
 import { put } from './rebuild.ts'
 import { isObject, show } from './show.ts'
 
-/** Answers what was expected when `value` is out of range, nothing when it is fine. */
+/** Returns what was expected when `value` is out of range, nothing when it is fine. */
 export type Check = (value: unknown) => string | undefined
 
 const unless = (isFine: (value: unknown) => boolean, expected: string): Check => {

@@ -11,6 +11,6 @@ export interface Clock {
   monotonic(): number
   /** By how much two of these may be nearer to each other than they say: rate limits wait so much longer. Default 0. */
   readonly resolutionMs?: number
-  /** Calls back once, about `delayMs` from now (never over 2³¹−1). Answers how to call it off. */
+  /** Calls back once, about `delayMs` from now (never over 2³¹−1). Returns a function that calls it off. */
   startTimer(callback: () => void, delayMs: number, keepsProcessAlive: boolean): () => void
 }

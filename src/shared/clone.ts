@@ -5,7 +5,7 @@ import { rebuild } from './rebuild.ts'
 import { Refusal, refused } from './refusal.ts'
 import { isObject, show } from './show.ts'
 
-/** What `copyPlain` answers for a value that it leaves to structured clone. */
+/** What `copyPlain` returns for a value that it leaves to structured clone. */
 export const notPlain: unique symbol = Symbol('not plain')
 
 /** What goes into a message with others is no larger than this many objects and arrays. */
@@ -86,7 +86,7 @@ export function copyValue(value: unknown, what: string, check?: Check): unknown 
   }
 }
 
-/** As `copyValue`, but moves what is in `transfer`. Answers the copy and its own transferables. */
+/** As `copyValue`, but moves what is in `transfer`. Returns the copy and its own transferables. */
 export function moveValue(
   value: unknown,
   transfer: Transferable[],

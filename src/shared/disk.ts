@@ -19,8 +19,8 @@ export interface Disk {
   /** Makes names durable: what was made, renamed or removed in this folder. */
   syncFolder(path: string): Promise<void>
   /**
-   * Becomes the only owner of a folder, among all processes and threads, until the function that it answers is called or
-   * the process dies in whatever way. Answers who is the owner, as far as that can be learnt, when somebody else is.
+   * Becomes the only owner of a folder, among all processes and threads, until the function that it returns is called or
+   * the process dies in whatever way. Returns who is the owner, as far as that can be learnt, when somebody else is.
    */
   own(folder: string): Promise<(() => Promise<void>) | FolderOwner>
   /** Lets go of whatever it needs itself. */
@@ -49,10 +49,10 @@ export interface Expected {
 }
 
 export interface DiskFile {
-  /** Answers how many bytes were read into `into`, 0 at the end. */
+  /** Returns how many bytes were read into `into`, 0 at the end. */
   read(into: Uint8Array, offset: number): Promise<number>
   /**
-   * Answers how many bytes went out, which may be fewer than there are. `bytes` are copied within the call. Rejects with
+   * Returns how many bytes went out, which may be fewer than there are. `bytes` are copied within the call. Rejects with
    * the code `ECHANGED`, and writes nothing, where not all is as `expected`.
    */
   write(bytes: Uint8Array, offset: number, expected?: Expected): Promise<number>

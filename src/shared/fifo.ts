@@ -30,7 +30,7 @@ export class Fifo<Item extends HeapItem> {
     this.#size++
   }
 
-  /** Takes an item out. Answers whether it was in. */
+  /** Takes an item out. Returns whether it was in. */
   remove(item: Item): boolean {
     const index = item.heapIndex
     if (this.#items[index] !== item) return false

@@ -61,7 +61,7 @@ export class BatchWriter {
     return this.#fullBytes + this.#out.length - this.#reserve
   }
 
-  /** Answers how many bytes it took. */
+  /** Returns how many bytes it took. */
   add({ before, after }: Change): number {
     const start = this.bytes
     try {
@@ -110,7 +110,7 @@ export class BatchWriter {
     if (mask & bits.steps) this.#stepByStep(before.steps, after)
   }
 
-  /** One operation. Answers `false`, and is not done with it, where it gets longer than `bytesMax` and there is more. */
+  /** One operation. Returns `false`, and is not done with it, where it gets longer than `bytesMax` and there is more. */
   #fields(before: JobRecord, after: JobRecord, operation: number, mask: number, bytesMax = Infinity): boolean {
     const out = this.#out
     this.#begin(operation, after.seq)
@@ -173,7 +173,7 @@ export class BatchWriter {
     this.#lastTime = time
   }
 
-  /** Answers `false` as `#fields` does. */
+  /** Returns `false` as `#fields` does. */
   #steps(before: JobRecord['steps'], after: JobRecord['steps'], end: number): boolean {
     const out = this.#out
     const { kind, added } = stepsBetween(before, after)

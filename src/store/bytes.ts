@@ -222,7 +222,7 @@ export class ByteReader {
     return new Uint8Array(this.#bytes.subarray(start, this.#position))
   }
 
-  /** Answers where they begin. */
+  /** Returns where they begin. */
   #take(length: number): number {
     const start = this.#position
     if (length > this.#bytes.length - start) throw tooShort()

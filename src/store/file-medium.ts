@@ -381,7 +381,7 @@ async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number, expec
   }
 }
 
-/** Both at once, because a disk that answers from another thread then answers once; in nearly all cases that is all. */
+/** Both at once, because a disk that replies from another thread then replies once; in nearly all cases that is all. */
 async function writeAndSync(file: DiskFile, frame: Uint8Array, expected: Expected, isStrict: boolean): Promise<void> {
   const offset = expected.size
   if (!isStrict || frame.length > writeBytesMax) {

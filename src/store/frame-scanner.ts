@@ -94,7 +94,7 @@ export class FrameScanner {
     return { kind: 'torn', chain, size, unsureAt, bytes: this.#bytes - size, lost, hasBegun: this.#at > size }
   }
 
-  /** Takes one frame, and answers what is behind it; nothing when there is no whole good frame. */
+  /** Takes one frame, and returns what is behind it; nothing when there is no whole good frame. */
   #read(rest: Uint8Array): Uint8Array | undefined {
     if (rest.length < headerBytes) return undefined
     const header = readHeader(rest)

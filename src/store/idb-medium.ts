@@ -180,7 +180,7 @@ class IdbMedium implements Medium {
     return generation
   }
 
-  /** Answers the generation. */
+  /** Returns the generation. */
   #checkMeta(meta: unknown): number {
     const { format: found, generation } = (meta ?? {}) as Record<keyof Meta, unknown>
     if (Number.isInteger(found) && (found as number) > format) {
@@ -221,7 +221,7 @@ class IdbMedium implements Medium {
     }
   }
 
-  /** Makes sure that there is a meta record of ours, and nothing where the draft goes. Answers the generation before it. */
+  /** Makes sure that there is a meta record of ours, and nothing where the draft goes. Returns the generation before it. */
   async #prepareDraft(store: IDBObjectStore): Promise<number> {
     const meta: Meta | undefined = await promisifyRequest(store.get(metaKey))
     if (meta) this.#checkOwner(meta)
@@ -299,7 +299,7 @@ class IdbMedium implements Medium {
 
 const failureOf = (error: unknown): MediumFailure | undefined => (error as Partial<MediumError>).failure
 
-/** Answers the number of the next record. */
+/** Returns the number of the next record. */
 function put(store: IDBObjectStore, frame: Uint8Array, generation: number, first: number): number {
   let next = first
   for (let at = 0; at < frame.byteLength; at += recordBytesMax) {

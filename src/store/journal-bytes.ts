@@ -3,7 +3,7 @@ import { crc32 } from '../platform/crc32.ts'
 /** Where bytes are, however many. */
 export interface ByteSource {
   readonly size: number
-  /** Answers how many bytes were read into `into`, which may be fewer than there is room for; 0 at the end. */
+  /** Returns how many bytes were read into `into`, which may be fewer than there is room for; 0 at the end. */
   read(into: Uint8Array, at: number): number
 }
 

@@ -50,7 +50,7 @@ export interface Medium {
    */
   secure(from: number): Promise<void>
   /**
-   * Goes on writing at `offset`. Durable. A copy of what is there from `offset` on is kept, unless told otherwise. Answers
+   * Goes on writing at `offset`. Durable. A copy of what is there from `offset` on is kept, unless told otherwise. Returns
    * where, for messages; nothing where there is none.
    */
   cut(offset: number, isKept?: boolean): Promise<string | undefined>

@@ -14,7 +14,7 @@ export interface StoreCheck {
 }
 
 /**
- * What offstage relies on in a store, for people who write one. `make(place)` answers a store that is not open; two with
+ * What offstage relies on in a store, for people who write one. `make(place)` returns a store that is not open; two with
  * the same place share what they hold, and each place that is named starts empty.
  *
  * @example

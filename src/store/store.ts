@@ -33,7 +33,7 @@ export interface StoreHost {
 export interface Store {
   /** Whether what it holds outlives the scheduler. Then nothing of a job may exist in one thread alone. */
   readonly isDurable: boolean
-  /** Takes possession, and answers every record that was committed, in no particular order. */
+  /** Takes possession, and returns every record that was committed, in no particular order. */
   open(host: StoreHost): Promise<readonly JobRecord[]> | readonly JobRecord[]
   /** Throws `DATA_CLONE`, naming the place in `what`, for a value that it could not keep. */
   check(value: unknown, what: string): void
