@@ -126,6 +126,29 @@ test('timers of the thread get their turn however fast messages come', () => {
   expect(ms).toBeLessThan(8.1)
 })
 
+test('a thread whose core was taken from it while it looked out does not look out for a while', () => {
+  let takenMs = 50
+  const { asked, hear } = serve(() => {
+    now += takenMs
+    takenMs = 0
+    return undefined
+  })
+  hear(run('first'))
+  hear(run('second'))
+  expect(asked()).toBe(1)
+  /** Two messages, one right after the other. */
+  const twoMore = () => {
+    const before = asked()
+    hear(run('next'))
+    hear(run('right after it'))
+    return asked() - before
+  }
+  now += 50
+  expect(twoMore()).toBe(0)
+  now += 100
+  expect(twoMore()).toBeGreaterThan(0)
+})
+
 /** How many results were in each message, when so many jobs of so many milliseconds come after a pause. */
 function resultsPerMessage(count: number, ms: number, pauseMs: number): number[] {
   const { sent, hear } = serve()
