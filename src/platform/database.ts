@@ -7,31 +7,32 @@ type Durability = 'strict' | 'relaxed'
 type Body<T> = (store: IDBObjectStore) => T | PromiseLike<T>
 
 export interface DatabaseOptions {
-  /** Of transactions that do not say otherwise. */
+  /** The durability of transactions that do not name their own. */
   readonly durability: Durability
-  /** How long a call may take before `onWait` is told. It waits on all the same. */
+  /** How long a call may take, in milliseconds, before `onWait` is called. The call itself waits on. */
   readonly patienceMs: number
   onWait(): void
-  /** Chromium has found its own files damaged, and made the database anew: `why`, in its words. */
+  /** Called when Chromium has found its own files damaged and has made the database anew. `why` is Chromium's message. */
   onLoss(why: string): void
 }
 
-/** What only Chromium has, and no standard: https://github.com/w3c/IndexedDB/issues/30 */
+/** Fields that only Chromium has and no standard describes: https://github.com/w3c/IndexedDB/issues/30 */
 interface ChromiumUpgrade {
   readonly dataLoss?: 'none' | 'total'
   readonly dataLossMessage?: string
 }
 
 /**
- * A database with one object store, connected to for as long as nobody minds.
+ * An IndexedDB database with one object store. The connection is opened by the first call, and again whenever it was lost.
  *
- * A connection is lost in many ways: somebody wants to upgrade or to delete the database, the user clears the site's data,
- * WebKit's database process dies. Whoever calls next connects again, and a call that fails with it is made a second time:
- * what a call does must come to the same when it is done twice.
+ * A connection is lost in many ways: another tab wants to upgrade or delete the database, the user clears the site's data,
+ * WebKit's database process dies. The next call connects again, and a call that fails because of the lost connection is made a
+ * second time. So the effect of a call must be the same when it is made twice.
  *
- * A page that leaves, or is put aside for the back button, takes nothing along: what runs is undone, and calls wait until
- * it is back. A transaction that is left behind, or begun on the way out, has Chromium throw the page away, and WebKit keep
- * all others out of the database: until the page is back, and when its tab was closed for ever.
+ * When the page is left, or put aside into the back/forward cache, running transactions are undone, and calls wait until the
+ * page is back. Otherwise, a transaction that is left open, or begun while the page is leaving, makes Chromium discard the
+ * page; and it makes WebKit keep all other pages out of the database until the page is back, even if its tab was closed for
+ * good.
  */
 export class Database {
   readonly #name: string
@@ -39,14 +40,14 @@ export class Database {
   readonly #options: DatabaseOptions
   #connection: Promise<IDBDatabase> | undefined
   #stopConnecting: (() => void) | undefined
-  /** Lends its `indexedDB` when that of the page is dead. */
+  /** An empty frame that lends its `indexedDB` when the page's own is dead. */
   #frame: HTMLIFrameElement | undefined
   readonly #underWay = new Set<Promise<unknown>>()
-  /** What undoes each transaction that runs. */
+  /** For each running transaction, the function that undoes it. */
   readonly #running = new Set<(error: unknown) => void>()
-  /** Settles when the page is back. */
+  /** Exists while the page is away. Resolves when the page is back. */
   #absence: Deferred<void> | undefined
-  /** Goes up with each absence and each return: how long a call took that had one is nobody's fault. */
+  /** Grows with each absence and each return. If it grew during a call, the absence explains why the call took long. */
   #absences = 0
   #stopListening: (() => void) | undefined
 
@@ -56,7 +57,7 @@ export class Database {
     this.#options = options
   }
 
-  /** One transaction. Settles when it is complete or undone, and it is undone when `body` rejects. */
+  /** Runs `body` in one transaction. Settles when the transaction is complete or undone. If `body` rejects, it is undone. */
   use<T>(mode: IDBTransactionMode, body: Body<T>, durability = this.#options.durability): Promise<T> {
     this.#stopListening ??= onAbsence(
       () => this.#interrupt(),
@@ -80,7 +81,10 @@ export class Database {
     return call
   }
 
-  /** Waits for what is under way, but no longer than `patienceMs` for a connection. `use` would open everything again. */
+  /**
+   * Waits for the calls under way, but for a connection no longer than `patienceMs`. A later call of `use` would open the
+   * database again.
+   */
   async close(): Promise<void> {
     const timer = setInterval(() => this.#stopConnecting?.(), this.#options.patienceMs)
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
@@ -125,7 +129,7 @@ export class Database {
     const connection = this.#open()
     connection.then(
       (database) => {
-        // Whoever wants to delete or upgrade it would have to wait for us.
+        // Otherwise a tab that wants to delete or upgrade the database would have to wait for this connection.
         database.onversionchange = database.onclose = () => this.#leave(connection)
       },
       () => this.#leave(connection),
@@ -133,19 +137,19 @@ export class Database {
     return connection
   }
 
-  /** What runs on the connection runs on to its end. */
+  /** Drops the connection. Transactions that run on it still run to their end. */
   async #leave(connection: Promise<IDBDatabase> | undefined): Promise<void> {
     if (this.#connection === connection) this.#connection = undefined
     await connection?.then(
       (database) => database.close(),
-      () => {}, // Who waited for the connection has been told.
+      () => {}, // The caller that waited for the connection has its rejection already.
     )
   }
 
   async #open(): Promise<IDBDatabase> {
     const database = await this.#request(this.#frame?.contentWindow?.indexedDB ?? globalThis.indexedDB).catch(
       (error) => {
-        // WebKit: "Connection to Indexed Database server lost. Refresh the page to try again". A new frame is as good.
+        // WebKit: "Connection to Indexed Database server lost. Refresh the page to try again". A new frame has the same effect.
         if (error.name !== 'UnknownError' || !globalThis.document) throw error
         return this.#request(this.#borrowFactory())
       },
@@ -158,7 +162,7 @@ export class Database {
     throw notOurs(this.#name)
   }
 
-  /** Without a version, it opens whatever there is; what is new has version 1. */
+  /** Without a version, `open` takes the database as it is. A new one gets version 1. */
   #request(factory: IDBFactory | undefined): Promise<IDBDatabase> {
     return new Promise((resolve, reject) => {
       if (!factory) throw new OffstageError('STORE_WRITE_FAILED', 'There is no IndexedDB in this place.')
@@ -170,7 +174,7 @@ export class Database {
       }
       request.onsuccess = () => resolve(request.result)
       request.onerror = (event) => {
-        event.preventDefault() // Older versions of Firefox take it to `window.onerror`.
+        event.preventDefault() // Otherwise older versions of Firefox report it to `window.onerror`.
         reject(request.error)
       }
       this.#stopConnecting = () => {
@@ -180,7 +184,7 @@ export class Database {
     })
   }
 
-  /** Its document is there at once: it is empty. */
+  /** The frame needs no loading: its document is empty and there at once. */
   #borrowFactory(): IDBFactory {
     this.#frame?.remove()
     const frame = document.createElement('iframe')
@@ -192,8 +196,8 @@ export class Database {
 }
 
 /**
- * Settles as the transaction does, never earlier. (idb-keyval's `promisifyRequest` rejects with `null` here when a request
- * has failed: the transaction does not have its error yet.)
+ * Settles when the transaction does, never earlier. (idb-keyval's `promisifyRequest` cannot be used here: when a request has
+ * failed it rejects with `null`, because the transaction does not have its error yet.)
  */
 function settled<T>(
   transaction: IDBTransaction,
@@ -207,20 +211,20 @@ function settled<T>(
       failure ??= error
       try {
         transaction.abort()
-        // Not when its event comes: in WebKit that never does once the connection is closed.
+        // Rejects now. In WebKit the `abort` event never comes once the connection is closed.
         reject(failure)
       } catch {
-        // It is over already, and tells itself how.
+        // The transaction is over already. Its own event settles the call.
       }
     }
     running.add(undo)
     const outcome = body()
     outcome.catch(undo)
     transaction.onerror = (event) => {
-      event.preventDefault() // Older versions of Firefox take it to `window.onerror`.
+      event.preventDefault() // Otherwise older versions of Firefox report it to `window.onerror`.
       undo((event.target as IDBRequest).error)
     }
-    // Its own error first: where it has one, those of its requests only say that they went with it.
+    // The transaction's own error comes first. If it has one, the errors of its requests only say that they were aborted.
     transaction.onabort = () => reject(transaction.error ?? failure ?? aborted())
     transaction.oncomplete = () => resolve(outcome)
   })
@@ -230,24 +234,30 @@ function settled<T>(
 const aborted = (): DOMException => new DOMException('Aborted.', 'AbortError')
 
 /**
- * Chromium's LevelDB goes on in the log of the browser's life before, also behind a record that its end has torn; in the
- * next life it takes that one for damage, and deletes all databases of the site. When a database is deleted, it begins a
- * new log. (Its option `reuse_logs`; https://crbug.com/460568.) Nobody waits for that, and where it fails all is as without.
+ * Makes Chromium begin a new log for its LevelDB.
+ *
+ * Chromium goes on writing in the log of the browser's previous run, even behind a record that a crash has torn. In the next
+ * run it takes that record for damage, and deletes all databases of the site. It begins a new log when a database is deleted,
+ * so this function creates and deletes one. (The cause is LevelDB's option `reuse_logs`; https://crbug.com/460568.) The caller
+ * does not wait for it. If it fails, nothing is worse than without it.
  */
 function beginLog(name: string): void {
-  // Chromium alone has it, and no IndexedDB that is made up in Node.
+  // Only Chromium has `dataLoss`; implementations of IndexedDB for Node do not.
   if (!('dataLoss' in (globalThis.IDBVersionChangeEvent?.prototype ?? {}))) return
   const scratch = `${name} (offstage scratch)`
   const request = indexedDB.open(scratch)
   request.onsuccess = () => {
     const { result } = request
     result.close()
-    // It may be somebody's, after all.
+    // A database with object stores would be the application's own.
     if (result.objectStoreNames.length === 0) indexedDB.deleteDatabase(scratch)
   }
 }
 
-/** The page is about to end or to be put aside, and is back. Returns a function that stops listening. */
+/**
+ * Calls `leave` when the page is about to end or to be put aside, `comeBack` when it is back. Returns a function that stops
+ * listening.
+ */
 function onAbsence(leave: () => void, comeBack: () => void): () => void {
   if (!globalThis.document) return () => {}
   return listenTo(true, [
@@ -258,9 +268,11 @@ function onAbsence(leave: () => void, comeBack: () => void): () => void {
   ])
 }
 
-/** Another connection may do better. (A quota that is used up is not such an error, and in some engines no DOMException.) */
+/**
+ * Whether a new connection may help. A used-up quota is not such an error (and in some engines it is no DOMException at all).
+ */
 function isPlatformError(error: unknown): boolean {
-  // Not `instanceof`: it may be from the frame.
+  // Not `instanceof`: the error may come from the frame, which has its own classes.
   const isDomException = tagOf(error) === 'DOMException'
   return isDomException && (error as Error).name !== 'QuotaExceededError'
 }

@@ -1,4 +1,4 @@
-/** Why a thread has ended, kept for a listener that comes later. */
+/** Keeps the reason why a thread has ended for a listener that is added later. */
 export class Ending {
   #cause: { readonly value: unknown } | undefined
   #listener: ((cause: unknown) => void) | undefined

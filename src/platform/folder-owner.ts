@@ -1,26 +1,28 @@
 /**
- * The owner of a folder: something that the kernel holds for a process and frees when it dies, however it dies. No PID
- * file (PIDs are used again, and threads share one), no heartbeat (a busy owner is an owner).
+ * Decides which process owns a folder. The owner holds something that the kernel frees when the process dies, however it dies.
+ * There is no PID file (PIDs are used again, and threads share one) and no heartbeat (a busy owner is still an owner).
  *
- * Each platform has one such thing that nothing can go stale of:
+ * Each platform has one such thing that can never go stale:
  *
  *   Linux        an abstract socket, named after the folder's device and inode
- *   Windows      a named pipe of that name
+ *   Windows      a named pipe with that name
  *   macOS, BSD   a file opened with O_EXLOCK
  *
- * An abstract socket is seen only inside its network namespace, and two containers may share a folder. So on Unix a
- * socket in the folder itself is taken as well: the numbered sockets below. Whoever gets all that there are is the owner.
+ * An abstract socket is seen only inside its network namespace, but two containers may share a folder. So on Unix the owner
+ * also takes a socket in the folder itself: one of the numbered sockets below. A process is the owner once it holds every kind
+ * of lock that is available there.
  *
- * Others have to be able to ask, whoever they are: connecting takes the right to write, and a dead owner that may not be
- * asked would be taken for a live one, for ever. So a socket is opened to all; what it says is no secret, since the
- * abstract one tells everybody. Its path may lead elsewhere by now, to something that root must not open to all: hence by
- * descriptor (O_PATH), or, where that cannot be, root at least gives it to whom the folder belongs, which follows no link.
+ * Every user must be able to ask a socket whether its owner lives. Connecting takes the right to write, and a dead owner that
+ * nobody may ask would be taken for a live one for ever. So the socket is opened to all users. What it answers is no secret,
+ * since the abstract socket tells it to everybody. By the time its mode is changed, its path may lead to something else that
+ * root must not open to all. So the mode is changed by descriptor (O_PATH). Where that is impossible, root at least gives the
+ * socket to the folder's owner with a call that follows no link.
  *
- * An owner that goes in peace leaves an empty file in the place of its socket, at which programs that copy folders
- * stumble. It does so while it still listens: nobody else has its number then, or can have it.
+ * An owner that closes properly leaves an empty file in the place of its socket, because programs that copy folders stumble
+ * over sockets. It replaces the socket while it still listens: at that time no other process has its number or can get it.
  *
- * It is code for the I/O thread: that thread answers while the application is busy, and when it dies, so do the writer
- * and the owner at once.
+ * This code runs in the I/O thread. That thread answers while the application is busy, and when it dies, the owner and the
+ * writer die at once.
  */
 export const folderOwner = /* js */ String.raw`
 const net = process.getBuiltinModule('node:net')
@@ -28,25 +30,25 @@ const { createHash, randomBytes } = process.getBuiltinModule('node:crypto')
 const { thread } = process.getBuiltinModule('node:worker_threads').workerData
 const isLinux = process.platform === 'linux'
 
-/** The same on all machines but some of the past; Node has no name for it. */
+/** The number is the same on all machines except some historic ones. Node has no name for it. */
 const O_PATH = 0x200000
 
-/** What a lock returns where it cannot be had. */
+/** What a lock function returns if this platform or file system cannot lock in that way. */
 const unavailable = undefined
 const unavailableCodes = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
 
-/** How long an owner may take to say who it is. It is the owner either way. */
+/** How long an owner may take to say who it is. It counts as the owner even if it says nothing. */
 const answerMs = 250
-/** How long somebody who asked may stay. */
+/** How long a process that asked may keep its connection open. */
 const guestMs = 2_000
-/** Each try that fails had somebody else succeed, or go. */
+/** A try fails only because another process succeeded or released the folder meanwhile. */
 const triesMax = 100
 
 const releases = new Map()
 let lastHeld = 0
 
 Object.assign(calls, {
-  /** Who only looks, without being one to own it, leaves no trace. */
+  /** With isOnlyLook it returns the owner without becoming one, and leaves no trace in the folder. */
   async own(folder, isOnlyLook) {
     const place = fs.realpathSync(folder)
     const card = isOnlyLook ? undefined : JSON.stringify({ pid: process.pid, thread, since: Date.now() }) + '\n'
@@ -84,7 +86,7 @@ Object.assign(calls, {
   },
 })
 
-/** A name that is not in the file system. */
+/** Takes a name that does not lie in the file system. */
 async function byName(place, card) {
   const { dev, ino } = fs.statSync(place, { bigint: true })
   const name = nameOf(createHash('sha256').update(dev + ':' + ino).digest('hex').slice(0, 32))
@@ -100,18 +102,19 @@ async function byName(place, card) {
 
 function nameOf(hash) {
   if (isWindows) return '\\\\.\\pipe\\offstage-' + hash
-  // Node 20 fills the name up with NULs to the 108 bytes there are room for, Node 22 does not, and both must mean the
-  // same. Bun takes 107 bytes at most; between it and the others it is the socket in the folder that decides.
+  // Node 20 pads the name with NULs to the full 108 bytes, Node 22 does not, and both must mean the same name. Bun takes at
+  // most 107 bytes. Between Bun and the others, the socket in the folder decides.
   return ('\0offstage-' + hash).padEnd(process.versions.bun ? 107 : 108, '-')
 }
 
 /**
- * Sockets in the folder: owner.1, owner.2, and so on. A socket whose owner has died refuses connections for ever, so
- * the highest number tells: who is there, or that nobody is.
+ * Takes a socket in the folder: owner.1, owner.2, and so on. A socket whose owner has died refuses connections for ever. So
+ * only the highest number matters: it tells who the owner is, or that there is none.
  *
- * To take over from a dead n: listen under a name of one's own, and link that socket to n + 1. Only one can. Who was slow
- * may do so when n + 2 is there and n + 1 gone; so look again afterwards, and give way to anything higher. The highest is
- * never removed, not even by its owner: a number that somebody saw dead must not come to life.
+ * To take over from a dead owner.n, a process listens under a name of its own, then links that socket to owner.(n + 1). Only
+ * one process can succeed. A slow process may succeed with n + 1 after another has taken n + 2 and removed n + 1. So it looks
+ * again after linking, and gives way to any higher number. The highest socket is never removed, not even by its owner: a number
+ * that a process has seen dead must not come to life again.
  */
 async function bySocket(place, card) {
   const { path, leave } = shortPath(place)
@@ -119,7 +122,7 @@ async function bySocket(place, card) {
   try {
     for (let tries = 0; tries < triesMax; tries++) {
       const last = highest(place)
-      // Nobody is behind a file.
+      // A plain file has no owner behind it: the last owner has closed properly.
       const isNobody = last === 0 || lookAt(place + '/owner.' + last)?.isFile()
       const owner = isNobody ? undefined : await ask(path + '/owner.' + last)
       if (owner || !card) return owner
@@ -135,7 +138,7 @@ async function bySocket(place, card) {
   }
 }
 
-/** Nothing when somebody else was first. */
+/** Returns nothing if another process was first. */
 async function listenAs(place, path, number, card) {
   const draft = newName()
   const close = await listen(path + draft, card)
@@ -151,7 +154,7 @@ async function listenAs(place, path, number, card) {
     else remove(name)
   } catch (error) {
     isOwner = false
-    // ENOENT: the winner has tidied up.
+    // ENOENT: the winner has removed the draft already.
     if (error.code !== 'EEXIST' && error.code !== 'ENOENT') throw error
   } finally {
     remove(place + draft)
@@ -166,7 +169,7 @@ async function listenAs(place, path, number, card) {
 
 const newName = () => '/owner.new-' + randomBytes(8).toString('hex')
 
-/** The same as long as the path leads to the same. */
+/** Stays the same for as long as the path leads to the same file. */
 const identityOf = (path) => statOf(lookAt(path))?.identity
 
 function letAllAsk(place, path) {
@@ -180,21 +183,21 @@ function letAllAsk(place, path) {
       fs.lchownSync(path, uid, gid)
     }
   } catch {
-    // For its own user all is well.
+    // Processes of the same user can ask anyway.
   }
 }
 
 function bury(place, name, identity) {
   const draft = place + newName()
   try {
-    // Somebody may have put another folder there.
+    // Another folder may have been moved to this place.
     if (identityOf(name) !== identity) return
     const fd = fs.openSync(draft, O_RDWR | O_CREAT | fs.constants.O_EXCL)
     giveToOwner(fd, place)
     fs.closeSync(fd)
     fs.renameSync(draft, name)
   } catch {
-    // The socket stays, as that of an owner that was killed, and the next one removes it.
+    // The socket stays, as if the owner had been killed. The next owner removes it.
     tidy(draft)
   }
 }
@@ -210,12 +213,12 @@ function removeOthers(place, number) {
     const { name } = entry
     const isPast = name.startsWith('owner.new-') || (numberOf(name) > 0 && numberOf(name) < number)
     const path = place + '/' + name
-    // What is in a file is somebody else's.
+    // A file with content is not one of ours.
     if (isPast && (entry.isSocket() || (entry.isFile() && lookAt(path)?.size === 0n))) tidy(path)
   }
 }
 
-/** In a folder that many may write to, what is not ours is for others to remove. */
+/** Removes a file if it may. In a folder that several users may write to, a file of another user is theirs to remove. */
 function tidy(path) {
   ignoring(['ENOENT', ...forbidden], () => fs.unlinkSync(path))
 }
@@ -224,7 +227,7 @@ function remove(path) {
   ignoring(['ENOENT'], () => fs.unlinkSync(path))
 }
 
-/** The address of a socket has room for some hundred bytes. */
+/** Returns a path that fits into the address of a socket, which has room for about a hundred bytes. */
 function shortPath(place) {
   if (Buffer.byteLength(place) <= 75) return { path: place, leave() {} }
   if (!isLinux) return { path: undefined }
@@ -232,7 +235,7 @@ function shortPath(place) {
   return { path: '/proc/self/fd/' + fd, leave: () => fs.closeSync(fd) }
 }
 
-/** A lock that goes with the open file. */
+/** Takes a lock that lasts as long as the file stays open. */
 function byFile(place, card) {
   const path = place + '/owner'
   const isNew = !fs.existsSync(path)
@@ -241,7 +244,7 @@ function byFile(place, card) {
   if (fd === busy) return readCard(fs.readFileSync(path, 'utf8'))
   if (fd === unavailable) return unavailable
   if (!card) return void fs.closeSync(fd)
-  // Ours, or did somebody on the way drop the flag? Then it can be opened again.
+  // Something on the way may have ignored the flag. If the file can be opened a second time, there is no lock.
   const again = openLocked(path)
   if (again !== busy) {
     for (const open of [fd, again]) if (open !== unavailable) fs.closeSync(open)
@@ -256,7 +259,7 @@ function byFile(place, card) {
 const busy = 'busy'
 
 function openLocked(path) {
-  // The same number on macOS and every BSD; Node has no name for it.
+  // The number is the same on macOS and every BSD. Node has no name for it.
   const O_EXLOCK = 0x20
   try {
     return fs.openSync(path, O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_EXLOCK, 0o600)
@@ -267,7 +270,7 @@ function openLocked(path) {
   }
 }
 
-/** Somebody of whom nothing is known. */
+/** An owner of whom nothing is known. */
 const stranger = { pid: undefined, since: undefined }
 
 function readCard(text) {
@@ -279,7 +282,7 @@ function readCard(text) {
   }
 }
 
-/** Nothing when the path is taken. */
+/** Returns a function that stops listening, or nothing if the path is taken. */
 function listen(path, card) {
   return new Promise((resolve, reject) => {
     const guests = new Set()
@@ -287,7 +290,7 @@ function listen(path, card) {
       guests.add(guest)
       guest.on('error', () => {})
       guest.on('close', () => guests.delete(guest))
-      // The guest leaves first: Bun takes a connection that is closed at once for one that was reset.
+      // The other side closes first: Bun takes a connection that the server closes at once for one that was reset.
       guest.setTimeout(guestMs, () => guest.destroy())
       guest.resume()
       guest.write(card)
@@ -297,12 +300,15 @@ function listen(path, card) {
       return new Promise((resolve) => server.close(resolve))
     }
     server.on('error', (error) => (error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error)))
-    // Exclusive: workers of a cluster would share it.
+    // Exclusive, because the workers of a cluster would share the socket otherwise.
     server.listen({ path, exclusive: true }, () => resolve(close))
   })
 }
 
-/** Who listens there; nothing when nobody does. Only a refusal means that: an owner may be stopped, or swamped. */
+/**
+ * Returns who listens on a socket, or nothing if no process does. Only a refused connection means that none does: an owner that
+ * does not answer may be stopped or overloaded.
+ */
 async function ask(path) {
   for (let tries = 0; tries < triesMax; tries++) {
     const answer = await askOnce(path)
@@ -311,7 +317,7 @@ async function ask(path) {
   return stranger
 }
 
-/** Somebody who goes just now. */
+/** The owner is just closing. */
 const hungUp = 'hung up'
 
 function askOnce(path) {

@@ -1,14 +1,19 @@
 import { isObject } from '../shared/show.ts'
 
-/** What a scheduler says to a fresh thread: serve on this port, or else on the channel that this came by. */
+/** What a scheduler sends to a new thread, which then serves on `port`, or without one on the channel that this came by. */
 export interface Hello {
   readonly offstage: typeof helloVersion
   readonly port: MessagePort | undefined
-  /** Each message on it asks for one back, once the thread has passed on all that it has printed. Comes with `port`. */
+  /**
+   * Each message on this port asks the thread to answer once it has passed on all that it has printed. Comes only with `port`.
+   */
   readonly output?: MessagePort
-  /** What is for the thread is marked with this number, what is from it with the opposite. */
+  /** Messages to the thread are marked with this number, messages from it with the negative one. */
   readonly mark: number
-  /** A Web Lock for the thread to hold as long as it lives: `self.close()` tells nobody, but frees it. '' for none. */
+  /**
+   * The name of a Web Lock that the thread holds as long as it lives. `self.close()` fires no event, but it frees the lock.
+   * An empty name means no lock.
+   */
   readonly lock: string
 }
 
@@ -22,7 +27,8 @@ export const isHello = (data: unknown): data is Hello =>
   (data.port === undefined || isObject(data.port))
 
 /**
- * In the environment data of `worker_threads` while a factory runs: how long a thread that is made then is to wait for its
- * hello. A thread without it is the application's own, where nobody says hello.
+ * A key in the environment data of `worker_threads`, set while a worker factory runs. Its value is how many milliseconds a
+ * thread that is made meanwhile waits for its hello. A thread without it was made by the application for itself and gets no
+ * hello.
  */
 export const helloWithin = 'offstage:hello-within-ms'

@@ -7,14 +7,14 @@ interface Hosts {
 }
 
 /**
- * Goes on in a new macrotask, so that messages that have arrived are handed out first.
+ * Calls `continuation` in a new macrotask, so that messages that have arrived are delivered first.
  *
- * Which macrotask was measured: in Node and Bun a MessageChannel ping-pong starves the port for seconds and
- * `setImmediate` does not; in Deno that is 100 ms late; in Chromium `scheduler.yield` starves messages for ever.
+ * Which macrotask to use was measured. In Node and Bun a MessageChannel ping-pong starves the port for seconds, and
+ * `setImmediate` does not. In Deno `setImmediate` is 100 ms late. In Chromium `scheduler.yield` starves messages for ever.
  */
 export const hop: (continuation: Continue) => void = choose(globalThis as Hosts)
 
-/** The same, to wait for. */
+/** Like `hop`, as a promise. */
 export const nextTask = (): Promise<void> => new Promise((resolve) => hop(resolve))
 
 function choose({ Deno, setImmediate, scheduler }: Hosts): (continuation: Continue) => void {
@@ -24,7 +24,7 @@ function choose({ Deno, setImmediate, scheduler }: Hosts): (continuation: Contin
   return hopByChannel
 }
 
-/** A timer would cost 4 ms a hop. The channel is made at the first hop: importing has no side effect. */
+/** The fallback, because a timer would cost 4 ms a hop. The channel is made at the first hop: importing has no side effect. */
 let channel: MessageChannel | undefined
 const continuations: Continue[] = []
 

@@ -2,12 +2,15 @@ import { isThenable } from '../shared/thenable.ts'
 import { nextTask } from './hop.ts'
 import { systemClock } from './host.ts'
 
-/** A page that is held for longer misses frames. */
+/** A page misses frames if a task takes longer than this. */
 const sliceMs = 8
-/** More jobs than these are not made within one task. */
+/** Callers make at most this many jobs in one task. */
 export const atOnceMax = 1_000
 
-/** What `step` makes of each item, without holding the thread for long. A step that takes a promise is waited for. */
+/**
+ * Returns what `step` makes of each item, without blocking the thread for long. If `step` returns a promise, it is awaited
+ * before the next item.
+ */
 export async function inSlices<Item, Made>(
   items: readonly Item[],
   step: (item: Item) => Made | Promise<Made>,

@@ -1,13 +1,13 @@
 /**
- * What the thread of a `nodeDisk` runs. A string, because we ship no worker file of our own, and a string that nobody
- * transforms: the text of a function would depend on what bundlers, minifiers and coverage tools made of it.
+ * The code of the thread behind a `nodeDisk`. It is a string, because we ship no worker file of our own, and a string that no
+ * tool transforms: the text of a function would depend on what bundlers, minifiers and coverage tools made of it.
  *
- * Who compacts or repairs somebody else's journal, as root or as one of a group, must not take it away from them: a file
- * that is made to take the place of another is given to the same people (`giveTo`), by descriptor, because at the path may
- * be a link by now.
+ * A process may compact or repair the journal of another user, as root or as a member of a group, and must not take the journal
+ * away from them. So a file that will take the place of another is given to the same user and group (`giveTo`). That is done by
+ * descriptor, because the path may lead to a link by then.
  *
- * It is sent batches of calls, `[id, name, ...args][]`, carries them out in order, and answers each batch with
- * `[id, value, error?][]`. Calls that have to wait (`own`) are answered on their own, later.
+ * The thread receives batches of calls, `[id, name, ...args][]`, carries them out in order, and replies to each batch with
+ * `[id, value, error?][]`. Calls that have to wait (`own`) get a reply of their own, later.
  */
 export const ioThread = /* js */ `
 'use strict'
@@ -15,9 +15,9 @@ const { parentPort } = process.getBuiltinModule('node:worker_threads')
 const fs = process.getBuiltinModule('node:fs')
 const { dirname } = process.getBuiltinModule('node:path')
 const isWindows = process.platform === 'win32'
-// What a platform does not have (Windows: neither) is left out.
+// Flags that a platform does not have (Windows: neither of these two) are left out.
 const { O_RDONLY, O_RDWR, O_CREAT, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = fs.constants
-// Not ours to do, or nothing that there is here.
+// Errors of calls that we are not allowed to make, or that do not exist on this platform.
 const forbidden = ['EPERM', 'EACCES', 'EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
 const flags = { read: O_RDONLY, write: O_RDWR | O_CREAT, create: O_RDWR | O_CREAT }
 
@@ -44,7 +44,7 @@ function answerLater(id, promise) {
   )
 }
 
-/** Clones of errors lose their own fields. */
+/** A clone of an error would lose its own fields. */
 function wire({ message, code, errno, syscall, path, dest }) {
   return { message, code, errno, syscall, path, dest }
 }
@@ -59,15 +59,15 @@ const calls = {
   stat: (path) => statOf(lookAt(path)),
 
   open(path, mode, like) {
-    // Before it is opened: opening a device can do things, and a pipe without O_NONBLOCK waits for its other end.
+    // Looks before it opens: opening a device can have effects, and a pipe without O_NONBLOCK waits for its other end.
     const before = lookAt(path)
     if (before) assertFile(before, path)
-    // A link is not followed: it would be replaced by the first rename, and what it leads to lies in a folder that
-    // we do not own. 0o600: what jobs are given is nobody else's business.
+    // A link is not followed: the first rename would replace it, and its target lies in a folder that we do not own. 0o600,
+    // because the input of jobs may be private.
     const fd = fs.openSync(path, flags[mode] | O_NONBLOCK | O_NOFOLLOW, 0o600)
     try {
       assertFile(fs.fstatSync(fd), path)
-      // Not by O_TRUNC: only now do we know what it is.
+      // Not by O_TRUNC: only now is it known to be a file.
       if (mode === 'create') fs.ftruncateSync(fd, 0)
       if (like) giveTo(fd, like)
     } catch (error) {
@@ -95,14 +95,14 @@ const calls = {
     if (expected) assertUntouched(expected)
     return fs.writeSync(fd, bytes, 0, bytes.length, offset)
   },
-  // Not fsync: a new size is written too, as far as it is needed to read the bytes back; times are not.
+  // Not fsync: fdatasync writes a new size too, as far as reading the bytes back needs it; it does not write times.
   sync: (fd) => fs.fdatasyncSync(fd),
   truncate: (fd, size) => fs.ftruncateSync(fd, size),
   statFile: (fd) => statOf(fs.fstatSync(fd, { bigint: true })),
   closeFile: (fd) => fs.closeSync(fd),
 }
 
-/** A link to a folder is that folder; any other link is itself. */
+/** Describes what is at a path. A link to a folder counts as that folder, any other link as a link. */
 function lookAt(path) {
   const options = { bigint: true, throwIfNoEntry: false }
   const found = fs.lstatSync(path, options)
@@ -135,19 +135,19 @@ function giveTo(fd, like) {
   const model = lookAt(like)
   if (!model?.isFile()) return giveToOwner(fd, dirname(like))
   const isOfGroup = chown(fd, model) || chown(fd, { uid: -1, gid: model.gid })
-  // What the old group might do is nothing for another.
+  // If the group is another one now, it gets none of the rights of the old group.
   const mode = Number(model.mode) & (isOfGroup ? 0o777 : 0o707)
   if ((fs.fstatSync(fd).mode & 0o777) !== mode) ignoring(forbidden, () => fs.fchmodSync(fd, mode))
 }
 
 const isRoot = () => process.geteuid?.() === 0
 
-/** What root makes in the folder of somebody else belongs to them. */
+/** What root makes in the folder of another user belongs to that user. */
 function giveToOwner(fd, folder) {
   if (isRoot()) chown(fd, fs.statSync(folder))
 }
 
-/** Whether it belongs to them now. */
+/** Returns whether the file belongs to that user and group now. */
 function chown(fd, { uid, gid }) {
   const now = fs.fstatSync(fd)
   const [user, group] = [Number(uid), Number(gid)]
@@ -160,7 +160,7 @@ function failure(code, what, syscall, path) {
   return Object.assign(new Error(message), { code, syscall, path })
 }
 
-/** Windows cannot open folders, some file systems cannot sync them; there a rename is durable on its own or never. */
+/** Windows cannot open folders, some file systems cannot sync them. There a rename is durable on its own, or never. */
 function syncFolder(path) {
   ignoring(isWindows ? ['EISDIR', 'EPERM', 'EACCES'] : [], () => {
     const fd = fs.openSync(path, O_RDONLY)
@@ -172,7 +172,7 @@ function syncFolder(path) {
   })
 }
 
-/** Whether it was done. */
+/** Calls act and returns whether it succeeded. Errors with one of the codes are ignored. */
 function ignoring(codes, act) {
   try {
     act()

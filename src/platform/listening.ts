@@ -1,8 +1,9 @@
 type Listener = readonly [target: unknown, type: string, listener: (event: never) => void]
 
 /**
- * Listens to several events; `isFirst`: before those whom they are for. Returns how to stop. (Not by a signal: in a test
- * environment the events may be jsdom's and the signals Node's, and jsdom refuses those.)
+ * Adds several event listeners. With `isFirst` they hear an event before the listeners of the target itself (capture). Returns
+ * a function that removes them. (It does not use an `AbortSignal`: in a test environment the events may be jsdom's and the
+ * signals Node's, and jsdom refuses those.)
  */
 export function listenTo(isFirst: boolean, listeners: readonly Listener[]): () => void {
   for (const [target, ...rest] of listeners) (target as EventTarget).addEventListener(...(rest as Rest), isFirst)

@@ -1,6 +1,6 @@
 import { nodeModule } from './host.ts'
 
-/** jsdom has none, and hides Node's. */
+/** Makes a `MessageChannel`. jsdom has none, and hides Node's. */
 export function makeChannel(): MessageChannel {
   const Channel = globalThis.MessageChannel ?? nodeModule<typeof globalThis>('worker_threads')?.MessageChannel
   return new Channel()

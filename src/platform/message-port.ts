@@ -16,13 +16,13 @@ export function portOf(messagePort: MessagePort): Port {
     post: (message, transfer) =>
       transfer ? port.postMessage(packed(message), transfer) : port.postMessage(packed(message)),
     onMessage(listener) {
-      // On Node an event object for each message would cost as much as the message.
+      // On Node, making an event object for each message would cost as much as the message itself.
       if (port.on) port.on('message', (message) => listener(unpacked(message)))
       else port.onmessage = ({ data }) => listener(unpacked(data))
     },
     onClose(listener) {
-      // A message that cannot be read here (a shared buffer outside cross-origin isolation, say): what it said is lost
-      // and nobody knows which job it was about.
+      // A message that cannot be read here, such as a shared buffer outside cross-origin isolation. Its content is lost, so it
+      // is unknown which job it was about.
       port.onmessageerror = () => listener(unreadable())
     },
     async close() {

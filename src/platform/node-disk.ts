@@ -6,7 +6,7 @@ import { ioThread } from './io-thread.ts'
 
 type Threads = typeof import('node:worker_threads')
 
-/** An error as the thread sends it. */
+/** An error in the form in which the thread sends it. */
 interface WireError {
   readonly message: string
   readonly code?: string
@@ -15,7 +15,7 @@ interface WireError {
 type Call = readonly [id: number, name: string, ...args: unknown[]]
 type Reply = readonly [id: number, value: unknown, error?: WireError]
 
-/** Measured: to move a buffer to another thread takes longer than to copy one that is smaller. */
+/** Measured: moving a buffer to another thread takes longer than copying one that is smaller than this. */
 const movedBytesMin = 64 * 1024
 
 interface Waiting {
@@ -24,17 +24,17 @@ interface Waiting {
 }
 
 export interface NodeDisk extends Disk {
-  /** Who owns a folder. Unlike `own`, it leaves no trace there. */
+  /** Returns who owns a folder. Unlike `own`, it leaves no trace there. */
   ownerOf(folder: string): Promise<FolderOwner | undefined>
 }
 
 /**
- * The file system of Node, Bun and Deno, behind a thread of its own. Node's asynchronous calls share four threads with
- * the application's crypto, dns and zlib: with eight pbkdf2 in flight a sync takes 10 ms instead of 0.2. Its synchronous
- * calls stop the caller's event loop.
+ * The file system of Node, Bun and Deno, behind a thread of its own. Node's asynchronous calls share four threads with the
+ * application's crypto, dns and zlib: with eight calls of pbkdf2 under way a sync takes 10 ms instead of 0.2. Node's
+ * synchronous calls stop the caller's event loop.
  *
- * Calls of one tick travel together, so that `write` and `sync`, both called and then awaited, cost one round trip. The
- * thread keeps the process alive while a call is under way, and not a moment longer.
+ * Calls of one tick travel together, so that `write` and `sync`, both called and then awaited, cost one round trip. The thread
+ * keeps the process alive while a call is under way, and not a moment longer.
  */
 export function nodeDisk(): NodeDisk {
   const thread = new IoThread()
@@ -58,7 +58,7 @@ async function own(thread: IoThread, folder: string): Promise<(() => Promise<voi
   if ('owner' in answer) return answer.owner
   let released: Promise<void> | undefined
   return () => {
-    // With the thread goes all that it holds.
+    // The files and locks that a thread holds go with it.
     released ??= thread.hasEnded ? thread.close() : thread.call('release', [answer.held])
     return released
   }
@@ -66,7 +66,7 @@ async function own(thread: IoThread, folder: string): Promise<(() => Promise<voi
 
 function openFile(thread: IoThread, fd: number): DiskFile {
   let closed: Promise<void> | undefined
-  // The system gives the number of a closed file to the next one that is opened.
+  // A closed file must not be used: the system gives its number to the next file that is opened.
   const call = <Value>(name: string, args: unknown[], transfer?: ArrayBuffer): Promise<Value> =>
     closed ? Promise.reject(new Error('The file is closed.')) : thread.call(name, [fd, ...args], transfer)
   return {
@@ -89,7 +89,7 @@ function openFile(thread: IoThread, fd: number): DiskFile {
   }
 }
 
-/** Starts with the first call. Once it has ended, it never starts again: what it held, files and folders, is gone. */
+/** Starts with the first call. Once the thread has ended it never starts again: the files and folders that it held are lost. */
 class IoThread {
   #worker: import('node:worker_threads').Worker | undefined
   #lastId = 0
@@ -116,7 +116,7 @@ class IoThread {
     return this.#end !== undefined
   }
 
-  /** After what was called before. Files that are still open are closed with the thread. */
+  /** Carries out the earlier calls first. Files that are still open are closed with the thread. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -126,7 +126,7 @@ class IoThread {
     const isStarted = this.#worker !== undefined || this.#batch.length > 0
     const released = isStarted ? this.call('releaseAll', []) : undefined
     this.#end ??= new Error('The disk is closed.')
-    // It rejects if the thread dies, which is what we are here for.
+    // The call rejects if the thread dies, and the thread is to end anyway.
     await released?.catch(() => {})
     await this.#worker?.terminate()
   }
@@ -149,7 +149,7 @@ class IoThread {
   #start(): import('node:worker_threads').Worker {
     const threads = nodeModule<Threads>('worker_threads')
     if (!threads) throw new Error('There are no files on this platform: it has none of the modules of Node.')
-    // The thread of a library: it loads none of what the application preloads into its own threads.
+    // This is the thread of a library, so it loads nothing that the application preloads into its own threads.
     const worker = new threads.Worker(ioThread + folderOwner, {
       eval: true,
       name: 'offstage disk',

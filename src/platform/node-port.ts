@@ -8,7 +8,7 @@ import { watchSilence } from './silence.ts'
 
 export type NodeWorker = import('node:worker_threads').Worker
 
-/** A thread that has idled for that long since it was made is not loading. */
+/** If a thread has idled for this long since it was made, it is not loading its module any more. */
 const idleMsMin = 500
 
 /** A `Port` to a thread of `worker_threads`. */
@@ -55,7 +55,7 @@ export function nodePort(worker: NodeWorker): Port {
       await port.close()
     },
     hold(isHeld) {
-      if (isClosing) return // Somebody waits for its end.
+      if (isClosing) return // The caller of `close` waits for the thread's end.
       output.mayHold = true
       if (isHeld) worker.ref()
       else worker.unref()

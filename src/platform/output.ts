@@ -3,20 +3,21 @@ import { nodeModule, systemClock } from './host.ts'
 type Process = typeof import('node:process')
 type NodePort = import('node:worker_threads').MessagePort
 
-/** Longer than that a process that ends by itself does not wait for a thread. */
+/** When the process ends by itself, it waits no longer than this for a thread. */
 const naturalEndMsMax = 1_000
 
 /**
- * What a thread prints comes to its parent bit by bit, each when the parent asks for it; what the thread still holds when it
- * ends is lost. So it is asked, before it is ended or the process ends by itself, to say when it has passed on all of it.
+ * Saves what a thread has printed. The output comes to the parent piece by piece, each when the parent asks for it. What the
+ * thread still holds when it ends is lost. So, before the thread is ended or the process ends by itself, the thread is asked to
+ * answer once it has passed on all of it.
  */
 export class Output {
   readonly #port: NodePort
   readonly #waiting = new Set<() => void>()
-  /** It has worked since it was asked last. */
+  /** Whether the thread may hold output: it has worked since it was last asked. */
   mayHold = true
 
-  /** `port`: its other end goes to the thread with the hello. */
+  /** `port`: the other end of its channel goes to the thread with the hello. */
   constructor(port: MessagePort) {
     this.#port = port as unknown as NodePort
     this.#port.on('message', this.#drained)
@@ -24,7 +25,7 @@ export class Output {
     join(this)
   }
 
-  /** Resolves when the thread has passed on what it has printed, is gone, or has not said so for `msMax`. */
+  /** Resolves when the thread has passed on what it has printed, has ended, or has not answered for `msMax` milliseconds. */
   drain(msMax: number): Promise<void> {
     this.mayHold = false
     if (!outputs.has(this)) return Promise.resolve()
@@ -38,7 +39,7 @@ export class Output {
     })
   }
 
-  /** The thread is gone. */
+  /** To be called when the thread has ended. */
   close(): void {
     leave(this)
     this.#port.close()
@@ -63,7 +64,7 @@ function leave(output: Output): void {
   if (outputs.size === 0) nodeModule<Process>('process')?.off('beforeExit', drainAll)
 }
 
-/** Said again when nothing is left to do after that. */
+/** Runs on each `beforeExit`. Draining gives the process work to do, so the event comes again afterwards. */
 function drainAll(): void {
   for (const output of outputs) if (output.mayHold) void output.drain(naturalEndMsMax)
 }

@@ -3,7 +3,7 @@ import { type Hello, isHello } from './hello.ts'
 import { hop } from './hop.ts'
 import { unreadable } from './message-port.ts'
 
-/** Either end of the channel that a worker has by itself. */
+/** Either end of the channel that every worker has by itself (`postMessage` and `message` events). */
 export interface ChannelEnd {
   postMessage(message: unknown, transfer: Transferable[]): void
   addEventListener(type: string, listener: (event: MessageEvent) => void, isFirst: boolean): void
@@ -11,9 +11,9 @@ export interface ChannelEnd {
 }
 
 /**
- * Sends and hears on the channel that a worker has by itself. The application may use it, too: so what is ours is marked, by
- * one number there and by another back, and nobody who listens after us gets to see it. A port of our own would need no
- * marks, but through one a message takes five times as long in Firefox and in WebKit.
+ * A `Port` over the channel that a worker has by itself. The application may use that channel too. So our messages carry a
+ * mark, one number in each direction, and listeners that were added after ours do not get to see them. A port of our own would
+ * need no marks, but a message through one takes five times as long in Firefox and in WebKit.
  */
 export class OwnChannel implements Port {
   readonly #end: ChannelEnd
@@ -22,17 +22,20 @@ export class OwnChannel implements Port {
   #listener = (_message: unknown): void => {}
   readonly #isFirst: boolean
   #onHello: ((hello: Hello) => void) | undefined
-  /** Said before anybody here wanted to hear it. */
+  /** A hello that arrived before `onHello` was called. */
   #earlyHello: Hello | undefined
 
-  /** `isFirst`: hears before who listens already, as far as the platform lets it. */
+  /** `isFirst`: hears a message before listeners that were added earlier, as far as the platform allows it. */
   constructor(end: ChannelEnd, isFirst: boolean) {
     this.#end = end
     this.#isFirst = isFirst
     end.addEventListener('message', this.#hear, isFirst)
   }
 
-  /** Told each time that a scheduler says hello. Of one that was said already, in a task of its own: another may ask in this. */
+  /**
+   * Calls back each time a scheduler sends a hello. If one has arrived already, it calls back in a later task, because
+   * `onHello` may be called again in this one.
+   */
   onHello(listener: (hello: Hello) => void): void {
     this.#onHello = listener
     const hello = this.#earlyHello
@@ -53,7 +56,7 @@ export class OwnChannel implements Port {
     }
   }
 
-  /** What this end says is marked with `mark`, what it hears with `theirMark`. */
+  /** Marks the messages that this end sends with `mark`, and expects `theirMark` on those that it receives. */
   mark(mark: number, theirMark: number): void {
     this.#mark = mark
     this.#theirMark = theirMark
@@ -76,12 +79,15 @@ export class OwnChannel implements Port {
     this.#end.addEventListener('messageerror', () => listener(unreadable()), true)
   }
 
-  /** Listens no longer. A channel of Node's that nobody listens to keeps no thread alive. */
+  /** Stops listening. On Node, a channel without a listener keeps no thread alive. */
   leave(): void {
     this.#end.removeEventListener('message', this.#hear, this.#isFirst)
   }
 
-  /** Says and hears no more; whoever made the worker ends it, and lets it keep the process alive or not. */
+  /**
+   * Stops sending and receiving. The owner of the worker ends it, and decides whether it keeps the process alive (so `hold`
+   * does nothing here).
+   */
   async close(): Promise<void> {
     this.mark(Number.NaN, Number.NaN)
   }

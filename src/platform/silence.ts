@@ -1,12 +1,13 @@
 import { systemClock } from './host.ts'
 
-/** A worker that serves has mostly said so by then. */
+/** Most workers that will serve have answered by then. */
 const silentMs = 1_000
 let hasWarned = false
 
 /**
- * Warns, once, when a new worker says nothing: mostly it does not call `defineJobs`, and its start would time out much later.
- * `isLoading`: there is no telling yet. Returns how to listen no longer.
+ * Warns, once per process or page, when a new worker stays silent. The usual reason is that it does not call `defineJobs`, and
+ * its start would time out much later. `isLoading` returns whether the worker may still be loading its module; then the watch
+ * goes on. Returns a function that stops the watch.
  */
 export function watchSilence(isLoading = () => false): () => void {
   let stop = () => {}
@@ -14,7 +15,7 @@ export function watchSilence(isLoading = () => false): () => void {
     if (isLoading()) return watch()
     if (hasWarned) return
     hasWarned = true
-    // biome-ignore lint/suspicious/noConsole: for who writes the worker module; the error comes when the start times out.
+    // biome-ignore lint/suspicious/noConsole: for the author of the worker module; the error comes when the start times out.
     console.warn(
       'offstage: a worker that was started a second ago has not called `defineJobs`. Its module has to: `export const jobs = defineJobs({ … })`. (If it does, what it loads or awaits before takes long.)',
     )

@@ -11,7 +11,7 @@ import { webPort } from './web-port.ts'
 
 type Threads = typeof import('node:worker_threads')
 
-/** Options that Node takes for each thread; other platforms have none of these. */
+/** Options that Node takes for each thread. Other platforms have none of them. */
 export interface WorkerOptions {
   readonly resourceLimits?: {
     readonly maxOldGenerationSizeMb?: number
@@ -31,17 +31,17 @@ interface WorkerLike {
 
 type WorkerFactory = () => WorkerLike | PromiseLike<WorkerLike>
 
-/** Serves jobs on this thread: what `inline(jobs)` returns. */
+/** What `inline(jobs)` returns: it serves jobs on this thread. */
 export interface InlineSource {
   readonly serveInline: ServeInline
 }
 
 export type WorkerSource = WorkerFactory | URL | string | InlineSource
 
-// Not in one piece: there are bundler plugins that would take it for code, and look for the file.
+// Split in two, because some bundler plugins would take it for code and look for the file.
 const workerLine = `createScheduler(() => new ${'Worker'}(new URL('./jobs.ts', import.meta.url), { type: 'module' }))`
 
-/** Refuses at the door what can never start a thread here. */
+/** Throws a `TypeError` if `source` can never start a thread on this platform. */
 export function checkSource(source: unknown): asserts source is WorkerSource {
   if (typeof source === 'function' || isInline(source)) return
   const isAddress = typeof source === 'string' || source instanceof URL
@@ -56,25 +56,31 @@ export function checkSource(source: unknown): asserts source is WorkerSource {
 const isInline = (source: unknown): source is InlineSource =>
   typeof (source as Partial<InlineSource> | undefined)?.serveInline === 'function'
 
-/** Starts one thread and says hello to it. Rejects when the platform refuses to start it at all. */
+/** Starts one thread and sends it a hello. Rejects when the platform refuses to start it at all. */
 export async function spawn(source: WorkerSource, options: WorkerOptions): Promise<Port> {
   if (isInline(source)) return spawnInline(source)
-  // A microtask first: Parcel only defines the worker's URL after the module has run.
+  // Waits for a microtask first: Parcel defines the worker's URL only after the module has run.
   await undefined
   const made = expecting(() =>
     typeof source === 'function' ? callFactory(source, options) : fromAddress(source, options),
   )
-  // Not `await made`: on Deno a worker that cannot be loaded may say so within one microtask, and who does not listen
-  // yet gets an unhandled rejection.
+  // `await made` would be too late: on Deno a worker that cannot be loaded may report that within one microtask, and without a
+  // listener the error counts as an unhandled rejection.
   return isThenable(made) ? portTo(await made) : portTo(made)
 }
 
-/** For one that a slow factory makes; another that the application makes meanwhile waits as long, for nothing. */
+/**
+ * How long a thread waits for its hello, if it was made while a slow (asynchronous) factory ran. A thread that the application
+ * makes for itself meanwhile waits just as long, in vain.
+ */
 const slowHelloMs = 1_000
-/** Slow factories that are at it. */
+/** How many slow factories are running. */
 let slow = 0
 
-/** Tells the threads that are made in `make` that somebody will say hello. One that is made at once stays however late it is. */
+/**
+ * Announces a hello to the threads that are made in `make`. A thread that is made synchronously waits for its hello without a
+ * time limit.
+ */
 function expecting<Made>(make: () => Made): Made {
   expectHello(Number.POSITIVE_INFINITY)
   try {
@@ -97,8 +103,8 @@ const expectHello = (withinMs: number | undefined = slow > 0 ? slowHelloMs : und
   nodeModule<Threads>('worker_threads')?.setEnvironmentData(helloWithin, withinMs as number)
 
 /**
- * The same line starts a worker in browsers, Bun, Deno and Node. Node alone has no global `Worker`, so it gets one, for
- * as long as the factory runs and no longer: other code looks for that global to tell where it is.
+ * Lets the same line start a worker in browsers, Bun, Deno and Node. Node alone has no global `Worker`, so it gets one, but
+ * only while the factory runs: other code looks for that global to tell where it runs.
  */
 function callFactory(factory: WorkerFactory, options: WorkerOptions): WorkerLike | PromiseLike<WorkerLike> {
   const scope = globalThis as { Worker?: unknown }
@@ -126,7 +132,7 @@ function portTo(worker: WorkerLike): Port {
   try {
     return on ? nodePort(worker as unknown as NodeWorker) : webPort(worker as unknown as Worker)
   } catch (error) {
-    void worker.terminate() // Nobody else has hold of it.
+    void worker.terminate() // The caller has not got it, so it could never be ended.
     throw error
   }
 }

@@ -5,7 +5,7 @@ type Threads = typeof import('node:worker_threads')
 
 let channel: MessageChannel | undefined
 
-/** By a message to oneself, which is a clone and keeps no process alive. */
+/** Clones a value by a message to oneself. That needs no listener, so it keeps no process alive. */
 function cloneByMessage<Value>(value: Value, options?: StructuredSerializeOptions): Value {
   channel ??= makeChannel()
   channel.port1.postMessage(value, options?.transfer ?? [])
@@ -13,5 +13,5 @@ function cloneByMessage<Value>(value: Value, options?: StructuredSerializeOption
   return receiveMessageOnPort(channel.port2 as never)?.message as Value
 }
 
-/** The platform's; jsdom has none, and hides Node's. */
+/** The platform's `structuredClone`. jsdom has none, and hides Node's. */
 export const structuredClone: typeof globalThis.structuredClone = globalThis.structuredClone ?? cloneByMessage

@@ -1,7 +1,7 @@
 import { nodeModule } from './host.ts'
 import { listenTo } from './listening.ts'
 
-/** A line to everybody of the same origin who has one of this name, but not to oneself. */
+/** A channel to all other pages and workers of the same origin that have opened one of the same name. */
 export interface Channel {
   /** Throws when the message cannot be cloned. */
   post(message: unknown): void
@@ -11,22 +11,25 @@ export interface Channel {
 /** What tabs need to find each other. Tests bring their own. */
 export interface TabPlatform {
   /**
-   * Queues for a lock. `onHeld` is told when it is ours, `onLost` when it is ours no longer, or never will be. Returns
-   * how to leave the queue, or to let go.
+   * Queues for a lock. Calls `onHeld` when this tab holds it, and `onLost` when this tab holds it no longer or can never get
+   * it. Returns a function that leaves the queue or releases the lock.
    */
   requestLock(name: string, onHeld: () => void, onLost: (error: unknown) => void): () => void
   openChannel(name: string, listener: (message: unknown) => void): Channel
-  /** The page is about to be frozen or put aside, and is back. Returns a function that stops listening. */
+  /** Reports when the page is about to be frozen or put aside, and when it is back. Returns a function that stops listening. */
   onSleep(onSleep: () => void, onWake: () => void): () => void
-  /** The page is closed or reloaded, and does not crash. Returns a function that stops listening. */
+  /** Reports when the page is closed or reloaded, which is no crash. Returns a function that stops listening. */
   onLeave(listener: () => void): () => void
-  /** Leaves a mark for whoever of the origin takes it next; at once, because the page may be gone with the next task. */
+  /**
+   * Leaves a mark for the next page of this origin that takes it. It is written synchronously, because the page may be gone by
+   * the next task.
+   */
   leaveMark(name: string): void
-  /** Whether there was one; also where none can be left. */
+  /** Removes the mark and returns whether there was one. Also returns true where no mark can be left. */
   takeMark(name: string): boolean
 }
 
-/** This page's; nothing where there are no Web Locks: on plain http, and in old runtimes. */
+/** The `TabPlatform` of this page. Returns nothing where there are no Web Locks: on plain http, and in old runtimes. */
 export function webTabs(): TabPlatform | undefined {
   const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
   if (!locks || typeof BroadcastChannel !== 'function') return undefined
@@ -45,7 +48,7 @@ function requestLock(
   const hold = () => {
     if (isReleased) return
     onHeld()
-    // `onHeld` may have let go of it at once.
+    // `onHeld` may have released the lock already.
     return isReleased ? undefined : new Promise<void>((resolve) => (release = resolve))
   }
   locks.request(name, { signal: queue.signal }, hold).catch((error) => {
@@ -60,15 +63,15 @@ function requestLock(
 
 function openChannel(name: string, listener: (message: unknown) => void): Channel {
   const channel = new BroadcastChannel(name) as BroadcastChannel & { unref?(): void }
-  // On Node it would keep the process alive.
+  // On Node an open channel would keep the process alive.
   if (nodeModule('process')) channel.unref?.()
   channel.onmessage = ({ data }) => listener(data)
   return { post: (message) => channel.postMessage(message), close: () => channel.close() }
 }
 
 /**
- * WebKit frees the locks of a page that it puts aside without a word, and browsers keep pages with open connections out
- * of their cache or break them, so all is let go of before.
+ * WebKit silently frees the locks of a page that it puts aside. Browsers keep pages with open connections out of their
+ * back/forward cache, or break the connections. So all of that is released before.
  */
 function onSleep(sleep: () => void, wake: () => void): () => void {
   if (typeof document !== 'object') return () => {}
@@ -90,11 +93,11 @@ function leaveMark(name: string): void {
   try {
     localStorage.setItem(name, '')
   } catch {
-    // Then none can be taken, either.
+    // Then no mark can be taken either: `takeMark` returns true.
   }
 }
 
-/** A worker is told nothing of its end, so it has left none. */
+/** A worker gets no event before its end, so it could not have left a mark: there it returns true. */
 function takeMark(name: string): boolean {
   if (typeof document !== 'object') return true
   try {

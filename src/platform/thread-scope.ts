@@ -19,16 +19,18 @@ const isWebWorker = (scope: WebScope): boolean =>
 const scope = globalThis as unknown as WebScope
 const isWeb = isWebWorker(scope)
 /**
- * The one that this thread has by itself, none where nobody says hello. A web worker's is there as soon as this is imported, to
- * hear before the application does: not all engines let us in ahead of who listens already.
+ * The channel that this thread has by itself, or none in a thread that gets no hello. In a web worker it listens as soon as
+ * this module is imported, so that it hears messages before the application does: not all engines let a listener in ahead of
+ * earlier ones.
  */
 let channel = isWeb ? new OwnChannel(scope, true) : undefined
-/** One thread serves one scheduler, which may repeat its hello until it is answered. */
+/** Whether a hello was answered. A thread serves one scheduler, which may repeat its hello until it is answered. */
 let isAnswered = false
 
 /**
- * In a thread: calls back when a scheduler says hello; only the last who asks for it, so that a module of jobs can be made of
- * others. Elsewhere, and in threads that the application made for itself: nothing.
+ * In a thread: calls `serve` when a scheduler sends a hello. Only the last caller of `onHello` is called, so that a module of
+ * jobs can be composed of other such modules. Outside of a thread, and in threads that the application made for itself, it does
+ * nothing.
  */
 export function onHello(serve: (port: Port) => void): void {
   channel ??= parentChannel()
@@ -40,11 +42,14 @@ export function onHello(serve: (port: Port) => void): void {
   })
 }
 
-/** The line to the scheduler, once there is all that it needs: the whole module, and the lock that says that we live. */
+/**
+ * Returns the port to the scheduler once everything is there that serving needs: the whole module, and the lock that shows that
+ * this thread lives.
+ */
 async function answer(own: OwnChannel, { port, output, mark, lock }: Hello): Promise<Port> {
   if (port) own.leave()
   else own.mark(-mark, mark)
-  // Not for the threads that are made in this one: they would inherit it.
+  // Removed, because threads that are made in this thread would inherit it.
   nodeModule<Threads>('worker_threads')?.setEnvironmentData(helloWithin, undefined as never)
   if (output) passOn(output)
   if (!isWeb) await wholeModule()
@@ -53,46 +58,46 @@ async function answer(own: OwnChannel, { port, output, mark, lock }: Hello): Pro
 }
 
 /**
- * Of a thread of `worker_threads` that a scheduler has made. One that the application made for itself lives, hears and ends as
- * without us: there we do not listen.
+ * The channel of a `worker_threads` thread that a scheduler has made. A thread that the application made for itself gets none:
+ * it must live, hear and end as it would without this library, so we do not listen there.
  */
 function parentChannel(): OwnChannel | undefined {
   const { parentPort, getEnvironmentData } = nodeModule<Threads>('worker_threads') ?? {}
   const withinMs = getEnvironmentData?.(helloWithin) as number | undefined
   if (!parentPort || withinMs === undefined) return undefined
-  // Not ahead of others: Node 20 would keep what such a listener holds alive when it is removed.
+  // Not ahead of other listeners: after its removal, Node 20 would keep alive what such a listener holds.
   const own = new OwnChannel(parentPort as unknown as ChannelEnd, false)
   if (withinMs !== Number.POSITIVE_INFINITY) systemClock.startTimer(() => isAnswered || own.leave(), withinMs, true)
   return own
 }
 
-/** Where there are such ports, messages can be asked for. */
+/** Adds `poll` to a port, for platforms that can take a message from a port synchronously. */
 function polled(port: MessagePort): Port {
   const { receiveMessageOnPort } = nodeModule<Threads>('worker_threads') as Threads
   return { ...portOf(port), poll: () => unpacked(receiveMessageOnPort(port as never)?.message) }
 }
 
 /**
- * Resolves when the module that this thread was made for is evaluated, with what it awaits, where the platform tells: servers
- * tell it to whoever imports that module once more. (Deno tells it too early at times, in Firefox it fails, and WebKit evaluates
- * the module a second time.)
+ * Resolves when the module that this thread was made for is evaluated, including its top-level await. Node, Bun and Deno tell:
+ * importing that module a second time waits for it. (Deno sometimes resolves too early. In Firefox the second import fails, and
+ * WebKit evaluates the module a second time, so web workers do without.)
  */
 async function wholeModule(): Promise<void> {
   try {
     const { argv } = nodeModule<NodeJS.Process>('process') as NodeJS.Process
     const { pathToFileURL } = nodeModule<typeof import('node:url')>('url') as typeof import('node:url')
-    // Not `import()` itself: bundlers want to know what there is to import.
+    // Not a plain `import()`: bundlers want to know what could be imported.
     await new Function('url', 'return import(url)')(pathToFileURL(argv[1] as string).href)
   } catch {
-    // It has failed, and this thread ends before the next task; or it was made from a text, and there is no telling.
+    // Either the module has failed, and this thread ends before the next task; or it was made from a text and has no module.
     await nextTask()
   }
 }
 
-/** How often a thread looks whether it has passed on what it printed. */
+/** How often a thread checks whether it has passed on what it printed. */
 const passedOnMs = 1
 
-/** Says on `port` for each message there that nothing of what was printed is left here. */
+/** Answers each message on `port` once nothing that was printed is left in this thread. */
 function passOn(port: MessagePort): void {
   const { stdout, stderr } = nodeModule<NodeJS.Process>('process') as NodeJS.Process
   const look = () => {
@@ -103,7 +108,7 @@ function passOn(port: MessagePort): void {
   portOf(port).hold(false)
 }
 
-/** Told of what nobody in this thread catches. Node ends the thread and tells the other side by itself. */
+/** Reports errors that this thread does not catch. Node ends the thread and reports the error to the other side by itself. */
 export function onUncaught(report: (error: unknown) => void): void {
   if (!isWeb) return
   scope.addEventListener('error', (event: ErrorEvent) => {
@@ -116,7 +121,7 @@ export function onUncaught(report: (error: unknown) => void): void {
   })
 }
 
-/** Resolves once this thread holds the lock, or cannot (no Web Locks on plain http or in this runtime). */
+/** Resolves once this thread holds the lock, or cannot hold one (no Web Locks on plain http or in this runtime). */
 function holdLock(name: string): Promise<void> {
   const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
   if (!locks || name === '') return Promise.resolve()

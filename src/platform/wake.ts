@@ -1,8 +1,8 @@
 import { listenTo } from './listening.ts'
 
 /**
- * Calls back when timers may be late: a page was shown again, thawed, or its machine woke up. Hidden pages have their
- * timers slowed down, frozen ones have none. Returns a function that stops listening.
+ * Calls back when timers may be late: the page is shown again or thawed, or its machine woke up. Browsers slow down the timers
+ * of hidden pages, and frozen pages have none. Returns a function that stops listening.
  */
 export function onWake(callback: () => void): () => void {
   if (typeof document !== 'object' || typeof addEventListener !== 'function') return () => {}

@@ -5,8 +5,8 @@ import { OwnChannel } from './own-channel.ts'
 import { watchSilence } from './silence.ts'
 
 /**
- * What is posted to a module worker with top-level await before `offstage/worker` is imported there is lost, in all engines:
- * say it again.
+ * How long to wait, in milliseconds, before the hello is sent again. If a module worker uses top-level await before it imports
+ * `offstage/worker`, messages that were posted before that import are lost in all engines.
  */
 const helloAgainMs = 50
 
@@ -50,7 +50,7 @@ export function webPort(worker: Worker): Port {
   worker.addEventListener('error', (event) => {
     event.preventDefault?.()
     const { message, filename, lineno } = event as Partial<ErrorEvent>
-    // No message where the browser says no more than that it failed.
+    // Where the browser says no more than that it failed, there is no message.
     ended(new Error(message ? `${message}${filename ? ` (${filename}:${lineno})` : ''}` : ''))
   })
   channel.onClose(ended)
@@ -72,7 +72,7 @@ export function webPort(worker: Worker): Port {
       stop()
     },
     hold(isHeld) {
-      // Bun counts workers; browsers have nothing to keep alive.
+      // Bun counts workers. In browsers there is no process to keep alive.
       const counted = worker as Worker & RefCounted
       if (isHeld) counted.ref?.()
       else counted.unref?.()
@@ -80,10 +80,10 @@ export function webPort(worker: Worker): Port {
   }
 }
 
-/** Calls back when the thread that holds `lock` has let go of it: it is dead, however it died. */
+/** Calls back when the thread that holds `lock` no longer does: it is dead, however it died. */
 function whenFree(lock: string, signal: AbortSignal, onFree: () => void): void {
   const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
   locks?.request(lock, { signal }, onFree).catch(() => {
-    // Aborted, because we ended the thread; or no locks in this place, and then there is no watch.
+    // Either aborted, because we ended the thread; or there are no locks in this place, so no watch is possible.
   })
 }
