@@ -1,5 +1,5 @@
 declare global {
-  // For users whose `lib` has no `ESNext.Disposable`: our declarations stand on their own. The same as there.
+  // The same as in TypeScript's `lib`, for users whose `lib` has no `ESNext.Disposable`: our declarations need nothing else.
   interface SymbolConstructor {
     readonly asyncDispose: unique symbol
   }
@@ -8,5 +8,5 @@ declare global {
   }
 }
 
-/** WebKitGTK has no such symbol yet; compilers fall back on this one for `await using`. */
+/** `Symbol.asyncDispose`. WebKitGTK does not have it yet; for `await using`, compilers fall back on this registered symbol. */
 export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')

@@ -31,7 +31,7 @@ export const number = (min: number, max = Number.MAX_VALUE): Check => {
 
 export const finite = number(-Number.MAX_VALUE)
 
-/** A span of time. A hundred years is beyond every real use and within what dates can carry. */
+/** A span of time. A hundred years is longer than any real use needs and still within what a `Date` can hold. */
 export const durationMs = number(0, 100 * 366 * 24 * 60 * 60 * 1000)
 export const positiveMs = number(1, 100 * 366 * 24 * 60 * 60 * 1000)
 export const durationMsOrInfinity: Check = (value) =>
@@ -52,13 +52,13 @@ export const oneOf = (...values: readonly string[]): Check =>
   unless((value) => values.includes(value as string), `one of ${values.map((value) => `'${value}'`).join(', ')}`)
 
 export const listOf = (check: Check, what: string): Check =>
-  // Not `every`: it passes over holes.
+  // Not `every`, which skips holes.
   unless(
     (value) => Array.isArray(value) && value.findIndex((item) => check(item) !== undefined) === -1,
     `an array of ${what}`,
   )
 
-/** One of them, or an array of such: `what` they are. */
+/** One of the values, or an array of them. `what` names them in the message. */
 export const someOf = (values: readonly string[], what: string): Check => {
   const one = oneOf(...values)
   const list = listOf(one, what)
@@ -67,7 +67,9 @@ export const someOf = (values: readonly string[], what: string): Check => {
 
 export type Checks = Readonly<Record<string, Check>>
 
-/** Refuses the first option that is unknown or out of range, by name. `undefined` counts as not given. */
+/**
+ * Throws `INVALID_OPTION` for the first option that is unknown or out of range, and names it. `undefined` counts as not given.
+ */
 export function checkOptions(options: unknown, checks: Checks, prefix = ''): void {
   if (options === undefined) return
   if (object(options)) throw invalid(prefix || 'options', 'an object', options)
@@ -86,8 +88,9 @@ export function checkOptions(options: unknown, checks: Checks, prefix = ''): voi
 }
 
 /**
- * A copy of options that are read again later: what the caller does with them then must not matter. What they inherit comes
- * along, so that it is checked as well. `levels`: of what is deeper it has the same.
+ * Returns a copy of options that are read again later, so that it does not matter what the caller does with them meanwhile. The
+ * copy includes inherited properties, so that they are checked as well. Below `levels` levels the copy shares objects with the
+ * original.
  */
 export function taken<Options>(options: Options, levels = Number.POSITIVE_INFINITY): Options {
   if (levels === 0 || !isObject(options)) return options
@@ -98,7 +101,7 @@ export function taken<Options>(options: Options, levels = Number.POSITIVE_INFINI
   return copy as Options
 }
 
-/** A checked copy, for options that are looked at later. Getters of a class count as well. */
+/** Returns a checked copy of options that are read again later. Getters of a class are read as well. */
 export function copyOptions<Options extends object>(options: Options, checks: Checks): Options {
   checkArgument('options', object, options)
   const copy = taken(options) as Record<string, unknown>
@@ -108,7 +111,7 @@ export function copyOptions<Options extends object>(options: Options, checks: Ch
   return copy as Options
 }
 
-/** Refuses one value by the name of the argument that it came in. */
+/** Throws `INVALID_OPTION` if the value does not pass the check. `name` is the argument that it came in. */
 export function checkArgument(name: string, check: Check, value: unknown): void {
   const expected = check(value)
   if (expected !== undefined) throw invalid(name, expected, value)

@@ -1,16 +1,22 @@
 /**
- * Where offstage gets its time. The default is the system's; tests pass `manualClock()` from `offstage/testing`.
+ * The source of time. The default is the system's clock; tests pass `manualClock()` from `offstage/testing`.
  *
- * Two clocks, two names: wall time is stored (it means something after a restart), monotonic time is subtracted (it
- * never jumps).
+ * There are two clocks with two names. Wall time is stored, because it still means something after a restart. Monotonic time is
+ * subtracted, because it never jumps.
  */
 export interface Clock {
   /** Wall time in milliseconds since 1970. */
   now(): number
-  /** Milliseconds from an arbitrary start that never go back. */
+  /** Milliseconds since an arbitrary start. They never go back. */
   monotonic(): number
-  /** By how much two of these may be nearer to each other than they say: rate limits wait so much longer. Default 0. */
+  /**
+   * How coarse `monotonic` is, in milliseconds: two times may be nearer to each other than they look by this much. Rate limits
+   * wait longer by it. Default 0.
+   */
   readonly resolutionMs?: number
-  /** Calls back once, about `delayMs` from now (never over 2³¹−1). Returns a function that calls it off. */
+  /**
+   * Calls `callback` once, after about `delayMs` milliseconds (at most 2³¹−1). `keepsProcessAlive`: whether a Node process
+   * stays alive for it. Returns a function that stops the timer.
+   */
   startTimer(callback: () => void, delayMs: number, keepsProcessAlive: boolean): () => void
 }

@@ -8,34 +8,34 @@ import { isObject, show } from './show.ts'
 /** What `copyPlain` returns for a value that it leaves to structured clone. */
 export const notPlain: unique symbol = Symbol('not plain')
 
-/** What goes into a message with others is no larger than this many objects and arrays. */
+/** A value that travels in a message with others has no more objects and arrays than this. */
 const smallMax = 24
-/** Longer arrays of primitives are structured clone's: it knows how to copy numbers in one piece. */
+/** Longer arrays of primitives are left to structured clone, which can copy numbers in one piece. */
 const primitivesMax = 64
-/** Deeper data is structured clone's: the stack has an end. */
+/** Deeper data is left to structured clone, because the stack is limited. */
 const depthMax = 64
 
 /**
- * A copy of plain data (objects, arrays, primitives), or `notPlain`: it gives up wherever the copy could differ from
- * structured clone's, at shared references, cycles, holes, class instances, functions, symbols; and above `containersMax`
- * objects and arrays. Only keys that are symbols come along, because to look for them would cost a quarter more in Firefox: the
- * message that a copy is made for leaves them out.
+ * Returns a copy of plain data (objects, arrays, primitives), or `notPlain` where the copy could differ from structured
+ * clone's: at shared references, cycles, holes, class instances, functions and symbols, and above `containersMax` objects and
+ * arrays. There is one difference: keys that are symbols are copied too, because looking for them would cost a quarter more in
+ * Firefox. The message that the copy is made for leaves them out.
  *
- * In V8 this is 4 to 17 times as fast as `structuredClone`, most for the smallest, and the copy takes half the memory,
+ * In V8 this is 4 to 17 times as fast as `structuredClone`, most for the smallest values. The copy takes half the memory,
  * because it has the layout of its source.
  */
 export function copyPlain(value: unknown, containersMax = smallMax): unknown {
   return isPrimitive(value) ? value : copyContainer(value as object, new Set(), containersMax, 0)
 }
 
-/** `seen`: the containers that were met. */
+/** `seen`: the containers visited so far. */
 function copyContainer(source: object, seen: Set<object>, max: number, depth: number): unknown {
   const { size } = seen
   if (!isObject(source) || size >= max || depth === depthMax || seen.add(source).size === size) return notPlain
   return Array.isArray(source) ? copyArray(source, seen, max, depth + 1) : copyObject(source, seen, max, depth + 1)
 }
 
-/** All properties in one step, as engines like it; then what is shared with the source is replaced. */
+/** Copies all properties in one step, which engines do fast, then replaces the values that are shared with the source. */
 function copyObject(source: object, seen: Set<object>, max: number, depth: number): unknown {
   const prototype = Object.getPrototypeOf(source)
   if (prototype && prototype !== Object.prototype) return notPlain
@@ -44,7 +44,7 @@ function copyObject(source: object, seen: Set<object>, max: number, depth: numbe
     const child = copy[key]
     if (isPrimitive(child)) continue
     const copied = copyContainer(child as object, seen, max, depth)
-    // What is not its own is what somebody has given all objects to inherit.
+    // A property that is not its own is one that the application has added to `Object.prototype`.
     if (copied === notPlain || !Object.hasOwn(copy, key)) return notPlain
     copy[key] = copied
   }
@@ -67,14 +67,17 @@ function copyArray(source: readonly unknown[], seen: Set<object>, max: number, d
   return copy
 }
 
-/** Functions and symbols are no data: they fall through to structured clone, which refuses them. */
+/** Functions and symbols are no data. They are left to structured clone, which refuses them. */
 const isPrimitive = (value: unknown): boolean =>
   !isObject(value) && typeof value !== 'function' && typeof value !== 'symbol'
 
-/** Hears of what is to be copied, before anything is moved; throws to refuse it. */
+/** Gets the value that will be copied, before anything is moved. Throws to refuse it. */
 type Check = (value: unknown, what: string) => void
 
-/** A private copy of `value`, the same as the other thread would get. Throws `DATA_CLONE`, naming the place. */
+/**
+ * Returns a private copy of `value`, equal to what another thread would get. Throws `DATA_CLONE`, which names the place, if it
+ * cannot be copied.
+ */
 export function copyValue(value: unknown, what: string, check?: Check): unknown {
   try {
     const copy = copyPlain(value, Number.POSITIVE_INFINITY)
@@ -86,7 +89,7 @@ export function copyValue(value: unknown, what: string, check?: Check): unknown 
   }
 }
 
-/** As `copyValue`, but moves what is in `transfer`. Returns the copy and its own transferables. */
+/** Like `copyValue`, but moves the objects in `transfer`. Returns the copy and its own transferables. */
 export function moveValue(
   value: unknown,
   transfer: Transferable[],
@@ -94,7 +97,7 @@ export function moveValue(
   check?: Check,
 ): { value: unknown; transfer: Transferable[] } {
   try {
-    // Deno would empty the object before it refuses.
+    // Without this check, Deno would empty the object before it refuses.
     if (new Set(transfer).size < transfer.length) throw new TypeError('`transfer` names an object twice')
     const source = outgoing(value, transfer)
     check?.(source, what)
@@ -105,7 +108,7 @@ export function moveValue(
   }
 }
 
-/** For what must not fail: a copy, in which a few words say what cannot be copied. */
+/** Returns a copy of `value`, for places that must not fail. A short text takes the place of whatever cannot be copied. */
 export function readable(value: unknown): unknown {
   try {
     return duplicate(value)
@@ -157,7 +160,7 @@ export function cloneError(value: unknown, what: string, cause: unknown): Offsta
 
 const searchDepthMax = 8
 
-/** Follows the first child that cannot be cloned on its own down to the one that is to blame. */
+/** Follows the first child that cannot be cloned on its own, down to the value that is to blame. */
 function findUncloneable(value: unknown, path: string, depth: number): { path: string; value: unknown } | undefined {
   if (isCloneable(value)) return undefined
   if (!isObject(value) || depth === searchDepthMax) return { path, value }
@@ -188,6 +191,6 @@ function childrenOf(value: object): [string, unknown][] {
     const key = (name: string) => (Array.isArray(value) ? `[${name}]` : `.${name}`)
     return Object.keys(value).map((name) => [key(name), (value as Record<string, unknown>)[name]])
   } catch {
-    return [] // A getter or a proxy threw: the object itself is to blame.
+    return [] // A getter or a proxy threw, so the object itself is to blame.
   }
 }

@@ -1,13 +1,13 @@
-/** Below this a job is tiny: worth sending many at a time. */
+/** Jobs that take less than this are tiny: it pays to send many in one message. */
 export const tinyMs = 0.5
 
 const samplesMin = 8
-/** Runs this long are no matter of clock resolution (browsers round to 1 ms), and are remembered longer than others. */
+/** A run this long is not an effect of the clock's resolution (browsers round to 1 ms). It is remembered longer than others. */
 const outlierMs = 4
 
 /**
- * How long the jobs of one type take, with pessimism: one long run among many short ones keeps the estimate high for
- * hundreds of runs, because what waits behind it on the same thread would wait that long.
+ * Estimates how long the jobs of one type take, with pessimism. One long run among many short ones keeps the estimate high for
+ * hundreds of runs, because jobs that wait behind a long run on the same thread would wait that long.
  */
 export class Cost {
   #samples = 0
@@ -16,17 +16,17 @@ export class Cost {
 
   add(runMs: number): void {
     this.#samples++
-    // The first few samples weigh the same; then the mean follows slowly.
+    // The first 32 samples weigh the same. From then on the mean follows slowly.
     this.#meanMs += (runMs - this.#meanMs) / Math.min(this.#samples, 32)
     this.#outlierMs = runMs >= outlierMs ? Math.max(runMs, this.#outlierMs) : this.#outlierMs * 0.995
   }
 
-  /** Milliseconds; infinite while too little is known. */
+  /** The mean in milliseconds. It is infinite while there are too few samples. */
   get meanMs(): number {
     return this.#samples < samplesMin ? Number.POSITIVE_INFINITY : this.#meanMs
   }
 
-  /** The same, with pessimism. */
+  /** The pessimistic estimate in milliseconds: the mean, or a long run that is still remembered. */
   get estimateMs(): number {
     return Math.max(this.meanMs, this.#outlierMs > tinyMs ? this.#outlierMs : 0)
   }
@@ -40,7 +40,7 @@ export class Cost {
 export class Costs {
   readonly #byName = new Map<string, Cost>()
   #lastName: string | undefined
-  /** Of the type that was asked for last: mostly it is the next, too. */
+  /** The cost of the type that was asked for last. Mostly the next call asks for the same type. */
   #last = new Cost()
 
   of(name: string): Cost {

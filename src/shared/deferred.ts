@@ -1,4 +1,4 @@
-/** A promise with its ends in hand (`Promise.withResolvers` is missing on Node 20). */
+/** A promise with its `resolve` and `reject` (`Promise.withResolvers` is missing on Node 20). */
 export interface Deferred<T> {
   readonly promise: Promise<T>
   readonly resolve: (value: T) => void
@@ -8,7 +8,7 @@ export interface Deferred<T> {
 let resolver: (value: unknown) => void
 let rejecter: (error: unknown) => void
 
-/** One function for all: a closure for each promise would be a third of what it weighs. */
+/** One function for all promises: a closure for each would make up a third of the memory of a `Deferred`. */
 const capture = (resolve: (value: unknown) => void, reject: (error: unknown) => void): void => {
   resolver = resolve
   rejecter = reject

@@ -1,6 +1,6 @@
 /**
- * Node 20 makes `{}` of a DOMException. So there, once a value has had one, messages are looked through for them, and they
- * travel as what they are made of.
+ * Lets DOMExceptions travel on Node 20, where structured clone makes `{}` of them. Once a value has contained one, all messages
+ * are searched for them there, and each travels as an error that holds its name and message.
  */
 import { structuredClone } from '../platform/structured-clone.ts'
 import { isDomException } from './kind.ts'
@@ -10,7 +10,7 @@ import { isObject } from './show.ts'
 let haveTravelled = false
 let areKept: boolean | undefined
 
-/** There is one in a value. */
+/** To be called when a value contains a DOMException. */
 export function noteException(): void {
   areKept ??= isDomException(tryToClone(new DOMException()))
   haveTravelled ||= !areKept
@@ -24,13 +24,13 @@ function tryToClone(value: unknown): unknown {
   }
 }
 
-/** As structured clone does it where DOMExceptions are kept. */
+/** Like structured clone, but keeps DOMExceptions on every platform. */
 export const clone = <Value>(value: Value, options?: StructuredSerializeOptions): Value =>
   haveTravelled
     ? (rebuild(structuredClone(rebuild(value, toError), options), fromError) as Value)
     : structuredClone(value, options)
 
-/** A message as it can be posted: itself, mostly. */
+/** Returns the form in which a message is posted: mostly the message itself. */
 export const packed = (message: unknown[]): unknown => (haveTravelled ? { packed: rebuild(message, toError) } : message)
 
 export function unpacked(message: unknown): unknown {
@@ -39,7 +39,7 @@ export function unpacked(message: unknown): unknown {
   try {
     return rebuild(message.packed, fromError)
   } catch {
-    return undefined // Too deep: nobody has packed it.
+    return undefined // It is nested too deeply, so it did not come from `packed`.
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Errors across threads. Structured clone is not enough: it drops own fields and subclasses everywhere, `errors` of an
- * AggregateError in Chromium and WebKit, and on Node 20 it cannot copy a cyclic cause at all.
+ * Carries errors across threads. Structured clone is not enough: everywhere it drops own fields and subclasses; in Chromium and
+ * WebKit it drops `errors` of an AggregateError; and on Node 20 it cannot copy a cyclic cause at all.
  */
 
 import { readable, unreadable } from './clone.ts'
@@ -9,7 +9,7 @@ import { isError } from './kind.ts'
 import { put } from './rebuild.ts'
 import { show } from './show.ts'
 
-/** A thrown value in a form that structured clone leaves alone. */
+/** A thrown value in a form that structured clone does not change. */
 export type WireThrown =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'seen'; readonly index: number }
@@ -17,7 +17,7 @@ export type WireThrown =
 
 interface WireError {
   readonly kind: 'error'
-  /** Class names, the most derived first: the other side takes the first that it knows. */
+  /** Class names, the most derived first. The receiver uses the first one that it knows. */
   readonly lineage: readonly string[]
   readonly name: string
   readonly message: string
@@ -29,7 +29,7 @@ interface WireError {
 
 export type ErrorClass = abstract new (...args: never[]) => Error
 
-/** How many errors one thrown value may carry in its causes and `errors`: enough to debug, too few to flood. */
+/** The most errors that one thrown value carries in its causes and `errors`: enough to debug, too few to flood. */
 const errorsMax = 100
 
 export function thrownToWire(thrown: unknown): WireThrown {
@@ -62,7 +62,7 @@ function errorToWire(error: Error, seen: unknown[]): WireThrown {
   }
 }
 
-/** What `read` gives. Looking at an error may throw: it may be a proxy, or have getters of its own. */
+/** Returns what `read` returns, or `otherwise` if it throws: an error may be a proxy or have getters of its own. */
 function attempt<Value, Otherwise>(read: () => Value, otherwise: Otherwise): Value | Otherwise {
   try {
     return read()
@@ -76,7 +76,7 @@ const listOf = (value: unknown): readonly unknown[] => {
   return value
 }
 
-/** A proxy may have as many as it likes. */
+/** The longest chain of classes that is followed. The chain of a proxy may never end. */
 const lineageMax = 100
 
 function lineageOf(error: Error): string[] {
@@ -97,7 +97,7 @@ const ownByNature = new Set(['name', 'message', 'stack', 'cause', 'errors', '__p
 
 function fieldsOf(error: Error): [string, unknown][] {
   const keys = attempt(() => Object.keys(error), []).filter((key) => !ownByNature.has(key))
-  // A field that cannot travel must not take the error with it.
+  // One field that cannot travel must not make the whole error fail.
   return keys.map((key) => [
     key,
     attempt(() => readable((error as unknown as Record<string, unknown>)[key]), unreadable),
@@ -114,12 +114,15 @@ const builtIns: Readonly<Record<string, new (message: string) => Error>> = {
   URIError,
 }
 
-/** Rebuilds what was thrown. `classes` are the user's own error classes, found by class name or by `prototype.name`. */
+/** Rebuilds a thrown value. `classes` are the user's own error classes, found by class name or by `prototype.name`. */
 export function thrownFromWire(wire: WireThrown, classes: readonly ErrorClass[]): unknown {
   return fromWire(wire, [OffstageError, ...classes], [])
 }
 
-/** Whoever gets hold of the line can say anything. What is in `cause` and `errors` is looked at when its turn comes. */
+/**
+ * A message may come from any code that has the port, so its form is checked. `cause` and `errors` are checked when they are
+ * rebuilt.
+ */
 const isWireError = (wire: WireError): boolean => {
   if (wire?.kind !== 'error') return false
   const { name, message, stack, lineage, fields, errors } = wire
@@ -168,7 +171,7 @@ function findClass({ lineage, name }: WireError, classes: readonly ErrorClass[])
         (Object.hasOwn(candidate.prototype, 'name') && candidate.prototype.name === className),
     )
     if (found) return found
-    // A built-in class is nearer than any own class further up.
+    // A built-in class is nearer than any of the user's classes further up.
     if (className !== 'Error' && Object.hasOwn(builtIns, className)) return undefined
   }
   return undefined

@@ -24,7 +24,9 @@ export interface ErrorDetails {
 }
 
 /**
- * What offstage itself rejects with. What a handler throws arrives as it was thrown and is never wrapped.
+ * The error that offstage itself rejects with or throws. `code` says what went wrong and never changes its meaning; `jobId` and
+ * `attempt` (from 1) are there when the error belongs to a job. What a handler throws arrives as it was thrown and is never
+ * wrapped in an `OffstageError`.
  *
  * @example
  * ```ts
@@ -49,5 +51,5 @@ export class OffstageError extends Error {
   }
 }
 
-// On the prototype, as with built-in errors: one string for all, and not an own field that travels with each error.
+// `name` is on the prototype, as with built-in errors: one string for all, and no own field that travels with each error.
 Object.defineProperty(OffstageError.prototype, 'name', { value: 'OffstageError', configurable: true, writable: true })

@@ -1,15 +1,15 @@
 import type { HeapItem } from './indexed-heap.ts'
 
-/** Fewer holes than this are not worth closing. */
+/** Fewer holes than this are not worth removing. */
 const holesMin = 64
 
 /**
- * First in, first out; and out of the middle without a search, since an item carries its place, as it does in a heap. What
- * is taken out leaves a hole, and holes are closed when they are the larger part: all of it is O(1), amortized.
+ * A first-in, first-out queue from whose middle items can be removed without a search: an item carries its index, as it does in
+ * a heap. A removed item leaves a hole. Holes are removed when they outnumber the items, so every operation is O(1), amortized.
  */
 export class Fifo<Item extends HeapItem> {
   #items: (Item | undefined)[] = []
-  /** Where the first item is; before it there are only holes. */
+  /** The index of the first item. Before it there are only holes. */
   #head = 0
   #size = 0
 
@@ -17,7 +17,7 @@ export class Fifo<Item extends HeapItem> {
     return this.#size
   }
 
-  /** The one that came first. */
+  /** Returns the item that was added first. */
   peek(): Item | undefined {
     return this.#items[this.#head]
   }
@@ -30,7 +30,7 @@ export class Fifo<Item extends HeapItem> {
     this.#size++
   }
 
-  /** Takes an item out. Returns whether it was in. */
+  /** Removes an item. Returns whether it was in the queue. */
   remove(item: Item): boolean {
     const index = item.heapIndex
     if (this.#items[index] !== item) return false

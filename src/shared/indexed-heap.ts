@@ -1,23 +1,23 @@
-/** What can be in a heap: it carries its own place, so that it can be moved or taken out without a search. */
+/** An item of a heap. It carries its own index, so that it can be moved or removed without a search. */
 export interface HeapItem {
-  /** The place in the heap that holds it, −1 when in none. Written by the heap alone. */
+  /** The index in the heap that holds the item, −1 if none does. Only the heap writes it. */
   heapIndex: number
 }
 
 const capacityMin = 64
-/** Four children share a cache line of keys, and the tree is half as high as with two. */
+/** With four children, siblings share a cache line of keys, and the tree is half as high as with two. */
 const arity = 4
 const none = new Float64Array(0)
 
 /**
- * A min-heap over three keys, compared in turn. `add`, `remove`, `pop` are O(log n), `peek` is O(1).
+ * A min-heap over three keys, which are compared in turn. `add`, `remove` and `pop` are O(log n), `peek` is O(1).
  *
- * The keys lie in typed arrays beside the items: at a million items a comparison that follows pointers misses the cache
- * each time and `pop` becomes several times slower.
+ * The keys lie in typed arrays beside the items. With a million items, a comparison that follows pointers would miss the cache
+ * each time, which makes `pop` several times slower.
  */
 export class IndexedHeap<Item extends HeapItem> {
   readonly #items: Item[] = []
-  /** Made for the first item: many a heap never has one. */
+  /** The keys. Their arrays are made for the first item, because many heaps never have one. */
   #first = none
   #second = none
   #third = none
@@ -26,7 +26,7 @@ export class IndexedHeap<Item extends HeapItem> {
     return this.#items.length
   }
 
-  /** In no order. */
+  /** All items, in no particular order. */
   get items(): readonly Item[] {
     return this.#items
   }
@@ -43,18 +43,18 @@ export class IndexedHeap<Item extends HeapItem> {
     this.#siftUp(index, item, first, second, third)
   }
 
-  /** Gives an item that is in the heap other keys, if they come before its own. */
+  /** Gives an item of the heap new keys. Does nothing unless they come before its present keys. */
   raise(item: Item, first: number, second: number, third: number): void {
     const index = item.heapIndex
     if (this.#isBefore(first, second, third, index)) this.#siftUp(index, item, first, second, third)
   }
 
-  /** Gives an item that is in the heap other keys, which do not come before its own. */
+  /** Gives an item of the heap new keys, which must not come before its present keys. */
   lower(item: Item, first: number, second: number, third: number): void {
     this.#siftDown(item.heapIndex, item, first, second, third)
   }
 
-  /** Takes an item out; nothing happens when it is not in. */
+  /** Removes an item. Does nothing if it is not in the heap. */
   remove(item: Item): void {
     const index = item.heapIndex
     if (index === -1) return
@@ -71,7 +71,7 @@ export class IndexedHeap<Item extends HeapItem> {
     return top
   }
 
-  /** Puts the item that was last into the hole at `index`. */
+  /** Moves the item that was last, whose keys are still at `from`, into the hole at `index`. */
   #refill(index: number, item: Item, from: number): void {
     const first = this.#first[from] as number
     const second = this.#second[from] as number

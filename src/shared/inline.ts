@@ -1,7 +1,9 @@
 import type { Port } from './port.ts'
 
-/** Where `defineJobs` leaves the way to serve its jobs on the thread that it is called on, for `inline` to find. */
+/**
+ * The property in which `defineJobs` leaves a function for `inline` to find. It serves the jobs on the thread that calls it.
+ */
 export const serveInline: unique symbol = Symbol.for('offstage.serveInline') as never
 
-/** Returns a function that stops it. */
+/** Starts to serve jobs on a port. Returns a function that stops it. */
 export type ServeInline = (port: Port) => () => void

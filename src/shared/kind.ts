@@ -1,17 +1,20 @@
-/** What kind of object something is, whoever made it. */
+/** Tells what kind of object a value is, whichever realm or library made it. */
 
 import { isObject, tagOf } from './show.ts'
 
-/** What has more inside than its properties, and can be copied. Views and plain objects aside. */
+/** Classes whose objects hold more than their properties and can be copied (besides views and plain objects). */
 const builtIns = [Map, Set, Date, RegExp, ArrayBuffer, Error, Number, String, Boolean, BigInt] as const
 
 export function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value)
-  // The last is the plain object of another realm, such as a frame.
+  // In the last case it is a plain object of another realm, such as a frame.
   return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** The tag tells in every realm. A class that gives its own is found by what it extends. */
+/**
+ * Returns the name of the built-in class of an object. The tag works in every realm. A subclass with a tag of its own is found
+ * by `instanceof`.
+ */
 export function builtInOf(value: object): string | undefined {
   if (ArrayBuffer.isView(value)) return 'View'
   const tag = tagOf(value)
@@ -25,9 +28,10 @@ export const isDomException = (value: unknown): value is DOMException =>
   typeof DOMException === 'function' && value instanceof DOMException
 
 /**
- * The class of the language or the platform that an object is of, or extends: its data is somewhere inside. These are
- * global, as is little else, and not enumerable, as is nothing that an application made global. Names alone would not
- * do (applications have their own `Node`, `Comment`, `Event`), and neither does `structuredClone`, which takes a Blob.
+ * Returns the name of the class of the language or the platform that an object belongs to or extends. The data of such an
+ * object is hidden inside. These classes are recognised by two things: they are global, as few other classes are, and they are
+ * not enumerable, as nothing is that an application has made global. Names alone would not do, because applications have their
+ * own `Node`, `Comment` and `Event`. `structuredClone` would not do either, because it accepts a Blob.
  */
 export function platformNameOf(value: object): string | undefined {
   for (let prototype = Object.getPrototypeOf(value); !isRoot(prototype); prototype = Object.getPrototypeOf(prototype)) {
@@ -35,7 +39,7 @@ export function platformNameOf(value: object): string | undefined {
     const Class = prototype.constructor
     const name = String(Class?.name)
     const isEnumerable = Object.getOwnPropertyDescriptor(globalThis, name)?.enumerable
-    // On Bun they are, but none of them is written in JavaScript.
+    // On Bun they are enumerable, but there every such class is native code.
     const isBuiltIn = isEnumerable === false || (isEnumerable && isNative(Class))
     if (isBuiltIn && (globalThis as Record<string, unknown>)[name] === Class) return name
   }

@@ -1,12 +1,12 @@
 import type { Clock } from './clock.ts'
 
-/** A clock that stands still until it is told to go on. */
+/** A clock for tests that stands still until the test moves it. */
 export interface ManualClock extends Clock {
-  /** Lets `ms` pass: every timer that falls due rings, in order, at its own moment. */
+  /** Lets `ms` milliseconds pass. Every timer that falls due fires at its own time, in order. */
   advance(ms: number): void
-  /** Moves the wall clock alone, as when somebody sets it. */
+  /** Sets the wall clock to `ms` milliseconds since 1970, and nothing else, as a user does who sets the clock. */
   setWall(ms: number): void
-  /** Timers that are running. */
+  /** How many timers are running. */
   readonly timers: number
 }
 
@@ -16,7 +16,8 @@ interface Timer {
 }
 
 /**
- * For tests of code with delays, time limits and back-off: none of them waits.
+ * Makes a clock for tests of code with delays, time limits and back-off, so that no test has to wait. `startMs`: its wall time
+ * at first, in milliseconds since 1970. Default: the start of 2026 (UTC).
  *
  * @example
  * ```ts

@@ -1,13 +1,14 @@
 /**
- * What may leave this thread, and how much of it.
+ * Decides what may leave this thread, and how much of it.
  *
- * Structured clone copies all of a buffer with each view on it: with a small Buffer of Node the pool that it is from,
- * with other people's data in it. So a view goes with what it shows and no more: windows on one buffer that touch or overlap
- * stay in one buffer, what lies between others never goes. A buffer that is in the value itself, or is moved, or is shown in
- * full, goes as it is, and so does shared memory.
+ * With a view, structured clone copies the whole buffer behind it. A small Buffer of Node is a view on a pool, which may hold
+ * other people's data. So a view takes along only what it shows. Views on one buffer that touch or overlap stay in one buffer;
+ * the bytes between other views never leave. A buffer goes as a whole if it is in the value itself, is moved, or is shown in
+ * full. So does shared memory.
  *
- * It also writes what not every other side can read: data nested as deep as its own stack has room for. That ends the
- * thread on the other side, so there is one limit for all. And on servers it makes `{}` of most of the platform's objects.
+ * Structured clone also writes data that not every receiver can read: it nests as deep as the sender's stack allows. Data that
+ * is too deep would end the receiving thread, so one limit holds for all. And on servers structured clone makes `{}` of most of
+ * the platform's objects; these are refused.
  */
 import { noteException } from './dom-exceptions.ts'
 import { builtInOf, isDomException, isPlain, platformNameOf } from './kind.ts'
@@ -16,20 +17,26 @@ import { asRefusal, isA, Refusal, stepTo, within } from './refusal.ts'
 import { isObject, show, tagOf } from './show.ts'
 
 /**
- * Measured: the main thread of Node 24 reads 1,640 levels, a thread of Chromium 1,860, one of Node with a stack of 1 MB 1,350.
- * What an error wraps around its fields takes up to two hundred of these.
+ * The deepest nesting that may be sent. Measured: the main thread of Node 24 reads 1,640 levels, a thread of Chromium 1,860, a
+ * thread of Node with a stack of 1 MB 1,350. An error adds up to two hundred levels around its fields.
  */
 export const depthMax = 1_000
 
 export const tooDeep = (): Refusal => new Refusal(`is nested more than ${depthMax} levels deep`)
 
-/** Longer arrays are gone through by number: their keys cost more than they do. What else hangs on these is not seen. */
+/**
+ * Longer arrays are read by index, because listing their keys costs more than reading them. Other properties of such an array
+ * are not seen.
+ */
 const keyedMax = 64
 
-/** What is deeper waits for its turn: a level takes up to four calls, and a thread of Chromium has a stack of 500 kB. */
+/**
+ * After this many levels the rest waits in a list: a level takes up to four calls, and a thread of Chromium has a stack of 500
+ * kB.
+ */
 const turnLevels = 100
 
-/** `value` as it may be posted: itself, unless windows have to be cut out. Throws a `Refusal`. */
+/** Returns `value` in the form in which it may be posted: itself, unless views have to be cut out. Throws a `Refusal`. */
 export function outgoing(value: unknown, moved: readonly unknown[] = []): unknown {
   if (!isObject(value)) return value
   const survey = new Survey()
@@ -42,15 +49,15 @@ export function outgoing(value: unknown, moved: readonly unknown[] = []): unknow
 interface Span {
   readonly start: number
   readonly end: number
-  /** Of the numbers that its views show. */
+  /** The size of the largest number that the views in it show, in bytes. */
   readonly size: number
-  /** A copy of it, once there is one, and what is then at the start of that. */
+  /** A copy of the span, once there is one. `base` is the offset in the source at which the copy begins. */
   copy?: { readonly buffer: ArrayBuffer; readonly base: number }
 }
 
 type Cuts = ReadonlyMap<unknown, readonly Span[]>
 
-/** Something that was refused when its turn came: nobody knew any more how one gets there. */
+/** A value that was refused when it left the list. Its path was not known any more. */
 interface Culprit {
   readonly value: object
   readonly refusal: Refusal
@@ -61,10 +68,10 @@ class Survey {
   readonly #waiting: { readonly value: object; readonly depth: number }[] = []
   #turnEnd = 0
   readonly #culprit: Culprit | undefined
-  /** Made for the first container that holds others; what holds none is looked at again. */
+  /** Containers that hold other containers. It is made for the first; a container that holds none may be visited again. */
   #seen: Set<object> | undefined
 
-  /** With a culprit, it goes the same way once more to find that, and refuses with the whole path. */
+  /** With a culprit, it visits everything again to find the path to that value, and refuses with the whole path. */
   constructor(culprit?: Culprit) {
     this.#culprit = culprit
   }
@@ -89,7 +96,7 @@ class Survey {
     else this.#windows.set(buffer, [{ start, end, size }])
   }
 
-  /** The buffers of which something stays behind, with what goes. */
+  /** Returns the buffers of which only parts leave, with these parts. */
   cuts(): Cuts | undefined {
     let cuts: Map<ArrayBuffer, Span[]> | undefined
     for (const [buffer, windows] of this.#windows) {
@@ -180,7 +187,7 @@ class Survey {
     } catch (cause) {
       throw within(cause, `[${index}]`)
     }
-    // From the first hole on there may be billions.
+    // From the first hole on there may be billions of them.
     if (index < length) this.#properties(array, depth, true)
   }
 
@@ -195,7 +202,7 @@ class Survey {
   }
 }
 
-/** Windows that touch or overlap become one. */
+/** Joins windows that touch or overlap. */
 function merge(windows: Span[]): Span[] {
   if (windows.length === 1) return windows
   const spans: Span[] = []
@@ -219,7 +226,7 @@ function cutOut(view: ArrayBufferView, cuts: Cuts): ArrayBufferView {
   return new View(buffer, view.byteOffset - base, (view as Partial<Uint8Array>).length ?? view.byteLength)
 }
 
-/** Several views may begin anywhere in it, each at a multiple of its own size. */
+/** Copies a span. The views on it keep their alignment: each begins at a multiple of its own element size. */
 function copyOf(source: ArrayBufferLike, { start, end, size }: Span): { buffer: ArrayBuffer; base: number } {
   const base = start - (start % size)
   const buffer = new ArrayBuffer(end - base)
@@ -227,10 +234,10 @@ function copyOf(source: ArrayBufferLike, { start, end, size }: Span): { buffer: 
   return { buffer, base }
 }
 
-/** By class: what structured clone makes of one it makes of all. */
+/** For each class name, what `isEmptied` found for the first object: it is the same for all objects of the class. */
 const emptiedClasses = new Map<string, boolean>()
 
-/** Whether structured clone makes a bare object of it, and says nothing: of most that the platform has on servers. */
+/** Whether structured clone silently makes a bare object of it, as on servers it does of most objects of the platform. */
 function isEmptied(value: object): boolean {
   const name = platformNameOf(value)
   if (name === undefined) return false
@@ -238,10 +245,10 @@ function isEmptied(value: object): boolean {
   if (known !== undefined) return known
   let isEmpty = false
   try {
-    // In a list: Deno refuses it outside of one, and makes it empty within.
+    // In an array, because Deno refuses such an object on its own but empties it inside another one.
     isEmpty = isPlain(structuredClone([value])[0] as object)
   } catch {
-    // It refuses it, which is all that is to be done.
+    // Structured clone refuses the object itself, so nothing more has to be done.
   }
   emptiedClasses.set(name, isEmpty)
   return isEmpty

@@ -1,18 +1,21 @@
-/** A line to one thread, whatever kind of thread it is. Messages arrive in order, whole, and never within `post`. */
+/** A connection to one thread of any kind. Messages arrive in order and whole, and never during `post`. */
 export interface Port {
-  /** Throws when a value cannot be cloned; then nothing was sent. */
+  /** Throws if a value cannot be cloned; then nothing was sent. */
   post(message: unknown[], transfer?: Transferable[]): void
-  /** Not checked in any way. */
+  /** Sets the listener for messages. They are not checked in any way. */
   onMessage(listener: (message: unknown) => void): void
-  /** The next message, if it is there, without giving way to whatever else the thread has to do. Where a thread can ask. */
+  /**
+   * Returns the next message if one is there, without giving way to other work of the thread. Exists where the platform can do
+   * it.
+   */
   poll?(): unknown
-  /** Told once, when the other side is gone and we did not ask for it. */
+  /** Sets the listener that is called once, when the other side has ended without our asking. */
   onClose(listener: (cause: unknown) => void): void
   /**
-   * Ends the other side, whatever it does; resolves when it has ended as far as the platform tells. Before, it gets
-   * `drainMsMax` to pass on what it has printed, where that would be lost.
+   * Ends the other side, whatever it is doing. Resolves when it has ended, as far as the platform tells. Where printed output
+   * would be lost, the other side first gets `drainMsMax` milliseconds to pass it on.
    */
   close(drainMsMax?: number): Promise<void>
-  /** Whether this thread keeps the process alive (Node, Bun, Deno). */
+  /** Sets whether the other side keeps the process alive (Node, Bun, Deno). */
   hold(isHeld: boolean): void
 }

@@ -2,8 +2,9 @@ import { builtInOf, isDomException, isPlain, platformNameOf } from './kind.ts'
 import { isObject } from './show.ts'
 
 /**
- * The same data in new containers, with whatever is no container as `leaf` has it. Shared references and cycles stay what
- * they are; instances of classes become plain objects, as in structured clone. `read` gets a property, and may do without.
+ * Returns the same data in new containers. `leaf` replaces every value that is no container. Shared references and cycles are
+ * kept. Instances of classes become plain objects, as in structured clone. `read` reads a property and may return something
+ * else.
  */
 export function rebuild(
   value: unknown,
@@ -12,7 +13,7 @@ export function rebuild(
   read: (source: object, key: string) => unknown = (source, key) => (source as Record<string, unknown>)[key],
 ): unknown {
   const copies = new Map<unknown, unknown>()
-  // Filled one after the other, not one within the other: the stack has an end.
+  // Containers are filled one after the other, not one within the other, because the stack is limited.
   const empty: { readonly copy: object; readonly source: object; readonly depth: number }[] = []
   const visit = (source: unknown, depth: number): unknown => {
     if (!isObject(source)) return leaf(source)
@@ -32,7 +33,7 @@ export function rebuild(
   return root
 }
 
-/** None for what is no container. */
+/** Returns an empty container of the same kind, or nothing if `source` is no container. */
 function emptyLike(source: object): object | undefined {
   if (Array.isArray(source)) return Object.assign([], { length: source.length })
   if (isPlain(source)) return {}
@@ -49,7 +50,7 @@ function emptyLike(source: object): object | undefined {
   return undefined
 }
 
-/** Without its cause. */
+/** Copies an error without its cause. */
 const twinOf = (error: Error): Error => {
   const twin = Object.setPrototypeOf(new Error(error.message), Object.getPrototypeOf(error))
   return Object.defineProperty(twin, 'stack', { value: error.stack, writable: true, configurable: true })
@@ -73,7 +74,7 @@ function fill(
   else for (const key of Object.keys(source)) put(copy, key, visit(read(source, key)))
 }
 
-/** Not assigned: what is inherited may be read-only, or a setter. */
+/** Defines a property. An assignment would fail if an inherited property of that name is read-only, or call its setter. */
 export const put = (target: object, key: string, value: unknown, enumerable = true): void => {
   Object.defineProperty(target, key, { value, enumerable, writable: true, configurable: true })
 }

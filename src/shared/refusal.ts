@@ -1,9 +1,9 @@
 import { OffstageError } from './errors.ts'
 import { show } from './show.ts'
 
-/** Something cannot be copied or kept. Each container on the way out adds its step to the path. */
+/** Says that a value cannot be copied or kept. Each container around it adds its step to the path. */
 export class Refusal extends Error {
-  /** The innermost first. */
+  /** The steps to the value, the innermost first. */
   readonly path: string[] = []
 }
 
@@ -16,7 +16,7 @@ export const within = (cause: unknown, step: string): Refusal => {
   return refusal
 }
 
-/** The step from a container to what it has under `key`. */
+/** Returns the step from a container to its property `key`, as text. */
 export const stepTo = (container: object, key: string): string => {
   if (Array.isArray(container) && /^\d+$/.test(key)) return `[${key}]`
   return /^[\w$]+$/.test(key) ? `.${key}` : `[${show(key)}]`
@@ -24,7 +24,7 @@ export const stepTo = (container: object, key: string): string => {
 
 const shownStepsMax = 12
 
-/** `verb`: what cannot be done with it. */
+/** Makes the error for the caller. `verb` says what cannot be done with the value. */
 export function refused(thrown: unknown, what: string, verb: string): OffstageError {
   const { path, message, cause } = thrown instanceof Refusal ? thrown : within(thrown, '')
   const steps = path.reverse()

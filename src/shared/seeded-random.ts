@@ -1,4 +1,7 @@
-/** The same numbers from 0 up to 1 for the same seed (mulberry32): for tests that can be run again. */
+/**
+ * Returns a source of random numbers (0 ≤ n < 1, mulberry32) that yields the same numbers for the same seed, for tests that can
+ * be repeated. `seed`: any integer; its lower 32 bits count.
+ */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {

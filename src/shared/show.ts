@@ -1,10 +1,10 @@
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null
 
-/** The word that the language has for what an object is: 'Error', 'Date', 'Object'. */
+/** Returns the language's own name for the kind of an object: 'Error', 'Date', 'Object'. */
 export const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
 
-/** A short form of any value for a message; never throws, whatever the value does when looked at. */
+/** Returns a short form of any value for a message. Never throws, even if reading the value does. */
 export function show(value: unknown): string {
   try {
     if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`

@@ -1,7 +1,7 @@
 import { OffstageError } from './errors.ts'
 import { isThenable } from './thenable.ts'
 
-/** The part of Standard Schema that offstage uses: https://standardschema.dev. zod, valibot and arktype have it. */
+/** The part of Standard Schema that offstage uses: https://standardschema.dev. zod, valibot and arktype implement it. */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1
@@ -20,7 +20,10 @@ interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** What the schema makes of `input`; throws, or rejects with, `INVALID_INPUT`, which lists what does not fit. */
+/**
+ * Returns what the schema makes of `input`, or a promise of it. If the input does not fit, throws (or rejects with)
+ * `INVALID_INPUT`, which lists what does not fit.
+ */
 export function validate(schema: StandardSchema, name: string, input: unknown): unknown {
   const result = schema['~standard'].validate(input)
   return isThenable(result) ? Promise.resolve(result).then((settled) => accept(settled, name)) : accept(result, name)
