@@ -3,14 +3,15 @@ import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import { type RateLimit, RateWindow } from './rate-limit.ts'
 
 /**
- * Who may start, and when: the concurrency, rate limit and pause of one queue.
+ * Decides when a job of one queue may start. It keeps the queue's concurrency, rate limit and pause.
  *
- * The concurrency and the pause are kept by p-queue. What waits is not in its list but in our heap, so that thousands can
- * wait in any order; p-queue sees *permits*. A permit is a task that ends when it is given back, and holding one is the right
- * to run one job at a time. It passes from one job to the next without going through p-queue again, which is 2 µs and a
- * kilobyte of garbage a job. Without a limit everybody may start, and there are no permits.
+ * The concurrency and the pause are left to p-queue. Waiting jobs are not in its list but in our own heap, so that thousands
+ * can wait in any order. p-queue only sees *permits*. A permit is a task in p-queue that ends when the permit is given back;
+ * holding one is the right to run one job at a time. A permit passes from one job to the next without going through p-queue
+ * again, which would cost 2 µs and a kilobyte of garbage per job. Without a concurrency limit every job may start, and there
+ * are no permits.
  *
- * The rate limit is kept by a window of ours: p-queue's runs by the wall clock, which people set, and counts a start when it is
+ * The rate limit is kept by a window of ours. p-queue's runs by the wall clock, which users set, and counts a start when it is
  * decided, which may be long before the attempt is sent and begins.
  */
 export class Limiter {
@@ -24,11 +25,11 @@ export class Limiter {
   #isTicketAsked = false
   readonly #timers: TimerQueue
   #window: RateWindow | undefined
-  /** Somebody was refused by the rate limit. */
+  /** Whether the rate limit has refused a job since the last look. */
   #isAwaited = false
   #timer: Timer | undefined
 
-  /** `onOpen` is told when what was refused before may be asked for again. */
+  /** `onOpen` is called when a job that was refused before may be tried again. */
   constructor(concurrency: number, rateLimit: RateLimit | undefined, timers: TimerQueue, onOpen: () => void) {
     this.#concurrency = concurrency
     this.#timers = timers
@@ -48,7 +49,7 @@ export class Limiter {
     return this.#concurrency
   }
 
-  /** It is not like a limiter that was just made. */
+  /** Whether it differs from a limiter that was just made. */
   get hasSettings(): boolean {
     return this.#isPaused || !this.#isUnlimited || this.#window !== undefined
   }
@@ -72,19 +73,22 @@ export class Limiter {
     this.#onOpen()
   }
 
-  /** Takes effect at once. What has started under the old limit counts against the new one; where there was none, nothing does. */
+  /**
+   * Takes effect at once. Jobs that started under the old limit count against the new one. If there was no limit, no earlier
+   * job counts.
+   */
   setRateLimit(rateLimit: RateLimit | undefined): void {
     this.#window = this.#windowOf(rateLimit)
     this.drain()
     this.#onOpen()
   }
 
-  /** Whether one more job may run; asks p-queue for a permit when there is none for it. */
+  /** Whether one more job may run. If there is no permit for it, asks p-queue for one. */
   hasRoom(): boolean {
     if (this.isPaused) return false
     if (this.#isUnlimited) return true
     if (this.#running >= this.concurrency) return false
-    // More than one where there was no limit before, and so no permits.
+    // It asks for more than one if there was no limit before, and so no permits.
     while (this.#releases.length <= this.#running && !this.#isTicketAsked) this.#askTicket()
     return this.#releases.length > this.#running
   }
@@ -93,14 +97,14 @@ export class Limiter {
     return this.concurrency === Number.POSITIVE_INFINITY
   }
 
-  /** Whether one more job may start. If not, `onOpen` is told when it may. */
+  /** Whether one more job may start. If not, `onOpen` is called when it may. */
   isOpen(): boolean {
     return this.hasRoom() && (!this.#window || this.#mayStart(this.#window))
   }
 
   /**
-   * Lets one job in if the rate limit does; to be called with room. Each success is followed by one `sent` (when it is sent,
-   * or will not be), one `began` (when it is heard of) and one `leave`.
+   * Lets one job in if the rate limit allows it. Call it only when `hasRoom()`. After each success the caller calls `sent` once
+   * (when the attempt is sent, or will not be), `began` once (when the thread has reported its begin) and `leave` once.
    */
   acquire(): boolean {
     if (this.#window && !this.#mayStart(this.#window)) return false
@@ -125,7 +129,7 @@ export class Limiter {
     this.#releaseSurplus()
   }
 
-  /** Nothing waits any more. */
+  /** To be called when no job waits any more. */
   drain(): void {
     this.#isAwaited = false
     if (!this.#timer) return
@@ -137,7 +141,7 @@ export class Limiter {
     this.#isTicketAsked = true
     let isAtOnce = true
     this.#permits ??= new PQueue({ concurrency: this.#concurrency })
-    // p-queue starts the task within `add` when it may. The promise settles with the release and never rejects.
+    // If it may start, p-queue starts the task within `add`. The promise settles with the release and never rejects.
     void this.#permits.add(() => {
       this.#isTicketAsked = false
       return new Promise<void>((release) => {
@@ -151,7 +155,7 @@ export class Limiter {
   #windowOf(rateLimit: RateLimit | undefined): RateWindow | undefined {
     if (!rateLimit) return undefined
     const { limit, intervalMs } = rateLimit
-    // Two moments that a clock tells apart by so much may be nearer to each other by what it rounds away.
+    // The clock rounds by up to `resolutionMs`, so two times may be nearer to each other than they look by that much.
     const { resolutionMs = 0 } = this.#timers.clock
     return new RateWindow({ limit, intervalMs: intervalMs + resolutionMs }, this.#window)
   }
@@ -162,7 +166,10 @@ export class Limiter {
     return mayStart
   }
 
-  /** Looks again when one more may start. While that depends on those who are to be sent, it is for them to look again. */
+  /**
+   * Sets a timer for the moment when one more job may start. While that depends on jobs that were let in and not yet sent,
+   * there is no such moment: `sent` calls this again.
+   */
   #await(window: RateWindow): void {
     this.#isAwaited = true
     const now = this.#timers.clock.monotonic()
@@ -178,7 +185,7 @@ export class Limiter {
     )
   }
 
-  /** There are fewer permits than there were, or none. */
+  /** Gives back permits when there are fewer than before, or none. */
   #releaseSurplus(): void {
     const keep = this.#isUnlimited ? 0 : Math.max(this.#running, this.concurrency)
     while (this.#releases.length > keep) this.#releases.pop()?.()

@@ -5,12 +5,12 @@ import { Limiter } from './limiter.ts'
 import type { RateLimit } from './rate-limit.ts'
 
 export interface LineOptions {
-  /** Jobs of this queue that run at a time. Default: no limit but the threads. */
+  /** How many jobs of this queue run at a time. Default: no limit except the number of threads. */
   readonly concurrency?: number | undefined
   readonly rateLimit?: RateLimit | undefined
 }
 
-/** A place in line. */
+/** The place of a job in its queue. */
 export interface Place {
   readonly priority: number
   readonly dueAt: number
@@ -21,33 +21,34 @@ interface Waiting extends HeapItem {
   readonly record: Place
 }
 
-/** Priorities of which there is a lane each; empty ones are kept for those who come soon, but not many. */
+/** The most priorities that have a lane of their own, and the most empty lanes that are kept for jobs to come. */
 const lanesMax = 256
 const emptyLanesMax = 8
 
-/** Those of one priority that came in the order in which they are to go. */
+/** Jobs of one priority that came in the order in which they will go. */
 interface Lane<Item extends Waiting> {
   readonly priority: number
   readonly items: Fifo<Item>
-  /** Of the one that came last; none when it is empty. */
+  /** The place of the job that came last; none if the lane is empty. */
   last: Place | undefined
 }
 
 /**
- * A named queue: what waits, in order, and the limiter that it goes through.
+ * A named queue: the waiting jobs in order, and the limiter that they pass.
  *
- * Most jobs come in the order in which they are to go, among those of their priority: what goes behind all of these is in
- * their lane, where coming and going cost nothing, however many there are. In the heap is what goes before one of them, and
- * whose priority is one too many: there a million cost some microseconds each, most of it spent waiting for memory.
+ * Most jobs come in the order in which they will go, compared with others of their priority. Such a job goes behind all of
+ * these, into the lane of its priority, where adding and removing cost next to nothing, however many there are. The heap holds
+ * the rest: jobs that go before one in their lane, and jobs whose priority has no lane because there are too many priorities.
+ * With a million jobs in the heap, each costs some microseconds, most of it spent waiting for memory.
  */
 export class Line<Item extends Waiting> implements HeapItem {
-  /** Its place among the lines that have something to start. */
+  /** Its index in the heap of the queues that have a job to start. */
   heapIndex = -1
-  /** It is kept although there is nothing in it. */
+  /** Whether it is kept although it is empty. */
   isSpare = false
   readonly name: string
   readonly limiter: Limiter
-  /** The highest priority is last. */
+  /** Sorted by priority, the highest last. */
   readonly #lanes: Lane<Item>[] = []
   #emptyLanes = 0
   readonly #others = new IndexedHeap<Item>()
@@ -58,12 +59,12 @@ export class Line<Item extends Waiting> implements HeapItem {
     this.limiter = new Limiter(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, timers, onOpen)
   }
 
-  /** Nothing waits in it, nothing of it runs, and it is set like any other. */
+  /** Whether it can be dropped: no job of it waits or runs, and its settings are the default. */
   get isForgettable(): boolean {
     return this.size === 0 && this.limiter.running === 0 && !this.limiter.hasSettings
   }
 
-  /** The next to go. */
+  /** The job that goes next. */
   get head(): Item | undefined {
     const first = this.#firstInLanes()
     const other = this.#others.peek()
@@ -93,7 +94,7 @@ export class Line<Item extends Waiting> implements HeapItem {
     lane.items.add(item)
   }
 
-  /** Before its record is another: that says where it is. */
+  /** Removes a job. Call it before the job gets a new record, because the present record says where the job is. */
   quit(item: Item): void {
     this.size--
     const { priority } = item.record
@@ -118,7 +119,7 @@ export class Line<Item extends Waiting> implements HeapItem {
     else this.#emptyLanes++
   }
 
-  /** Where the lane of a priority is, or would be. */
+  /** Returns the index of the lane of a priority, or the index that it would have. */
   #indexOf(priority: number): number {
     let low = 0
     let high = this.#lanes.length
@@ -131,6 +132,6 @@ export class Line<Item extends Waiting> implements HeapItem {
   }
 }
 
-/** The order of all lines: priority, then time, then sequence. */
+/** The order in every queue: priority, then time, then sequence. */
 export const isBefore = (a: Place, b: Place): boolean =>
   a.priority !== b.priority ? a.priority > b.priority : a.dueAt !== b.dueAt ? a.dueAt < b.dueAt : a.seq < b.seq

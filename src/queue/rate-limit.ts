@@ -1,32 +1,33 @@
 export interface RateLimit {
-  /** At most so many starts … */
+  /** At most this many starts … */
   readonly limit: number
-  /** … in any span of this length. At most 2³¹−1. */
+  /** … in any span of this length, in milliseconds. At most 2³¹−1. */
   readonly intervalMs: number
 }
 
 /**
- * A sliding window, exact: whatever span of `intervalMs` one looks at, no more than `limit` have started in it. Starts that
- * are exactly `intervalMs` apart are in no such span together.
+ * An exact sliding window: in any span of `intervalMs` no more than `limit` jobs start. Two starts that are exactly
+ * `intervalMs` apart are never in one such span.
  *
- * When a start is, is known within bounds only: no sooner than it was sent, no later than it was heard of. So what was let in
- * may start at any moment until it is heard of, and counts for an interval from then. (What is not heard of for a whole
- * interval was never said to begin: it counts from when it was sent.)
+ * The moment of a start is only known within bounds: it is no sooner than the moment of sending, and no later than the moment
+ * at which the thread's report arrives. So a job that was let in may start at any moment until its report arrives, and counts
+ * for one interval from then. (If no report arrives for a whole interval, the job was one whose begin is not reported. It
+ * counts from the moment of sending.)
  *
- * It keeps the moments of one interval, so at most `limit` numbers. They are monotonic: each `now` is no earlier than the
- * one before.
+ * The window keeps the moments of one interval, so at most `limit` numbers. They are monotonic: each `now` is no earlier than
+ * the one before.
  */
 export class RateWindow {
   readonly #limit: number
   readonly #intervalMs: number
-  /** Let in, and not sent: the store may have to have it first. */
+  /** How many were let in and not yet sent. The store may have to commit them first. */
   #entered = 0
-  /** Sent, and not heard of. */
+  /** When jobs were sent of which no report has arrived. */
   readonly #sent: Moments
-  /** Heard of. */
+  /** When reports arrived. */
   readonly #begun: Moments
 
-  /** `before`: the window of the limit before this one. What it has counted still counts. */
+  /** `before`: the window of the limit before this one. The jobs that it has counted still count. */
   constructor({ limit, intervalMs }: RateLimit, before?: RateWindow) {
     this.#limit = limit
     this.#intervalMs = intervalMs
@@ -39,7 +40,10 @@ export class RateWindow {
     return this.nextStartAt(now) <= now
   }
 
-  /** The first moment at which one more may start if nothing is heard until then; `Infinity` while too many are to be sent. */
+  /**
+   * Returns the first moment at which one more job may start if no report arrives until then. It is `Infinity` while too many
+   * jobs are let in and not yet sent.
+   */
   nextStartAt(now: number): number {
     this.#sent.drop(now, this.#intervalMs)
     this.#begun.drop(now, this.#intervalMs)
@@ -60,22 +64,23 @@ export class RateWindow {
   }
 
   sent(now: number): void {
-    // What was let in before there was a limit is counted from here.
+    // A job that was let in before there was a limit counts from here on.
     if (this.#entered > 0) this.#entered--
     this.#sent.add(now)
   }
 
   began(now: number): void {
     this.#sent.drop(now, this.#intervalMs)
-    // If another was sent before it, that one stands for it: it may begin as late as this.
+    // The oldest moment is removed, even if it is another job's. That job may begin as late as this one, so the later moment
+    // that stays may stand for it.
     if (this.#sent.shift()) this.#begun.add(now)
   }
 }
 
-/** Moments in order. */
+/** Moments, in order. */
 class Moments {
   #all: number[] = []
-  /** Only what is from here on is there. */
+  /** The index of the first moment. The ones before it are removed. */
   #head = 0
 
   get size(): number {
@@ -90,7 +95,7 @@ class Moments {
     this.#all.push(moment)
   }
 
-  /** Drops the first, and says whether there was one. */
+  /** Removes the first moment. Returns whether there was one. */
   shift(): boolean {
     if (this.size === 0) return false
     this.#head++
@@ -101,7 +106,7 @@ class Moments {
     return true
   }
 
-  /** Drops what is `ms` old. */
+  /** Removes the moments that are `ms` old or older. */
   drop(now: number, ms: number): void {
     while (this.at(0) + ms <= now) this.shift()
   }
