@@ -2,23 +2,23 @@ import { onWake } from '../platform/wake.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
 
-/** A laptop that wakes up, or a clock that is set, is noticed within this time. */
+/** How late the queue may notice that a laptop woke up or a clock was set. */
 const wallSleepMsMax = 30_000
-/** Clocks that are corrected bit by bit, and those that round, are no more than this apart. */
+/** A clock that is corrected bit by bit, or that rounds, is off by no more than this. */
 const jumpMs = 100
-/** Longer timers fire at once. */
+/** The platform's timers fire at once if their delay is longer. */
 const sleepMsMax = 2 ** 31 - 1
 
-/** One thing to do at one time. */
+/** A callback that is to be called at one time. */
 export class Timer implements HeapItem {
   heapIndex = -1
   readonly heap: IndexedHeap<Timer>
   readonly at: number
   readonly callback: () => void
   readonly keepsProcessAlive: boolean
-  /** Called off: it may be among those that are just being rung. */
+  /** Whether it was cancelled. A cancelled timer may be among those that are just being called. */
   isOff = false
-  /** The same thing by the other clock: the first that rings calls the other off. */
+  /** The same callback by the other clock. Whichever fires first cancels the other. */
   twin: Timer | undefined
 
   constructor(heap: IndexedHeap<Timer>, at: number, callback: () => void, keepsProcessAlive: boolean) {
@@ -30,25 +30,25 @@ export class Timer implements HeapItem {
 }
 
 /**
- * Everything that waits for a time, behind one timer: the one for the earliest moment.
+ * All callbacks that wait for a time, behind one timer of the platform: the one for the earliest of them.
  *
- * `at` counts in wall time, for moments that are stored; `after` counts in monotonic time, for spans of this process; `within`
- * is for spans whose end is stored.
+ * `at` counts in wall time, for moments that are stored. `after` counts in monotonic time, for spans within this process.
+ * `within` is for spans whose end is stored.
  *
- * Timers of hidden pages are up to a minute late, those of frozen pages and sleeping machines later still. So it looks
- * again whenever there is a sign of life: when the page wakes up, and when threads have something to say (`look`).
+ * Timers of hidden pages are up to a minute late, those of frozen pages and sleeping machines later still. So the queue looks
+ * again whenever there is a sign of life: when the page wakes up, and when threads send something (`look`).
  */
 export class TimerQueue {
   readonly clock: Clock
   readonly #wall = new IndexedHeap<Timer>()
   readonly #monotonic = new IndexedHeap<Timer>()
   #sequence = 0
-  /** Alarms that hold the process: the timer does so while there are any. */
+  /** How many timers keep the process alive. While there are any, the platform's timer does too. */
   #holding = 0
   #stopTimer: (() => void) | undefined
-  /** In monotonic time; the timer may be early (its timer was called off), never late. */
+  /** In monotonic time. The platform's timer may be early (the timer that it was for was cancelled), never late. */
   #timerAt = Number.POSITIVE_INFINITY
-  /** As the timer was set. */
+  /** How far the wall clock was ahead when the platform's timer was set. */
   #wallLeadAtLook = Number.NEGATIVE_INFINITY
   #isTimerHolding = false
   #isClosed = false
@@ -60,12 +60,12 @@ export class TimerQueue {
     this.#stopWaking = onWake(() => this.#ring())
   }
 
-  /** The time that `after` counts in. */
+  /** The time in which `after` counts. */
   monotonic(): number {
     return this.clock.monotonic()
   }
 
-  /** Calls back at a wall time, at once (but not within this call) when it has passed. */
+  /** Calls back at a wall time. If that has passed, calls back at once, but not within this call. */
   at(wallMs: number, callback: () => void, keepsProcessAlive = false): Timer {
     return this.#add(new Timer(this.#wall, wallMs, callback, keepsProcessAlive))
   }
@@ -75,8 +75,9 @@ export class TimerQueue {
   }
 
   /**
-   * A span of this process whose end is stored as a moment: a wall clock that is set back makes it no longer. One that is
-   * ahead of that moment ends it: the machine may have slept, when no monotonic time passes.
+   * Calls back after a span of this process whose end is stored as a moment. If the wall clock is set back, the span does not
+   * grow longer. If the wall clock is ahead of the moment, the span ends: the machine may have slept, and while it sleeps no
+   * monotonic time passes.
    */
   within(delayMs: number, wallMs: number, callback: () => void, keepsProcessAlive = false): Timer {
     const timer = this.after(delayMs, callback, keepsProcessAlive)
@@ -85,7 +86,7 @@ export class TimerQueue {
     return timer
   }
 
-  /** Sets an timer again that was called off, or has rung. */
+  /** Sets a timer again that was cancelled or has fired. */
   set(timer: Timer): void {
     for (const each of bothOf(timer)) {
       each.isOff = false
@@ -93,7 +94,7 @@ export class TimerQueue {
     }
   }
 
-  /** Whether it should have rung by now. */
+  /** Whether it should have fired by now. */
   isDue(timer: Timer): boolean {
     return bothOf(timer).some(({ heap, at }) => at <= (heap === this.#wall ? this.clock.now() : this.clock.monotonic()))
   }
@@ -105,19 +106,21 @@ export class TimerQueue {
     if (this.#holding === 0 && this.#isTimerHolding) this.#arm()
   }
 
-  /** Rings what its timer should have rung by now, or would have if the wall clock had been right. */
+  /** Fires the timers that should have fired by now, or that would have if the wall clock had been right. */
   look(): void {
     if (this.#isRinging) return
     const now = this.clock.monotonic()
     if (now >= this.#timerAt || this.#wallLeadMs(now) > this.#wallLeadAtLook + jumpMs) this.#ring()
   }
 
-  /** How far the wall clock is ahead of the monotonic one: another figure when somebody sets it, or the machine slept. */
+  /**
+   * How far the wall clock is ahead of the monotonic one. The figure changes when a user sets the clock or the machine slept.
+   */
   #wallLeadMs(monotonic: number): number {
     return this.#wall.peek() ? this.clock.now() - monotonic : Number.NEGATIVE_INFINITY
   }
 
-  /** Whatever is still to be done at some time will not be. */
+  /** Drops all timers; none of them fires any more. */
   close(): void {
     this.#isClosed = true
     this.#stopWaking()
@@ -164,7 +167,7 @@ export class TimerQueue {
     this.#wallLeadAtLook = this.#wallLeadMs(now)
     this.#isTimerHolding = this.#holding > 0
     if (sleepMs === Number.POSITIVE_INFINITY || this.#isClosed) return
-    // Rounded up: a timer that fires a fraction early would find nothing due and go round again.
+    // Rounded up: a timer that fires a fraction of a millisecond early would find nothing due and start again.
     this.#stopTimer = this.clock.startTimer(() => this.#ring(), Math.ceil(sleepMs), this.#isTimerHolding)
   }
 
@@ -172,7 +175,7 @@ export class TimerQueue {
     this.#stopTimer?.()
     this.#stopTimer = undefined
     this.#timerAt = Number.POSITIVE_INFINITY
-    // Collected first: alarms that are set while these ring wait for the next round, and cannot keep us here.
+    // Collected first: timers that callbacks set wait for the next round, so they cannot keep this loop going.
     const due = [
       ...this.#takeUntil(this.#wall, this.clock.now()),
       ...this.#takeUntil(this.#monotonic, this.clock.monotonic()),
