@@ -5,7 +5,7 @@ import type { AnyEvent, EventMap, EventType } from './event-map.ts'
 export type Listener<Type extends EventType> = (event: EventMap[Type]) => void
 type AnyListener = (event: AnyEvent) => void
 
-/** Hands out events. A listener that throws is reported and harms nobody. */
+/** Delivers events to listeners. A listener that throws is reported and disturbs no other. */
 export class EventBus {
   readonly #emitter = new EventEmitter<EventType>()
   readonly #taps = new Set<AnyListener>()
@@ -13,9 +13,9 @@ export class EventBus {
   readonly now: () => number
   #seq = 0
   #isQuiet = false
-  /** Somebody listens to something: asked for each step of each job, and mostly nobody does. */
+  /** Whether there is any listener. It is asked for at each step of each job, and mostly there is none. */
   #hasListeners = false
-  /** Told that somebody began or ceased to listen. */
+  /** Called when a listener was added or removed. */
   onListening: (() => void) | undefined
 
   constructor(now: () => number, reportUnheard: (error: unknown) => void) {
@@ -40,7 +40,7 @@ export class EventBus {
     this.#listenersChanged()
   }
 
-  /** Hears every event. */
+  /** Adds a listener that hears every event. Returns a function that removes it. */
   tap(listener: AnyListener): () => void {
     this.#taps.add(listener)
     this.#listenersChanged()
@@ -55,22 +55,22 @@ export class EventBus {
     this.onListening?.()
   }
 
-  /** Cheaper than building an event that nobody hears. */
+  /** Whether an event of this type has a listener. To ask is cheaper than to build an event that is not heard. */
   isHeard(type: EventType): boolean {
     return this.#hasListeners && (this.#taps.size > 0 || this.#emitter.listenerCount(type) > 0)
   }
 
-  /** Gives an event its number and time. */
+  /** Makes an event with its number and time. */
   make<Type extends EventType>(type: Type, details: Omit<EventMap[Type], 'type' | 'seq' | 'at'>): EventMap[Type] {
     return { type, seq: ++this.#seq, at: this.now(), ...details } as unknown as EventMap[Type]
   }
 
-  /** Makes and emits an event, when anybody listens. */
+  /** Makes and emits an event, if it has a listener. */
   publish<Type extends EventType>(type: Type, details: Omit<EventMap[Type], 'type' | 'seq' | 'at'>): void {
     if (this.isHeard(type) && !this.#isQuiet) this.emit(this.make(type, details) as AnyEvent)
   }
 
-  /** Does what has been announced before. */
+  /** Runs `repeat` without events: what it does has been announced before. */
   quietly(repeat: () => void): void {
     this.#isQuiet = true
     repeat()
@@ -78,26 +78,26 @@ export class EventBus {
   }
 
   emit(event: AnyEvent): void {
-    // Not `emitter.emit`: there one listener that throws silences those after it.
+    // Not `emitter.emit`: there, one listener that throws would keep the event from the ones after it.
     for (const listener of this.#emitter.listeners(event.type)) {
-      this.#emitter.off(event.type, listener, undefined, true) // If it was to hear one event, this is it.
+      this.#emitter.off(event.type, listener, undefined, true) // Removes it only if it was added with `once`.
       this.call(listener as AnyListener, event)
     }
     for (const tap of [...this.#taps]) this.call(tap, event)
   }
 
-  /** Calls code of the user's. */
+  /** Calls code of the application. */
   call<Arguments extends unknown[]>(callback: (...args: Arguments) => unknown, ...args: Arguments): void {
     try {
       const result = callback(...args)
-      // An async listener is not awaited, but its failure is not lost either.
+      // An async listener is not awaited, but its failure is reported too.
       if (isThenable(result)) result.then(undefined, (error) => this.report(error))
     } catch (error) {
       this.report(error)
     }
   }
 
-  /** Tells `error` listeners; with none, or when one of them throws, the platform. */
+  /** Reports an error to the `error` listeners. If there is none, or one of them throws, reports to the platform. */
   report(error: unknown): void {
     const listeners = this.#emitter.listeners('error')
     if (listeners.length === 0) return this.#reportUnheard(error)

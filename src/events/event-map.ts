@@ -2,9 +2,9 @@ import type { State } from '../job/record.ts'
 
 interface EventBase<Type extends string> {
   readonly type: Type
-  /** Counts the events of one scheduler. */
+  /** The number of the event. It counts the events of one scheduler. */
   readonly seq: number
-  /** Wall time in milliseconds. */
+  /** Wall time in milliseconds since 1970. */
   readonly at: number
 }
 
@@ -16,45 +16,51 @@ interface JobEventBase<Type extends string> extends EventBase<Type> {
   readonly attempt: number
 }
 
-/** What happens to a job. Each is emitted after what it reports is committed to the store. */
+/** The events of a job. Each is emitted after what it reports is committed to the store. */
 export interface JobEventMap {
   /** A job is committed to the store. */
   added: JobEventBase<'added'> & { readonly state: State; readonly priority: number }
   /** An attempt was given to a thread. */
   started: JobEventBase<'started'>
-  /** The newest progress; values in between may be left out. Not stored. */
+  /** The job's newest progress. Values in between may be left out. Not stored. */
   progress: JobEventBase<'progress'> & { readonly progress: unknown }
   /** The handler called `job.log(...args)`. Not stored. */
   log: JobEventBase<'log'> & { readonly args: readonly unknown[] }
   /** The handler called `job.send(value)`. Not stored. */
   value: JobEventBase<'value'> & { readonly value: unknown }
-  /** An attempt failed and there will be another, at `runAt`. */
+  /** An attempt failed. Another will follow at `runAt` (wall time in milliseconds since 1970). */
   retrying: JobEventBase<'retrying'> & { readonly error: unknown; readonly runAt: number }
-  /** The thread ended under the job; it is queued again and no attempt is used up. */
+  /** The thread ended while it ran the job. The job is queued again, and no attempt is used up. */
   interrupted: JobEventBase<'interrupted'> & { readonly error: unknown }
   completed: JobEventBase<'completed'> & { readonly result: unknown }
-  /** All attempts are used up. */
+  /**
+   * The job has failed for good: its attempts are used up, another would fail the same way, it did not start in time, or it was
+   * interrupted too often.
+   */
   failed: JobEventBase<'failed'> & { readonly error: unknown }
   cancelled: JobEventBase<'cancelled'> & { readonly error: unknown }
-  /** The record is gone: by `remove`, replaced by a job of the same id, or kept long enough. */
+  /** The record is gone: `remove` was called, a job with the same id took its place, or it was kept long enough. */
   removed: JobEventBase<'removed'> & { readonly reason: 'removed' | 'replaced' | 'retention' }
 }
 
-/** What happens to the scheduler. */
+/** The events of the scheduler itself. */
 interface SchedulerEventMap {
-  /** Nothing is queued, running or waiting for another attempt. */
+  /** No job is queued, running or waiting for another attempt. */
   idle: EventBase<'idle'>
-  /** The scheduler was paused, or the queue that is named. */
+  /** The scheduler was paused; or, if `queue` is given, that queue. */
   paused: EventBase<'paused'> & { readonly queue: string | undefined }
   resumed: EventBase<'resumed'> & { readonly queue: string | undefined }
   /** A thread has loaded the worker module and is ready. */
   'worker:online': EventBase<'worker:online'> & { readonly workerId: number }
-  /** A thread has ended, or could not be started; `error` says why unless it was ended for want of work. */
+  /**
+   * A thread has ended, or could not be started. `error` says why; it is `undefined` if the scheduler ended the thread because
+   * there was no work for it.
+   */
   'worker:exit': EventBase<'worker:exit'> & { readonly workerId: number; readonly error: unknown }
-  /** This tab or process runs the jobs now, or no longer. */
+  /** This tab or process has begun to run the jobs (`isLeader`), or has ceased to. */
   leader: EventBase<'leader'> & { readonly isLeader: boolean }
   'store:error': EventBase<'store:error'> & { readonly error: unknown }
-  /** Something of yours threw where nobody can catch it: a listener or a callback. */
+  /** A listener or a callback of the application threw, and no other code could catch it. */
   error: EventBase<'error'> & { readonly error: unknown }
 }
 
@@ -64,7 +70,7 @@ export type JobEventType = keyof JobEventMap
 export type AnyEvent = EventMap[EventType]
 export type JobEvent = JobEventMap[JobEventType]
 
-/** A list for checks at the door: the type above, as values. */
+/** The names of all events as values, for checks at run time. */
 export const eventTypes: readonly string[] = Object.keys({
   added: 0,
   started: 0,
@@ -87,6 +93,6 @@ export const eventTypes: readonly string[] = Object.keys({
   error: 0,
 } satisfies Record<EventType, 0>)
 
-/** The events after which a job has nothing more to say. */
+/** Whether no event of the same job follows. */
 export const isLast = (type: string): boolean =>
   type === 'completed' || type === 'failed' || type === 'cancelled' || type === 'removed'

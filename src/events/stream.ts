@@ -2,36 +2,37 @@ import { asyncDispose } from '../shared/async-dispose.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 
 export interface StreamOptions<T> {
-  /** How many values wait for a slow reader; beyond that the oldest is dropped and counted. */
+  /** How many values may wait for a slow reader. Beyond that, the oldest is dropped and counted. */
   readonly capacity: number
-  /** Told for each value that the reader took, or left unread. */
-  // A method, so that a stream of one type is a stream of a wider one.
+  /** Called for each value that the reader took, or left unread. */
+  // Declared as a method, so that a stream of one type is assignable to a stream of a wider one.
   onTake?(value: T): void
-  /** Told once, when the reader left or the source ended. */
+  /** Called once, when the reader left or the source ended. */
   readonly onClose?: () => void
 }
 
 /**
- * Values for one reader: an async iterable that is also a `ReadableStream` on request. It listens from the moment it is
- * made, so nothing is missed between asking for it and the first `await`.
+ * Values for one reader. It is an async iterable, and on request a `ReadableStream`. It collects from the moment it is made, so
+ * nothing is missed between asking for it and the first `await`. If the reader is slow, the oldest values are dropped and
+ * counted in `dropped`.
  *
- * It keeps the protocol of async generators, with one difference: who leaves does not wait behind a `next()` for a value
- * that may never come, but ends it.
+ * It keeps the protocol of async generators, with one difference: `return` and `throw` do not wait behind a `next()` for a
+ * value that may never come, but end it.
  */
 export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable {
   static {
-    // `%AsyncIteratorPrototype%`, where platforms keep what every async iterator can do. It has no name.
+    // `%AsyncIteratorPrototype%` has no global name. Platforms put there what every async iterator can do.
     const { prototype } = Object.getPrototypeOf(async function* () {})
     Object.setPrototypeOf(EventStream.prototype, Object.getPrototypeOf(prototype))
   }
 
   readonly #options: StreamOptions<T>
   #buffer: T[] = []
-  /** Only what is from here on has not been read. */
+  /** The index of the first value that has not been read. */
   #head = 0
   #readers: Deferred<IteratorResult<T, undefined>>[] = []
   #isEnded = false
-  /** The newest request after the end: these settle in order, and `return` awaits what it is given. */
+  /** The newest request after the end. These requests settle in order, and `return` awaits the value that it is given. */
   #last: Promise<unknown> = Promise.resolve()
   /** How many values were dropped because the reader was slower than `capacity` allows. */
   dropped = 0
@@ -52,7 +53,7 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     }
   }
 
-  /** @internal No more values; what waits can still be read. */
+  /** @internal Adds no more values. Values that wait can still be read. */
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
@@ -69,13 +70,13 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     return reader.promise
   }
 
-  /** Leaves the stream, and gives `value` back; `break` in a `for await` does this. */
+  /** Leaves the stream and returns `value`. `break` in a `for await` calls this. */
   return<Value = undefined>(value?: Value | PromiseLike<Value>): Promise<IteratorReturnResult<Value>> {
     this.#leave()
     return this.#inTurn(async () => ({ done: true, value: (await value) as Value }))
   }
 
-  /** Leaves the stream, and rejects with `error`. */
+  /** Leaves the stream and rejects with `error`. */
   throw(error?: unknown): Promise<IteratorResult<T, undefined>> {
     this.#leave()
     return this.#inTurn(() => Promise.reject(error))
@@ -89,7 +90,7 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     return this
   }
 
-  /** The same values as a web stream, which then is the only reader. */
+  /** Returns a web stream of the same values, which is the only reader from then on. */
   toReadableStream(): ReadableStream<T> {
     return new ReadableStream<T>(
       {
