@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { runCli } from './cli/cli.ts'
 
-/** Resolves when it is out, and rejects when nobody reads any more. */
+/** The returned function resolves when the lines are written, and rejects when the reader of the stream has gone. */
 const write = (stream: NodeJS.WriteStream) => {
-  // The call that writes rejects with it.
+  // The write that fails rejects with the same error.
   stream.on('error', () => {})
   return (lines: string) =>
     new Promise<void>((resolve, reject) => {

@@ -1,8 +1,8 @@
 /**
- * `offstage ls | show | salvage <folder>`: looks at the jobs of a file store from outside, and recovers what is intact
- * of a damaged one. `ls` and `show` only read, so they may be used while the store is open.
+ * The command `offstage ls | show | salvage <folder>`. It shows the jobs of a file store from outside, and recovers what is
+ * intact of a damaged one. `ls` and `show` only read, so they may be used while the store is open.
  *
- * Nothing is said before all is done: whoever reads may leave at any time (`offstage ls x | head -1`).
+ * Nothing is printed before all work is done, because the reader may leave at any time (`offstage ls x | head -1`).
  */
 import { finishedAt, type JobRecord, plus } from '../job/record.ts'
 import { nodeModule, systemClock, systemRandom } from '../platform/host.ts'
@@ -14,10 +14,10 @@ import { copyFile, rewriteJournal } from '../store/rewrite.ts'
 import { type Salvage, type SalvageOptions, salvage } from '../store/salvage.ts'
 import { printable } from './printable.ts'
 
-/** What the commands need of the world. */
+/** What the commands need from outside. */
 export interface CliHost {
   readonly args: readonly string[]
-  /** One line, or several. May be waited for, and rejects when nobody reads any more. */
+  /** Prints one or several lines. May return a promise, which rejects when the reader has gone. */
   print(lines: string): unknown
   complain(line: string): unknown
 }
@@ -29,12 +29,12 @@ const usage = `usage:
 
 class UsageError extends Error {}
 
-/** Lines are printed together up to about so many characters. */
+/** Lines are joined until they have about this many characters, then printed together. */
 const printLengthMin = 64 * 1024
-/** As the system says that whoever read has gone. */
+/** The codes by which the system says that the reader has gone. */
 const closedCodes: readonly unknown[] = ['EPIPE', 'EOF', 'ECONNRESET']
 
-/** Returns the exit code: 0; 1 when it failed; 2 when it was called wrongly. */
+/** Returns the exit code: 0 for success, 1 for a failure, 2 for a wrong call. */
 export async function runCli({ args, print, complain }: CliHost): Promise<number> {
   try {
     await printAll(await carryOut(args), print)
@@ -90,7 +90,7 @@ function read(folder: string, keeps: Keeps): Salvage {
   return found
 }
 
-/** What it is now: while it is open it grows, and may be replaced. */
+/** Reads the journal up to its present size. If the store is open, the journal grows and may be replaced meanwhile. */
 function withJournal<Result>(folder: string, use: (source: ByteSource) => Result): Result {
   assertStore(folder)
   const { openSync, fstatSync, readSync, closeSync } = fs()
@@ -128,7 +128,7 @@ function* list(found: Salvage): Iterable<string> {
   yield* damage(found)
 }
 
-/** A giant in a column does not make all others wide. */
+/** One very long cell does not make its whole column wide. */
 const columnWidthMax = 40
 
 function* table<Item>(items: readonly Item[], rowOf: (item: Item) => readonly string[]): Iterable<string> {
@@ -182,7 +182,7 @@ function named(ids: readonly string[]): string {
 const labelWidth = 14
 
 function* show(folder: string, id: string): Iterable<string> {
-  // As it is, or as `ls` shows it.
+  // The id may be given as it is, or as `ls` prints it.
   const isMeant = (record: JobRecord) => record.id === id || printable(record.id) === id
   const { records } = read(folder, isMeant)
   const record = records.find((each) => each.id === id) ?? records.find(isMeant)
@@ -192,12 +192,12 @@ function* show(folder: string, id: string): Iterable<string> {
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined) continue
     const lines = (isMoment(key, value) ? moment(value) : inspect(value)).split('\n').map(printable)
-    // What goes on in the next line must not look like another field.
+    // The second and later lines are indented, so that none looks like another field.
     yield key.padEnd(labelWidth) + lines.join(`\n${' '.repeat(labelWidth)}`)
   }
 }
 
-/** It escapes what is in strings, but not in the stacks of errors or the sources of regular expressions. */
+/** Node's `inspect` escapes what is in strings, but not the stacks of errors or the sources of regular expressions. */
 const inspect = (value: unknown): string => (nodeModule<typeof import('node:util')>('util')?.inspect ?? String)(value)
 
 const isMoment = (key: string, value: unknown): value is number => typeof value === 'number' && /At$/.test(key)
@@ -216,7 +216,7 @@ async function salvageFolder(given: string): Promise<string[]> {
   try {
     const owner = await disk.ownerOf(folder)
     if (owner) throw locked(folder, owner)
-    // What is healthy is not touched, by nothing.
+    // A healthy store is not changed at all.
     const found = read(folder, nobody)
     if (!found.isDamaged) return healthy(folder, found)
     assertIntact(folder, found)
@@ -247,7 +247,7 @@ function assertIntact(folder: string, found: Salvage): void {
   throw new Error([what, ...damage(found)].join(' '))
 }
 
-/** Only they and root can leave the new journal to whom the old one belongs. */
+/** Throws unless we are the owner of the journal or root. Only these two can give the new journal to the old one's owner. */
 function assertOurs(folder: string): void {
   const { geteuid } = nodeModule<typeof import('node:process')>('process') ?? {}
   const { uid } = fs().statSync(journalOf(folder))
@@ -257,7 +257,7 @@ function assertOurs(folder: string): void {
 }
 
 async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
-  // Anew: until now others could have it open.
+  // Reads again, because until now other processes could have the store open.
   const found = read(folder, everybody)
   if (!found.isDamaged) return healthy(folder, found)
   assertIntact(folder, found)

@@ -1,7 +1,10 @@
-/** What a terminal would obey, or show in another order than it is: control characters, line ends, marks of direction. */
+/**
+ * Characters that a terminal would obey, or that make it show others in a different order: control characters, line ends, marks
+ * of direction.
+ */
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu
 
-/** Text of which nobody knows where it is from, for a terminal. */
+/** Returns a form of text from an unknown source that is safe to print on a terminal. */
 export const printable = (text: string): string => text.replace(unprintable, escaped)
 
 function escaped(character: string): string {
