@@ -10,9 +10,12 @@ import type { CheckedHandlers, ContextOf, JobTable } from './job-types.ts'
 import { Server } from './serve.ts'
 
 /**
- * Defines the jobs of a worker module: its whole worker side. In a thread it starts to serve when a scheduler says
- * hello; anywhere else it does nothing, so the same module can be imported for its types, for unit tests of its
- * handlers, or for `inline(jobs)`.
+ * Defines the jobs of a worker module; this is all that the worker side needs. In a thread it starts to serve when a scheduler
+ * connects. Anywhere else it does nothing, so the same module can be imported for its types, for unit tests of its handlers, or
+ * for `inline(jobs)`.
+ *
+ * `handlers`: a plain object with a function for each job type. Throws `INVALID_OPTION` for anything else. Returns the
+ * handlers.
  *
  * @example
  * ```ts
@@ -51,8 +54,9 @@ export function defineJobs<const Handlers extends JobTable>(handlers: Handlers &
 }
 
 /**
- * A handler whose input is checked against a Standard Schema (zod, valibot, arktype) at the start of each attempt. The
- * handler gets what the schema makes of the input. A misfit fails the job at once with `INVALID_INPUT`.
+ * Wraps a handler so that its input is checked against a Standard Schema (zod, valibot, arktype) at the start of each attempt.
+ * The handler gets what the schema makes of the input. If the input does not fit, the job fails at once with `INVALID_INPUT`,
+ * however many attempts it has left.
  */
 export function schema<Input, Output, Handled extends (input: Output, job: JobContext) => unknown>(
   standardSchema: StandardSchema<Input, Output>,

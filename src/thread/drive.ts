@@ -4,10 +4,10 @@ import { isObject } from '../shared/show.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Task } from './task.ts'
 
-/** A busy thread goes through its messages at least this often, wherever its work lets it. */
+/** While a thread works, it handles its messages at least this often, in milliseconds, if its handlers let it. */
 const sliceMs = 8
 
-/** When this thread last did. All that runs on it shares the thread, so it shares this. */
+/** When this thread last handled its messages. All handlers share the thread, so they share this. */
 let listenedAt = 0
 
 export const hasListened = (now = systemClock.monotonic()): void => {
@@ -16,7 +16,7 @@ export const hasListened = (now = systemClock.monotonic()): void => {
 
 export const mustListen = (now = systemClock.monotonic()): boolean => now - listenedAt >= sliceMs
 
-/** Lets the messages that have arrived be handled, then goes on. */
+/** Lets the messages that have arrived be handled. Resolves afterwards. */
 export function listen(): Promise<void> {
   return new Promise((resolve) => {
     hop(() => {
@@ -29,11 +29,11 @@ export function listen(): Promise<void> {
 type Iteration = Required<Iterator<unknown>> | Required<AsyncIterator<unknown>>
 type Step = IteratorResult<unknown> | Promise<IteratorResult<unknown>>
 
-/** Runs a generator to its end: each value it yields is progress, each `yield` a place to stop. */
+/** Runs a generator to its end. Each value that it yields is progress, and each `yield` is a place to stop. */
 export async function drive(task: Task, generator: Iteration, onYield: (value: unknown) => void): Promise<unknown> {
   let hasBeenTold = false
   for (;;) {
-    // Told once: a generator that catches the abort may clean up, and is ended with its thread if it goes on for long.
+    // Thrown only once: a generator that catches the abort may clean up. If it goes on for long, it is ended with its thread.
     const mustStop = task.abortedBy !== undefined && !hasBeenTold
     if (mustStop) hasBeenTold = true
     const step: Step = mustStop ? generator.throw(task.abortedBy?.reason) : generator.next()
@@ -44,7 +44,10 @@ export async function drive(task: Task, generator: Iteration, onYield: (value: u
   }
 }
 
-/** Also one that a compiler has made. Other iterators are values: nothing can be thrown into them, so they are not driven. */
+/**
+ * Whether it is a generator, including one that a compiler has made. Other iterators count as plain values: nothing can be
+ * thrown into them, so they are not driven.
+ */
 export const isGenerator = (value: unknown): value is Iteration => {
   if (!isObject(value)) return false
   const {

@@ -1,12 +1,15 @@
 import type { JobContext } from './context.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: `any` is the one type that every handler's parameters accept.
+/** Any handler: a function of the input and the context of the attempt. */
 export type JobHandler = (input: any, job: JobContext<any, any>) => unknown
-/** Handlers by job type: what `defineJobs` takes, and with `typeof jobs` the type argument of `createScheduler`. */
+/** Handlers by job type. `defineJobs` takes one, and `typeof jobs` is the type argument of `createScheduler`. */
 export type JobTable = { readonly [name: string]: JobHandler }
 
+/** The input of a handler: its first parameter. */
 export type InputOf<Handler> = Handler extends (...args: any) => unknown ? Parameters<Handler>[0] : never
 
+/** The result of a handler: what it returns, after awaiting. */
 export type ResultOf<Handler> = Handler extends (...args: any) => infer Returned
   ? Returned extends Generator<any, infer Result, any> | AsyncGenerator<any, infer Result, any>
     ? Awaited<Result>
@@ -27,7 +30,7 @@ type ReportedBy<Handler> = Handler extends (input: any, job: infer Context) => u
     : never
   : never
 
-/** The second parameter of a handler, also of one that does without. */
+/** The type of a handler's second parameter; `JobContext` if it has none. */
 export type ContextOf<Handler> = Handler extends (
   input: any,
   job: infer Context extends JobContext<any, any>,
@@ -35,12 +38,12 @@ export type ContextOf<Handler> = Handler extends (
   ? Context
   : JobContext
 
-/** What a job reports: what its generator yields and what it gives to `job.progress`. */
+/** The progress that a job reports: what its generator yields and what it passes to `job.progress`. */
 export type ProgressOf<Handler> = [YieldOf<Handler> | ReportedBy<Handler>] extends [never]
   ? unknown
   : YieldOf<Handler> | ReportedBy<Handler>
 
-/** What a job sends with `job.send`. */
+/** The values that a job sends with `job.send`. */
 export type ValueOf<Handler> = Handler extends (input: any, job: infer Context) => unknown
   ? Context extends JobContext<any, infer Value>
     ? Value
@@ -53,11 +56,11 @@ type Callable = ((...args: any) => any) | (abstract new (...args: any) => any)
 
 type Primitive = string | number | boolean | bigint | null | undefined
 
-/** The class of that name, where the program has it: not every program is compiled with the DOM's types. */
+/** The class with that name if the program knows it: not every program is compiled with the DOM's types. */
 type Global<Name extends string> =
   typeof globalThis extends Record<Name, { prototype: infer Instance }> ? Instance : never
 
-/** Objects with methods that cross threads all the same, copied or moved. */
+/** Objects with methods that can nevertheless be copied or moved to another thread. */
 type Crossing =
   | Date
   | RegExp
@@ -85,7 +88,8 @@ type Crossing =
     >
 
 /**
- * The path to what cannot cross a thread in `T`, or `never`. Looks a few levels deep: types may be endless.
+ * The path to the part of `T` that cannot be copied to another thread, or `never`. It looks at a few levels only, because types
+ * may be infinitely deep.
  */
 type Culprit<T, Path extends string, Depth extends 0[] = []> =
   IsAny<T> extends true
@@ -108,7 +112,9 @@ type Culprit<T, Path extends string, Depth extends 0[] = []> =
                       [Key in keyof T & (string | number)]-?: Culprit<T[Key], `${Path}.${Key}`, [...Depth, 0]>
                     }[keyof T & (string | number)]
 
-/** Every handler as it is, or, where its input or result cannot cross a thread, a text that says what is in the way. */
+/**
+ * Each handler unchanged; or, if its input or result cannot be copied to another thread, a text that says which part cannot.
+ */
 export type CheckedHandlers<Handlers> = {
   [Name in keyof Handlers]: [
     Culprit<InputOf<Handlers[Name]>, 'input'> | Culprit<ResultOf<Handlers[Name]>, 'result'>,

@@ -7,14 +7,14 @@ import { show } from '../shared/show.ts'
 import type { Host } from './context.ts'
 import type { Task } from './task.ts'
 
-/** Progress is sent at most this often per job; a screen shows no more. */
+/** Progress is sent at most this often per job, in milliseconds. A screen shows no more. */
 const progressMs = 16
 
-/** What handlers say by way of their context. After the end of its attempt a handler that goes on is not heard. */
+/** Sends what handlers report through their context. A handler that runs on after the end of its attempt is ignored. */
 export class Reports implements Host {
   readonly #outbox: Outbox
   readonly #flush: () => void
-  /** Have progress that was not sent yet. */
+  /** Tasks with progress that was not sent yet. */
   readonly #late = new Set<Task>()
   #isLateTimed = false
   #lastCall = 0
@@ -44,7 +44,7 @@ export class Reports implements Host {
     this.#flush()
   }
 
-  /** What a task has not told yet of how far it is. */
+  /** Sends the newest progress of a task, if it was not sent yet. */
   sendProgress(task: Task): void {
     const { progress } = task
     if (!progress) return
@@ -54,7 +54,7 @@ export class Reports implements Host {
     try {
       this.#send([say.progress, task.ticket, progress.value])
     } catch {
-      // Progress is not worth a failed job, but it must not be a mystery either.
+      // Progress is not worth a failed job, but its loss must not be a mystery either.
       this.log(task, ['Progress that cannot be copied to another thread was left out:', show(progress.value)])
     }
   }
@@ -84,8 +84,8 @@ export class Reports implements Host {
   }
 
   /**
-   * Sends a note whose last field comes from a handler. Plain data is copied and travels with others: the handler may
-   * change its own before the batch goes. Anything else goes at once; throws when it cannot be cloned.
+   * Sends a note whose last field comes from a handler. Plain data is copied and travels with other notes, because the handler
+   * may change its own copy before the batch is sent. Anything else is sent at once. Throws if it cannot be cloned.
    */
   #send(note: unknown[]): void {
     const last = note.length - 1

@@ -1,8 +1,8 @@
 /**
- * A thread at work: takes attempts from its port, runs them in order, says how they went.
+ * The worker side of a thread: takes attempts from its port, runs them in order, and reports how they went.
  *
- * What is said is collected and sent together, but nothing that is known waits behind work that may be long: before an
- * attempt of a type that is not known to be tiny, and every millisecond between tiny ones, all of it is sent.
+ * Reports are collected and sent together, but none of them waits behind work that may be long. All of them are sent before an
+ * attempt whose type is not known to be tiny, and every millisecond between tiny attempts.
  */
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
@@ -22,25 +22,27 @@ import { Reports } from './reports.ts'
 import { Task } from './task.ts'
 
 /**
- * Results of tiny jobs are held back until the last message is older than this, and no more of them: the first one after a
- * pause goes at once, and whoever waits wakes up while the others are made. Nor more than there are jobs still to do, when
- * there was time for the scheduler to refill meanwhile.
+ * Results of tiny jobs are held back until the last message is older than this, in milliseconds. So the first result after a
+ * pause is sent at once, and the caller wakes up while this thread makes the others. Nor are more results held back than there
+ * are jobs still to do, once `refillMs` has passed: in that time the scheduler can have sent more jobs.
  */
 const heldBackMsMax = 1
 const heldBackMax = 256
 const refillMs = 0.1
 /**
- * A thread that has run dry looks out for the next message before it sleeps, for twice the time that the last one took: that
- * is what it learns of how fast it is answered. Not when it took longer than it takes to wake two threads, nor when much came
- * with it: who sends much at a time does not wait for each answer, and can do without a busy neighbour.
+ * How long, in milliseconds, a thread with nothing to do polls for the next message before it sleeps. It polls for twice the
+ * time that the last message took, because that time shows how fast the scheduler replies. It does not poll if the last message
+ * took longer than it takes to wake two threads, nor if that message was long: a scheduler that sends much at a time does not
+ * wait for each reply, and a thread that polls would only take CPU from it.
  */
 const lookoutMsMin = 0.02
 const lookoutMsMax = 0.12
 const lookoutFieldsMax = 64
 /**
- * On a busy machine it only takes time from others, the main thread among them. That shows when it comes to look much later
- * than it wanted to: the core was somebody else's. Then it sleeps at once, for so long. (Measured with a busy process on each
- * of two cores: 0.5 to 0.9 of the time and of the CPU of each job.)
+ * How long, in milliseconds, a thread does without polling on a busy machine, where polling takes time from others, the main
+ * thread included. A machine counts as busy if a poll returns much later than it should: another thread had the core. (Measured
+ * with one busy process on each of two cores: a job then takes 0.5 to 0.9 of the time and of the CPU that it takes with
+ * polling.)
  */
 const lookoutRestMs = 100
 
@@ -50,26 +52,26 @@ export class Server {
   readonly #outbox: Outbox
   readonly #reports: Reports
   #inbox: Task[] = []
-  /** The first in it that was not taken up; before it there is something only while they are. */
+  /** The index of the first task in the inbox that was not begun. It is above 0 only within `#work`. */
   #next = 0
-  /** In their handlers. */
+  /** Tasks whose handlers are running, by ticket. */
   readonly #running = new Map<number, Task>()
   #concurrency = 1
   #claims: Claims | undefined
   readonly #types = new Map<string, JobType>()
-  /** When it last looked at the clock: when the attempt that begins now begins. */
+  /** When this thread last read the clock. It serves as the begin of the attempt that begins next. */
   #now = 0
   #isWorking = false
   #isHopping = false
   #heldBack = 0
   #sentAt = 0
-  /** Before then it does not look out. */
+  /** Until this time the thread does not poll. */
   #restsUntil = 0
 
   constructor(port: Port, handlers: HandlerTable) {
     this.#port = port
     this.#handlers = handlers
-    // Only plain data is sent in batches; what may fail is sent on its own, where its failure can be told.
+    // Batches hold only plain data. Anything that may fail is sent on its own, where the failure can be reported.
     this.#outbox = new Outbox(
       (batch) => port.post(batch),
       sayFields,
@@ -81,13 +83,13 @@ export class Server {
     this.#outbox.open().push(say.ready)
   }
 
-  /** Something went wrong that belongs to no job: the scheduler will end this thread. */
+  /** Reports an error that belongs to no job. The scheduler then ends this thread. */
   fail(error: unknown): void {
     this.#outbox.open().push(say.fatal, thrownToWire(error))
     this.#outbox.flush()
   }
 
-  /** For threads that cannot be ended from outside: starts nothing more and aborts what runs. */
+  /** Starts nothing more and aborts what runs. For threads that cannot be ended from outside. */
   stop(): void {
     this.#inbox = []
     const reason = new OffstageError('WORKER_CRASHED', 'The scheduler has ended this worker.')
@@ -95,7 +97,7 @@ export class Server {
     this.#port.close()
   }
 
-  // What the scheduler says.
+  // Messages from the scheduler.
 
   #hear(batch: unknown): void {
     let dryAt = this.#now
@@ -110,7 +112,10 @@ export class Server {
     }
   }
 
-  /** Not asked for ever, however fast they come: who has to listen does not `work`, and then is not dry. */
+  /**
+   * Polls for the next message. However fast messages come, this does not go on for ever: when it is time to handle other
+   * events, `#work` begins nothing, so the thread is not dry.
+   */
   #lookOut(ms: number): unknown {
     const { poll } = this.#port
     const until = this.#now + ms
@@ -191,7 +196,7 @@ export class Server {
 
   // Running.
 
-  /** Runs what waits, in order, as far as there is room and time. */
+  /** Runs the waiting tasks in order, as long as there is room and time. */
   #work(): void {
     if (this.#isWorking) return
     this.#isWorking = true
@@ -205,7 +210,7 @@ export class Server {
     if (this.#inbox.length > 0 && this.#hasRoom) this.#workLater()
   }
 
-  /** Nothing to do, and nothing that is being done. */
+  /** Whether nothing waits and nothing runs. */
   get #isDry(): boolean {
     return this.#inbox.length === 0 && this.#running.size === 0
   }
@@ -225,7 +230,7 @@ export class Server {
   }
 
   #begin(task: Task): void {
-    // The scheduler may have taken it back.
+    // The scheduler may have taken the attempt back.
     if (this.#claims && !this.#claims.claim(task.ticket)) return
     this.#running.set(task.ticket, task)
     if (task.isWatched || !task.type.cost.isTiny) {
@@ -284,7 +289,7 @@ export class Server {
     }
   }
 
-  /** What was begun here is sent when the work is done, or before. */
+  /** The batch for a report. Within `#work` the batch needs no schedule, because `#work` sends it at its end or earlier. */
   get #notes(): unknown[] {
     return this.#isWorking ? this.#outbox.batch : this.#outbox.open()
   }
@@ -302,7 +307,7 @@ export class Server {
 
   #end(task: Task): number {
     this.#now = systemClock.monotonic()
-    // Fake clocks are put in and taken out within a job.
+    // Not negative, and not NaN: tests may install or remove a fake clock within a job.
     const runMs = Math.max(this.#now - task.beganAt, 0) || 0
     task.type.cost.add(runMs)
     this.#reports.sendProgress(task)
