@@ -3,9 +3,10 @@ import * as lone from './store/idb-store.ts'
 import type { Store } from './store/store.ts'
 
 /**
- * Keeps jobs in the IndexedDB database of that name. All tabs of an origin may use it at once: one of them runs the jobs,
- * the others reach them through it, and when it is closed, crashes or is put aside another takes over. That needs Web
- * Locks, and so a secure context (https or localhost); without, every call rejects with `STORE_LOCKED`.
+ * A store that keeps jobs in the IndexedDB database called `name` (1 to 256 characters). All tabs of an origin may use it at
+ * once. One of them runs the jobs and the others reach them through it. When that tab is closed, crashes or is put aside,
+ * another takes over. That needs Web Locks, and so a secure context (https or localhost); without them every call rejects with
+ * `STORE_LOCKED`.
  *
  * @example
  * ```ts

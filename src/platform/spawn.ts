@@ -13,13 +13,16 @@ type Threads = typeof import('node:worker_threads')
 
 /** Options that Node takes for each thread. Other platforms have none of them. */
 export interface WorkerOptions {
+  /** Limits of the thread's memory, in megabytes. A thread that exceeds one ends. Default: Node's. */
   readonly resourceLimits?: {
     readonly maxOldGenerationSizeMb?: number
     readonly maxYoungGenerationSizeMb?: number
     readonly codeRangeSizeMb?: number
     readonly stackSizeMb?: number
   }
+  /** Command-line options of Node for the thread. Default: those of the process. */
   readonly execArgv?: string[]
+  /** What `process.env` holds in the thread. Default: a copy of the process's. */
   readonly env?: Record<string, string | undefined>
 }
 
@@ -36,6 +39,7 @@ export interface InlineSource {
   readonly serveInline: ServeInline
 }
 
+/** Where workers come from: a function that makes one, its URL or path (on servers), or `inline(jobs)`. */
 export type WorkerSource = WorkerFactory | URL | string | InlineSource
 
 // Split in two, because some bundler plugins would take it for code and look for the file.

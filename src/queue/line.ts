@@ -4,9 +4,11 @@ import type { TimerQueue } from '../timers/timer-queue.ts'
 import { Limiter } from './limiter.ts'
 import type { RateLimit } from './rate-limit.ts'
 
+/** The limits of one queue. */
 export interface LineOptions {
   /** How many jobs of this queue run at a time. Default: no limit except the number of threads. */
   readonly concurrency?: number | undefined
+  /** How many jobs of this queue start in a span of time. Default: any number. */
   readonly rateLimit?: RateLimit | undefined
 }
 

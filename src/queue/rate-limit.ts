@@ -1,3 +1,4 @@
+/** How many jobs of a queue may start in a span of time. */
 export interface RateLimit {
   /** At most this many starts … */
   readonly limit: number

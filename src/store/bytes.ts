@@ -1,21 +1,26 @@
 import { Refusal } from '../shared/refusal.ts'
 
-/** Text is looked at with the platform's own coders from this length on; below it the calls cost more than they save. */
+/**
+ * From this length on, text is converted by the platform's own coders. For shorter text, calling them costs more than it saves.
+ */
 const longText = 24
-/** How many arguments one call takes on every engine, with room to spare. */
+/** Every engine takes this many arguments in one call, with room to spare. */
 const argumentsMax = 4_096
-/** Twice as much would be more than some engines have in one piece, long before what is needed is. */
+/**
+ * A buffer grows by at most this much. To double a larger one would ask some engines for more than they have in one piece, long
+ * before that much is needed.
+ */
 const growBytesMax = 128 * 1024 * 1024
-/** A short number asks for room for a long one. */
+/** Room for this many bytes is made for every number, even a short one. */
 export const numberBytesMax = 8
 
-/** There is more to be written than may be. */
+/** More would be written than is allowed. */
 export class TooLong extends Refusal {}
 
 /**
  * Bytes that grow as they are written. Numbers are little-endian.
  *
- * Whole numbers are varints: seven bits to a byte, the lowest first, the eighth bit saying that more follow.
+ * Whole numbers are varints: seven bits to a byte, the lowest first. The eighth bit says that more follow.
  */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>
@@ -23,7 +28,7 @@ export class ByteWriter {
   #encoder: TextEncoder | undefined
   #length = 0
   #lengthMax = Number.POSITIVE_INFINITY
-  /** Up to here nothing has to be looked at: there is memory for it, and it may be written. */
+  /** Up to this length nothing has to be checked: the memory is there, and the limit is not exceeded. */
   #room: number
 
   constructor(capacity = 256) {
@@ -31,7 +36,7 @@ export class ByteWriter {
     this.#room = capacity
   }
 
-  /** How much memory it has taken. */
+  /** How many bytes of memory it has taken. */
   get capacity(): number {
     return this.#bytes.length
   }
@@ -40,7 +45,7 @@ export class ByteWriter {
     return this.#lengthMax
   }
 
-  /** What would make it longer is refused with `TooLong`, before there is memory for it. A few bytes over may get through. */
+  /** The greatest length. A write beyond it throws `TooLong` before memory is taken. It may be exceeded by a few bytes. */
   set lengthMax(lengthMax: number) {
     this.#lengthMax = lengthMax
     this.#room = Math.min(this.#bytes.length, lengthMax)
@@ -50,7 +55,7 @@ export class ByteWriter {
     return this.#length
   }
 
-  /** Takes back all that was written after it was this long. */
+  /** Removes everything that was written behind this length. */
   truncate(length: number): void {
     this.#length = length
   }
@@ -84,7 +89,7 @@ export class ByteWriter {
     this.#length += 8
   }
 
-  /** As it is, lone surrogates and all: a byte for each code unit when all are below 256, otherwise two. */
+  /** Text is kept exactly, including lone surrogates: one byte for each code unit if all are below 256, otherwise two. */
   string(text: string): void {
     const { length } = text
     const start = this.#length
@@ -104,7 +109,7 @@ export class ByteWriter {
     this.#length = at
   }
 
-  /** As many bytes as there are code units: all of them are ASCII, where UTF-8 says the same. */
+  /** Writes ASCII text: then UTF-8 has one byte for each code unit, the same as our own form. Returns false for other text. */
   #ascii(text: string): boolean {
     this.#encoder ??= new TextEncoder()
     const { read, written } = this.#encoder.encodeInto(text, this.#bytes.subarray(this.#length))
@@ -133,7 +138,7 @@ export class ByteWriter {
     this.#length += bytes.length
   }
 
-  /** A copy of what was written, in a buffer of just that size. */
+  /** Returns a copy of what was written, in a buffer of exactly that size. */
   toBytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length)
   }
@@ -156,8 +161,8 @@ export class ByteWriter {
 }
 
 /**
- * Reads what a `ByteWriter` wrote. Nobody vouches for the bytes: every read is checked against the end, and nothing is
- * allocated for more than is there.
+ * Reads what a `ByteWriter` wrote. The bytes are not trusted: every read is checked against the end, and no memory is taken for
+ * more than is there.
  */
 export class ByteReader {
   readonly #bytes: Uint8Array
@@ -211,18 +216,18 @@ export class ByteReader {
     return header % 2 === 0 ? this.#latin1(this.#take(length)) : this.#wide(this.#take(length * 2))
   }
 
-  /** The bytes from `start` on that have been read, each as a character: what is equal has equal texts. */
+  /** Returns the bytes read since `start` as text, one character for each byte. Equal bytes give equal texts. */
   textSince(start: number): string {
     return this.#latin1(start)
   }
 
-  /** A copy, in a buffer of its own. */
+  /** Returns a copy, in a buffer of its own. */
   raw(length: number): Uint8Array<ArrayBuffer> {
     const start = this.#take(length)
     return new Uint8Array(this.#bytes.subarray(start, this.#position))
   }
 
-  /** Returns where they begin. */
+  /** Moves on by `length` bytes and returns where they begin. */
   #take(length: number): number {
     const start = this.#position
     if (length > this.#bytes.length - start) throw tooShort()
@@ -234,11 +239,11 @@ export class ByteReader {
     const bytes = this.#bytes
     const end = this.#position
     if (end - start >= longText) return this.#longLatin1(bytes.subarray(start, end))
-    // From 13 on V8 would keep the two halves of a sum beside it: 32 bytes more for the id of each job.
+    // V8 keeps the two halves of a string that `+` made, from 13 characters on: 32 bytes more for the id of each job.
     if (end - start > 12) return String.fromCharCode.apply(null, bytes.subarray(start, end) as unknown as number[])
     let text = ''
     let at = start
-    // Measured: four at a time take half as long.
+    // Measured: four characters at a time take half as long.
     for (; at + 3 < end; at += 4)
       text += String.fromCharCode(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!)
     for (; at < end; at++) text += String.fromCharCode(bytes[at]!)
@@ -246,7 +251,7 @@ export class ByteReader {
   }
 
   #longLatin1(bytes: Uint8Array): string {
-    // TextDecoder's 'latin1' is windows-1252, which is another thing.
+    // TextDecoder cannot help here: its 'latin1' is windows-1252, which is a different encoding.
     if (!isAscii(bytes)) return fromUnits(bytes)
     this.#decoder ??= new TextDecoder()
     return this.#decoder.decode(bytes)

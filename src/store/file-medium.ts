@@ -1,9 +1,9 @@
 /**
- * A journal in a folder of its own.
+ * Keeps a journal in a folder of its own:
  *
  *   journal        the frames
- *   journal.next…  a draft; left behind by a crash it means nothing, and goes
- *   journal.torn   what the last recovery cut off; what earlier ones did has a number, as in journal.torn.1
+ *   journal.next…  a draft; one that a crash left behind means nothing and is removed
+ *   journal.torn   what the last recovery cut off; older ones have a number, as in journal.torn.1
  */
 import { systemClock } from '../platform/host.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -13,18 +13,21 @@ import { type Draft, type Medium, MediumError } from './medium.ts'
 import type { StoreHost } from './store.ts'
 
 export interface FileMediumOptions {
-  /** `strict`: a frame is on the disk before it counts. `relaxed`: the system has it, which a power cut takes. */
+  /** `strict`: a frame counts when it is on the disk. `relaxed`: when the system has it, so a power cut can lose it. */
   readonly durability: 'strict' | 'relaxed'
-  /** How long a folder that somebody else owns is asked for again. Default 0: not at all. */
+  /** How long, in milliseconds, to try again for a folder that has another owner. Default 0: not at all. */
   readonly waitForLockMs?: number
 }
 
 const pieceBytes = 1024 * 1024
-/** To ask once takes some hundred microseconds of the I/O thread. */
+/** How long to wait between two tries. One try takes some hundred microseconds of the I/O thread. */
 const askAgainMs = 200
-/** What a draft lets gather between two syncs. */
+/** A draft is synced after this many bytes. */
 const draftSyncBytes = 4 * 1024 * 1024
-/** So many that nobody has looked at stay; then the newest makes way. A process that always ends badly must not fill the disk. */
+/**
+ * At most this many numbered copies are kept. Then each new copy overwrites the newest: a process that always ends badly must
+ * not fill the disk.
+ */
 const tornMax = 9
 const noRoomCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const forbiddenCodes: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS']
@@ -41,16 +44,19 @@ export class FileMedium implements Medium {
   readonly #waitForLockMs: number
   #release: (() => Promise<void>) | undefined
   #file: DiskFile | undefined
-  /** What we left behind; somebody else was there when it is not so. */
+  /** The size and identity of the journal as we left it. If the file differs, another program has written there. */
   #size = 0
   #identity = ''
   #lastDraft = 0
-  /** A draft was about to take the journal's place, and may have: neither can be written to. */
+  /**
+   * Whether the rename of a draft was begun and not confirmed. Then the draft may be the journal or not, and neither may be
+   * written to.
+   */
   #isUncertain = false
-  /** The drafts that may have. */
+  /** The identities of the drafts that may have taken the journal's place. */
   readonly #drafts = new Set<string>()
 
-  /** A disk is made at the first call and closed with the medium, which can then be opened again. */
+  /** Makes a disk at the first call and closes it with the medium, which can then be opened again. */
   constructor(makeDisk: () => Disk, folder: string, { durability, waitForLockMs = 0 }: FileMediumOptions) {
     this.#makeDisk = makeDisk
     this.#folder = folder
@@ -136,8 +142,9 @@ export class FileMedium implements Medium {
   }
 
   /**
-   * After a sync that failed the system calls the pages clean and shows them, although the disk does not have them: a
-   * sync alone would do nothing. The same bytes in the same place harm nobody, however far they come.
+   * Writes the end of the journal again. After a failed sync the system calls the pages clean and shows them, although the disk
+   * does not have them, so a second sync alone would do nothing. The same bytes in the same place do no harm, even if only some
+   * of them are written.
    */
   async #writeAgain(from: number): Promise<void> {
     const file = this.#file
@@ -152,7 +159,10 @@ export class FileMedium implements Medium {
     await file.sync()
   }
 
-  /** What is written next must not hang on a name that a power cut takes: our file's, or that of a folder above. */
+  /**
+   * Makes the names of the journal and of all folders above it durable. Otherwise a power cut could take a name, and with it
+   * what is written next.
+   */
   async #secureNames(): Promise<void> {
     await this.#disk.syncFolder(this.#folder)
     for (let above = parentOf(this.#folder); above !== ''; above = parentOf(above)) {
@@ -160,7 +170,7 @@ export class FileMedium implements Medium {
         await this.#disk.syncFolder(above)
       } catch (error) {
         if (!forbiddenCodes.includes(codeOf(error))) throw error
-        return // Not ours to sync, and so it was there before.
+        return // A folder that we may not sync is not one that we made.
       }
     }
   }
@@ -193,7 +203,7 @@ export class FileMedium implements Medium {
     }
   }
 
-  /** A copy of what goes, for whoever wants to know. Where there is no room for one, there is none. */
+  /** Keeps a copy of the end that is cut off. If there is no room for a copy, there is none. */
   async #setAside(file: DiskFile, offset: number): Promise<string | undefined> {
     const path = this.#path('journal.torn')
     await this.#keepEarlier(path)
@@ -208,7 +218,7 @@ export class FileMedium implements Medium {
     }
   }
 
-  /** It may be all that is left of jobs, and nobody may have looked at it. */
+  /** Gives an earlier copy a number: it may be all that is left of some jobs, and may not have been looked at. */
   async #keepEarlier(path: string): Promise<void> {
     const names = await this.#disk.list(this.#folder)
     if (!names.includes('journal.torn')) return
@@ -240,7 +250,7 @@ export class FileMedium implements Medium {
     const { length } = frame
     const expected = { path: this.place, size: this.#size, identity: this.#identity }
     try {
-      // A seal that is there says that all before it is: it must not get to the disk first.
+      // A seal on the disk says that everything before it is there too. So it must not get to the disk first.
       if (isSeal && !this.#isStrict) await file.sync()
       await writeAndSync(file, frame, expected, this.#isStrict || isSeal)
     } catch (error) {
@@ -249,7 +259,7 @@ export class FileMedium implements Medium {
     this.#size += length
   }
 
-  /** After a write that failed the file must end where it did, or nobody knows where it ends. */
+  /** Restores the end of the file after a failed write. If that fails, the end is unknown and the file is broken. */
   async #undo(file: DiskFile, error: unknown): Promise<never> {
     const isFull = error instanceof WriteError && noRoomCodes.includes(codeOf(error.cause))
     if (isFull) {
@@ -262,13 +272,16 @@ export class FileMedium implements Medium {
       }
     }
     const cause = error instanceof WriteError ? error.cause : error
-    // Somebody else has written there: not ours to undo.
+    // Another program has written there, and that is not ours to undo.
     if (codeOf(cause) === 'ECHANGED') throw new MediumError('lost', messageOf(cause), cause)
-    // A second sync would succeed although the pages are gone: this descriptor is finished.
+    // A second sync would succeed although the pages are gone, so this descriptor is never used again.
     throw new MediumError('broken', messageOf(cause), cause)
   }
 
-  /** What a draft takes the place of must be the journal that we had, whatever became of its end. */
+  /**
+   * Throws if the file that a draft is about to replace is not the journal that we had (or one of our drafts). Its end may
+   * differ.
+   */
   async #assertOurs(): Promise<void> {
     const there = await this.#attempt(() => this.#disk.stat(this.place))
     if (this.#file && there && there.identity !== this.#identity && !this.#drafts.has(there.identity))
@@ -287,7 +300,7 @@ export class FileMedium implements Medium {
         size += frame.length
         unsynced += frame.length
         await this.#attempt(() => writeAll(file, frame, at))
-        // Now and then, because the journal's own frames wait behind a sync on the same thread.
+        // Synced in between, because the journal's own frames wait for the same thread while it syncs.
         if (unsynced < draftSyncBytes) return
         unsynced = 0
         await this.#attempt(() => file.sync())
@@ -305,7 +318,7 @@ export class FileMedium implements Medium {
         this.#size = size
         this.#identity = identity
         await before?.close().catch(() => {})
-        // Until the name is durable a power cut brings the old journal back.
+        // Until the name is durable, a power cut brings the old journal back.
         await this.#attempt(() => this.#disk.syncFolder(this.#folder))
         this.#isUncertain = false
         this.#drafts.clear()
@@ -319,7 +332,7 @@ export class FileMedium implements Medium {
     }
   }
 
-  /** For calls whose failure leaves the journal itself as it was. */
+  /** Runs a call whose failure leaves the journal itself unchanged. Turns its errors into a `MediumError`. */
   async #attempt<Result>(call: () => Promise<Result>): Promise<Result> {
     try {
       return await call()
@@ -346,7 +359,7 @@ export class FileMedium implements Medium {
   }
 }
 
-/** Ends early when it is aborted. Somebody waits for a store, so it keeps the process alive. */
+/** Waits, but no longer than until `signal` is aborted. It keeps the process alive, because a caller waits for the store. */
 function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
@@ -359,17 +372,17 @@ function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promi
   })
 }
 
-/** Tells a failed write from a failed sync: only the first may be undone. */
+/** Marks a failed write, as opposed to a failed sync: only a write may be undone. */
 class WriteError extends Error {
   constructor(cause: unknown) {
     super('', { cause })
   }
 }
 
-/** So much goes out at a time. */
+/** The most bytes that are written at a time. */
 const writeBytesMax = 8 * 1024 * 1024
 
-/** A short write is no error: the rest goes next. */
+/** Writes all bytes. A short write is no error: the rest is written next. */
 async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number, expected?: Expected): Promise<void> {
   try {
     for (let done = 0; done < bytes.length; ) {
@@ -381,7 +394,9 @@ async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number, expec
   }
 }
 
-/** Both at once, because a disk that replies from another thread then replies once; in nearly all cases that is all. */
+/**
+ * Calls write and sync at once: a disk that replies from another thread then replies once. Nearly always nothing is left to do.
+ */
 async function writeAndSync(file: DiskFile, frame: Uint8Array, expected: Expected, isStrict: boolean): Promise<void> {
   const offset = expected.size
   if (!isStrict || frame.length > writeBytesMax) {
@@ -400,9 +415,9 @@ async function writeAndSync(file: DiskFile, frame: Uint8Array, expected: Expecte
 const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** The folder above; nothing above the root. */
+/** Returns the folder above, or '' for the root. */
 function parentOf(path: string): string {
-  // A path that begins with '/' is none of Windows: a backslash is a letter of a name there.
+  // A path that begins with '/' is not from Windows, so a backslash in it belongs to a name.
   const end = Math.max(path.lastIndexOf('/'), path.startsWith('/') ? -1 : path.lastIndexOf('\\'))
   return end <= 0 ? (path.length > 1 && end === 0 ? '/' : '') : path.slice(0, end)
 }

@@ -8,15 +8,19 @@ import type { Store } from './store.ts'
 
 export interface FileStoreOptions {
   /**
-   * `strict`: what was acknowledged survives a power cut. `relaxed`: it survives the end of the process, however it
-   * ends, and a power cut may take the newest. Default `strict`.
+   * What a job survives once its `add` has resolved. `strict`: also a power cut. `relaxed`: the end of the process, however it
+   * ends; a power cut may take the newest jobs and results. Default `strict`.
    */
   readonly durability?: 'strict' | 'relaxed' | undefined
-  /** An input, result, checkpoint or step value that takes more bytes is refused with `DATA_CLONE`. Default 16 MiB. */
+  /**
+   * The most bytes that an input, result, checkpoint or step value may take in the store. A larger one is refused with
+   * `DATA_CLONE`. Default 16 MiB.
+   */
   readonly valueBytesMax?: number | undefined
   /**
-   * How long to wait for a folder that another process or thread has open, asking again and again: for the end of the old
-   * process while a new one is started. Calls wait as well; `close` ends it. Then it is `STORE_LOCKED`. Default 0.
+   * How long, in milliseconds, to try again if another process or thread has the folder open, for example until the old process
+   * has ended when a new one is started. Calls wait meanwhile, and `close` ends the wait. Afterwards calls reject with
+   * `STORE_LOCKED`. Default 0.
    */
   readonly waitForLockMs?: number | undefined
 }
@@ -28,8 +32,10 @@ const optionChecks: check.Checks = {
 }
 
 /**
- * Keeps jobs in a folder, which is made when it is missing. One scheduler at a time has it open: in any other process or
- * thread every call rejects with `STORE_LOCKED`, naming the owner, at once or after `waitForLockMs`.
+ * A store that keeps jobs in a folder, for Node, Bun and Deno. A missing folder is made. Only one scheduler at a time has it
+ * open: in any other process or thread every call rejects with `STORE_LOCKED`, which names the owner, at once or after
+ * `waitForLockMs`. A damaged journal makes calls reject with `STORE_CORRUPT`; see `npx offstage salvage`. Throws
+ * `INVALID_OPTION` in a browser.
  *
  * @example
  * ```ts

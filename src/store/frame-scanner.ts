@@ -1,15 +1,15 @@
-/** What recovery makes of a journal: which frames count, and what is wrong with the rest. The rules are in frame.ts. */
+/** Finds out which frames of a journal count, and what is wrong with the rest. The rules are in frame.ts. */
 import { type Chain, formatVersion, type Header, headerBytes, isIntact, joined, readHeader } from './frame.ts'
 import { FrameSearch } from './frame-search.ts'
 
 export type Verdict =
-  /** Nothing at all. */
+  /** There is no byte at all. */
   | { readonly kind: 'empty' }
   | {
       readonly kind: 'clean'
       readonly chain: Chain
       readonly size: number
-      /** The last frame that is not relaxed begins there: it may have been written in vain, and what is behind it. */
+      /** Where the last frame begins that is not relaxed. That frame and the ones behind it may not have reached the disk. */
       readonly unsureAt: number
       readonly isSealed: boolean
     }
@@ -18,40 +18,40 @@ export type Verdict =
   | { readonly kind: 'foreign' }
   | { readonly kind: 'newer'; readonly version: number }
 
-/** What is from `size` on is no whole batch. */
+/** The bytes from `size` on are no whole batch. */
 export interface Torn {
   readonly kind: 'torn'
-  /** As it is at `size`. */
+  /** The chain as it is at `size`. */
   readonly chain: Chain
   readonly size: number
   readonly unsureAt: number
-  /** From `size` on. */
+  /** How many bytes there are from `size` on. */
   readonly bytes: number
-  /** How many batches are lost at least that were complete once: relaxed ones. */
+  /** At least this many batches are lost that were once complete. They are relaxed ones. */
   readonly lost: number
-  /** The first frames of a batch that does not end were handed on. */
+  /** Whether the first frames of a batch without an end were passed on. */
   readonly hasBegun: boolean
 }
 
-/** Reads frames from pieces that may cut them anywhere. */
+/** Reads frames from pieces, which may cut them anywhere. */
 export class FrameScanner {
   readonly #onPayload: (payload: Uint8Array, at: number) => void
-  /** What has come of a frame that is not complete yet; joined when it is. */
+  /** The pieces of a frame that is not complete yet. They are joined when it is. */
   #pieces: Uint8Array[] = []
   #pieceBytes = 0
   #neededBytes = headerBytes
   #bytes = 0
-  /** Where the frame begins that is read next. */
+  /** Where the next frame begins. */
   #at = 0
   #unsureAt = 0
   #chain: Chain | undefined
-  /** As it was behind the last batch that is whole, and where that ends. */
+  /** The chain behind the last whole batch, and where that batch ends. */
   #wholeChain: Chain | undefined
   #wholeAt = 0
   #isSealed = false
   #newer: number | undefined
   #isBad = false
-  /** Goes through what is behind a bad frame, that frame included. */
+  /** Searches the bytes from the bad frame on. */
   #search: FrameSearch | undefined
 
   constructor(onPayload: (payload: Uint8Array, at: number) => void) {
@@ -68,7 +68,7 @@ export class FrameScanner {
       for (let next: Uint8Array | undefined = rest; next; next = this.#read(rest)) rest = next
       this.#pieceBytes = rest.length
     }
-    // The piece is only lent.
+    // A copy, because the piece is only valid within this call.
     if (rest.length > 0) this.#pieces.push(rest.slice())
     if (this.#isBad) this.#searchRest()
   }
@@ -94,7 +94,7 @@ export class FrameScanner {
     return { kind: 'torn', chain, size, unsureAt, bytes: this.#bytes - size, lost, hasBegun: this.#at > size }
   }
 
-  /** Takes one frame, and returns what is behind it; nothing when there is no whole good frame. */
+  /** Takes one frame and returns the bytes behind it. Returns nothing if there is no whole good frame. */
   #read(rest: Uint8Array): Uint8Array | undefined {
     if (rest.length < headerBytes) return undefined
     const header = readHeader(rest)

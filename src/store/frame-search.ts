@@ -10,7 +10,7 @@ import {
   readHeader,
 } from './frame.ts'
 
-/** Something that begins like a frame. Its bytes are summed up as they come. */
+/** Bytes that begin like a frame. Its checksum is computed as the bytes come in. */
 interface Candidate {
   readonly header: Header
   readonly at: number
@@ -20,23 +20,23 @@ interface Candidate {
 }
 
 /**
- * Looks for whole frames behind a bad one, at whatever byte they begin. Of what it is shown it keeps less than a header,
- * because that may be nearly all of a large journal.
+ * Looks for whole frames behind a bad one. They may begin at any byte. It keeps less than a header of what it is shown, because
+ * that may be nearly all of a large journal.
  */
 export class FrameSearch {
   readonly #chain: Chain | undefined
-  /** What may be the beginning of a header. */
+  /** The last bytes of the piece before, which may be the beginning of a header. */
   #tail = new Uint8Array(0)
   /** Where the next piece begins. */
   #at = 0
   #candidates: Candidate[] = []
-  /** Those that are whole, while others before them may become so: then they were a part of its payload. */
+  /** Whole candidates, as long as an earlier candidate may still become whole. If it does, they were part of its payload. */
   #found: Candidate[] = []
   #newest: Candidate | undefined
   #proof: number | undefined
   #lastRelaxed = 0
 
-  /** Frames that come after `chain` count; without one, any. */
+  /** Only frames that may come after `chain` count. Without a chain, any frame counts. */
   constructor(chain: Chain | undefined) {
     this.#chain = chain
   }
@@ -52,7 +52,7 @@ export class FrameSearch {
     this.#at += piece.length
   }
 
-  /** With each header in `bytes`, which begin at `from`, and what is behind it in the piece. */
+  /** Begins a candidate at each header in `bytes`, whose first byte is at `from`, and feeds it the rest of the piece. */
   #begin(bytes: Uint8Array, from: number, piece: Uint8Array): void {
     const last = bytes.length - headerBytes
     for (let at = bytes.indexOf(firstByte); at !== -1 && at <= last; at = bytes.indexOf(firstByte, at + 1)) {
@@ -67,7 +67,7 @@ export class FrameSearch {
     }
   }
 
-  /** The bad one has the number behind that of the chain. */
+  /** The bad frame has the number after the chain's. Only frames with a higher number prove something. */
   #mayFollow({ version, salt, sequence }: Header): boolean {
     const chain = this.#chain
     return version === formatVersion && (!chain || (salt === chain.salt && sequence > chain.sequence + 1))
@@ -98,8 +98,8 @@ export class FrameSearch {
   }
 
   /**
-   * `proof`: the number of a frame that was written when the bad one had been complete. `lastRelaxed`: the highest of
-   * those that prove nothing, although they were complete; 0 without one.
+   * `proof`: the number of a frame that was written after the bad one had been complete. `lastRelaxed`: the highest number of
+   * the relaxed frames, which were complete but prove nothing; 0 if there is none.
    */
   end(): { readonly proof: number | undefined; readonly lastRelaxed: number } {
     this.#settle()

@@ -1,35 +1,38 @@
 /**
- * A frame is a batch as a journal keeps it, or one of the pieces of a large batch. All numbers are little-endian:
+ * A frame is a batch in the form in which a journal keeps it, or one of the pieces of a large batch. All numbers are
+ * little-endian:
  *
  *    0  4  magic          'off1'
  *    4  2  version        of the format, 1
  *    6  2  flags          1: relaxed, not synced before the next one was written
  *                         2: the batch goes on in the next frame
  *                         4: the batch began in an earlier frame
- *    8  8  salt           random for each generation: frames of an older file in recycled sectors are not ours
+ *    8  8  salt           random for each generation: it tells frames of an older file in recycled sectors from this one's
  *   16  8  epoch          random for each opening: who wrote it
- *   24  8  sequence       1 for the first of a generation, then one more each
+ *   24  8  sequence       1 for the first of a generation, then one more for each
  *   32  4  length         of the payload
  *   36  4  previous       the checksum of the frame before, 0 in the first
  *   40  4  checksum       CRC-32 over bytes 0 to 40 and the payload
  *   44     payload        empty in a seal
  *
- * A batch counts when its last frame is there, and not before: an end that lies in the middle of a batch is torn where that
- * batch begins.
+ * A batch counts when its last frame is there, and not before. If the journal ends in the middle of a batch, the torn end
+ * begins where that batch begins.
  *
- * `previous` chains the frames, and because it stands in the frame, each can be checked on its own. That is what tells
- * a torn end from corruption: only one batch is ever on its way to the disk, and the next is begun when it is durable.
- * So a whole frame behind a bad one proves that the bad one was complete once, if it is the first frame of a later batch.
- * It proves nothing
- *   - if its batch began in an earlier frame: it may be the batch of the bad one, and pieces of a batch come to the disk in
- *     any order. (Each is synced before the next is written, but the pieces of a batch that was refused may stand in
- *     sectors that were recycled since.)
- *   - if its number is not higher than that of the bad one, for the same reason
- *   - if it is relaxed: then the power failed before the system had written all it was given, in whatever order, and the
- *     rest is lost, as was said.
+ * `previous` chains the frames. It is part of the frame, so each frame can be checked on its own. That is what tells a torn end
+ * from corruption. Only one batch is ever on its way to the disk, and the next is begun when it is durable. So a whole frame
+ * behind a bad one proves that the bad one was once complete, if the whole one is the first frame of a later batch. It proves
+ * nothing in these cases:
  *
- * The last frame has none behind it. So, when idle and on close, a seal is written behind it: an empty batch. A seal is
- * never relaxed, and what is before it is durable before it is written. Damage before a seal is always noticed.
+ * - Its batch began in an earlier frame. That may be the batch of the bad frame, and pieces of one batch reach the disk in any
+ *   order. (Each piece is synced before the next is written. But pieces of a batch that was refused may stand in sectors that
+ *   were recycled since.)
+ * - Its number is not higher than that of the bad frame, for the same reason.
+ * - It is relaxed. Then the power failed before the system had written everything it was given, in whatever order. The rest is
+ *   lost, as the durability `relaxed` says.
+ *
+ * The last frame has none behind it. So, when the journal is idle and when it is closed, a seal is written behind it: an empty
+ * batch. A seal is never relaxed, and everything before it is durable before it is written. So damage before a seal is always
+ * noticed.
  */
 import { crc32 } from '../platform/crc32.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -37,27 +40,27 @@ import { OffstageError } from '../shared/errors.ts'
 export const headerBytes = 44
 export const formatVersion = 1
 const magic = 0x31_66_66_6f
-/** Of each frame: where one may begin. */
+/** The first byte of every frame, by which a search finds where one may begin. */
 export const firstByte = magic & 0xff
-/** Checked before writing, and on reading. What is written is far smaller: see `BatchWriter`. */
+/** The longest payload. It is checked before writing and when reading. Real payloads are far shorter: see `BatchWriter`. */
 export const payloadBytesMax = 0x7f_ff_ff_ff
 const flagBits = { relaxed: 1, goesOn: 2, beganBefore: 4 } as const
 
-/** What the frames of one generation have in common, and where it stands. */
+/** What all frames of one generation have in common, and the state behind the newest one. */
 export interface Chain {
   readonly salt: number
   readonly epoch: number
-  /** Of the newest frame. */
+  /** The number of the newest frame. */
   sequence: number
   checksum: number
-  /** The newest frame is not the last of its batch. */
+  /** Whether the batch of the newest frame goes on in the next frame. */
   goesOn: boolean
 }
 
-/** Salts and epochs are whole numbers below 2⁵³. */
+/** Makes a salt or an epoch: a random whole number below 2⁵³. */
 export const newMark = (random: () => number): number => Math.floor(random() * 2 ** 53)
 
-/** Of a new generation. */
+/** Makes the chain of a new generation. */
 export const newChain = (random: () => number): Chain => ({
   salt: newMark(random),
   epoch: newMark(random),
@@ -66,7 +69,7 @@ export const newChain = (random: () => number): Chain => ({
   goesOn: false,
 })
 
-/** Fills in the header of `frame`, whose payload is in its place, as the next of `chain`. */
+/** Fills in the header of `frame`, which holds its payload already, as the next one of `chain`. */
 export function stamp(frame: Uint8Array, chain: Chain, { goesOn = false, isRelaxed = false } = {}): void {
   const length = frame.length - headerBytes
   if (length > payloadBytesMax)
@@ -88,10 +91,10 @@ export function stamp(frame: Uint8Array, chain: Chain, { goesOn = false, isRelax
   chain.goesOn = goesOn
 }
 
-/** What the payload's checksum goes on from. */
+/** The checksum of the header. The frame's checksum goes on from it over the payload. */
 export const headerChecksum = (frame: Uint8Array): number => crc32(frame.subarray(0, 40))
 
-/** What a frame says of itself. */
+/** The header of a frame. */
 export interface Header {
   readonly version: number
   readonly isRelaxed: boolean
@@ -131,7 +134,7 @@ export function isIntact(bytes: Uint8Array, length: number): boolean {
   return crc32(bytes.subarray(headerBytes, end), headerChecksum(bytes)) === viewOf(bytes).getUint32(40, true)
 }
 
-/** A frame that is whole, with its place. */
+/** A whole frame with its place. */
 export interface Frame extends Chain {
   readonly isRelaxed: boolean
   readonly beganBefore: boolean
@@ -140,7 +143,7 @@ export interface Frame extends Chain {
   readonly payload: Uint8Array
 }
 
-/** The whole frame that begins at `at`, if one does that may come after `chain`; without a chain, any. */
+/** Returns the whole frame at `at`, if there is one that may come after `chain`. Without a chain, any frame may. */
 export function readFrame(bytes: Uint8Array, at: number, chain: Chain | undefined): Frame | undefined {
   const rest = bytes.subarray(at)
   const header = readHeader(rest)
@@ -164,7 +167,7 @@ export function joined(pieces: readonly Uint8Array[]): Uint8Array {
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** Two halves: 53 bits are exact in a number, and BigInt is slow. */
+/** Writes the number as two halves: 53 bits are exact in a number, and BigInt is slow. */
 function setMark(view: DataView, at: number, mark: number): void {
   view.setUint32(at, mark >>> 0, true)
   view.setUint32(at + 4, Math.floor(mark / 2 ** 32), true)

@@ -5,26 +5,29 @@ import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import { type Draft, type Medium, MediumError, type MediumFailure } from './medium.ts'
 
 export interface IdbMediumOptions {
-  /** `'relaxed'` is faster, and what was written last is lost with the power. */
+  /** `'relaxed'` is faster, but a power cut loses what was written last. */
   readonly durability: 'strict' | 'relaxed'
-  /** How long a call may take before `onTrouble` hears of it. */
+  /** How long a call may take, in milliseconds, before `onTrouble` is called. Default 5,000. */
   readonly patienceMs?: number
-  /** For tests: what goes in one transaction. Default 8 MiB. */
+  /** For tests: the most bytes of a frame in one transaction. Default 8 MiB. */
   readonly transactionBytes?: number
-  /** No call has failed: trouble that may pass, or a loss that is told by the browser. */
+  /** Reports trouble without a failed call: a delay that may pass, or a loss that the browser reports. */
   onTrouble(error: OffstageError): void
 }
 
-/** Under the key `'meta'`. Every write looks at it in its own transaction. */
+/** The record under the key `'meta'`. Every write reads it in its own transaction. */
 interface Meta {
   readonly format: number
-  /** The frames that count have the keys `[generation, 0]`, `[generation, 1]`, … without a gap. */
+  /** The frames of this generation count. Their keys are `[generation, 0]`, `[generation, 1]`, … without a gap. */
   readonly generation: number
-  /** Whose it is. Whoever opens it writes another one here, and the next write of the one before sees that. */
+  /**
+   * The owner's mark. Each opening writes a new one, by which the next write of the owner before sees that it has lost the
+   * database.
+   */
   readonly epoch: string
 }
 
-/** What has been written of a generation. */
+/** What has been written of a generation so far. */
 interface Extent {
   readonly generation: number
   records: number
@@ -38,26 +41,27 @@ const format = 1
 const metaKey = 'meta'
 
 /**
- * A longer frame lies in several records. Engines put long values into files of their own beside the database (Chromium
- * from 64 KiB on, Firefox from 1 MiB), and which sync covers those is not for us to know.
+ * A longer frame is split into several records. Engines put long values into files of their own beside the database (Chromium
+ * from 64 KiB on, Firefox from 1 MiB), and it is not known which sync covers those files.
  */
 const recordBytesMax = 60 * 1024
-/** A longer frame goes in several transactions: browsers keep what is in one in the memory of another process. */
+/** A longer frame is written in several transactions, because browsers keep a transaction in the memory of another process. */
 const transactionBytesMax = 8 * 1024 * 1024
 
-/** How much is read at once, roughly, and how many records of that. */
+/** About how many bytes are read at once, and in how many records at first and at most. */
 const readBytes = 4 * 1024 * 1024
 const readRecordsFirst = 16
 const readRecordsMax = 1024
 
 /**
- * The frames of a journal in IndexedDB.
+ * Keeps the frames of a journal in IndexedDB.
  *
- * Nothing keeps a second one from opening the same database; the first one's next write finds another epoch there, undoes
- * itself and fails as `lost`. Where there is no meta record at all, the database was deleted under us: `broken`, and the
- * next draft founds it anew.
+ * Nothing keeps a second tab from opening the same database. Then the next write of the first tab finds another epoch there,
+ * undoes itself and fails as `lost`. If there is no meta record at all, the database was deleted while it was open. That is
+ * `broken`, and the next draft makes the database anew.
  *
- * A `Database` may make a transaction twice, so each comes to the same then: its keys are settled before it starts.
+ * A `Database` may run a transaction twice. So each transaction has the same effect when it is run twice: its keys are chosen
+ * before it starts.
  */
 export function idbMedium(name: string, options: IdbMediumOptions): Medium {
   return new IdbMedium(name, options)
@@ -68,7 +72,7 @@ class IdbMedium implements Medium {
   readonly remedy = 'Deleting the database makes room for a new one; what was in it is gone then.'
   readonly #name: string
   readonly #database: Database
-  /** Empty while closed. */
+  /** The epoch of this opening; '' while it is closed. */
   #epoch = ''
   #live: Extent = { generation: 0, records: 0, bytes: 0 }
   #draft: Extent | undefined
@@ -93,7 +97,7 @@ class IdbMedium implements Medium {
     })
   }
 
-  /** Once `close` has resolved it may be opened again. */
+  /** May be called again once `close` has resolved. */
   async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
     this.#epoch = `${systemRandom()} ${systemRandom()}`
     try {
@@ -106,15 +110,17 @@ class IdbMedium implements Medium {
     }
   }
 
-  /** The sync of a transaction covers what came before. */
+  /** A seal is written with the durability `strict`. The sync of its transaction covers all earlier ones. */
   append(frame: Uint8Array, isSeal = false): Promise<void> {
     return this.#append(frame, this.#live, this.#live.generation, isSeal ? 'strict' : undefined)
   }
 
-  /** `open` has done it: its claim is a transaction behind all that it then reads, and a sync covers what came before. */
+  /**
+   * Does nothing, because `open` has made everything durable: its claim is a transaction, and a sync covers all earlier ones.
+   */
   async secure(): Promise<void> {}
 
-  /** What is cut off is gone: there is no place for a copy. */
+  /** Keeps no copy of what it cuts off: there is no place for one. */
   async cut(offset: number): Promise<undefined> {
     const live = this.#live
     const { generation } = live
@@ -141,7 +147,7 @@ class IdbMedium implements Medium {
     return {
       append: (frame) => this.#append(frame, draft, base),
       publish: async () => {
-        // Whatever the generation: a second try may find it published.
+        // Whatever generation it finds: if the transaction runs twice, the second run finds the draft published.
         await this.#asOwner('readwrite', draft, undefined, async (store) => {
           store.put(this.#meta(generation), metaKey)
           store.delete(upTo(base))
@@ -149,7 +155,7 @@ class IdbMedium implements Medium {
         this.#draft = undefined
         this.#live = draft
       },
-      // Not where it is published: a `publish` that failed may have come through.
+      // Does not delete a published draft: a `publish` that failed may have succeeded after all.
       discard: async () => {
         await this.#asOwner('readwrite', draft, base, async (store) => store.delete(after(base)))
         this.#draft = undefined
@@ -170,7 +176,7 @@ class IdbMedium implements Medium {
     return new OffstageError(code, `${this.place} cannot hold jobs: ${message}.${hint}`, { cause })
   }
 
-  /** An empty database is as good as a new one: it was made by a call that came to nothing, or emptied by hand. */
+  /** Takes an empty database for a new one: it was made by a call that failed, or a user has emptied it. */
   async #claim(store: IDBObjectStore): Promise<number> {
     const meta: unknown = await promisifyRequest(store.get(metaKey))
     const isEmpty = meta === undefined && (await promisifyRequest(store.count())) === 0
@@ -180,7 +186,7 @@ class IdbMedium implements Medium {
     return generation
   }
 
-  /** Returns the generation. */
+  /** Returns the generation. Throws if the record is not ours or is newer than this version. */
   #checkMeta(meta: unknown): number {
     const { format: found, generation } = (meta ?? {}) as Record<keyof Meta, unknown>
     if (Number.isInteger(found) && (found as number) > format) {
@@ -197,7 +203,7 @@ class IdbMedium implements Medium {
     return { format, generation, epoch: this.#epoch }
   }
 
-  /** In pieces, so that a large journal is never in memory twice. */
+  /** Reads in pieces, so that a large journal is never in memory twice. */
   async read(onPiece: (piece: Uint8Array) => void): Promise<void> {
     const live = this.#live
     const { generation } = live
@@ -211,7 +217,7 @@ class IdbMedium implements Medium {
       )
       for (const record of records) {
         if (!ArrayBuffer.isView(record)) throw notOurs(this.#name)
-        // A view of this page's own, wherever the record was read.
+        // A view of this realm's own class, wherever the record was read.
         onPiece(new Uint8Array(record.buffer, record.byteOffset, record.byteLength))
         live.bytes += record.byteLength
       }
@@ -221,11 +227,14 @@ class IdbMedium implements Medium {
     }
   }
 
-  /** Makes sure that there is a meta record of ours, and nothing where the draft goes. Returns the generation before it. */
+  /**
+   * Makes sure that there is a meta record of ours, and no record where the draft goes. Returns the generation before the
+   * draft.
+   */
   async #prepareDraft(store: IDBObjectStore): Promise<number> {
     const meta: Meta | undefined = await promisifyRequest(store.get(metaKey))
     if (meta) this.#checkOwner(meta)
-    // Not the generation of before where all is gone: nothing may be appended behind frames that are not there.
+    // If everything is gone, a new number: nothing may be appended to the old generation, whose frames are missing.
     const base = meta?.generation ?? this.#live.generation + 1
     store.put(this.#meta(base), metaKey)
     store.delete(after(base))
@@ -249,7 +258,7 @@ class IdbMedium implements Medium {
     extent.bytes += frame.byteLength
   }
 
-  /** Of a frame for which there was no room nothing may be left. */
+  /** Removes the parts of a frame for which there was no room. */
   async #takeBack({ generation, records }: Extent, write: (body: Body<unknown>) => Promise<unknown>): Promise<void> {
     try {
       await write(async (store) => store.delete(framesOf(generation, records)))
@@ -259,7 +268,7 @@ class IdbMedium implements Medium {
     }
   }
 
-  /** Whose it is and the rest are asked for at once; the wrong answer undoes what was done. */
+  /** Reads the owner and runs `body` in the same transaction. If the owner is not this page, the transaction is undone. */
   #asOwner<T>(
     mode: IDBTransactionMode,
     extent: Extent,
@@ -268,7 +277,7 @@ class IdbMedium implements Medium {
     durability?: Durability,
   ): Promise<T> {
     const asOwner: Body<T> = async (store) => {
-      // Asked here, because a second try may come when there is another draft in its place.
+      // Checked here, because by the time of a second run another draft may have taken its place.
       if (extent !== this.#live && extent !== this.#draft) throw new MediumError('broken', 'this draft is over')
       const meta = promisifyRequest<Meta | undefined>(store.get(metaKey))
       const [found, result] = await Promise.all([meta, body(store)])
@@ -299,18 +308,18 @@ class IdbMedium implements Medium {
 
 const failureOf = (error: unknown): MediumFailure | undefined => (error as Partial<MediumError>).failure
 
-/** Returns the number of the next record. */
+/** Writes a frame as one or more records. Returns the number of the record after the last. */
 function put(store: IDBObjectStore, frame: Uint8Array, generation: number, first: number): number {
   let next = first
   for (let at = 0; at < frame.byteLength; at += recordBytesMax) {
-    // A copy, because a view would take along the whole buffer that it looks at.
+    // A copy, because a view would take its whole buffer along.
     store.put(frame.slice(at, at + recordBytesMax), [generation, next])
     next += 1
   }
   return next
 }
 
-// Arrays are ordered by their items, a shorter one first, and come after strings, such as the key of the meta record.
+// Keys: arrays are ordered item by item, a shorter one first. They come after strings, such as the key of the meta record.
 
 function framesOf(generation: number, first = 0): IDBKeyRange {
   return IDBKeyRange.bound([generation, first], [generation, []])

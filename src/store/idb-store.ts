@@ -5,11 +5,14 @@ import type { Store } from './store.ts'
 
 export interface IdbStoreOptions {
   /**
-   * `strict`: what was acknowledged survives a power cut. `relaxed`: it survives the end of the page and of the browser,
-   * and a power cut may take the newest; it is two to four times as fast. Default `strict`.
+   * What a job survives once its `add` has resolved. `strict`: also a power cut. `relaxed`: the end of the page and of the
+   * browser; a power cut may take the newest jobs and results. It is two to four times as fast. Default `strict`.
    */
   readonly durability?: 'strict' | 'relaxed' | undefined
-  /** An input, result, checkpoint or step value that takes more bytes is refused with `DATA_CLONE`. Default 16 MiB. */
+  /**
+   * The most bytes that an input, result, checkpoint or step value may take in the store. A larger one is refused with
+   * `DATA_CLONE`. Default 16 MiB.
+   */
   readonly valueBytesMax?: number | undefined
 }
 
@@ -19,16 +22,8 @@ const optionChecks: check.Checks = {
 }
 
 /**
- * Keeps jobs in the IndexedDB database of that name. All tabs of an origin may use it at once: one of them runs the jobs,
- * the others reach them through it, and when it is closed another takes over.
- *
- * @example
- * ```ts
- * const scheduler = createScheduler<typeof jobs>(
- *   () => new Worker(new URL('./jobs.ts', import.meta.url), { type: 'module' }),
- *   { store: idbStore('my-app') },
- * )
- * ```
+ * The IndexedDB store of a single tab. `offstage/idb` exports it in the form that tabs share: see `src/idb-store.ts`, where
+ * its description is.
  */
 export function idbStore(name: string, options: IdbStoreOptions = {}): Store {
   check.checkArgument('name', check.string(256), name)

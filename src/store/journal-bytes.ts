@@ -1,9 +1,9 @@
 import { crc32 } from '../platform/crc32.ts'
 
-/** Where bytes are, however many. */
+/** Where the bytes of a journal come from, however many there are. */
 export interface ByteSource {
   readonly size: number
-  /** Returns how many bytes were read into `into`, which may be fewer than there is room for; 0 at the end. */
+  /** Returns how many bytes were read into `into`, which may be fewer than it has room for; 0 at the end. */
   read(into: Uint8Array, at: number): number
 }
 
@@ -11,15 +11,16 @@ const windowBytes = 1024 * 1024
 const blockBytes = 16 * 1024
 
 /**
- * A journal that need not fit into memory. It is read once from end to end for the checksums of all that is before each
- * block; from these that of any stretch follows, however long, from two blocks at most. So a search that tries every
- * byte takes its time from what is there, and not from the lengths that it finds written there.
+ * The bytes of a journal that need not fit into memory. It reads them once from end to end, and keeps the checksum of
+ * everything before each block. From these it computes the checksum of any stretch, however long, by reading at most two
+ * blocks. So the time of a search that tries every byte depends on the size of the journal, and not on the lengths that it
+ * finds written there.
  */
 export class JournalBytes {
   readonly size: number
   readonly #source: ByteSource
   readonly #before: Uint32Array
-  /** What was read last. */
+  /** The bytes that were read last. */
   readonly #window = new Uint8Array(windowBytes)
   #windowAt = 0
   #windowLength = 0
@@ -36,7 +37,7 @@ export class JournalBytes {
     }
   }
 
-  /** At most a window of bytes, fewer at the end; valid until the next call. */
+  /** Returns at most a window of bytes, fewer at the end. They are valid until the next call. */
   view(at: number, length = windowBytes): Uint8Array {
     const end = Math.max(at, Math.min(at + length, this.size))
     if (at < this.#windowAt || end > this.#windowAt + this.#windowLength) {
@@ -46,13 +47,13 @@ export class JournalBytes {
     return this.#window.subarray(at - this.#windowAt, Math.min(end - this.#windowAt, this.#windowLength))
   }
 
-  /** Bytes of one's own. */
+  /** Returns a copy of bytes, in a buffer of its own. */
   copy(at: number, length: number): Uint8Array<ArrayBuffer> {
     const copy = new Uint8Array(length)
     return copy.subarray(0, this.#fill(copy, at))
   }
 
-  /** The checksum of what has the checksum `seed` and then these bytes. */
+  /** Returns the checksum of data with the checksum `seed` followed by these bytes. */
   checksum(at: number, length: number, seed: number): number {
     if (length <= blockBytes) return crc32(this.view(at, length), seed)
     return behindZeros(seed ^ this.#checksumBefore(at), length) ^ this.#checksumBefore(at + length)
@@ -76,12 +77,12 @@ export class JournalBytes {
   }
 }
 
-/** Polynomials over two elements, the highest power in the lowest bit, as in zlib's `crc32_combine`. */
+/** Polynomials over the field of two elements. The highest power is in the lowest bit, as in zlib's `crc32_combine`. */
 const polynomial = 0xedb88320
 const one = 0x80000000
 const powerOf8 = 0x00800000
 
-/** What a checksum adds to that of `length` bytes more: it, times x to the power of 8 × `length`. */
+/** Returns the checksum after `length` zero bytes more: `checksum` times x to the power of 8 × `length`. */
 function behindZeros(checksum: number, length: number): number {
   let product = checksum
   let power = powerOf8

@@ -1,12 +1,12 @@
 import type { StoreHost } from './store.ts'
 
-/** What became of a write that failed. */
+/** The state of the medium after a failed write. */
 export type MediumFailure =
-  /** No room. None of it is left, and there may be room later. */
+  /** There is no room. Nothing of the write is left, and there may be room later. */
   | 'full'
-  /** Nobody knows what is there now. What is written next must be a new generation. */
+  /** It is unknown what the medium holds now. The next write must begin a new generation. */
   | 'broken'
-  /** Somebody else owns the place. Nothing may be written, ever again. */
+  /** The place has another owner. Nothing may be written any more. */
   | 'lost'
 
 export class MediumError extends Error {
@@ -18,45 +18,47 @@ export class MediumError extends Error {
   }
 }
 
-/** A generation that nobody sees before it is published. */
+/** A new generation of the journal. It cannot be seen before it is published. */
 export interface Draft {
-  /** Not durable, and not to be seen. */
+  /** Adds a frame. It is neither durable nor visible yet. */
   append(frame: Uint8Array): Promise<void>
-  /** Takes the place of the generation before, durably and at once. From now on `Medium.append` goes behind it. */
+  /** Takes the place of the generation before, durably and in one step. From then on `Medium.append` adds to this one. */
   publish(): Promise<void>
   discard(): Promise<void>
 }
 
 /**
- * Where a journal's frames are kept, one behind the other: a file, or a database with a record for each. It knows nothing
- * of what they mean. Only one call at a time is under way, but for those of a draft.
+ * Keeps the frames of a journal, one after the other: in a file, or in a database with records. It knows nothing about their
+ * content. Only one call at a time is under way, except for calls of a draft.
  */
 export interface Medium {
-  /** For messages: `'/var/jobs/journal'`. */
+  /** The name of the place, for messages: `'/var/jobs/journal'`. */
   readonly place: string
-  /** What somebody can do who needs what is intact of a damaged one. */
+  /** For messages: how a user can recover what is intact of a damaged journal. */
   readonly remedy: string
   /**
-   * Takes possession (`STORE_LOCKED` when somebody else has it, perhaps after a wait by `host`), then hands over all that
-   * is there, in order. Frames may be cut anywhere between two pieces. A piece belongs to the listener only until it
-   * answers.
+   * Takes possession of the place, then passes on all that is there, in order. Frames may be cut anywhere between two pieces. A
+   * piece is only valid until `onPiece` returns. Rejects with `STORE_LOCKED` if the place has another owner, perhaps after a
+   * wait, for which `host` has the clock and the signal.
    */
   open(onPiece: (piece: Uint8Array) => void, host?: Pick<StoreHost, 'clock' | 'signal'>): Promise<void>
-  /** Hands over all that is there once more. */
+  /** Passes on all that is there once more. */
   read(onPiece: (piece: Uint8Array) => void): Promise<void>
   /**
-   * What was handed over is accepted: makes it durable, whatever the durability, before anybody is told of it. The life that
-   * wrote from `from` on may have ended because that failed, and the system may still show what the disk does not have.
+   * Accepts what was passed on, and makes it durable whatever the durability, before any caller hears of it. The process that
+   * wrote the part from `from` on may have ended because its sync failed, and the system may still show what the disk does not
+   * have.
    */
   secure(from: number): Promise<void>
   /**
-   * Goes on writing at `offset`. Durable. A copy of what is there from `offset` on is kept, unless told otherwise. Returns
-   * where, for messages; nothing where there is none.
+   * Removes everything from `offset` on, durably; the next frame is written there. A copy of the removed part is kept unless
+   * `isKept` is false. Returns where the copy is, for messages, or nothing if there is none.
    */
   cut(offset: number, isKept?: boolean): Promise<string | undefined>
   /**
-   * Durable when it resolves, as far as the medium goes; a seal always, and all before it is durable before it is begun.
-   * Rejects with a `MediumError`. The frame may be taken over: nobody else uses it again.
+   * Adds a frame. When it resolves, the frame is durable, as far as the medium's durability goes. A seal is always durable, and
+   * everything before it is durable before it is written. Rejects with a `MediumError`. The medium may keep `frame`: no other
+   * code uses it afterwards.
    */
   append(frame: Uint8Array, isSeal?: boolean): Promise<void>
   draft(): Promise<Draft>

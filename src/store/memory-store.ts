@@ -1,6 +1,6 @@
 import type { Store } from './store.ts'
 
-/** Keeps nothing beyond the scheduler itself, which has every live record in memory anyway. */
+/** Keeps nothing, because the scheduler itself has every live record in memory. */
 export function memoryStore(): Store {
   return { isDurable: false, open: () => [], check: () => {}, commit: () => {}, close: () => {} }
 }

@@ -5,11 +5,11 @@ import { BatchWriter } from './batch-writer.ts'
 import { FileMedium } from './file-medium.ts'
 import { headerBytes, newChain, stamp } from './frame.ts'
 
-/** Several, because one that is damaged takes the others of its batch with it. */
+/** A batch is finished at this size. The journal gets several, because a damaged record takes its whole batch with it. */
 const batchBytes = 256 * 1024
 const pieceBytes = 8 * 1024 * 1024
 
-/** Puts a journal of just these records in the place of the one in `folder`, which the caller owns. */
+/** Replaces the journal in `folder` by one that holds just these records. The caller must own the folder. */
 export async function rewriteJournal(
   makeDisk: () => Disk,
   folder: string,
@@ -44,7 +44,7 @@ export async function rewriteJournal(
   }
 }
 
-/** A durable copy that belongs to the same people, or none. */
+/** Makes a durable copy with the same owner and rights. If that fails, there is no copy. */
 export async function copyFile(disk: Disk, from: string, to: string): Promise<void> {
   if (await disk.stat(to)) throw new Error(`'${to}' is there already.`)
   const source = await disk.open(from, 'read')

@@ -1,29 +1,29 @@
 /**
- * Finds the batches of a journal that may be damaged anywhere, and tells them from what only looks like batches.
+ * Finds the batches of a journal that may be damaged anywhere, and tells them from data that only looks like batches.
  *
- * What jobs are given may contain a whole journal: an upload, a backup. As long as the batch with the upload is intact it
- * is seen as one batch, and what lies inside is data. When it is damaged nobody can say where it ends, and the frames
- * inside are found like any other. What tells them apart:
+ * The input of a job may contain a whole journal: an upload, a backup. As long as the batch with the upload is intact, it is
+ * read as one batch, and what lies inside is data. When that batch is damaged, its end is unknown, and the frames inside it are
+ * found like any other. These things tell them apart:
  *
- *   salt       all frames of a journal have the same; it is random, and nobody who hands in data knows it
- *   beginning  a journal begins at the first byte. Its salt is there, and a first batch anywhere else is somebody's data
- *   end        the last batch of data that is inside of a batch has something behind it: the rest of that batch
+ *   salt       all frames of a journal have the same; it is random, and the author of an upload does not know it
+ *   beginning  a journal begins at the first byte. Its salt is there, and a first batch anywhere else is the data of a job
+ *   end        the last batch of data that is inside a batch has something behind it: the rest of that batch
  *   chain      batches follow each other, without a byte in between, and each names the one before
- *   bytes      where nothing else decides, most are right
+ *   bytes      if nothing else decides, the candidate with most bytes is right
  *
- * A copy of the same journal in an upload of its own has the same salt. The numbers of its batches keep it apart: a batch
- * follows one with a lower number only.
+ * An upload may also be a copy of the same journal, which has the same salt. The numbers of its batches tell it apart: a batch
+ * only follows one with a lower number.
  */
 import { crc32 } from '../platform/crc32.ts'
 import { type Header, headerBytes, readHeader } from './frame.ts'
 import type { JournalBytes } from './journal-bytes.ts'
 
-/** Frames that follow each other without a gap. Most are a batch each, so that is what they are called here. */
+/** Frames that follow each other without a gap. Most frames are a batch each, so they are called batches here. */
 export interface Run {
   readonly salt: number
   readonly at: number
   end: number
-  /** Behind the last frame that is the last of its batch; `at` without one. */
+  /** Where the last frame ends that is the last of its batch; `at` if there is none. */
   wholeEnd: number
   batches: number
   readonly firstSequence: number
@@ -33,16 +33,16 @@ export interface Run {
 }
 
 export interface Survey {
-  /** What belongs to the journal, in order. Between two there is a gap, or their chain is broken. */
+  /** The runs of the journal itself, in order. Between two of them there is a gap, or the chain is broken. */
   readonly runs: readonly Run[]
-  /** What looks like batches, and is none of this journal. */
+  /** Runs of what looks like batches and does not belong to this journal. */
   readonly strays: readonly Run[]
 }
 
-/** Journals of versions that did not look at what they wrote have longer frames than are read elsewhere. */
+/** Longer than elsewhere, because journals of versions that did not check what they wrote have longer frames. */
 const lengthMax = 0xff_ff_ff_ff
 
-/** Everywhere in `bytes`. */
+/** Surveys the whole journal. */
 export function survey(bytes: JournalBytes): Survey {
   const all = findRuns(bytes)
   const salt = saltAtStart(bytes)
@@ -107,12 +107,12 @@ function intactAt(bytes: JournalBytes, at: number): Header | undefined {
 
 const magic = [0x6f, 0x66, 0x66, 0x31] as const
 
-/** Where the next intact batch begins, at whatever byte; the end when there is none. */
+/** Returns where the next intact batch begins, at whatever byte, or the end if there is none. */
 function searchFrom(bytes: JournalBytes, from: number): number {
   for (let at = from; at < bytes.size; ) {
     const view = bytes.view(at)
     if (view.length < headerBytes) break
-    // One that begins in the last bytes is met again, at the beginning of the next view.
+    // A batch that begins in the last bytes of this view is found at the beginning of the next view.
     const next = at + view.length - magic.length + 1
     const found = startsIn(view).find((start) => intactAt(bytes, at + start))
     if (found !== undefined) return at + found
@@ -131,14 +131,17 @@ function startsIn(view: Uint8Array): number[] {
 
 // Choosing.
 
-/** Of the header at the first byte, whatever else of it is damaged: no upload gets there. */
+/** Returns the salt in the header at the first byte, even if the rest of it is damaged: data of a job cannot lie there. */
 function saltAtStart(bytes: JournalBytes): number {
   const head = bytes.view(0, headerBytes)
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
   return head.length < 16 ? -1 : view.getUint32(8, true) + view.getUint32(12, true) * 2 ** 32
 }
 
-/** What lies in the first batch is data, and what begins further on and is not even what the file ends with. */
+/**
+ * Leaves out what must be data of a job: whatever lies in the first batch, and journals that begin further on, unless their run
+ * is the one that ends the file.
+ */
 function notSurelyData(runs: readonly Run[], bytes: JournalBytes): Run[] {
   const end = endOfFirst(runs, bytes)
   const last = runs.at(-1)
@@ -146,7 +149,10 @@ function notSurelyData(runs: readonly Run[], bytes: JournalBytes): Run[] {
   return runs.filter(({ at, salt, firstSequence }) => at >= end && (firstSequence > 1 || at === 0 || isLast(salt)))
 }
 
-/** Its header is damaged: what that says is so when something begins there, or nothing does any more. Otherwise 0. */
+/**
+ * Returns the end of the first batch, or 0 if it is unknown. The header is damaged, so its length only counts if a run begins
+ * at that end, or if the file ends there.
+ */
 function endOfFirst(runs: readonly Run[], bytes: JournalBytes): number {
   const first = headerAt(bytes, 0)
   if (first?.sequence !== 1 || first.previous !== 0) return 0
@@ -154,16 +160,22 @@ function endOfFirst(runs: readonly Run[], bytes: JournalBytes): number {
   return end === bytes.size || runs.some(({ at }) => at === end) ? end : 0
 }
 
-/** A run, and the best that can be before it. */
+/** A run, and the best path that can come before it. */
 interface Path {
   readonly run: Run
   readonly before: Path | undefined
   readonly weight: number
 }
 
-/** The runs of one journal with rising numbers that have the most bytes, those at its first and last byte above all. */
+/**
+ * Returns the runs of one journal, with rising numbers, that have the most bytes. Runs at the first and at the last byte of the
+ * file count much more.
+ */
 function heaviest(runs: readonly Run[], { size }: JournalBytes): Run[] {
-  /** By salt: for each number the best path that ends there, with both rising. Of two that end alike one is enough. */
+  /**
+   * For each salt, the best paths, sorted by the number at which they end. The weights rise along the list: of two paths that
+   * end at the same number only the heavier is kept.
+   */
   const paths = new Map<number, Path[]>()
   let best: Path | undefined
   for (const run of runs) {
@@ -182,7 +194,7 @@ function heaviest(runs: readonly Run[], { size }: JournalBytes): Run[] {
 const weightOf = ({ at, end }: Run, size: number): number =>
   end - at + (at === 0 ? size : 0) + (end === size ? size : 0)
 
-/** How many of them end with a number below this one. */
+/** Returns how many of the paths end with a number below this one. */
 function countBelow(paths: readonly Path[], sequence: number): number {
   let [low, high] = [0, paths.length]
   while (low < high) {

@@ -5,8 +5,8 @@ import type { ByteWriter } from './bytes.ts'
 import { shortMax, ValueWriter, writeValue } from './value-writer.ts'
 
 /**
- * What was thrown must never keep a job from being stored. Of what cannot be kept a few words say what it was. An error that
- * takes more than `bytesMax` is shortened: its texts are cut, and of what hangs on it what is small is kept.
+ * Writes what a handler threw. That must never keep a job from being stored, so a short text takes the place of what cannot be
+ * stored. An error that takes more than `bytesMax` is shortened: its texts are cut, and only small attached values are kept.
  */
 export function writeThrown(out: ByteWriter, thrown: unknown, bytesMax = Number.POSITIVE_INFINITY): void {
   const { length, lengthMax } = out
@@ -24,7 +24,7 @@ function fits(out: ByteWriter, thrown: unknown, limit: number, end: number): boo
     new ValueWriter(out, limit).write(thrown)
     if (out.length <= end) return true
   } catch {
-    // As if it were too long.
+    // Counts as too long.
   }
   out.truncate(start)
   return false

@@ -1,11 +1,12 @@
 /**
- * The format of stored values, version 1, written for ever: whatever structured clone keeps and can be had without waiting.
+ * The format of stored values, version 1. It never changes, so that every stored value can always be read. It holds whatever
+ * structured clone keeps and can be read synchronously.
  *
- * A value is a tag and what the tag needs; small whole numbers are in the tag itself. Objects are numbered as they are
- * met, the outer before the inner, and one that is met again is a reference to its number.
+ * A value is a tag and the data that the tag needs. Small whole numbers are in the tag itself. Objects are numbered in the
+ * order in which they are met, the outer before the inner. An object that is met again is a reference to its number.
  */
 
-/** Numbers are never given a new meaning; new kinds get new ones, below 0x80. */
+/** A number never gets a new meaning. New kinds get new numbers, below 0x80. */
 export const tags = {
   undefined: 0,
   null: 1,
@@ -31,12 +32,12 @@ export const tags = {
   error: 21,
 } as const
 
-/** From here on a tag is a number from 0 to 127. */
+/** From this tag on, the tag itself is a number from 0 to 127. */
 export const smallNumber = 0x80
 
 export const thrownTags = { value: 0, seen: 1, error: 2, hasCause: 4, hasErrors: 8 } as const
 
-/** The number in the list is what is stored: new ones go at the end. */
+/** The index in this list is stored, so new names go at the end. */
 export const views = [
   'Int8Array',
   'Uint8Array',

@@ -5,10 +5,10 @@ import { put } from '../shared/rebuild.ts'
 import type { ByteReader } from './bytes.ts'
 import { smallNumber, tags, thrownTags, views } from './value-format.ts'
 
-/** An array with holes that is longer says much about its length, and little about the memory that it needs. */
+/** A sparse array beyond this length may claim to be very long and hold little. */
 const sparseLengthMax = 10_000
 
-/** Throws a plain Error for bytes that make no sense. `errors` are the user's own classes of errors. */
+/** Reads a value. Throws a plain Error for bytes that make no sense. `errors` are the user's own error classes. */
 export const readValue = (from: ByteReader, errors: readonly ErrorClass[]): unknown =>
   new ValueReader(from, errors).read()
 
@@ -64,7 +64,7 @@ class ValueReader {
       case tags.buffer:
         return this.#keep(from.raw(from.varint()).buffer)
     }
-    // The rest is known only when its parts are; its number comes before theirs.
+    // The other kinds can only be made when their parts were read. Their numbers come before those of the parts.
     const number = this.#containers.push(undefined) - 1
     const value = this.#late(tag)
     this.#containers[number] = value
@@ -102,7 +102,7 @@ class ValueReader {
     for (let left = from.varint(); left > 0; left--) {
       const key = from.string()
       const value = this.read()
-      // What is inherited may be read-only, or a setter.
+      // An inherited property may be read-only, or a setter.
       if (key in target) put(target, key, value)
       else (target as Record<string, unknown>)[key] = value
     }
@@ -116,7 +116,7 @@ class ValueReader {
 
   #sparse(array: unknown[]): unknown[] {
     const length = this.#from.varint()
-    // V8 makes room for up to 32 million items at once, unless the array was longer before: then it is a table.
+    // V8 takes memory for up to 32 million items at once, unless the array has been longer before: then it uses a hash table.
     if (length > sparseLengthMax) array.length = 2 ** 32 - 1
     array.length = length
     this.#properties(array)
@@ -136,7 +136,7 @@ class ValueReader {
 
   #resizable(maxByteLength: number): ArrayBuffer {
     const bytes = this.#from.raw(this.#from.varint())
-    // Where buffers cannot be resized the option is passed over.
+    // Runtimes that cannot resize buffers ignore the option.
     const Resizable = ArrayBuffer as new (length: number, options: object) => ArrayBuffer
     const buffer = new Resizable(bytes.length, { maxByteLength })
     new Uint8Array(buffer).set(bytes)

@@ -3,8 +3,8 @@ import { isA, Refusal } from '../shared/refusal.ts'
 import { tagOf } from '../shared/show.ts'
 
 /**
- * Throws for an object that cannot be stored as a plain one. The worst that could happen is that data disappears without a
- * word, so an object of which nothing would be left is refused as well, although structured clone makes `{}` of it.
+ * Throws for an object that cannot be stored as a plain one. Data must never disappear silently. So an object of which nothing
+ * would be left is refused too, although structured clone makes `{}` of it.
  */
 export function refuseUnstorable(value: object): void {
   const platformName = platformNameOf(value)

@@ -1,8 +1,8 @@
 import { isPlain } from '../shared/kind.ts'
 
 /**
- * Most values are small and plain, and it shows without writing them: what is left of `bytes` behind one, at least. Less
- * than nothing where that cannot be told, or not so easily.
+ * Returns how many of `bytes` are left, at least, when `value` is written. It does not write the value: most values are small
+ * and plain, and for these an estimate is enough. A negative result means that the estimate cannot tell whether there is room.
  */
 export function roomBehind(value: unknown, bytes: number): number {
   if (bytes < 0) return bytes
@@ -26,11 +26,11 @@ function roomBehindAll(value: Record<string, unknown>, bytes: number): number {
   try {
     for (const key of Object.keys(value)) rest = roomBehind(value[key], rest - textBytesMax(key))
   } catch {
-    return -1 // A getter throws: to be told with its path.
+    return -1 // A getter throws. Writing the value reports that, with its path.
   }
   return rest
 }
 
-/** A tag, and a number or a length. */
+/** For a tag, and a number or a length. */
 const primitiveBytesMax = 10
 const textBytesMax = (text: string): number => primitiveBytesMax + 3 * text.length

@@ -7,18 +7,18 @@ import { type ByteWriter, TooLong } from './bytes.ts'
 import { smallNumber, tags, thrownTags, views } from './value-format.ts'
 import { refuseUnstorable } from './value-refusals.ts'
 
-/** The containers of most values are so few that looking through them is faster than a Map. */
+/** Most values have so few containers that searching a list is faster than a Map. */
 const lookedThroughMax = 16
 /**
- * An error is stored with copies of what hangs on it. These may hold errors again, and if they lead back, without end:
- * those that are further in, or more, are only shown.
+ * An error is stored with copies of the values attached to it. These may hold errors again, and may lead back to it without
+ * end. So an error nested deeper than `errorDepthMax`, or one too many by `innerErrorsMax`, is only stored as a short text.
  */
 const errorDepthMax = 3
 const innerErrorsMax = 100
 
 /**
- * Throws `DATA_CLONE` for what cannot be kept, naming its place in `what`, and has written nothing then. `TooLong` when it
- * takes more than `out` may have.
+ * Writes a value. Throws `DATA_CLONE`, which names the place in `what`, for a value that cannot be stored; then nothing was
+ * written. Throws `TooLong` if the value takes more than `out` may have.
  */
 export function writeValue(out: ByteWriter, value: unknown, what: string): void {
   const start = out.length
@@ -30,22 +30,24 @@ export function writeValue(out: ByteWriter, value: unknown, what: string): void 
   }
 }
 
-/** Texts of an error that are no longer are not cut. */
+/** A text of an error is never cut if it is no longer than this. */
 export const shortMax = 64
 
 const stepToIndex = (index: number): string => `[${index}]`
 
-/** Throws a `Refusal` at what cannot be kept. What it has written until then is for the caller to take back. */
+/** Throws a `Refusal` for what cannot be stored. The caller has to remove what was written until then. */
 export class ValueWriter {
   readonly #out: ByteWriter
-  /** The containers so far. Most values have one, and then no list is made. */
+  /** The containers met so far. Most values have only one, and then no list is made. */
   #first: object | undefined
   #others: object[] | undefined
   #numbers: Map<object, number> | undefined
   #depth = 0
   #errorDepth = 0
   #innerErrors = 0
-  /** Of errors: for the characters of each text, and the bytes of each value that hangs on them. At 0 nothing does. */
+  /**
+   * For errors: the most characters of each text, and the most bytes of each attached value. At 0, nothing attached is stored.
+   */
   readonly #limit: number
 
   constructor(out: ByteWriter, limit = Number.POSITIVE_INFINITY) {
@@ -104,7 +106,7 @@ export class ValueWriter {
     this.#depth--
   }
 
-  /** The number of a container that was met before. Others get theirs. */
+  /** Returns the number of a container that was met before. Gives a new one its number and returns nothing. */
   #numberOf(container: object): number | undefined {
     if (this.#first === container) return 0
     if (this.#first === undefined) {
@@ -169,7 +171,7 @@ export class ValueWriter {
     }
   }
 
-  /** Built-in methods are called on the value, not looked up in it: it may be of another realm, or have its own. */
+  /** Calls built-in methods on the value instead of its own: it may be of another realm, or have methods with these names. */
   #special(value: object): void {
     const out = this.#out
     switch (builtInOf(value)) {
@@ -218,14 +220,14 @@ export class ValueWriter {
 
   #buffer(buffer: ArrayBuffer & { readonly resizable?: boolean; readonly maxByteLength?: number }): void {
     const out = this.#out
-    const bytes = new Uint8Array(buffer) // Throws when it is detached.
+    const bytes = new Uint8Array(buffer) // Throws if the buffer is detached.
     out.u8(buffer.resizable ? tags.resizable : tags.buffer)
     if (buffer.resizable) out.varint(buffer.maxByteLength ?? 0)
     out.varint(bytes.length)
     out.raw(bytes)
   }
 
-  /** With all of its buffer, as structured clone does: several views may look into one. */
+  /** Writes a view with its whole buffer, as structured clone does: several views may share one buffer. */
   #view(view: ArrayBufferView): void {
     const out = this.#out
     const name = tagOf(view)
@@ -281,7 +283,10 @@ export class ValueWriter {
     }
   }
 
-  /** What hangs on an error must not take the error with it. */
+  /**
+   * Writes a value that is attached to an error. If it cannot be stored, its short text is written, so that the error does not
+   * fail.
+   */
   #shownIfRefused(value: unknown): void {
     const { length } = this.#out
     const [depth, errorDepth, others] = [this.#depth, this.#errorDepth, this.#others?.length ?? 0]
@@ -289,7 +294,7 @@ export class ValueWriter {
       this.write(value)
       if (this.#out.length - length > Math.max(this.#limit, shortMax)) throw new Refusal('is too large')
     } catch (cause) {
-      // Nothing is cut: then it is too much as it is.
+      // Without a limit nothing is shortened: then the error as a whole is too large.
       if (cause instanceof TooLong && this.#limit === Number.POSITIVE_INFINITY) throw cause
       this.#out.truncate(length)
       this.#depth = depth
