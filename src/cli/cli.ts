@@ -64,7 +64,7 @@ async function printAll(lines: Iterable<string>, print: CliHost['print']): Promi
 async function carryOut([command, folder, ...rest]: readonly string[]): Promise<Iterable<string>> {
   if (command === '--help' || command === '-h') return [usage]
   if (!folder) throw new UsageError(usage)
-  if (command === 'ls' && rest.length === 0) return list(read(folder, nobody))
+  if (command === 'ls' && rest.length === 0) return list(read(folder, keepNone))
   if (command === 'show' && rest.length === 1) return show(folder, rest[0] as string)
   if (command === 'salvage' && rest.length === 0) return salvageFolder(folder)
   throw new UsageError(usage)
@@ -73,8 +73,8 @@ async function carryOut([command, folder, ...rest]: readonly string[]): Promise<
 // Reading.
 
 type Keeps = SalvageOptions['keeps']
-const nobody: Keeps = () => false
-const everybody: Keeps = () => true
+const keepNone: Keeps = () => false
+const keepAll: Keeps = () => true
 
 const fs = () => {
   const module = nodeModule<typeof import('node:fs')>('fs')
@@ -217,7 +217,7 @@ async function salvageFolder(given: string): Promise<string[]> {
     const owner = await disk.ownerOf(folder)
     if (owner) throw locked(folder, owner)
     // A healthy store is not changed at all.
-    const found = read(folder, nobody)
+    const found = read(folder, keepNone)
     if (!found.isDamaged) return healthy(folder, found)
     assertIntact(folder, found)
     assertOurs(folder)
@@ -258,7 +258,7 @@ function assertOurs(folder: string): void {
 
 async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
   // Reads again, because until now other processes could have the store open.
-  const found = read(folder, everybody)
+  const found = read(folder, keepAll)
   if (!found.isDamaged) return healthy(folder, found)
   assertIntact(folder, found)
   const copy = `${journalOf(folder)}.damaged-${moment(systemClock.now()).replaceAll(/[:.]/g, '-')}`

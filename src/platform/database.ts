@@ -179,7 +179,9 @@ export class Database {
       }
       this.#stopConnecting = () => {
         request.onsuccess = () => request.result.close()
-        reject(new OffstageError('STORE_LOCKED', `Somebody keeps the IndexedDB database '${this.#name}' from opening.`))
+        reject(
+          new OffstageError('STORE_LOCKED', `Another tab keeps the IndexedDB database '${this.#name}' from opening.`),
+        )
       }
     })
   }

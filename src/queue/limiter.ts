@@ -22,7 +22,7 @@ export class Limiter {
   #permits: PQueue | undefined
   readonly #releases: (() => void)[] = []
   #running = 0
-  #isTicketAsked = false
+  #isPermitRequested = false
   readonly #timers: TimerQueue
   #window: RateWindow | undefined
   /** Whether the rate limit has refused a job since the last look. */
@@ -89,7 +89,7 @@ export class Limiter {
     if (this.#isUnlimited) return true
     if (this.#running >= this.concurrency) return false
     // It asks for more than one if there was no limit before, and so no permits.
-    while (this.#releases.length <= this.#running && !this.#isTicketAsked) this.#askTicket()
+    while (this.#releases.length <= this.#running && !this.#isPermitRequested) this.#requestPermit()
     return this.#releases.length > this.#running
   }
 
@@ -137,13 +137,13 @@ export class Limiter {
     this.#timer = undefined
   }
 
-  #askTicket(): void {
-    this.#isTicketAsked = true
+  #requestPermit(): void {
+    this.#isPermitRequested = true
     let isAtOnce = true
     this.#permits ??= new PQueue({ concurrency: this.#concurrency })
     // If it may start, p-queue starts the task within `add`. The promise settles with the release and never rejects.
     void this.#permits.add(() => {
-      this.#isTicketAsked = false
+      this.#isPermitRequested = false
       return new Promise<void>((release) => {
         this.#releases.push(release)
         if (!isAtOnce) this.#onOpen()

@@ -425,7 +425,7 @@ function parentOf(path: string): string {
 const corrupt = (message: string): OffstageError => new OffstageError('STORE_CORRUPT', message)
 
 function locked(folder: string, { pid, since }: { pid: number | undefined; since: number | undefined }): OffstageError {
-  const who = pid === undefined ? 'somebody who does not answer' : `process ${pid}`
+  const who = pid === undefined ? 'a process that does not answer' : `process ${pid}`
   const when = since === undefined ? '' : ` since ${new Date(since).toISOString()}`
   return new OffstageError('STORE_LOCKED', `The folder '${folder}' is open in ${who}${when}.`)
 }

@@ -289,7 +289,7 @@ class IdbMedium implements Medium {
 
   #checkOwner(meta: Meta | undefined, published = meta?.generation): void {
     if (!meta) throw new MediumError('broken', 'the database was deleted')
-    if (meta.epoch !== this.#epoch) throw new MediumError('lost', 'somebody else has opened it')
+    if (meta.epoch !== this.#epoch) throw new MediumError('lost', 'another tab has opened it')
     if (meta.generation !== published) throw new MediumError('broken', 'it is at another generation')
   }
 
