@@ -9,8 +9,15 @@
  *   macOS, BSD   a file opened with O_EXLOCK
  *
  * An abstract socket is seen only inside its network namespace, but two containers may share a folder. So on Unix the owner
- * also takes a socket in the folder itself: one of the numbered sockets below. A process is the owner once it holds every kind
+ * also takes a socket in the folder itself: one of those described below. A process is the owner once it holds every kind
  * of lock that is available there.
+ *
+ * The sockets in the folder are owner.1, owner.2, and so on. A socket whose owner has died refuses connections for ever. So
+ * only the highest number matters: it tells who the owner is, or that there is none. To take over from a dead owner.n, a
+ * process listens under a name of its own, then links that socket to owner.(n + 1). Only one process can succeed. A slow
+ * process may succeed with n + 1 after another has taken n + 2 and removed n + 1. So it looks again after linking, and gives
+ * way to any higher number. The highest socket is never removed, not even by its owner: a number that a process has seen dead
+ * must not come to life again.
  *
  * Every user must be able to ask a socket whether its owner lives. Connecting takes the right to write, and a dead owner that
  * nobody may ask would be taken for a live one for ever. So the socket is opened to all users. What it answers is no secret,
@@ -23,6 +30,8 @@
  *
  * This code runs in the I/O thread. That thread answers while the application is busy, and when it dies, the owner and the
  * writer die at once.
+ *
+ * The comments within the string are shipped with it, so long explanations stand here.
  */
 export const folderOwner = /* js */ String.raw`
 const net = process.getBuiltinModule('node:net')
@@ -107,15 +116,7 @@ function nameOf(hash) {
   return ('\0offstage-' + hash).padEnd(process.versions.bun ? 107 : 108, '-')
 }
 
-/**
- * Takes a socket in the folder: owner.1, owner.2, and so on. A socket whose owner has died refuses connections for ever. So
- * only the highest number matters: it tells who the owner is, or that there is none.
- *
- * To take over from a dead owner.n, a process listens under a name of its own, then links that socket to owner.(n + 1). Only
- * one process can succeed. A slow process may succeed with n + 1 after another has taken n + 2 and removed n + 1. So it looks
- * again after linking, and gives way to any higher number. The highest socket is never removed, not even by its owner: a number
- * that a process has seen dead must not come to life again.
- */
+/** Takes a socket in the folder, as described at the top of this file. */
 async function bySocket(place, card) {
   const { path, leave } = shortPath(place)
   if (path === undefined) return unavailable
