@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { defineConfig } from 'tsup'
 
 type Target = { types: string; default: string }
@@ -37,6 +37,14 @@ export default defineConfig({
   noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval'],
   esbuildPlugins: [
     {
+      name: 'minify-thread-code',
+      setup({ onLoad }) {
+        onLoad({ filter: /[\\/]platform[\\/](io-thread|folder-owner)\.ts$/ }, async ({ path }) => ({
+          contents: await minifiedStrings(path),
+        }))
+      },
+    },
+    {
       name: 'less-of-p-queue',
       setup({ onResolve, onLoad }) {
         onResolve({ filter: /^(p-timeout|\.\/priority-queue\.js)$/ }, ({ path, importer }) =>
@@ -52,6 +60,18 @@ export default defineConfig({
     await writeLicences()
   },
 })
+
+/** The code of a thread, which a module exports as a string: no minifier of our users looks into it, comments and all. */
+async function minifiedStrings(path: string): Promise<string> {
+  const { code: module } = await transform(await readFile(path, 'utf8'), { loader: 'ts' })
+  const exported: Record<string, string> = await import(`data:text/javascript,${encodeURIComponent(module)}`)
+  const lines = Object.entries(exported).map(async ([name, code]) => {
+    // All strings are one script, so its top-level names stay.
+    const minified = await transform(code, { minify: true, target: 'es2022' })
+    return `export const ${name} = ${JSON.stringify(minified.code)}`
+  })
+  return (await Promise.all(lines)).join('\n')
+}
 
 /**
  * Replaces tsup's CommonJS code (its `.d.cts` files stay) by the ESM build, translated file by file, so that the entries
