@@ -23,3 +23,6 @@ export function run(command, args, env = {}) {
 
 /** Vitest's program, for any runtime to run. */
 export const vitest = 'node_modules/vitest/vitest.mjs'
+
+/** tsup's, which is `npm run build`: by way of npm it could not be started on Windows. */
+export const tsup = 'node_modules/tsup/dist/cli-default.js'
