@@ -1,6 +1,6 @@
 // The command line among things that are larger, stranger or more hostile than it expects: what is printed is only text,
 // who reads may leave, and what belongs to somebody stays theirs.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -276,17 +276,4 @@ describe('salvage and whose store it is', () => {
     await second.close()
     expect(rights('journal')).toEqual([user, group, 0o660])
   })
-})
-
-test('the licences of all that is bundled are in the package', () => {
-  const dist = join(root, 'dist')
-  if (!existsSync(dist)) throw new Error('This runs on the build: `npm run build` first.')
-  const text = readFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), 'utf8')
-  for (const name of ['p-queue', 'eventemitter3', 'idb-keyval'])
-    expect(text).toMatch(new RegExp(`^--- ${name} \\d`, 'm'))
-  expect(text).toContain('Copyright (c) Sindre Sorhus')
-  expect(text).toContain('Copyright (c) 2014 Arnout Kazemier')
-  expect(text).toContain('Copyright 2016, Jake Archibald')
-  const packed = execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: root, encoding: 'utf8' })
-  expect(packed).toContain('dist/THIRD-PARTY-LICENSES.txt')
 })
