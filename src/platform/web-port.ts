@@ -59,6 +59,7 @@ export function webPort(worker: Worker): Port {
   const hearSilence = watchSilence()
 
   return {
+    answersEarly: true,
     post: (message, transfer) => channel.post(message, transfer),
     onMessage(listener) {
       channel.onMessage((first) => {

@@ -13,9 +13,13 @@ export function candidatesOn(slot: Slot): Run[] {
 }
 
 /** Of an attempt whose thread ended by itself. */
-export function lossByDeath(run: Run, candidates: readonly Run[]): 'blamed' | 'suspected' | 'released' {
+export function lossByDeath(
+  run: Run,
+  candidates: readonly Run[],
+  isExact: boolean,
+): 'blamed' | 'suspected' | 'released' {
   if (!candidates.includes(run)) return 'released'
-  return candidates.length === 1 ? 'blamed' : 'suspected'
+  return isExact ? 'blamed' : 'suspected'
 }
 
 /**

@@ -13,6 +13,7 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import type { TimerQueue } from '../timers/timer-queue.ts'
 import { candidatesOn, lossAtEnd, lossByDeath } from './blame.ts'
+import { Probation } from './probation.ts'
 import { Run, Slot, type SlotListener } from './slot.ts'
 import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
 import { Watch } from './watch.ts'
@@ -80,6 +81,7 @@ export class Pool<Owner> {
   readonly #slots: Slot[] = []
   readonly #costs = new Costs()
   readonly #closings = new Set<Promise<void>>()
+  readonly #probation: Probation
   readonly #starter: Starter
   readonly #watch: Watch
   /** Deaths in a row that no job is to blame for, before anything was completed. */
@@ -90,7 +92,8 @@ export class Pool<Owner> {
     this.#options = options
     this.#timetable = timetable
     this.#listener = listener
-    this.#starter = new Starter(options, timetable, this.#starterListener)
+    this.#probation = new Probation(timetable, options.startTimeoutMs)
+    this.#starter = new Starter(options, timetable, this.#probation, this.#starterListener)
     this.#watch = new Watch(this.#slots, timetable, options, {
       onStuck: (slot) => this.#relieve(slot),
       onDeaf: (slot) => this.#endDeaf(slot),
@@ -328,8 +331,9 @@ export class Pool<Owner> {
   }
 
   #broke(slot: Slot, cause: unknown): void {
-    if (slot.isReady) this.#died(slot, cause)
-    else slot.ready.reject(loadError('it failed while it was loading', cause))
+    if (slot.isReady && !slot.probation) return this.#died(slot, cause)
+    const waitedFor = slot.probation ?? slot.ready
+    waitedFor.reject(loadError('it failed while it was loading', cause))
   }
 
   #died(slot: Slot, cause: unknown): void {
@@ -340,7 +344,9 @@ export class Pool<Owner> {
     const reason = reasonOf(cause) || 'the platform does not say why.'
     const error = new OffstageError('WORKER_CRASHED', `The thread ended: ${reason}`, { cause })
     const candidates = candidatesOn(slot)
-    this.#lose(slot, error, (run) => lossByDeath(run, candidates))
+    const [first] = candidates
+    const isExact = candidates.length === 1 && !this.#probation.shields(first as Run, this.#slots)
+    this.#lose(slot, error, (run) => lossByDeath(run, candidates, isExact))
     this.#listener.onExit(slot.id, error)
     if (candidates.length === 0) this.#diedByItself(slot)
     this.#listener.onRoom()

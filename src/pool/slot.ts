@@ -2,7 +2,7 @@ import type { JobRecord } from '../job/record.ts'
 import { Claims, canShare } from '../shared/claims.ts'
 import { cloneError } from '../shared/clone.ts'
 import { tinyMs } from '../shared/cost.ts'
-import { defer } from '../shared/deferred.ts'
+import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { Port } from '../shared/port.ts'
 import type { Timer } from '../timers/timer-queue.ts'
@@ -70,6 +70,11 @@ export class Slot {
   /** Resolves when the thread has loaded its module; rejected by whoever gives up on it. */
   readonly ready = defer<void>()
   isReady = false
+  /** When it was made, and when it said that it is ready; in monotonic time. */
+  madeAt = 0
+  readyAt = 0
+  /** Resolves when it has lived long enough; rejected when it ends before. */
+  probation: Deferred<void> | undefined
   isClosing = false
   /** Completed since it started: it is no crash loop. */
   completed = 0

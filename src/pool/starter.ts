@@ -2,6 +2,7 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
+import type { Probation } from './probation.ts'
 import type { Slot } from './slot.ts'
 
 export interface StarterOptions {
@@ -41,6 +42,7 @@ export const restMsAfter = (count: number): number => Math.min(restMsMin * 2 ** 
 export class Starter {
   readonly #options: StarterOptions
   readonly #timetable: TimerQueue
+  readonly #probation: Probation
   readonly #listener: StarterListener
   /** Threads that are loading: rejected, each is given up. */
   readonly #loads = new Set<Deferred<never>>()
@@ -54,9 +56,10 @@ export class Starter {
   #since = 0
   #rest: Timer | undefined
 
-  constructor(options: StarterOptions, timetable: TimerQueue, listener: StarterListener) {
+  constructor(options: StarterOptions, timetable: TimerQueue, probation: Probation, listener: StarterListener) {
     this.#options = options
     this.#timetable = timetable
+    this.#probation = probation
     this.#listener = listener
   }
 
@@ -136,7 +139,11 @@ export class Starter {
       port = await Promise.race([spawning, late.promise])
       port.hold(true)
       const slot = this.#listener.makeSlot(workerId, port)
+      slot.madeAt = this.#timetable.monotonic()
       await Promise.race([slot.ready.promise, late.promise])
+      slot.readyAt = this.#timetable.monotonic()
+      this.#timetable.cancel(timer)
+      if (this.#probation.ms > 0) await this.#live(slot, late.promise)
       return slot
     } catch (error) {
       // A factory that takes its time may still come up with a thread that nobody waits for.
@@ -147,6 +154,18 @@ export class Starter {
       this.#loads.delete(late)
       this.#timetable.cancel(timer)
     }
+  }
+
+  /** Resolves when a thread has lived through its probation; rejects when it has not. */
+  async #live(slot: Slot, givenUp: Promise<never>): Promise<void> {
+    const probation = defer<void>()
+    slot.probation = probation
+    this.#timetable.after(this.#probation.ms, () => {
+      slot.probation = undefined
+      probation.resolve()
+    })
+    await Promise.race([probation.promise, givenUp])
+    this.#probation.pass()
   }
 }
 

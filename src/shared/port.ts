@@ -18,4 +18,6 @@ export interface Port {
   close(drainMsMax?: number): Promise<void>
   /** Sets whether the other side keeps the process alive (Node, Bun, Deno). */
   hold(isHeld: boolean): void
+  /** The other side answers as soon as it can take attempts: the rest of its module may still fail. */
+  readonly answersEarly?: boolean
 }

@@ -95,7 +95,7 @@ describe('top-level await behind `defineJobs`', () => {
 
   test('a module that fails there is not loaded, and no job is blamed', async () => {
     const scheduler = start<typeof failing>(builtWorker('late-failing'), { startTimeoutMs })
-    await expect(scheduler.run.wait()).rejects.toMatchObject({
+    await expect(scheduler.run.double(1)).rejects.toMatchObject({
       code: 'WORKER_LOAD_FAILED',
       message: expect.stringContaining('no database'),
     })

@@ -21,6 +21,7 @@ const pool = 'src/pool/pool.ts'
 const blame = 'src/pool/blame.ts'
 const slot = 'src/pool/slot.ts'
 const starter = 'src/pool/starter.ts'
+const probation = 'src/pool/probation.ts'
 const line = 'src/queue/line.ts'
 const lines = 'src/engine/lines.ts'
 const index = 'src/engine/job-index.ts'
@@ -684,7 +685,7 @@ export const mutants = [
   {
     name: 'a thread that died takes its attempts with it',
     file: pool,
-    find: '    this.#lose(slot, error, (run) => lossByDeath(run, candidates))\n',
+    find: '    this.#lose(slot, error, (run) => lossByDeath(run, candidates, isExact))\n',
     replace: '',
   },
   {
@@ -692,6 +693,30 @@ export const mutants = [
     file: blame,
     find: "if (!candidates.includes(run)) return 'released'",
     replace: "if (!candidates.includes(run)) return 'blamed'",
+  },
+  {
+    name: 'a job is poisoned for what the module did',
+    file: probation,
+    find: 'return record.interruptions >= interruptionsMax - 1',
+    replace: 'return false',
+  },
+  {
+    name: 'a thread that has just loaded shows that the module does not fail later',
+    file: probation,
+    find: 'now - readyAt >= ms',
+    replace: 'now - readyAt >= 0',
+  },
+  {
+    name: 'a thread lives too short to show that',
+    file: probation,
+    find: '1.5 * livedMs + 100',
+    replace: '0.5 * livedMs',
+  },
+  {
+    name: 'a thread that ends on probation is waited for',
+    file: pool,
+    find: 'const waitedFor = slot.probation ?? slot.ready',
+    replace: 'const waitedFor = slot.ready',
   },
   {
     name: 'an attempt is sent before its start is safe',

@@ -80,6 +80,9 @@ export class Oracle {
   readonly #resting = new Set<string>()
   #deaths = 0
   #blames = 0
+  /** Of this life: whether a module has loaded that does not fail; attempts whose thread a module ended. */
+  hasLoaded = false
+  readonly #ended = new Set<string>()
   isPaused = false
   readonly pausedQueues = new Set<string>()
   limits: Record<string, number> = {}
@@ -133,6 +136,8 @@ export class Oracle {
     this.#overdue.clear()
     this.#inherited.clear()
     this.#startedAt.clear()
+    this.hasLoaded = false
+    this.#ended.clear()
     this.areGatesTouched = true
     this.isPaused = false
     this.pausedQueues.clear()
@@ -347,6 +352,11 @@ export class Oracle {
           (after.state === 'failed') === after.interruptions >= 3,
           'I13',
           () => `${what()} with ${after.interruptions} interruptions`,
+        )
+        assert(
+          after.state !== 'failed' || this.hasLoaded || !this.#ended.has(key),
+          'I13',
+          () => `${what()}, and the module has ended its thread`,
         )
         return
       case 'crash':
@@ -584,6 +594,10 @@ export class Oracle {
       this.#released.add(task.id)
       if (task.isStale) this.#resting.add(task.id)
     }
+  }
+
+  moduleFailed({ known }: SimWorker): void {
+    for (const { input, attempt } of known.values()) this.#ended.add(`${(input as { tag: number }).tag}/${attempt}`)
   }
 
   // The user.

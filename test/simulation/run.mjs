@@ -35,6 +35,7 @@ const mustHappen = [
   'kept',
   'threads that died',
   'threads that did not load',
+  'modules that failed late, with a job',
   'let down: no thread',
   'loops left behind',
   'jobs that ended the process',

@@ -49,6 +49,10 @@ export interface WorkerHost {
   onRun(worker: SimWorker, task: SimTask): void
   onClaimed(task: SimTask): void
   onKept(worker: SimWorker, value: unknown): void
+  /** Calls back after so much time, unless the process is gone by then. Returns how to call it off. */
+  after(ms: number, callback: () => void): () => void
+  /** Its module fails, and with it the thread. */
+  onModuleFailed(worker: SimWorker): void
   /** About to be heard: what a thread has to say of an attempt. */
   onHeard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void
   /** It has ended, or is about to: nothing that it had is on it any more. */
@@ -79,6 +83,11 @@ export class SimWorker implements Port {
   isHeld = false
   /** It will never say that it is ready. */
   isStillborn = false
+  /** So long after it has said that it is ready its module fails. */
+  failsAfterMs: number | undefined
+  /** It says so before its module is through. */
+  readonly answersEarly: boolean
+  #callOff = (): void => {}
   /** A loop that a job has left behind: it hears nothing more, and begins nothing. */
   isDeaf = false
   #whenClosed: Deferred<void> | undefined
@@ -88,9 +97,10 @@ export class SimWorker implements Port {
   #open: Int32Array | undefined
   readonly #isConcurrent: boolean
 
-  constructor(host: WorkerHost, isConcurrent: boolean) {
+  constructor(host: WorkerHost, isConcurrent: boolean, answersEarly: boolean) {
     this.#host = host
     this.#isConcurrent = isConcurrent
+    this.answersEarly = answersEarly
   }
 
   // As the scheduler sees it.
@@ -208,6 +218,12 @@ export class SimWorker implements Port {
     if (!this.#onMessage) return
     this.isReady = true
     this.#outbox.push([say.ready])
+    if (this.failsAfterMs === undefined) return
+    this.#callOff = this.#host.after(this.failsAfterMs, () => {
+      if (this.isClosing) return
+      this.#host.onModuleFailed(this)
+      this.die(true)
+    })
   }
 
   #current(): SimTask | undefined {
@@ -375,6 +391,7 @@ export class SimWorker implements Port {
   }
 
   #end(): void {
+    this.#callOff()
     this.isDead = true
     this.tasks = []
     this.#inbox = []

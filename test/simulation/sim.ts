@@ -76,8 +76,8 @@ export class Simulation implements WorkerHost {
   isCalm = false
   readonly hasKillers: boolean
   #isKilled = false
-  /** The worker module is not there for a while. */
-  #isOut = false
+  /** The worker module is not there for a while, or fails after it has said that it is ready. */
+  #isOut: boolean
 
   constructor(seed: number, stats: Stats, trace: Trace) {
     hops.clear()
@@ -105,8 +105,12 @@ export class Simulation implements WorkerHost {
       loops: chance.of([0, 0, 0.05]),
       outages: chance.of([0, 0, 0.01]),
       jumps: chance.of([0, 0, 0.1]),
+      failsAfterMs:
+        this.#clock.dragMs > 0 ? undefined : chance.of([undefined, undefined, undefined, undefined, 300, 1_200]),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
     }
+    // Then first of all, for a while or for ever.
+    this.#isOut = this.#settings.failsAfterMs !== undefined
     const world = this
     this.#oracle = new Oracle({
       clock: this.#clock,
@@ -276,18 +280,33 @@ export class Simulation implements WorkerHost {
     const { resolve, reject } = this.#spawning.shift() as Spawning
     const isOut = !this.isCalm && this.#isOut
     const isStillborn = isOut && this.chance.is(0.2)
-    if (!this.isCalm && !isStillborn && (isOut || this.chance.is(this.#settings.loadFailures))) {
+    const { failsAfterMs, loadFailures } = this.#settings
+    const isMissing = isOut && !isStillborn && failsAfterMs === undefined
+    if (!this.isCalm && (isMissing || (!isStillborn && this.chance.is(loadFailures)))) {
       this.#stats.count('threads that did not load')
       return reject(new Error('no thread today'))
     }
-    const worker = new SimWorker(this, this.#settings.concurrency > 1)
+    const worker = new SimWorker(this, this.#settings.concurrency > 1, failsAfterMs !== undefined)
     worker.isStillborn = isStillborn
+    if (isOut) worker.failsAfterMs = failsAfterMs
+    else this.#oracle.hasLoaded = true
     this.#workers.push(worker)
     resolve(worker)
   }
 
   nextTag(): number {
     return ++this.#tag
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    return this.#clock.startTimer(callback, ms)
+  }
+
+  onModuleFailed(worker: SimWorker): void {
+    this.#say(21, () => 'a module fails')
+    this.#stats.count('modules that failed late')
+    if (worker.tasks.length > 0) this.#stats.count('modules that failed late, with a job')
+    this.#oracle.moduleFailed(worker)
   }
 
   leavesLoop(): boolean {

@@ -54,6 +54,8 @@ const wrong = <T>(value: unknown): T => value as T
 const onThreads = (place: Place) => place === 'inline' && 'inline jobs share the thread of the test'
 const onNode = (place: Place) => onThreads(place) || (!isNode && 'only Node has it')
 const onServers = (place: Place) => onThreads(place) || (isBrowser && 'browsers do not say so')
+/** Safari's engine, whoever builds it. */
+const isWebKit = globalThis.navigator?.vendor?.startsWith('Apple') ?? false
 const inBrowsers = (place: Place) => onThreads(place) || (!isBrowser && 'only browsers have it')
 
 // Inputs.
@@ -448,6 +450,11 @@ const modules: Row[] = [
   ['a syntax error', notLoaded(() => workerOf('export const = 1'))],
   ['an import that is not there', notLoaded(() => workerOf(`import 'there-is-no-such-package'`))],
   ['throws while it loads', notLoaded(() => workerOf(`throw new Error('at load')`), 'at load')],
+  [
+    'fails behind defineJobs, with a job on it',
+    notLoaded(() => jobsWorker('late-failing'), 'no database'),
+    (place) => onThreads(place) || (isWebKit && 'WebKit tells nobody that a module has failed after an `await`'),
+  ],
   ['never calls defineJobs', notLoadedWithin(500, () => workerOf('setInterval(() => {}, 60_000)'), 'defineJobs')],
   ['a Content-Security-Policy that forbids workers', notLoaded(forbiddenWorker), inBrowsers],
   [

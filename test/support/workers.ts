@@ -5,6 +5,7 @@ const browserFactories = {
   jobs: () => new Worker(new URL('../fixtures/jobs.ts', import.meta.url), { type: 'module' }),
   composed: () => new Worker(new URL('../fixtures/composed.ts', import.meta.url), { type: 'module' }),
   values: () => new Worker(new URL('../fixtures/values.ts', import.meta.url), { type: 'module' }),
+  'late-failing': () => new Worker(new URL('../fixtures/late-failing.ts', import.meta.url), { type: 'module' }),
   unruly: () => new Worker(new URL('../fixtures/unruly.ts', import.meta.url), { type: 'module' }),
 }
 
