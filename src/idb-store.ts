@@ -1,6 +1,6 @@
-import { shareAmongTabs } from './peer/share.ts'
 import * as lone from './store/idb-store.ts'
 import type { Store } from './store/store.ts'
+import { shareAmongTabs } from './tabs/share.ts'
 
 /**
  * A store that keeps jobs in the IndexedDB database called `name` (1 to 256 characters). All tabs of an origin may use it at

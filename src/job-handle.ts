@@ -1,12 +1,11 @@
 import type { Disposition, Engine, Verb } from './engine/engine.ts'
 import type { JobSnapshot } from './engine/job-observers.ts'
-import type { LiveJob } from './engine/live-job.ts'
+import type { JobView } from './engine/job-view.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
 import { structuredClone } from './platform/structured-clone.ts'
 import { checkArgument } from './shared/check.ts'
-import { isThenable } from './shared/thenable.ts'
 
 /** Events that wait for a slow reader; beyond that the oldest are dropped and counted in `dropped`. */
 export const streamCapacity = 1_024
@@ -28,13 +27,13 @@ interface View<Progress> {
  */
 export class Job<Result = unknown, Progress = unknown, Value = unknown> {
   readonly #engine: Engine
-  readonly #job: LiveJob
+  readonly #job: JobView
   #lastView: View<Progress> | undefined
   /** Whether this call made the job, found it under its id, or put it in the place of another. */
   readonly disposition: Disposition
 
   /** @internal Jobs come from `add`, `addMany`, `get` and `find`. */
-  constructor(engine: Engine, job: LiveJob, disposition: Disposition) {
+  constructor(engine: Engine, job: JobView, disposition: Disposition) {
     this.#engine = engine
     this.#job = job
     this.disposition = disposition
@@ -152,9 +151,6 @@ export class Job<Result = unknown, Progress = unknown, Value = unknown> {
 
   async #act(verb: Verb, argument?: unknown): Promise<boolean> {
     if (this.#engine.isEnded) throw this.#engine.closedError()
-    const moving = this.#engine.act(verb, this.#job, argument)
-    if (isThenable(moving)) return (await moving) > 0
-    await this.#engine.whenCommitted()
-    return moving > 0
+    return (await this.#engine.act(verb, this.#job, argument)) > 0
   }
 }

@@ -7,6 +7,7 @@ import type { LineOptions } from './queue/line.ts'
 import type { RateLimit } from './queue/rate-limit.ts'
 import * as check from './shared/check.ts'
 import type { Clock } from './shared/clock.ts'
+import type { EngineSource } from './shared/engine-source.ts'
 import type { ErrorClass } from './shared/error-wire.ts'
 import { isObject } from './shared/show.ts'
 import type { StandardSchema } from './shared/standard-schema.ts'
@@ -25,6 +26,8 @@ export interface WorkersOptions {
 export type KeepOptions = { readonly [Terminal in keyof KeepByState]?: Partial<Keep> | undefined }
 
 export interface SchedulerOptions<Name extends PropertyKey = string> {
+  /** What runs the jobs, where that is not this scheduler. It keeps them as well, so there is no `store` beside it. Default: none. */
+  readonly engine?: EngineSource | undefined
   /** Where jobs outlive the page or the process. Default: in memory, where they do not. */
   readonly store?: Store | undefined
   /** How many threads, started when needed. A number keeps all of them once started. Default `{ min: 1, max: cores − 1, idleMs: 30_000 }`. */
@@ -144,6 +147,7 @@ const keep = nested(
 )
 
 const optionChecks: check.Checks = {
+  engine: withMethods('an engine', 'makeEngine'),
   store,
   workers,
   concurrency: check.integer(1, 10_000),
@@ -167,7 +171,10 @@ export function resolveOptions(given: SchedulerOptions<never> = {}) {
   check.checkArgument('options', check.object, given)
   const options = { ...check.taken(given, 1), ...readLater(given) }
   check.checkOptions(options, optionChecks)
+  const isTwice = options.engine !== undefined && options.store !== undefined
+  check.checkArgument('store', () => (isTwice ? 'left out beside `engine`' : undefined), options.store)
   return {
+    engine: options.engine,
     store: options.store ?? memoryStore(),
     workers: resolveWorkers(options.workers),
     concurrency: options.concurrency ?? 1,

@@ -9,7 +9,8 @@ import type {
   Stats,
   Verb,
 } from './engine/engine.ts'
-import type { LiveJob } from './engine/live-job.ts'
+import { type EngineHost, engineFrom } from './engine/engine-host.ts'
+import type { JobView } from './engine/job-view.ts'
 import { LocalEngine } from './engine/local-engine.ts'
 import { checkListener, type EventFilter, eventFilterChecks, fitsEvent } from './event-filter.ts'
 import type { AnyEvent, EventMap, EventType, JobEvent } from './events/event-map.ts'
@@ -28,7 +29,6 @@ import { hasCompany, hearing, runAll } from './job-callbacks.ts'
 import { type AnyJobOf, type ArgumentsOf, byName, type JobOf, type JobRequest } from './job-calls.ts'
 import { findChecks, targetOf } from './job-filter.ts'
 import { Job, streamCapacity } from './job-handle.ts'
-import type { TabHost } from './peer/tab-engine.ts'
 import { reportUncaught } from './platform/host.ts'
 import { atOnceMax, inSlices } from './platform/in-slices.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
@@ -39,7 +39,6 @@ import * as check from './shared/check.ts'
 import { copyValue, moveValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
 import { serveInline } from './shared/inline.ts'
-import { makeEngine } from './shared/make-engine.ts'
 import { type StandardSchema, validate } from './shared/standard-schema.ts'
 import { isThenable } from './shared/thenable.ts'
 import { Signals } from './signals.ts'
@@ -53,7 +52,8 @@ interface Request {
 
 /**
  * Makes a scheduler. The first argument starts one thread; write it like this, in your own code, so that your bundler
- * sees the worker file. On servers a URL or path will do, and `inline(jobs)` runs the jobs on this thread.
+ * sees the worker file. On servers a URL or path will do, and `inline(jobs)` runs the jobs on this thread. With `null` this
+ * scheduler runs nothing itself: that needs an `engine`, or a store that tabs share, where others run the jobs.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ interface Request {
  * ```
  */
 export function createScheduler<Table extends JobTable = JobTable>(
-  source: WorkerSource,
+  source: WorkerSource | null,
   options?: SchedulerOptions<NoInfer<keyof Table & string>>,
 ): Scheduler<Table> {
   return new Scheduler<Table>(source, options)
@@ -93,13 +93,15 @@ export class Scheduler<Table extends JobTable = JobTable> {
   readonly add: { readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<JobOf<Table, Name>> }
 
   /** @internal Use `createScheduler`. */
-  constructor(source: WorkerSource, given?: SchedulerOptions<never>) {
-    checkSource(source)
+  constructor(source: WorkerSource | null, given?: SchedulerOptions<never>) {
+    if (source !== null) checkSource(source)
     const options = resolveOptions(given)
+    const { store, engine = store.engine } = options
+    // Nothing would ever run.
+    if (!engine) checkSource(source)
     this.#defaultsByName = options.defaults
     this.#schemas = options.schemas
     const {
-      store,
       clock,
       random,
       queues,
@@ -112,13 +114,21 @@ export class Scheduler<Table extends JobTable = JobTable> {
       errors,
       workerOptions,
     } = options
-    const pool = { ...workers, concurrency, graceMs, startTimeoutMs, errors, spawn: () => spawn(source, workerOptions) }
+    const pool = {
+      ...workers,
+      concurrency,
+      graceMs,
+      startTimeoutMs,
+      errors,
+      spawn: () => spawn(source as WorkerSource, workerOptions),
+    }
     const reportUnheard = reportUncaught
     const local = { store, clock, random, queues, maxQueued, keep, pool, reportUnheard }
-    const makeLocal: TabHost['makeLocal'] = (handover) => new LocalEngine({ ...local, ...handover })
-    // A store that several tabs share brings the engine that reaches the tab that runs the jobs.
-    const { [makeEngine]: make } = store as { [makeEngine]?: (host: TabHost) => Engine }
-    this.#engine = make?.({ clock, random, errors, reportUnheard, makeLocal }) ?? new LocalEngine(local)
+    const makeLocal: EngineHost['makeLocal'] =
+      source === null ? undefined : (handover) => new LocalEngine({ ...local, ...handover })
+    this.#engine = engine
+      ? engineFrom(engine, { clock, random, errors, reportUnheard, makeLocal })
+      : new LocalEngine(local)
     this.#engine.onClose(() => this.#signals.close())
     this.run = byName((name, input, jobOptions) => this.#run(name, input, jobOptions)) as never
     this.add = byName((name, input, jobOptions) => this.#add(name, input, jobOptions)) as never
@@ -145,12 +155,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   async #insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     try {
-      const inserting = this.#engine.insertMany(requests)
-      const inserted = isThenable(inserting) ? await inserting : inserting
-      // They are all of one batch: if one is not committed, none of the new ones is.
-      const uncommitted = inserted.find(({ job }) => !job.committed)?.job
-      if (uncommitted) await this.#engine.whenCommitted(uncommitted)
-      return inserted
+      return await this.#engine.insertMany(requests)
     } catch (error) {
       for (const { detach } of requests) detach?.()
       throw error
@@ -201,7 +206,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     signal: AbortSignal | undefined,
   ): Promise<Inserted> {
     const atCall = this.#engine.opening
-    let job: LiveJob | undefined
+    let job: JobView | undefined
     let isAborted = false
     // An abort while the store is opening has its turn, like a call.
     const abort = () => {
@@ -267,7 +272,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   }
 
   /** Callbacks and signals belong to this page or process: they hang on the job in memory. */
-  #attach(job: LiveJob, options: JobOptions, stops: (() => void)[]): void {
+  #attach(job: JobView, options: JobOptions, stops: (() => void)[]): void {
     const { signal } = options
     // While a schema took its time. An abort while the store was opening has its own turn.
     if (signal?.aborted && !this.#engine.opening) void this.#abort(job, signal)
@@ -279,7 +284,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     else stops.push(this.#engine.observersOf(job).watch(hear))
   }
 
-  async #abort(job: LiveJob, signal: AbortSignal): Promise<void> {
+  async #abort(job: JobView, signal: AbortSignal): Promise<void> {
     try {
       await this.#engine.act('abort', job, signal.reason)
     } catch {
@@ -352,10 +357,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const target = targetOf(idOrFilter)
     const { opening } = this.#engine
     if (opening) await opening
-    const moving = this.#engine.act(verb, target, argument)
-    // A promise means that it is committed. What is none is not awaited: the store may have refused it a microtask later.
-    if (!isThenable(moving)) await this.#engine.whenCommitted()
-    return moving
+    return this.#engine.act(verb, target, argument)
   }
 
   #assertNotEnded(): void {

@@ -7,7 +7,7 @@ import type { LineOptions } from '../queue/line.ts'
 import type { RateLimit } from '../queue/rate-limit.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { JobObservers } from './job-observers.ts'
-import type { LiveJob } from './live-job.ts'
+import type { JobView } from './job-view.ts'
 import type { Percentiles } from './meter.ts'
 
 /** A job that somebody wants, checked and copied. */
@@ -18,7 +18,7 @@ export interface InsertRequest {
   readonly defaults: ResolvedDefaults
   readonly transfer: Transferable[] | undefined
   /** Called with the job once it is known, before anything is announced of it: callbacks and signals are hung on it here. */
-  readonly attach: ((job: LiveJob) => void) | undefined
+  readonly attach: ((job: JobView) => void) | undefined
   /** Takes off again what was hung on a job that was there: the call was refused. */
   readonly detach?: (() => void) | undefined
 }
@@ -26,7 +26,7 @@ export interface InsertRequest {
 export type Disposition = 'created' | 'existing' | 'replaced'
 
 export interface Inserted {
-  readonly job: LiveJob
+  readonly job: JobView
   readonly disposition: Disposition
 }
 
@@ -105,11 +105,10 @@ export interface QueueControl {
 }
 
 /**
- * The verbs of a job's life over a store. The facade checks and copies what comes in and hands out handles; everything
- * that decides is behind this interface.
+ * The verbs of a job's life. The facade checks and copies what comes in and hands out handles; everything that decides is behind
+ * this interface: an engine that runs the jobs in this process, or one that reaches the engine that does.
  *
- * An engine that has the jobs itself returns within the call, and what it returns is committed, and may be announced, once
- * `whenCommitted` resolves. One that has to ask another tab returns a promise, which resolves when that tab has said that it is committed.
+ * What a promise resolves with is committed, and may be announced.
  */
 export interface Engine {
   readonly bus: EventBus
@@ -123,30 +122,31 @@ export interface Engine {
   /** `close` is done: nothing is left to ask. */
   readonly isEnded: boolean
   readonly isPaused: boolean
+  /** Without a promise where the jobs are at hand: then the job is committed once `whenCommitted` resolves. */
   insert(request: InsertRequest): Inserted | Promise<Inserted>
+  /** For a job that `insert` has returned; rejects when it was refused. */
+  whenCommitted(inserted: JobView): Promise<void>
   /** In one commit: all or none. */
-  insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]>
-  /**
-   * Rejects when the store refused `inserted`; without one, while the store takes nothing: what was done stays so, and is tried
-   * again.
-   */
-  whenCommitted(inserted?: LiveJob): Promise<void>
+  insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]>
   /** Throws `DATA_CLONE` for a value that the store cannot keep, naming the place in `what`. */
   check(value: unknown, what: string): void
   /** What calls reject with once it is closed: it says so, or why the store stopped. */
   closedError(): OffstageError
-  /** These answer what is committed: all that was done before; while the store takes nothing, what it has. */
-  get(id: string): Promise<LiveJob | undefined>
-  find(options: FindOptions): Promise<LiveJob[]>
+  // These see all that was done before; while the store takes nothing, what it has.
+  get(id: string): Promise<JobView | undefined>
+  find(options: FindOptions): Promise<JobView[]>
   counts(): Promise<Counts>
+  /**
+   * Returns how many of the jobs that are meant could be moved so. Which they are is decided within the call. `argument` is the
+   * reason, or the priority. Rejects while the store takes nothing: what was done stays so, and is tried again.
+   */
+  act(verb: Verb, target: JobView | string | JobFilter, argument?: unknown): Promise<number>
   /** Somebody looks on at a job from now on. */
-  observersOf(job: LiveJob): JobObservers
-  result(job: LiveJob): Promise<unknown>
-  values(job: LiveJob): EventStream<unknown>
+  observersOf(job: JobView): JobObservers
+  result(job: JobView): Promise<unknown>
+  values(job: JobView): EventStream<unknown>
   /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
-  lastEvent(job: LiveJob): JobEvent | undefined
-  /** Returns how many of the jobs that are meant could be moved so. `argument` is the reason, or the priority. */
-  act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number>
+  lastEvent(job: JobView): JobEvent | undefined
   queue(name: string): QueueControl
   pause(): void
   resume(): void

@@ -1,4 +1,5 @@
 import type { JobRecord } from '../job/record.ts'
+import { Closers } from '../shared/closers.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { StoreHost } from '../store/store.ts'
@@ -38,7 +39,7 @@ export class Lifecycle {
   #failure: OffstageError | undefined
   /** Aborted when nobody waits for the opening any more. */
   readonly #closer = new AbortController()
-  readonly #closers = new Set<() => void>()
+  readonly #closers = new Closers()
 
   constructor(jobs: KnownJobs, dispatcher: Dispatcher, outcomes: Outcomes) {
     this.#jobs = jobs
@@ -112,8 +113,7 @@ export class Lifecycle {
   // Ending.
 
   onClose(callback: () => void): () => void {
-    this.#closers.add(callback)
-    return () => this.#closers.delete(callback)
+    return this.#closers.add(callback)
   }
 
   /**
@@ -203,7 +203,7 @@ export class Lifecycle {
     const removed = this.#jobs.commits.pending.flatMap(({ job, after }) => (after ? [] : job))
     for (const job of [...this.#jobs.index.jobs, ...removed]) if (!job.hasEnded) job.abandon(closed)
     this.#outcomes.end()
-    for (const callback of [...this.#closers]) callback()
+    this.#closers.call()
     this.#jobs.dashboard.changed()
   }
 

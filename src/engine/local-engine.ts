@@ -13,6 +13,7 @@ import type { Action } from '../job/transition.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
 import type { Store } from '../store/store.ts'
 import { Dispatcher, type OnStranded } from './dispatcher.ts'
 import type {
@@ -32,6 +33,7 @@ import type {
 import { Intake } from './intake.ts'
 import { cancelled } from './job-errors.ts'
 import type { JobObservers } from './job-observers.ts'
+import type { JobView } from './job-view.ts'
 import { Jobs } from './jobs.ts'
 import { type Dropped, Lifecycle } from './lifecycle.ts'
 import { LiveJob } from './live-job.ts'
@@ -90,22 +92,29 @@ export class LocalEngine implements Engine {
     return this.#intake.insert(request)
   }
 
-  insertMany(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
+  async insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    const inserting = this.insertAll(requests)
+    const inserted = isThenable(inserting) ? await inserting : inserting
+    // They are all of one batch: if one is not committed, none of the new ones is.
+    const uncommitted = inserted.find(({ job }) => !job.committed)?.job
+    if (uncommitted) await this.whenCommitted(uncommitted)
+    return inserted
+  }
+
+  /** As `insert`: they are there, and may not be committed. Up to a thousand are so when the call returns. */
+  insertAll(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
     return this.#intake.insertMany(requests)
   }
 
-  act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): number | Promise<number> {
+  async act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): Promise<number> {
     // Nothing is written any more, so nothing may change.
     if (this.#jobs.commits.failure) throw this.closedError()
     if (verb === 'retry') this.#lifecycle.assertTaking()
     const moved = this.#meant(target).filter((job) => this.#actOn(job, verb, argument))
-    return moved.every(({ committed }) => committed) ? moved.length : this.#countTaken(moved)
-  }
-
-  /** Some are just being added; what the store does not take was not moved either. */
-  async #countTaken(moved: readonly LiveJob[]): Promise<number> {
-    await this.whenCommitted()
-    return moved.filter((job) => !this.#outcomes.refusalOf(job)).length
+    // Some may just be being added. What the store does not take was not moved either.
+    const mayBeRefused = moved.some(({ committed }) => !committed)
+    await this.#outcomes.whenCommitted()
+    return mayBeRefused ? moved.filter((job) => !this.#outcomes.refusalOf(job)).length : moved.length
   }
 
   #meant(target: LiveJob | string | JobFilter): LiveJob[] {
@@ -146,8 +155,13 @@ export class LocalEngine implements Engine {
 
   // Looking.
 
-  whenCommitted(inserted?: LiveJob): Promise<void> {
+  whenCommitted(inserted: JobView): Promise<void> {
     return this.#outcomes.whenCommitted(inserted)
+  }
+
+  /** The reader of its values took one. */
+  taken(job: LiveJob): void {
+    job.taken()
   }
 
   /** As decided: it may not be committed. */
@@ -184,7 +198,7 @@ export class LocalEngine implements Engine {
     const { refused } = this.#jobs.dashboard
     if (this.#jobs.commits.isRefusing) return false
     try {
-      await this.whenCommitted()
+      await this.#outcomes.whenCommitted()
     } catch (error) {
       if (error === this.#jobs.commits.failure) throw error
       return false
@@ -192,11 +206,11 @@ export class LocalEngine implements Engine {
     return refused === this.#jobs.dashboard.refused && !this.#jobs.commits.isRefusing
   }
 
-  observersOf(job: LiveJob): JobObservers {
+  observersOf(job: JobView): JobObservers {
     return job.observe()
   }
 
-  result(job: LiveJob): Promise<unknown> {
+  result(job: JobView): Promise<unknown> {
     const refusal = this.#outcomes.refusalOf(job) ?? (this.isEnded && !job.hasEnded && this.closedError())
     return refusal ? Promise.reject(refusal) : job.result()
   }
@@ -207,7 +221,7 @@ export class LocalEngine implements Engine {
     return stream
   }
 
-  lastEvent(job: LiveJob): JobEvent | undefined {
+  lastEvent(job: JobView): JobEvent | undefined {
     return this.#jobs.notifier.lastEvent(job)
   }
 

@@ -1,7 +1,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent, JobEventMap, JobEventType } from '../events/event-map.ts'
 import { finishedAt, isTerminal, type JobRecord, type State } from '../job/record.ts'
-import type { LiveJob } from './live-job.ts'
+import type { JobView } from './job-view.ts'
 import type { Step } from './steps.ts'
 
 type Details<Type extends JobEventType> = Omit<
@@ -17,19 +17,19 @@ export class Notifier {
     this.#bus = bus
   }
 
-  announce<Type extends JobEventType>(job: LiveJob, type: Type, details: Details<Type>): void {
+  announce<Type extends JobEventType>(job: JobView, type: Type, details: Details<Type>): void {
     if (!this.#isHeard(job, type)) return
     const event = this.#make(job.visible, type, details) as JobEvent
     this.#bus.emit(event)
     for (const watcher of [...(job.observers?.watchers ?? [])]) this.#bus.call(watcher, event)
   }
 
-  #isHeard(job: LiveJob, type: JobEventType): boolean {
+  #isHeard(job: JobView, type: JobEventType): boolean {
     return this.#bus.isHeard(type) || (job.observers !== undefined && job.observers.watchers.size > 0)
   }
 
   /** What a step means to those who listen; a start is announced by whoever sends it. */
-  announceStep(job: LiveJob, type: Step['type'], record: JobRecord): void {
+  announceStep(job: JobView, type: Step['type'], record: JobRecord): void {
     const eventType = eventOf(type, record.state)
     if (!eventType || !this.#isHeard(job, eventType)) return
     const { state, error, priority, result, runAt } = record
@@ -43,7 +43,7 @@ export class Notifier {
    * A job was met again that may have ended in the meantime. Those who wait for it hear of it; listeners of the scheduler
    * only if it was known `before`, for else it is none of the news.
    */
-  catchUp(job: LiveJob, before: JobRecord | undefined): void {
+  catchUp(job: JobView, before: JobRecord | undefined): void {
     const { visible, observers } = job
     if (!isTerminal(visible.state) || (before && finishedAt(before)) === finishedAt(visible)) return
     if (before) return this.announceStep(job, 'complete', visible)
@@ -52,12 +52,12 @@ export class Notifier {
   }
 
   /** The snapshot of the job is another. */
-  snapshotChanged(job: LiveJob): void {
+  snapshotChanged(job: JobView): void {
     if (job.observers) for (const observer of [...job.observers.subscribers]) this.#bus.call(observer)
   }
 
   /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
-  lastEvent({ visible }: LiveJob): JobEvent | undefined {
+  lastEvent({ visible }: JobView): JobEvent | undefined {
     const { state, result, error } = visible
     if (!isTerminal(state)) return undefined
     if (state === 'completed') return this.#make(visible, 'completed', { result })

@@ -4,6 +4,7 @@ import type { OffstageError } from '../shared/errors.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { CommitListener } from './group-commit.ts'
 import { unrecorded, unstorable } from './job-errors.ts'
+import type { JobView } from './job-view.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Removal, Step } from './steps.ts'
@@ -17,7 +18,7 @@ export class Outcomes implements CommitListener {
   readonly #jobs: Jobs
   readonly #dispatcher: Dispatcher
   /** Why the store did not take a new job. */
-  readonly #refusals = new WeakMap<LiveJob, OffstageError>()
+  readonly #refusals = new WeakMap<JobView, OffstageError>()
   #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
   #wasIdle = true
 
@@ -85,7 +86,7 @@ export class Outcomes implements CommitListener {
   // Refused.
 
   /** Why the store did not take this job, if it did not. */
-  refusalOf(job: LiveJob): OffstageError | undefined {
+  refusalOf(job: JobView): OffstageError | undefined {
     return this.#refusals.get(job)
   }
 
@@ -148,8 +149,8 @@ export class Outcomes implements CommitListener {
 
   // Waiting for it.
 
-  /** As `whenCommitted` of the engine. Not async: one promise for each that waits is enough. */
-  whenCommitted(inserted?: LiveJob): Promise<void> {
+  /** As `whenCommitted` of the engine; without a job, of all that was done so far. Not async: one promise for each that waits is enough. */
+  whenCommitted(inserted?: JobView): Promise<void> {
     if (inserted?.committed) return Promise.resolve()
     return this.#jobs.commits.whenCommitted().then(
       () => this.#assertTaken(inserted),
@@ -164,7 +165,7 @@ export class Outcomes implements CommitListener {
   }
 
   /** Also when all went well: what was waited for may be a batch behind that of the job. */
-  #assertTaken(inserted: LiveJob | undefined): void {
+  #assertTaken(inserted: JobView | undefined): void {
     const refusal = inserted && this.refusalOf(inserted)
     if (refusal) throw refusal
   }

@@ -1,5 +1,6 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { EngineSource } from '../shared/engine-source.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import type { OffstageError } from '../shared/errors.ts'
 
@@ -45,4 +46,9 @@ export interface Store {
   commit(changes: readonly Change[]): Promise<void> | void
   /** Lets go of everything: another may open. */
   close(): Promise<void> | void
+  /**
+   * Of a store that several schedulers share (tabs of an origin, for instance): the engine that reaches the one of them that runs the
+   * jobs, and opens a store of its own where that is this one. Without, the scheduler opens this store and runs the jobs itself.
+   */
+  readonly engine?: EngineSource | undefined
 }

@@ -2,13 +2,14 @@
 // and theft at any moment.
 
 import type { JobRecord } from '../../src/job/record.ts'
-import { guestNotes, isCall, isLetter, leaderNotes, notesOf } from '../../src/peer/shapes.ts'
-import { shareAmongTabs } from '../../src/peer/share.ts'
-import { tabsVersion } from '../../src/peer/version.ts'
 import type { TabPlatform } from '../../src/platform/tabs.ts'
+import { fromClient, fromSession, messagesOf } from '../../src/remote/shapes.ts'
 import { copyValue } from '../../src/shared/clone.ts'
 import { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Store, StoreHost } from '../../src/store/store.ts'
+import { isCall, isEnvelope } from '../../src/tabs/messages.ts'
+import { shareAmongTabs } from '../../src/tabs/share.ts'
+import { tabsVersion } from '../../src/tabs/version.ts'
 
 /** Later, in an order of its own: as messages and locks come. */
 export type Later = (callback: () => void) => void
@@ -115,8 +116,9 @@ type Versioned = { readonly version?: number }
 
 /** Whoever hears it takes it for what it is. */
 function isWellFormed(message: unknown): boolean {
-  if (!isLetter(message)) return isCall(message)
-  return [leaderNotes, guestNotes].some((table) => notesOf(message, table).length === message.notes.length)
+  if (!isEnvelope(message)) return isCall(message)
+  const { messages } = message
+  return [fromSession, fromClient].some((samples) => messagesOf(messages, samples).length === messages.length)
 }
 
 /** One page. */

@@ -19,7 +19,8 @@ const folders: Record<string, Layer> = {
   pool: 'part',
   thread: 'part',
   timers: 'part',
-  peer: 'part',
+  remote: 'part',
+  tabs: 'part',
   store: 'part',
   cli: 'part',
   job: 'model',
@@ -29,13 +30,14 @@ const folders: Record<string, Layer> = {
 }
 
 /**
- * Parts know each other's types only, but for these: the engine, which drives them, the two ends of one wire, and the
- * command line, which looks into a store.
+ * Parts know each other's types only, but for these: the engine, which drives them, the two ends of one wire, the tabs, which are
+ * engines by way of `remote`, and the command line, which looks into a store.
  */
 const meetings: Record<string, RegExp> = {
   engine: /./,
   thread: /^pool\/(protocol|outbox)\.ts$/,
-  peer: /^engine\/(notifier|live-job|job-errors|steps)\.ts$/,
+  remote: /^engine\/(notifier|job-view|job-errors)\.ts$/,
+  tabs: /^(remote\/|engine\/(engine-host|live-job|job-errors|steps)\.ts$)/,
   cli: /^store\//,
 }
 

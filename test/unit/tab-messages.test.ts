@@ -3,11 +3,11 @@ import fc from 'fast-check'
 import { createScheduler, inline, type Scheduler } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { tabsVersion } from '../../src/peer/version.ts'
-import type { Call, Letter } from '../../src/peer/wire.ts'
 import { isCloneable } from '../../src/shared/clone.ts'
+import type { Call, Envelope } from '../../src/tabs/messages.ts'
+import { tabsVersion } from '../../src/tabs/version.ts'
 import { jobs } from '../fixtures/jobs.ts'
-import { answers, fromFollower, fromLeader } from '../support/tab-notes.ts'
+import { answers, fromClient, fromSession } from '../support/messages.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
 
 type Jobs = typeof jobs
@@ -19,7 +19,7 @@ async function start() {
   const clock = manualClock()
   const stranger = origin.openTab()
   const calls: Call[] = []
-  const letters: Letter[] = []
+  const envelopes: Envelope[] = []
   const open = async (tab: FakeTab): Promise<Scheduler<Jobs>> => {
     const scheduler = createScheduler<Jobs>(inline(jobs), { workers: 1, store: tab.store, clock })
     // Of tabs that there are not, too.
@@ -39,14 +39,14 @@ async function start() {
   const followerTab = origin.openTab()
   const opening = open(followerTab)
   const { from } = await heard((call) => call.from !== lead.from)
-  const line = origin.open(`offstage:test:${from}`, stranger, (letter) => letters.push(letter as Letter))
+  const line = origin.open(`offstage:test:${from}`, stranger, (envelope) => envelopes.push(envelope as Envelope))
   const follower = await opening
-  const write = (from: string) => (notes: unknown) => {
+  const write = (from: string) => (messages: unknown) => {
     const { epoch } = calls.filter(({ type }) => type === 'lead').at(-1) as Call
-    line.post({ from, epoch, version: tabsVersion, notes })
+    line.post({ from, epoch, version: tabsVersion, messages })
   }
   return {
-    ...{ origin, leader, leaderTab, follower, followerTab, open, calls, letters },
+    ...{ origin, leader, leaderTab, follower, followerTab, open, calls, envelopes },
     sayToAll: (message: unknown) => everybody.post(message),
     sayOnLine: (message: unknown) => line.post(message),
     asLeader: write(lead.from),
@@ -73,7 +73,7 @@ async function expectAllWell({ leader, follower, origin }: Tabs): Promise<void> 
   expect(origin.disk.problems).toEqual([])
 }
 
-const whatever = [null, undefined, 'x', 7, [], [null], {}, { type: 'lead' }, { notes: [] }, new Map([['from', 'x']])]
+const whatever = [null, undefined, 'x', 7, [], [null], {}, { type: 'lead' }, { messages: [] }, new Map([['from', 'x']])]
 
 test('the stranger is heard: nothing tells it from those it speaks for', async () => {
   const tabs = await start()
@@ -95,9 +95,9 @@ describe('what is no message', () => {
   test('on a line', async () => {
     const tabs = await start()
     for (const message of whatever) tabs.sayOnLine(message)
-    for (const notes of [null, {}, 'x', [null, [], [[]], 'x', { 0: 'welcome' }]]) {
-      tabs.asLeader(notes)
-      tabs.asFollower(notes)
+    for (const messages of [null, {}, 'x', [null, [], [[]], 'x', { 0: 'welcome' }]]) {
+      tabs.asLeader(messages)
+      tabs.asFollower(messages)
     }
     await expectAllWell(tabs)
   })
@@ -117,20 +117,20 @@ describe('what is no message', () => {
     await expectAllWell({ ...tabs, follower: await tabs.open(tabs.origin.openTab()) })
   })
 
-  test.each(fromLeader)('`$name` from the leader with one thing of another type', async ({ wrong }) => {
+  test.each(fromSession)('`$name` from the leader with one thing of another type', async ({ wrong }) => {
     const tabs = await start()
     const job = await tabs.follower.add.double(1, { id: 'a', delayMs: 3_600_000 })
     const before = job.snapshot()
-    for (const [, note] of wrong) tabs.asLeader([note])
+    for (const [, message] of wrong) tabs.asLeader([message])
     await expectAllWell(tabs)
     expect(job.snapshot()).toEqual(before)
   })
 
-  test.each(fromFollower)('`$name` from a follower with one thing of another type', async ({ wrong }) => {
+  test.each(fromClient)('`$name` from a follower with one thing of another type', async ({ wrong }) => {
     const tabs = await start()
     const job = await tabs.leader.add.double(1, { id: 'a', delayMs: 3_600_000 })
     const before = job.snapshot()
-    for (const [, note] of wrong) tabs.asFollower([note])
+    for (const [, message] of wrong) tabs.asFollower([message])
     await expectAllWell(tabs)
     expect(job.snapshot()).toEqual(before)
   })
@@ -184,14 +184,14 @@ describe('what comes from nowhere', () => {
   test.each([undefined, tabsVersion + 1])('a leader of version %s that there is not', async (version) => {
     const tabs = await start()
     for (const type of ['here', 'lead']) tabs.sayToAll({ type, from: 'x', epoch: 1e15, version })
-    tabs.sayOnLine({ from: 'x', epoch: 1e16, version, notes: [['welcome', []]] })
+    tabs.sayOnLine({ from: 'x', epoch: 1e16, version, messages: [['welcome', []]] })
     await turn()
     await expectAllWell(tabs)
   })
 
   test('an answer to what was not asked, news of a job that nobody knows, values that nobody reads', async () => {
     const tabs = await start()
-    tabs.asLeader(fromLeader.map(({ right }) => right).filter(([type]) => type !== 'welcome' && type !== 'steer'))
+    tabs.asLeader(fromSession.map(({ right }) => right).filter(([type]) => type !== 'welcome' && type !== 'steer'))
     await expectAllWell(tabs)
     expect(await tabs.follower.get('a')).toBeUndefined()
   })
@@ -199,10 +199,10 @@ describe('what comes from nowhere', () => {
 
 // Whatever is said on the channels, but for what is right in form: that cannot be told from the truth.
 const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true }).filter(isCloneable)
-const wrongNote = (cases: typeof fromLeader) =>
+const wrongMessage = (cases: typeof fromSession) =>
   fc.oneof(
     anything,
-    fc.constantFrom(...cases.flatMap(({ wrong }) => wrong.map(([, note]) => note))).filter(isCloneable),
+    fc.constantFrom(...cases.flatMap(({ wrong }) => wrong.map(([, message]) => message))).filter(isCloneable),
   )
 const saying = fc.oneof(
   fc.record({ by: fc.constant('all' as const), said: anything }),
@@ -211,8 +211,8 @@ const saying = fc.oneof(
     said: fc.record({ type: anything, from: anything, epoch: anything, version: fc.constant(tabsVersion) }),
   }),
   fc.record({ by: fc.constant('line' as const), said: anything }),
-  fc.record({ by: fc.constant('leader' as const), said: fc.array(wrongNote(fromLeader), { maxLength: 5 }) }),
-  fc.record({ by: fc.constant('follower' as const), said: fc.array(wrongNote(fromFollower), { maxLength: 5 }) }),
+  fc.record({ by: fc.constant('leader' as const), said: fc.array(wrongMessage(fromSession), { maxLength: 5 }) }),
+  fc.record({ by: fc.constant('follower' as const), said: fc.array(wrongMessage(fromClient), { maxLength: 5 }) }),
 )
 
 test('whatever is said between tabs, every call settles, and what is asked is answered right', {

@@ -2,7 +2,7 @@
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { Letter } from '../../src/peer/wire.ts'
+import type { Envelope } from '../../src/tabs/messages.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { type Jobs, read, tabCases } from '../support/tab-cases.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
@@ -382,21 +382,21 @@ describe('who leads', () => {
 
   test('what a leader says that has been replaced is not heard', async () => {
     const { origin, followerTab, follower, leaderTab, leader } = await pair()
-    const letters: unknown[] = []
+    const envelopes: unknown[] = []
     const address = followerTab.listening.find((name) => name.split(':').length === 3) as string
-    const ear = origin.open(address, leaderTab, (letter) => letters.push(letter))
+    const ear = origin.open(address, leaderTab, (envelope) => envelopes.push(envelope))
     leader.pause()
     const job = await follower.add.double(1, { id: 'a' })
     await follower.counts()
-    const own = letters[0] as Letter
-    const notes = (letters as Letter[]).flatMap(({ notes }) => notes)
-    const answer = notes.find(([type]) => type === 'answer')?.[2] as [[object, string]]
+    const own = envelopes[0] as Envelope
+    const messages = (envelopes as Envelope[]).flatMap(({ messages }) => messages)
+    const answer = messages.find(([type]) => type === 'answer')?.[2] as [[object, string]]
     const completed = [['change', { ...answer[0][0], state: 'completed', result: 'forged', finishMs: 1 }]]
-    ear.post({ ...own, from: 'somebody', notes: completed })
-    ear.post({ ...own, epoch: own.epoch - 1, notes: completed })
+    ear.post({ ...own, from: 'somebody', messages: completed })
+    ear.post({ ...own, epoch: own.epoch - 1, messages: completed })
     await follower.counts()
     expect(job.snapshot().state).toBe('queued')
-    ear.post({ ...own, notes: completed })
+    ear.post({ ...own, messages: completed })
     await follower.counts()
     expect(job.snapshot().state).toBe('completed')
   })
@@ -424,7 +424,7 @@ describe('who leads', () => {
 })
 
 test('without Web Locks every call says why', async () => {
-  const { shareAmongTabs } = await import('../../src/peer/share.ts')
+  const { shareAmongTabs } = await import('../../src/tabs/share.ts')
   const { memoryStore } = await import('../../src/store/memory-store.ts')
   vi.stubGlobal('navigator', {})
   onTestFinished(() => void vi.unstubAllGlobals())

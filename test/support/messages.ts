@@ -1,7 +1,7 @@
-// One of each kind of what tabs send each other, and what becomes of it when one thing in it is of another type.
+// One of each kind of what clients and sessions, and tabs, send each other, and what becomes of it when one thing in it is of another type.
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
-import { emptyBoard } from '../../src/peer/board.ts'
-import { changeToWire, insertToWire, type Note, recordToWire } from '../../src/peer/wire.ts'
+import { emptyBoard } from '../../src/remote/board.ts'
+import { changeToWire, insertToWire, type Message, recordToWire } from '../../src/remote/wire.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 
 /** A part that may also be something else. */
@@ -40,7 +40,7 @@ const completed = { type: 'completed', seq: any(1), at: 2, jobId: 'a', name: 'do
 const limit = [maybe('mails'), 'setRateLimit', maybe({ limit: 1, intervalMs: 5 })]
 const filter = { name: maybe('double'), queue: maybe('mails'), tag: maybe('x') }
 
-const leaderTemplates: readonly unknown[] = [
+const sessionTemplates: readonly unknown[] = [
   ['welcome', [[undefined, 'isPaused', true], [maybe('mails'), 'setConcurrency', 3], limit]],
   ['board', { ...emptyBoard, queues: { mails: [1, 2] } }],
   ['steer', limit],
@@ -56,7 +56,7 @@ const leaderTemplates: readonly unknown[] = [
   ['end', 1, any(undefined)],
 ]
 
-const followerTemplates: readonly unknown[] = [
+const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'insert', [[request], 5, false]],
   ['ask', 1, 'get', ['a']],
   ['ask', 1, 'find', [{ ...filter, state: maybe(['queued']), after: maybe('a'), limit: maybe(5) }]],
@@ -101,18 +101,18 @@ const caseOf = <Value>(name: string, template: unknown): Case<Value> => ({
   wrong: [...spoilt(template, name)],
 })
 
-const noteCase = (template: unknown) => {
-  const { right, ...rest } = caseOf<Note>('', template)
+const messageCase = (template: unknown) => {
+  const { right, ...rest } = caseOf<Message>('', template)
   const [type, , ask] = right
   return { ...rest, right, name: type === 'ask' ? `ask ${ask}` : type }
 }
 
-export const fromLeader = leaderTemplates.map(noteCase)
-export const fromFollower = followerTemplates.map(noteCase)
+export const fromSession = sessionTemplates.map(messageCase)
+export const fromClient = clientTemplates.map(messageCase)
 export const answers = answerTemplates.map(([ask, answer]) => caseOf<unknown>(ask, answer))
 export const envelopes = [
   caseOf<object>('call', { type: 'hello', from: 'tab', epoch: 1, version: maybe(2) }),
-  caseOf<object>('letter', { from: 'tab', epoch: 1, version: maybe(2), notes: [] }),
+  caseOf<object>('envelope', { from: 'tab', epoch: 1, version: maybe(2), messages: [] }),
 ]
 
 function plain(template: unknown): unknown {

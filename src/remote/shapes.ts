@@ -1,16 +1,16 @@
 /**
- * What messages between tabs look like. Each is looked at where it comes in, and what has another shape is dropped: code of
- * any of the tabs can get hold of the channel, and say anything. Values may be anything, and what was thrown is looked at
- * when it is rebuilt.
+ * What messages between client and session look like. Each is looked at where it comes in, and what has another shape is dropped:
+ * code that is not ours may get hold of the wire, and say anything. Values may be anything, and what was thrown is looked at when it
+ * is rebuilt.
  */
 import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
 import { areJobOptions } from '../job/job-options.ts'
 import { states } from '../job/record.ts'
 import * as check from '../shared/check.ts'
 import { isObject } from '../shared/show.ts'
-import type { Ask } from './answers.ts'
+import type { QuestionKind } from './answers.ts'
 import { emptyBoard } from './board.ts'
-import { type Call, type Letter, type Note, sharedTypes, type WireRecord } from './wire.ts'
+import { type Message, sharedTypes, type WireRecord } from './wire.ts'
 
 type Is = (value: unknown) => boolean
 /** By name, samples of what goes by that name. */
@@ -20,7 +20,7 @@ type Samples<Name extends string = string> = Readonly<Record<Name, unknown>>
  * Whether a value has all that the sample has: numbers where it has numbers, other types where it has those, and what its
  * functions say yes to.
  */
-function isLike(sample: unknown, value: unknown): boolean {
+export function isLike(sample: unknown, value: unknown): boolean {
   if (typeof sample === 'function') return sample(value)
   if (typeof sample === 'number') return Number.isFinite(value)
   if (!isObject(sample)) return typeof value === typeof sample
@@ -32,7 +32,7 @@ const isOneOf = (samples: Samples, name: unknown, value: unknown): boolean =>
   typeof name === 'string' && Object.hasOwn(samples, name) && isLike(samples[name], value)
 
 const any: Is = () => true
-const maybe =
+export const maybe =
   (sample: unknown): Is =>
   (value) =>
     value === undefined || isLike(sample, value)
@@ -86,7 +86,7 @@ const filter: Is = (value) =>
 
 const options: Is = (value) => isLike({ id: '' }, value) && areJobOptions(value)
 
-const asked: Samples<Ask | 'steer'> = {
+const asked: Samples<QuestionKind> = {
   insert: [listOf({ name: '', input: any, options, isAttended: false }), 0, false],
   get: [''],
   find: [jobs],
@@ -99,7 +99,7 @@ const asked: Samples<Ask | 'steer'> = {
   steer: [steer],
 }
 
-const answered: Samples<Ask | 'steer'> = {
+const answered: Samples<QuestionKind> = {
   insert: listOf(
     (item: unknown) => isLike([change, ''], item) && ((item as unknown[])[1] !== 'existing' || isLike([record], item)),
   ),
@@ -111,8 +111,8 @@ const answered: Samples<Ask | 'steer'> = {
   steer: any,
 }
 
-/** What a leader says to a tab that follows it. */
-export const leaderNotes: Samples = {
+/** What a session says to its client. */
+export const fromSession: Samples = {
   welcome: [listOf(steer)],
   board: [
     {
@@ -136,8 +136,8 @@ export const leaderNotes: Samples = {
   end: [0],
 }
 
-/** What a tab that follows says to its leader. */
-export const guestNotes: Samples = {
+/** What a client says to its session. */
+export const fromClient: Samples = {
   ask: (details: unknown) => {
     const [id, ask, args] = details as unknown[]
     return isLike(0, id) && isOneOf(asked, ask, args)
@@ -151,16 +151,17 @@ export const guestNotes: Samples = {
   unread: [0],
 }
 
-/** Of every version there was and will be. */
-const envelope = { from: '', epoch: 0, version: maybe(0) }
+/** Those of the messages that are some. */
+export const messagesOf = (messages: unknown, samples: Samples): readonly Message[] =>
+  Array.isArray(messages) ? messages.filter((message) => isMessage(message, samples)) : []
 
-export const isCall = (message: unknown): message is Call => isLike({ ...envelope, type: '' }, message)
+const isMessage = (message: unknown, samples: Samples): message is Message =>
+  Array.isArray(message) && isOneOf(samples, message[0], message.slice(1))
 
-export const isLetter = (message: unknown): message is Letter => isLike({ ...envelope, notes: Array.isArray }, message)
+/** With which a session begins. */
+export const isWelcome = ([first]: readonly unknown[]): boolean =>
+  isMessage(first, fromSession) && first[0] === 'welcome'
 
-/** Those of its notes that are some. */
-export const notesOf = ({ notes }: Letter, samples: Samples): readonly Note[] =>
-  notes.filter((note) => Array.isArray(note) && isOneOf(samples, note[0], note.slice(1)))
-
-export const isAnswer = (ask: Ask | 'steer', args: readonly unknown[], answer: unknown): boolean =>
-  isLike(answered[ask], answer) && (ask !== 'insert' || (answer as unknown[]).length === (args[0] as unknown[]).length)
+export const isAnswer = (kind: QuestionKind, args: readonly unknown[], answer: unknown): boolean =>
+  isLike(answered[kind], answer) &&
+  (kind !== 'insert' || (answer as unknown[]).length === (args[0] as unknown[]).length)

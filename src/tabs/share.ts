@@ -1,7 +1,7 @@
+import { engineSource } from '../engine/engine-host.ts'
 import { type TabPlatform, webTabs } from '../platform/tabs.ts'
-import { makeEngine } from '../shared/make-engine.ts'
 import type { Store } from '../store/store.ts'
-import { TabEngine, type TabHost } from './tab-engine.ts'
+import { TabEngine } from './tab-engine.ts'
 
 /**
  * A store that several tabs may have open: one of them runs the jobs, the others reach them through it. `name` is the
@@ -9,6 +9,6 @@ import { TabEngine, type TabHost } from './tab-engine.ts'
  */
 export function shareAmongTabs(name: string, makeStore: () => Store, platform?: TabPlatform): Store {
   // The platform is asked for late: to name a store touches nothing.
-  const make = (host: TabHost) => new TabEngine(name, makeStore, platform ?? webTabs(), host)
-  return Object.assign(makeStore(), { [makeEngine]: make })
+  const engine = engineSource((host) => new TabEngine(name, makeStore, platform ?? webTabs(), host))
+  return Object.assign(makeStore(), { engine })
 }

@@ -1,56 +1,59 @@
-/** A follower, as the tab sees it that runs the jobs. */
+/** The other end of a client, where the engine is that runs the jobs: answers what it asks, and tells it of what it looks at. */
 import type { Inserted, JobFilter, Verb } from '../engine/engine.ts'
-import { LiveJob } from '../engine/live-job.ts'
+import { JobView } from '../engine/job-view.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
-import type { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
-import { type ResolvedDefaults, resolveDefaults } from '../job/job-options.ts'
 import type { JobRecord } from '../job/record.ts'
-import type { Channel } from '../platform/tabs.ts'
+import type { Clock } from '../shared/clock.ts'
 import { readable } from '../shared/clone.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { OffstageError } from '../shared/errors.ts'
-import { type Ask, answers } from './answers.ts'
+import { answer, type QuestionKind } from './answers.ts'
 import type { Board } from './board.ts'
-import { guestNotes, notesOf } from './shapes.ts'
-import { changeToWire, eventToWire, type Letter, Link, type Note, recordToWire, type WireInsert } from './wire.ts'
+import { Connection, type Post } from './connection.ts'
+import { noDefaults } from './requests.ts'
+import { fromClient, messagesOf } from './shapes.ts'
+import type { Steer } from './steers.ts'
+import { changeToWire, eventToWire, type Message, recordToWire, type WireInsert } from './wire.ts'
 
-/** How the scheduler or a queue is set: each tab keeps it, and whoever comes to lead goes on from there. */
-export type Steer = readonly [
-  queue: string | undefined,
-  what: 'isPaused' | 'setConcurrency' | 'setRateLimit',
-  value: unknown,
-]
+export interface SessionOptions {
+  readonly clock: Clock
+  readonly errors: readonly ErrorClass[]
+  /** How everything is set. */
+  readonly steers: readonly Steer[]
+  /** The client has set something: to be carried out, and passed on to all sessions. */
+  readonly onSteer: (steer: Steer) => void
+}
 
-/** A job of which the follower is told. */
+/** A job of which the client is told. */
 interface Watched {
-  readonly job: LiveJob
-  /** The record as the follower has it. */
+  readonly job: JobView
+  /** The record as the client has it. */
   sent: JobRecord | undefined
   /** Somebody there looks on: progress, logs and values go there too. */
   isAttended: boolean
   readonly stop: () => void
 }
 
-/** Reads the values of a job for a follower. */
+/** Reads the values of a job for the client. */
 interface Reader {
   taken(): void
   leave(): void
 }
 
-/** How many values are on their way to a reader in another tab; the handler's `send` waits for more. */
+/** How many values are on their way to a reader; the handler's `send` waits for more. */
 const valuesAhead = 16
+/** Observers elsewhere are told no more often than this: the board changes with every job. */
+const boardMs = 50
 
 /** Only those who look on at the job hear these. */
 const isPassing = (type: string): boolean => type === 'progress' || type === 'log' || type === 'value'
 
-export class Guest {
-  readonly #local: LocalEngine
-  readonly #bus: EventBus
-  readonly #errors: readonly ErrorClass[]
-  readonly #onSteer: (steer: Steer) => void
-  readonly #link: Link
+export class Session {
+  readonly #engine: LocalEngine
+  readonly #options: SessionOptions
+  readonly #connection: Connection
   readonly #watched = new Map<string, Watched>()
   /** Those too that are being replaced by one of the same id. */
   readonly #allWatched = new Set<Watched>()
@@ -58,82 +61,76 @@ export class Guest {
   readonly #heard = new Map<EventType, () => void>()
   readonly #stopStranded: () => void
   #queues: readonly string[] = []
-  /** Wants to know of every change of the board. */
-  isObserving = false
+  /** While the client wants to know of every change of the board. */
+  #stopObserving: (() => void) | undefined
+  #stopBoardTimer: (() => void) | undefined
+  #isClosed = false
 
-  constructor(
-    local: LocalEngine,
-    bus: EventBus,
-    errors: readonly ErrorClass[],
-    line: { readonly channel: Channel; readonly from: string; readonly epoch: number },
-    steers: readonly Steer[],
-    onSteer: (steer: Steer) => void,
-  ) {
-    this.#local = local
-    this.#bus = bus
-    this.#errors = errors
-    this.#onSteer = onSteer
-    // Whatever of it cannot be cloned goes as a few words.
-    const repair = (note: Note): Note => note.map(readable) as unknown as Note
-    this.#link = new Link(line.channel, line.from, line.epoch, repair, () => this.#link.post('board', this.#board()))
-    this.#link.post('welcome', steers)
-    this.#stopStranded = local.onStranded((jobs, error) => {
+  constructor(engine: LocalEngine, post: Post, options: SessionOptions) {
+    this.#engine = engine
+    this.#options = options
+    this.#connection = new Connection(post, {
+      // Whatever of it cannot be cloned goes as a few words.
+      repair: (message) => message.map(readable) as unknown as Message,
+      onBroken: () => this.close(),
+    })
+    this.#connection.send('welcome', options.steers)
+    this.#stopStranded = engine.onStranded((jobs, error) => {
       const ids = jobs.map(({ record }) => record.id).filter((id) => this.#watched.has(id))
-      this.#link.post('stranded', ids, thrownToWire(error))
+      this.#connection.send('stranded', ids, thrownToWire(error))
     })
   }
 
   /** Somebody has set something. */
   steer(steer: Steer): void {
-    this.#link.post('steer', steer)
+    this.#connection.send('steer', steer)
   }
 
-  hear(letter: Letter): void {
-    for (const [type, ...details] of notesOf(letter, guestNotes)) this.#verbs[type]?.(...(details as never[]))
+  /** Whatever came: what is no message of a client is dropped. */
+  hear(messages: unknown): void {
+    if (this.#isClosed) return
+    for (const [type, ...details] of messagesOf(messages, fromClient)) this.#verbs[type]?.(...(details as never[]))
   }
 
-  /** Tells how things are. */
-  showBoard(): void {
-    this.#link.flush()
-  }
-
-  leave(): void {
+  close(): void {
+    this.#isClosed = true
     this.#stopStranded()
+    this.#observe(false)
     for (const stop of this.#heard.values()) stop()
     for (const { stop } of this.#allWatched) stop()
     for (const reader of this.#readers.values()) reader.leave()
-    this.#link.close()
+    this.#connection.close()
   }
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
-    ask: (id: number, ask: Ask | 'steer', args: never[]) => void this.#answer(id, ask, args),
+    ask: (id: number, kind: QuestionKind, args: never[]) => void this.#answer(id, kind, args),
     hear: (types: readonly EventType[]) => {
       for (const stop of this.#heard.values()) stop()
       this.#heard.clear()
       for (const type of types)
         this.#heard.set(
           type,
-          this.#bus.on(type, (event) => this.#hear(event)),
+          this.#engine.bus.on(type, (event) => this.#hear(event)),
         )
     },
-    // What it knew of, when it lost sight of another leader.
+    // What it knew of, when it lost sight of another engine.
     watch: (known: readonly (readonly [id: string, isAttended: boolean])[]) => {
       for (const [id, isAttended] of known) {
-        const job = this.#local.job(id)
+        const job = this.#engine.job(id)
         if (job) this.#show(job, isAttended)
-        else this.#link.post('gone', id)
+        else this.#connection.send('gone', id)
       }
     },
     attend: (id: string) => {
-      const job = this.#local.job(id)
+      const job = this.#engine.job(id)
       if (job) this.#show(job, true)
     },
     look: (queues: readonly string[], isObserving: boolean) => {
       this.#queues = queues
-      this.isObserving = isObserving
-      this.showBoard()
+      this.#observe(isObserving)
+      this.#showBoard()
     },
-    // By a number of the follower's: a job may have had a reader before, of which some is still on its way.
+    // By a number of the client's: a job may have had a reader before, of which some is still on its way.
     read: (reading: number, id: string) => void this.#read(reading, id),
     taken: (reading: number) => this.#readers.get(reading)?.taken(),
     unread: (reading: number) => this.#readers.get(reading)?.leave(),
@@ -141,43 +138,43 @@ export class Guest {
 
   // Questions.
 
-  async #answer(id: number, ask: Ask | 'steer', args: never[]): Promise<void> {
-    const local = this.#local
-    const attached: LiveJob[] = []
+  async #answer(id: number, kind: QuestionKind, args: never[]): Promise<void> {
+    const engine = this.#engine
+    const attached: JobView[] = []
     try {
-      if (ask === 'steer') {
-        // The next leader is asked again.
-        if (local.isClosed) return
-        this.#onSteer(args[0] as unknown as Steer)
-        return this.#link.post('answer', id)
+      if (kind === 'steer') {
+        // The next engine is asked again.
+        if (engine.isClosed) return
+        this.#options.onSteer(args[0] as unknown as Steer)
+        return this.#connection.send('answer', id)
       }
-      const answer = await answers[ask](local, ...(this.#argsFromWire(ask, args, attached) as [never, never, never]))
-      if (!local.isClosed || ask !== 'idle') this.#link.post('answer', id, this.#answerToWire(answer))
+      const answered = await answer(engine, kind, this.#argsFromWire(kind, args, attached))
+      if (!engine.isClosed || kind !== 'idle') this.#connection.send('answer', id, this.#answerToWire(answered))
     } catch (error) {
       // What was to be added never was.
       for (const watched of this.#allWatched)
         if (!watched.job.committed && attached.includes(watched.job)) this.#unwatch(watched)
-      // Then the next leader is asked again.
-      if ((error as OffstageError).code !== 'SCHEDULER_CLOSED' && !local.isEnded)
-        this.#link.post('refusal', id, thrownToWire(error))
+      // Then the next engine is asked again.
+      if ((error as OffstageError).code !== 'SCHEDULER_CLOSED' && !engine.isEnded)
+        this.#connection.send('refusal', id, thrownToWire(error))
     }
   }
 
-  #argsFromWire(ask: Ask, args: unknown[], attached: LiveJob[]): unknown[] {
-    if (ask === 'act') {
+  #argsFromWire(kind: QuestionKind, args: unknown[], attached: JobView[]): unknown[] {
+    if (kind === 'act') {
       const [verb, target, argument] = args as [Verb, string | JobFilter, WireThrown]
-      const job = typeof target === 'string' && this.#local.job(target)
+      const job = typeof target === 'string' && this.#engine.job(target)
       if (job) this.#watch(job, false)
-      return [verb, target, thrownFromWire(argument, this.#errors)]
+      return [verb, target, thrownFromWire(argument, this.#options.errors)]
     }
-    if (ask !== 'insert') return args
+    if (kind !== 'insert') return args
     const [requests, ...rest] = args as [readonly WireInsert[]]
     const toRequest = ({ isAttended, ...request }: WireInsert) => ({
       ...request,
       defaults: noDefaults,
       transfer: undefined,
       // From the first moment: it may have ended before the answer is there.
-      attach: (job: LiveJob) => {
+      attach: (job: JobView) => {
         attached.push(job)
         this.#watch(job, isAttended)
       },
@@ -202,7 +199,7 @@ export class Guest {
 
   // Telling.
 
-  #watch(job: LiveJob, isAttended: boolean): Watched {
+  #watch(job: JobView, isAttended: boolean): Watched {
     const { id } = job.record
     let watched = this.#watched.get(id)
     if (watched?.job !== job) {
@@ -210,7 +207,7 @@ export class Guest {
       const stops = [
         observers.watch((event) => {
           const isWanted = made.isAttended || !isPassing(event.type) || this.#heard.has(event.type)
-          if (isWanted) this.#link.post('event', eventToWire(event), this.#change(made))
+          if (isWanted) this.#connection.send('event', eventToWire(event), this.#change(made))
           if (event.type === 'removed') this.#unwatch(made)
         }),
         observers.subscribe(() => this.#tellChange(made)),
@@ -227,9 +224,9 @@ export class Guest {
     return watched
   }
 
-  #show(job: LiveJob, isAttended: boolean): void {
+  #show(job: JobView, isAttended: boolean): void {
     const watched = this.#watch(job, isAttended)
-    // What is not safe yet is told when it is.
+    // What is not committed yet is told when it is.
     if (job.committed) this.#tellChange(watched)
   }
 
@@ -246,12 +243,12 @@ export class Guest {
   /** What happens to a job that is watched is told by its watcher. */
   #hear(event: AnyEvent): void {
     const { jobId } = event as Partial<JobEvent>
-    if (jobId === undefined || !this.#watched.has(jobId)) this.#link.post('event', eventToWire(event))
+    if (jobId === undefined || !this.#watched.has(jobId)) this.#connection.send('event', eventToWire(event))
   }
 
   #tellChange(watched: Watched): void {
     const change = this.#change(watched)
-    if (change) this.#link.post('change', change)
+    if (change) this.#connection.send('change', change)
   }
 
   #change(watched: Watched) {
@@ -261,27 +258,47 @@ export class Guest {
     return changeToWire(visible)
   }
 
+  #observe(isObserving: boolean): void {
+    if (isObserving) {
+      const { clock } = this.#options
+      this.#stopObserving ??= this.#engine.subscribe(() => {
+        this.#stopBoardTimer ??= clock.startTimer(() => this.#showBoard(), boardMs, false)
+      })
+      return
+    }
+    this.#stopObserving?.()
+    this.#stopObserving = undefined
+    this.#stopBoardTimer?.()
+    this.#stopBoardTimer = undefined
+  }
+
+  #showBoard(): void {
+    this.#stopBoardTimer?.()
+    this.#stopBoardTimer = undefined
+    this.#connection.send('board', this.#board())
+  }
+
   #board(): Board {
     const queues = Object.fromEntries(
       this.#queues.flatMap((name) => {
-        const { size, running } = this.#local.queue(name)
+        const { size, running } = this.#engine.queue(name)
         return size + running > 0 ? [[name, [size, running] as const]] : []
       }),
     )
-    return { snapshot: this.#local.snapshot(), stats: this.#local.stats(), queues }
+    return { snapshot: this.#engine.snapshot(), stats: this.#engine.stats(), queues }
   }
 
   // Values.
 
   async #read(reading: number, id: string): Promise<void> {
-    const job = this.#local.job(id)
+    const job = this.#engine.job(id)
     let thrown: WireThrown | undefined
     try {
-      if (job) await this.#passOn(reading, this.#local.values(job))
+      if (job) await this.#passOn(reading, this.#engine.values(job))
     } catch (error) {
       thrown = thrownToWire(error)
     }
-    this.#link.post('end', reading, thrown)
+    this.#connection.send('end', reading, thrown)
   }
 
   async #passOn(reading: number, stream: EventStream<unknown>): Promise<void> {
@@ -298,7 +315,7 @@ export class Guest {
       },
     })
     for await (const value of stream) {
-      this.#link.post('value', reading, value)
+      this.#connection.send('value', reading, value)
       if (--room > 0) continue
       await new Promise<void>((resolve) => {
         resume = resolve
@@ -308,6 +325,4 @@ export class Guest {
   }
 }
 
-export const noDefaults: ResolvedDefaults = resolveDefaults()
-
-const isJob = (value: unknown): value is LiveJob => value instanceof LiveJob
+const isJob = (value: unknown): value is JobView => value instanceof JobView

@@ -1,0 +1,381 @@
+/**
+ * The engine of one of several tabs that have the same store open. One of them leads and runs the jobs; the others
+ * follow and reach them through it.
+ *
+ *   a tab is   seeking     nobody is known to lead; what is asked waits
+ *              following   a leader has welcomed it; what is asked goes there
+ *              opening     it has the lock and opens the store; what is asked waits
+ *              leading     it runs the jobs with a `LocalEngine`, and a session with each of the others
+ *              asleep      its page is frozen or put aside; it has let go of everything but its promises
+ *              failed      there are no Web Locks, or the store cannot be opened: each call says so
+ *
+ * Losing the lead, in whatever way, is a crash from which only the jobs in memory are saved: handles, callbacks and promises
+ * hang on these, and live on with whoever leads next. A tab is a client first, of whoever leads: when it comes to lead itself, its
+ * own engine adopts the jobs that it knows, and answers what it asks.
+ */
+
+import type {
+  CloseMode,
+  Engine,
+  Inserted,
+  InsertRequest,
+  QueueControl,
+  SchedulerSnapshot,
+  Stats,
+} from '../engine/engine.ts'
+import type { EngineHost } from '../engine/engine-host.ts'
+import { closedError } from '../engine/job-errors.ts'
+import type { JobView } from '../engine/job-view.ts'
+import { LiveJob } from '../engine/live-job.ts'
+import type { LocalEngine } from '../engine/local-engine.ts'
+import { type Adding, addingOf, type Step } from '../engine/steps.ts'
+import { EventBus } from '../events/event-bus.ts'
+import type { EventStream } from '../events/stream.ts'
+import type { JobRecord } from '../job/record.ts'
+import { warn } from '../platform/host.ts'
+import type { TabPlatform } from '../platform/tabs.ts'
+import { answer } from '../remote/answers.ts'
+import { Client } from '../remote/client.ts'
+import { momentOf } from '../remote/moment.ts'
+import { makePrefix, wishOf } from '../remote/requests.ts'
+import { Session } from '../remote/session.ts'
+import { queueControl, type Steer, steerEngine } from '../remote/steers.ts'
+import { Closers } from '../shared/closers.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
+import type { Store } from '../store/store.ts'
+import { type Candidate, Election } from './election.ts'
+
+export class TabEngine extends Client implements Engine, Candidate {
+  readonly canLead: boolean
+  readonly #name: string
+  readonly #makeStore: () => Store
+  /** The newest. */
+  #store: Store
+  readonly #platform: TabPlatform | undefined
+  readonly #host: EngineHost
+  readonly #election: Election
+  readonly #stopLeaving: (() => void) | undefined
+
+  /** Runs the jobs while this tab leads. */
+  #local: LocalEngine | undefined
+  /** Will, once its store is open. */
+  #candidate: LocalEngine | undefined
+  /** Since it was elected. */
+  #term: object | undefined
+  /** With the tabs that follow this one. */
+  readonly #sessions = new Map<string, { readonly session: Session; readonly leave: () => void }>()
+  #isBoardWatched = false
+  /** The store is not opened again before it is closed. */
+  #storeClosed: Promise<unknown> = Promise.resolve()
+  /** Settles when what a lost lead left uncommitted is committed with the next. */
+  #handover: Promise<unknown> = Promise.resolve()
+
+  readonly #closers = new Closers()
+  #failure: OffstageError | undefined
+  #isClosing = false
+  #hasEnded = false
+  #closed: Promise<void> | undefined
+  /** Ends a wait of `close`: the lead is lost. */
+  #onDropped: (() => void) | undefined
+
+  constructor(name: string, makeStore: () => Store, platform: TabPlatform | undefined, host: EngineHost) {
+    const { clock, random, errors, reportUnheard } = host
+    const tab = makePrefix(random)
+    const bus = new EventBus(() => clock.now(), reportUnheard)
+    super({ clock, errors, bus, idPrefix: tab, makeJob: (record) => new LiveJob(record) })
+    this.canLead = host.makeLocal !== undefined
+    this.#name = `offstage:${name}`
+    this.#makeStore = makeStore
+    this.#store = makeStore()
+    this.#platform = platform
+    this.#host = host
+    this.#election = new Election(this.#name, tab, platform, clock, this)
+    this.#stopLeaving = platform?.onLeave(() => this.#leaveMark())
+    this.#election.open()
+  }
+
+  // Leading.
+
+  onElected(): void {
+    const term = {}
+    this.#term = term
+    void this.#storeClosed.then(() => this.#term === term && this.#openStore())
+  }
+
+  #openStore(): void {
+    const { makeLocal } = this.#host
+    const local = (makeLocal as NonNullable<typeof makeLocal>)({
+      store: this.#storeOf(() => local),
+      bus: this.bus,
+      adopt: (record, isNew) => this.jobs.adopt(record, isNew) as LiveJob | undefined,
+      wasLetGo: () => (this.#platform as TabPlatform).takeMark(this.#name),
+    })
+    this.#candidate = local
+    this.bus.quietly(() => {
+      for (const steer of this.steers.all) steerEngine(local, steer)
+    })
+    local.opening?.then(
+      () => this.#candidate === local && this.#lead(local),
+      (error) => this.#candidate === local && this.onFailed(error),
+    )
+  }
+
+  /** The store as one leader has it; each opens one of its own. */
+  #storeOf(local: () => LocalEngine): Store {
+    const store = this.#makeStore()
+    this.#store = store
+    let opening: Promise<readonly JobRecord[]>
+    const stopped = (error: OffstageError) => {
+      if (local() !== this.#candidate && local() !== this.#local) return
+      // Another tab has it: that one was granted the lock when ours was lost.
+      if (error.code === 'STORE_LOCKED') this.#election.queueAnew()
+      else this.onFailed(error)
+    }
+    return {
+      isDurable: store.isDurable,
+      check: (value, what) => store.check(value, what),
+      commit: (changes) => store.commit(changes),
+      open: (host) => {
+        opening = Promise.resolve().then(() => store.open({ ...host, stopped }))
+        return opening
+      },
+      async close() {
+        await opening.catch(() => {})
+        await store.close()
+      },
+    }
+  }
+
+  #lead(local: LocalEngine): void {
+    this.#candidate = undefined
+    this.#local = local
+    this.jobs.handOver((job) => local.job(job.record.id) === job)
+    this.bus.publish('leader', { isLeader: true })
+    this.#election.lead()
+    this.questions.askOf((kind, args) => answer(local, kind, args))
+    this.board.notify()
+    this.#watchBoard()
+  }
+
+  /** Observers here see what this tab runs. */
+  #watchBoard(): void {
+    if (!this.#local || this.#isBoardWatched || !this.board.isObserved) return
+    this.#isBoardWatched = true
+    this.#local.subscribe(() => this.board.notify())
+  }
+
+  onFollower(tab: string): void {
+    this.#sessions.get(tab)?.leave()
+    const leave = () => {
+      session.close()
+      line.close()
+      this.#sessions.delete(tab)
+    }
+    const line = this.#election.openLine(tab, (messages) => session.hear(messages), leave)
+    const { clock, errors } = this.#host
+    const session: Session = new Session(this.#local as LocalEngine, line.post, {
+      ...{ clock, errors, steers: this.steers.all },
+      onSteer: (steer) => this.#steered(steer),
+    })
+    this.#sessions.set(tab, { session, leave })
+  }
+
+  /** For the next leader: what runs here is interrupted, and has not ended its page. */
+  #leaveMark(): void {
+    if (this.#local ?? this.#candidate) this.#platform?.leaveMark(this.#name)
+  }
+
+  /** Threads are ended and nothing is written any more; the jobs stay. */
+  onDeposed(): void {
+    this.#term = undefined
+    const local = this.#local ?? this.#candidate
+    if (!local) return
+    const hasLed = this.#local !== undefined
+    if (!local.isEnded) this.#leaveMark()
+    this.#local = undefined
+    this.#candidate = undefined
+    for (const { leave } of this.#sessions.values()) leave()
+    this.#isBoardWatched = false
+    this.disconnect()
+    if (local.isEnded) return
+    const { jobs, pending, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
+    this.#storeClosed = ended.catch(() => {})
+    this.jobs.takeBack(jobs)
+    if (!this.isEnded) this.#addAgain(pending)
+    this.#onDropped?.()
+    if (hasLed) this.bus.publish('leader', { isLeader: false })
+  }
+
+  /** What was being added here is added before all else that is asked: each call as a whole. */
+  #addAgain(pending: readonly Step[]): void {
+    // What was asked for is asked for again anyway.
+    const calls = addingOf(pending).filter(([first]) => !this.jobs.isWanted((first as Adding).job.record.id))
+    const again = this.questions.askFirst(() =>
+      calls.map((call) => {
+        const since = { ...momentOf(this.clock), wallMs: (call[0] as Adding).job.record.addedAt }
+        for (const { job } of call) this.jobs.wantAgain(job, since)
+        return this.ask('insert', call.map(wishOf), since)
+      }),
+    )
+    this.#handover = Promise.allSettled([this.#handover, ...again])
+  }
+
+  onOther(error: OffstageError): void {
+    if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message}`)
+    this.bus.publish('store:error', { error })
+  }
+
+  onFailed(error: OffstageError): void {
+    if (this.isEnded) return
+    this.#failure = error
+    this.bus.publish('store:error', { error })
+    this.#leave()
+  }
+
+  // Adding.
+
+  override insert(request: InsertRequest): Inserted | Promise<Inserted> {
+    return this.#local ? this.#local.insert(request) : super.insert(request)
+  }
+
+  override async insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
+    if (this.isClosed) throw this.closedError()
+    const local = this.#local
+    if (!local) return super.insertMany(requests)
+    let inserted: Inserted[]
+    try {
+      const inserting = local.insertAll(requests)
+      inserted = isThenable(inserting) ? await inserting : inserting
+    } catch (error) {
+      if (local === this.#local || this.isEnded) throw error
+      // The lead was lost while it waited: nothing of it was added.
+      return this.insertMany(requests)
+    }
+    const uncommitted = inserted.find(({ job }) => !job.committed)?.job
+    if (uncommitted) await this.whenCommitted(uncommitted)
+    return inserted
+  }
+
+  override async whenCommitted(inserted: JobView): Promise<void> {
+    const local = this.#local
+    try {
+      if (local) return await local.whenCommitted(inserted)
+    } catch (error) {
+      if (local === this.#local || this.isEnded) throw error
+    }
+    // What was made here before the lead was lost is committed when the next leader has it.
+    await this.#handover
+    return super.whenCommitted(inserted)
+  }
+
+  check(value: unknown, what: string): void {
+    this.#store.check(value, what)
+  }
+
+  // Looking on.
+
+  /** Who leads may change while they are read. */
+  override values(job: JobView): EventStream<unknown> {
+    const onTake = () => (this.#local ? this.#local.taken(job as LiveJob) : this.taken(job))
+    return this.#local ? job.values(onTake, () => this.unread(job)) : super.values(job, onTake)
+  }
+
+  override snapshot(): SchedulerSnapshot {
+    return this.#local ? this.#local.snapshot() : super.snapshot()
+  }
+
+  override stats(): Stats {
+    return this.#local ? this.#local.stats() : super.stats()
+  }
+
+  override subscribe(observer: () => void): () => void {
+    const stop = super.subscribe(observer)
+    this.#watchBoard()
+    return stop
+  }
+
+  // Steering.
+
+  override queue(name: string): QueueControl {
+    const theirs = super.queue(name)
+    const look = () => this.#local?.queue(name) ?? theirs
+    return queueControl(name, look, (steer) => this.steer(steer))
+  }
+
+  override get isPaused(): boolean {
+    return this.#local ? this.#local.isPaused : super.isPaused
+  }
+
+  override steer(steer: Steer): void {
+    if (this.isClosed) throw this.closedError()
+    if (this.#local) return this.#steered(steer)
+    super.steer(steer)
+    if (this.#candidate) steerEngine(this.#candidate, steer)
+  }
+
+  /** While this tab leads, wherever it was asked for. */
+  #steered(steer: Steer): void {
+    this.steers.keep(steer)
+    if (this.#local && !this.#local.isClosed) steerEngine(this.#local, steer)
+    for (const { session } of this.#sessions.values()) session.steer(steer)
+  }
+
+  // Closing.
+
+  get isClosed(): boolean {
+    return this.#isClosing || this.isEnded
+  }
+
+  get isEnded(): boolean {
+    return this.#hasEnded || this.#failure !== undefined
+  }
+
+  closedError(): OffstageError {
+    return this.#failure ?? closedError()
+  }
+
+  onClose(callback: () => void): () => void {
+    return this.#closers.add(callback)
+  }
+
+  /**
+   * The leader closes as a scheduler of its own does, and then another tab leads. A follower just leaves: its jobs go on
+   * without it. With `drain` it waits first until the leader has nothing left to do.
+   */
+  close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    if (mode === 'now') {
+      this.hurry()
+      void this.#local?.close(mode, timeoutMs)
+    }
+    this.#closed ??= this.#close(mode, timeoutMs)
+    return this.#closed
+  }
+
+  async #close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    this.#isClosing = true
+    this.#election.isClosing = true
+    if (mode === 'drain' && !this.#local && !this.isEnded && !this.#election.isApart) await this.drained(timeoutMs)
+    const local = this.#local
+    if (local)
+      await new Promise<void>((resolve) => {
+        this.#onDropped = resolve
+        local.close(mode, timeoutMs).then(resolve, resolve)
+      })
+    if (!this.isEnded) {
+      this.#hasEnded = true
+      this.#leave()
+    }
+    await this.#storeClosed
+  }
+
+  /** Whoever waits for anything here is told that it is over. */
+  #leave(): void {
+    const local = this.#local
+    const last = local && { snapshot: local.snapshot(), stats: local.stats(), queues: {} }
+    this.#stopLeaving?.()
+    this.#election.close()
+    this.end(this.closedError(), this.#failure !== undefined, last)
+    this.#closers.call()
+  }
+}
