@@ -3,7 +3,8 @@
 import { createScheduler, type Scheduler, type SchedulerOptions } from 'offstage'
 import { idbStore } from 'offstage/idb'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { type Jobs, tabCases } from '../support/tab-cases.ts'
+import { engineCases, type Jobs } from '../support/engine-cases.ts'
+import { serveOverChannel } from '../support/remote.ts'
 import { heard, start } from '../support/testing.ts'
 
 let lastName = 0
@@ -22,7 +23,10 @@ async function pair(options?: SchedulerOptions<never>) {
   return { name, leader, follower }
 }
 
-tabCases(pair)
+for (const role of ['leader', 'follower'] as const)
+  engineCases(`in a tab, the ${role}`, async (options) => (await pair(options))[role])
+
+engineCases('in a client over a message channel', async (options) => serveOverChannel(options).client)
 
 test('a close hands over; what the follower has queued goes on there', async () => {
   const { leader, follower } = await pair()

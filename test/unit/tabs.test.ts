@@ -4,7 +4,7 @@ import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Envelope } from '../../src/tabs/messages.ts'
 import { jobs } from '../fixtures/jobs.ts'
-import { type Jobs, read, tabCases } from '../support/tab-cases.ts'
+import { type Jobs, read } from '../support/engine-cases.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
 import { heard, turn } from '../support/testing.ts'
 
@@ -28,7 +28,15 @@ async function pair(options?: SchedulerOptions<never>) {
 
 const closed = { code: 'SCHEDULER_CLOSED' }
 
-tabCases(pair)
+test.each(['leader', 'follower'] as const)('what is paused in the %s is paused in all tabs', async (role) => {
+  const tabs = await pair()
+  const { leader, follower } = tabs
+  tabs[role].pause()
+  tabs[role].queue('mails').pause()
+  await follower.counts()
+  expect([leader.isPaused, follower.isPaused]).toEqual([true, true])
+  expect([leader.queue('mails').isPaused, follower.queue('mails').isPaused]).toEqual([true, true])
+})
 
 describe('a follower', () => {
   test('defaults of this tab count, wherever the job runs', async () => {

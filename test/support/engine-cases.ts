@@ -1,16 +1,11 @@
-// What a scheduler does for its tab, whether that tab leads or follows. Runs over tabs made up in one process, and over
-// the real thing in browsers.
+// What a scheduler does, whatever engine is behind it: one of its own, that of a tab that leads or follows, or a client of one that
+// is elsewhere. Runs over things made up in one process, and over the real ones in browsers.
 import type { AnyEvent, Scheduler, SchedulerOptions } from 'offstage'
 import { describe, expect, test, vi } from 'vitest'
 import type { jobs } from '../fixtures/jobs.ts'
 import { heard, turn } from './testing.ts'
 
 export type Jobs = typeof jobs
-
-export interface Pair {
-  readonly leader: Scheduler<Jobs>
-  readonly follower: Scheduler<Jobs>
-}
 
 export async function read<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const values: T[] = []
@@ -20,15 +15,13 @@ export async function read<T>(stream: AsyncIterable<T>): Promise<T[]> {
 
 const typesOf = (events: readonly AnyEvent[]) => events.map(({ type }) => type)
 
-export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pair>): void {
-  describe.each(['leader', 'follower'] as const)('in the %s', (role) => {
-    const startHere = async (options?: SchedulerOptions<never>) => {
-      const tabs = await pair(options)
-      return { ...tabs, scheduler: tabs[role] }
-    }
-
+export function engineCases(
+  name: string,
+  start: (options?: SchedulerOptions<never>) => Promise<Scheduler<Jobs>>,
+): void {
+  describe(name, () => {
     test('run, add and addMany', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       expect(await scheduler.run.double(21)).toBe(42)
       const job = await scheduler.add.double(1)
       expect(job).toMatchObject({ name: 'double', input: 1, disposition: 'created' })
@@ -38,13 +31,13 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('a thousand jobs at once', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const results = await Promise.all(Array.from({ length: 1_000 }, (_, n) => scheduler.run.double(n)))
       expect(results).toEqual(Array.from({ length: 1_000 }, (_, n) => n * 2))
     })
 
     test('the same id twice is one job; `reject` and `replace` do as they say', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const first = await scheduler.add.double(1, { id: 'a' })
       const second = await scheduler.add.double(2, { id: 'a' })
@@ -64,7 +57,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
 
     test('errors keep their class, message and own fields', async () => {
       class PaymentError extends Error {}
-      const { scheduler } = await startHere({ errors: [PaymentError] })
+      const scheduler = await start({ errors: [PaymentError] })
       await expect(scheduler.run.fail('no')).rejects.toThrow(new TypeError('no'))
       const error = await scheduler.run.failCustom().catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(PaymentError)
@@ -72,7 +65,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('callbacks hear everything, in order, from the first moment', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const heardOf: unknown[] = []
       const hear = (type: string) => (value: unknown) => void heardOf.push([type, value])
       await scheduler.run.report([1, 2], {
@@ -91,7 +84,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('logs and values reach callbacks', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const onLog = vi.fn()
       await scheduler.run.log(undefined, { onLog })
       expect(onLog).toHaveBeenCalledWith('hello', { from: 'thread' }, expect.anything())
@@ -101,7 +94,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('values() reads every value, even those of a job that has ended', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const job = await scheduler.add.send(100)
       const values = job.values()
@@ -113,7 +106,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('values() makes the handler wait for its reader', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const job = await scheduler.add.send(100)
       const values = job.values()
@@ -126,7 +119,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('a value has one reader at a time', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const job = await scheduler.add.send(1)
       job.values()
@@ -134,7 +127,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('whoever leaves values() unread lets the handler go on, and another reads on to the end', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const job = await scheduler.add.send(200)
       const values = job.values()
@@ -151,7 +144,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('whoever leaves values() without having read any lets the handler go on', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const job = await scheduler.add.send(200)
       const values = job.values()
@@ -163,7 +156,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('values() ends with a job that is removed at once', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const brief = await scheduler.add.send(100, { keepMs: 0 })
       const removed = await scheduler.add.hang(undefined)
@@ -177,7 +170,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('whoever leaves events() unread leaves at once', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const [all, own] = [scheduler.events(), (await scheduler.add.double(1)).events()]
       await scheduler.onIdle()
       for await (const _ of all) break
@@ -186,7 +179,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('events of a job, and its snapshot', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const job = await scheduler.add.count({ upTo: 3 })
       const events = job.events()
@@ -202,7 +195,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('events of the scheduler, each once, with numbers of its own', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const events = scheduler.events({ name: 'double' })
       const completed: unknown[] = []
       scheduler.on('completed', ({ result }) => completed.push(result))
@@ -216,7 +209,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('get, find and counts', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       await scheduler.add.double(1, { id: 'a', tags: ['x'] })
       await scheduler.add.echo({ deep: [1] }, { id: 'b' })
@@ -227,7 +220,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('cancel: by id, by filter and by handle, with the reason as cause', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const [a, b, c] = await scheduler.addMany([1, 2, 3].map((input) => ({ name: 'double', input }) as const))
       const settled = [a, b, c].map((job) => job?.result().catch((error: unknown) => error))
@@ -241,7 +234,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('an aborted signal rejects with the very reason', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const controller = new AbortController()
       const reason = new Error('enough')
       const started = heard(scheduler, 'started')
@@ -254,7 +247,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('retry, remove, setPriority and promote', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const failing = await scheduler.add.failUntil(2, { id: 'f' })
       await failing.result().catch(() => {})
       expect(await failing.retry()).toBe(true)
@@ -270,16 +263,14 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
       expect(await scheduler.setPriority('no such job', 1)).toBe(false)
     })
 
-    test('pause, resume and queues are the same in all tabs', async () => {
-      const { scheduler, leader, follower } = await startHere()
+    test('pause, resume and queues', async () => {
+      const scheduler = await start()
       scheduler.pause()
       scheduler.queue('mails').pause()
-      expect(scheduler.isPaused).toBe(true)
+      expect([scheduler.isPaused, scheduler.queue('mails').isPaused]).toEqual([true, true])
       expect(scheduler.snapshot().isPaused).toBe(true)
       const job = await scheduler.add.double(1)
       await scheduler.add.double(2, { queue: 'mails' })
-      expect([leader.isPaused, follower.isPaused]).toEqual([true, true])
-      expect([leader.queue('mails').isPaused, follower.queue('mails').isPaused]).toEqual([true, true])
       const mails = scheduler.queue('mails')
       await vi.waitFor(() => expect(mails.size).toBe(1))
       scheduler.resume()
@@ -289,10 +280,11 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
       mails.resume()
       await scheduler.onIdle()
       await vi.waitFor(() => expect(mails.size).toBe(0))
+      expect([scheduler.isPaused, mails.isPaused]).toEqual([false, false])
     })
 
     test('calls take effect in the order in which they are made', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const started: string[] = []
       scheduler.on('started', ({ jobId }) => started.push(jobId))
       await scheduler.run.noop(undefined, { id: 'warm' })
@@ -313,7 +305,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('pauses and limits of a queue, too', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const started: string[] = []
       scheduler.on('started', ({ jobId }) => started.push(jobId))
       await scheduler.run.noop(undefined, { id: 'warm' })
@@ -335,7 +327,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('`cancel` and an abort: the first one counts, with its own reason', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const [one, two] = [new AbortController(), new AbortController()]
       const first = await scheduler.add.noop(undefined, { signal: one.signal })
@@ -352,7 +344,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('`find` goes on behind the place of a job that is gone, and says so when it does not know it', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       scheduler.pause()
       const jobs = [await scheduler.add.noop(), await scheduler.add.noop(undefined, { id: 'own' })]
       const last = await scheduler.add.noop()
@@ -365,7 +357,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('`stats().totals` are those of the tab that leads', async () => {
-      const { scheduler } = await startHere({ keep: { completed: { count: 0 } } })
+      const scheduler = await start({ keep: { completed: { count: 0 } } })
       await scheduler.run.double(1)
       await scheduler.run.double(2)
       await scheduler.run.fail('no').catch(() => {})
@@ -374,7 +366,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('snapshot, subscribe and stats', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const observer = vi.fn()
       const stop = scheduler.subscribe(observer)
       expect(scheduler.snapshot()).toBe(scheduler.snapshot())
@@ -386,7 +378,7 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('bad inputs are refused here, and harm nobody', async () => {
-      const { scheduler } = await startHere()
+      const scheduler = await start()
       const good = scheduler.run.double(1)
       await expect(scheduler.run.echo(() => {})).rejects.toMatchObject({ code: 'DATA_CLONE' })
       await expect(scheduler.find({ state: 'no' as never })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
@@ -394,10 +386,10 @@ export function tabCases(pair: (options?: SchedulerOptions<never>) => Promise<Pa
     })
 
     test('an input that no message can carry fails its own job alone', async () => {
-      const { scheduler: follower } = await startHere()
+      const scheduler = await start()
       const { port1, port2 } = new MessageChannel()
-      const bad = follower.run.echo({ port1 }, { transfer: [port1] })
-      const good = follower.run.double(1)
+      const bad = scheduler.run.echo({ port1 }, { transfer: [port1] })
+      const good = scheduler.run.double(1)
       await expect(bad).rejects.toMatchObject({ code: 'DATA_CLONE' })
       expect(await good).toBe(2)
       port2.close()
