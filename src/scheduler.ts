@@ -11,6 +11,7 @@ import type {
 } from './engine/engine.ts'
 import { type EngineHost, engineFrom } from './engine/engine-host.ts'
 import type { JobView } from './engine/job-view.ts'
+import { LiveJob } from './engine/live-job.ts'
 import { LocalEngine } from './engine/local-engine.ts'
 import { checkListener, type EventFilter, eventFilterChecks, fitsEvent } from './event-filter.ts'
 import type { AnyEvent, EventMap, EventType, JobEvent } from './events/event-map.ts'
@@ -126,8 +127,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const local = { store, clock, random, queues, maxQueued, keep, pool, reportUnheard }
     const makeLocal: EngineHost['makeLocal'] =
       source === null ? undefined : (handover) => new LocalEngine({ ...local, ...handover })
+    const makeJob: EngineHost['makeJob'] = (record) => new LiveJob(record)
     this.#engine = engine
-      ? engineFrom(engine, { clock, random, errors, reportUnheard, makeLocal })
+      ? engineFrom(engine, { clock, random, errors, reportUnheard, makeLocal, makeJob })
       : new LocalEngine(local)
     this.#engine.onClose(() => this.#signals.close())
     this.run = byName((name, input, jobOptions) => this.#run(name, input, jobOptions)) as never

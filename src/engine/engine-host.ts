@@ -1,7 +1,9 @@
+import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { EngineSource } from '../shared/engine-source.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import type { Engine } from './engine.ts'
+import type { JobView } from './job-view.ts'
 import type { LocalEngine, LocalEngineOptions } from './local-engine.ts'
 
 /** The scheduler, as an engine sees it that comes from elsewhere. */
@@ -12,6 +14,8 @@ export interface EngineHost {
   readonly reportUnheard: (error: unknown) => void
   /** Makes an engine that runs the jobs in this process; absent where the scheduler was given nothing to run them with. */
   readonly makeLocal: ((options: Handover) => LocalEngine) | undefined
+  /** Makes a job that such an engine can adopt. */
+  readonly makeJob: (record: JobRecord) => JobView
 }
 
 export type Handover = Partial<Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasLetGo'>>

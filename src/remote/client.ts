@@ -8,6 +8,7 @@
  * watched and read there. So connections may come and go: handles, callbacks and promises hang on objects that stay.
  */
 import type {
+  CloseMode,
   Counts,
   Disposition,
   FindOptions,
@@ -19,6 +20,7 @@ import type {
   Stats,
   Verb,
 } from '../engine/engine.ts'
+import { closedError } from '../engine/job-errors.ts'
 import type { JobObservers } from '../engine/job-observers.ts'
 import { JobView } from '../engine/job-view.ts'
 import type { EventBus } from '../events/event-bus.ts'
@@ -26,6 +28,7 @@ import type { AnyEvent, JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { Clock } from '../shared/clock.ts'
 import { cloneError } from '../shared/clone.ts'
+import { Closers } from '../shared/closers.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { QuestionKind } from './answers.ts'
@@ -35,7 +38,7 @@ import { KnownJobs, type KnownJobsOptions } from './known-jobs.ts'
 import { momentOf } from './moment.ts'
 import { type Question, Questions } from './questions.ts'
 import { Readings } from './readings.ts'
-import { mergeOptions, type Wish } from './requests.ts'
+import { named, type Wish } from './requests.ts'
 import { fromSession, isAnswer, messagesOf } from './shapes.ts'
 import { isSameSetting, queueControl, type Steer, Steers } from './steers.ts'
 import { eventFromWire, sharedTypes, type WireRecord } from './wire.ts'
@@ -53,6 +56,7 @@ export class Client {
   readonly #errors: readonly ErrorClass[]
   readonly #idPrefix: string
   #lastId = 0
+  readonly #makeId = () => `${this.#idPrefix}${(++this.#lastId).toString(36)}`
   readonly #readings = new Readings()
   protected readonly jobs: KnownJobs
   protected readonly questions: Questions
@@ -62,6 +66,8 @@ export class Client {
   #connection: Connection | undefined
   /** The event types that the session knows to be heard here. */
   #heard = ''
+  readonly #closers = new Closers()
+  #closed: Promise<void> | undefined
   /** Why everything is over. */
   #end: OffstageError | undefined
   /** Ends the wait of a close: somebody is in a hurry, or nothing more will come of it. */
@@ -217,17 +223,10 @@ export class Client {
   }
 
   insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
-    if (this.#end) return Promise.reject(this.#end)
+    if (this.isClosed) return Promise.reject(this.closedError())
     const since = momentOf(this.clock)
-    const wishes = requests.map((request) => this.jobs.want(this.#named(request), since))
+    const wishes = requests.map((request) => this.jobs.want(named(request, this.#makeId), since))
     return this.ask('insert', wishes, since)
-  }
-
-  #named(request: InsertRequest) {
-    const { name, input, defaults, attach } = request
-    const options = mergeOptions(request)
-    const id = options.id ?? `${this.#idPrefix}${(++this.#lastId).toString(36)}`
-    return { name, input, options: { ...options, id }, defaults, transfer: undefined, attach }
   }
 
   /** What was answered is committed; what is gone never was, or will not be heard of. */
@@ -343,7 +342,7 @@ export class Client {
 
   /** It holds here at once, whenever the other side hears of it. Nobody waits for the answer. */
   steer(steer: Steer): void {
-    if (this.#end) throw this.#end
+    if (this.isClosed) throw this.closedError()
     this.#steered(steer)
     this.ask('steer', steer).catch(() => {})
   }
@@ -354,10 +353,38 @@ export class Client {
     if (queue === undefined) this.board.seePause(this.isPaused)
   }
 
-  // Ending.
+  // Closing.
+
+  get isClosed(): boolean {
+    return this.#closed !== undefined || this.isEnded
+  }
+
+  get isEnded(): boolean {
+    return this.#end !== undefined
+  }
+
+  closedError(): OffstageError {
+    return this.#end ?? closedError()
+  }
+
+  onClose(callback: () => void): () => void {
+    return this.#closers.add(callback)
+  }
+
+  /** The jobs go on without it. With `drain` it waits first until nothing is left to do on the other side. */
+  close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    if (mode === 'now') this.hurry()
+    this.#closed ??= this.shutDown(mode, timeoutMs)
+    return this.#closed
+  }
+
+  protected async shutDown(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    if (mode === 'drain' && !this.isEnded) await this.drained(timeoutMs)
+    this.end(closedError())
+  }
 
   /** Resolves when nothing is left to do, after `timeoutMs`, or with `hurry`. */
-  drained(timeoutMs: number | undefined): Promise<void> {
+  protected drained(timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve) => {
       const stopTimer = timeoutMs === undefined ? undefined : this.clock.startTimer(() => this.hurry(), timeoutMs, true)
       this.hurry = () => {
@@ -368,13 +395,19 @@ export class Client {
     })
   }
 
-  /** Whoever waits for anything here is told that it is over. `last`: what is seen of the scheduler from then on. */
-  end(error: OffstageError, isFailure: boolean, last?: Board): void {
-    this.disconnect()
+  /** Whoever waits for anything here is told that it is over, and why. */
+  protected end(error: OffstageError, isFailure = false): void {
+    if (this.#end) return
     this.#end = error
-    if (last) this.board.end(last)
+    this.letGo()
     this.jobs.end(error)
     this.questions.end(error, !isFailure)
+    this.#closers.call()
     this.board.notify()
+  }
+
+  /** Of whatever leads to the other side. */
+  protected letGo(): void {
+    this.disconnect()
   }
 }

@@ -48,7 +48,7 @@ export class Connection {
     try {
       this.#post(messages)
     } catch (cause) {
-      if (isCloneable(messages)) this.#break()
+      if (!isOfContent(cause, messages)) this.#break()
       else if (messages.length > 1) for (const message of messages) this.#send([message])
       else this.#sendRepaired(messages[0] as Message, cause)
     }
@@ -64,3 +64,7 @@ export class Connection {
     this.#options.onBroken()
   }
 }
+
+/** Platforms refuse some of what they can clone on some wires: memory that is shared, for instance. */
+const isOfContent = (cause: unknown, messages: readonly Message[]): boolean =>
+  (cause as Error | undefined)?.name === 'DataCloneError' || !isCloneable(messages)

@@ -2,7 +2,7 @@
 import type { InsertRequest } from '../engine/engine.ts'
 import type { JobView } from '../engine/job-view.ts'
 import type { Adding } from '../engine/steps.ts'
-import { createRecord, type JobOptions, type ResolvedDefaults, resolveDefaults } from '../job/job-options.ts'
+import { createRecord, type ResolvedDefaults, resolveDefaults } from '../job/job-options.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { NamedRequest } from './wire.ts'
 
@@ -17,11 +17,12 @@ const prefixLength = 12
 export const makePrefix = (random: () => number): string =>
   Array.from({ length: prefixLength }, () => Math.floor(random() * 36).toString(36)).join('')
 
-/** With the defaults of here: those of where the job runs may be others. */
-export function mergeOptions({ options, defaults }: InsertRequest): JobOptions {
+/** With an id, and with the defaults of here: those of where the job runs may be others. */
+export function named({ name, input, options, defaults, attach }: InsertRequest, makeId: () => string): NamedRequest {
   const merged: Record<string, unknown> = { ...options }
   for (const [key, value] of Object.entries(defaults.options)) merged[key] ??= value
-  return merged as JobOptions
+  merged.id ??= makeId()
+  return { name, input, options: merged as never, defaults, transfer: undefined, attach }
 }
 
 /** What the record of a job will be, as far as it is known before it is added. */

@@ -26,7 +26,7 @@ import type {
 import type { EngineHost } from '../engine/engine-host.ts'
 import { closedError } from '../engine/job-errors.ts'
 import type { JobView } from '../engine/job-view.ts'
-import { LiveJob } from '../engine/live-job.ts'
+import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import { type Adding, addingOf, type Step } from '../engine/steps.ts'
 import { EventBus } from '../events/event-bus.ts'
@@ -40,7 +40,6 @@ import { momentOf } from '../remote/moment.ts'
 import { makePrefix, wishOf } from '../remote/requests.ts'
 import { Session } from '../remote/session.ts'
 import { queueControl, type Steer, steerEngine } from '../remote/steers.ts'
-import { Closers } from '../shared/closers.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Store } from '../store/store.ts'
@@ -71,11 +70,6 @@ export class TabEngine extends Client implements Engine, Candidate {
   /** Settles when what a lost lead left uncommitted is committed with the next. */
   #handover: Promise<unknown> = Promise.resolve()
 
-  readonly #closers = new Closers()
-  #failure: OffstageError | undefined
-  #isClosing = false
-  #hasEnded = false
-  #closed: Promise<void> | undefined
   /** Ends a wait of `close`: the lead is lost. */
   #onDropped: (() => void) | undefined
 
@@ -83,7 +77,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     const { clock, random, errors, reportUnheard } = host
     const tab = makePrefix(random)
     const bus = new EventBus(() => clock.now(), reportUnheard)
-    super({ clock, errors, bus, idPrefix: tab, makeJob: (record) => new LiveJob(record) })
+    super({ clock, errors, bus, idPrefix: tab, makeJob: host.makeJob })
     this.canLead = host.makeLocal !== undefined
     this.#name = `offstage:${name}`
     this.#makeStore = makeStore
@@ -228,9 +222,8 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   onFailed(error: OffstageError): void {
     if (this.isEnded) return
-    this.#failure = error
     this.bus.publish('store:error', { error })
-    this.#leave()
+    this.end(error, true)
   }
 
   // Adding.
@@ -240,7 +233,6 @@ export class TabEngine extends Client implements Engine, Candidate {
   }
 
   override async insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
-    if (this.isClosed) throw this.closedError()
     const local = this.#local
     if (!local) return super.insertMany(requests)
     let inserted: Inserted[]
@@ -323,37 +315,13 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   // Closing.
 
-  get isClosed(): boolean {
-    return this.#isClosing || this.isEnded
+  override close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
+    if (mode === 'now') void this.#local?.close(mode, timeoutMs)
+    return super.close(mode, timeoutMs)
   }
 
-  get isEnded(): boolean {
-    return this.#hasEnded || this.#failure !== undefined
-  }
-
-  closedError(): OffstageError {
-    return this.#failure ?? closedError()
-  }
-
-  onClose(callback: () => void): () => void {
-    return this.#closers.add(callback)
-  }
-
-  /**
-   * The leader closes as a scheduler of its own does, and then another tab leads. A follower just leaves: its jobs go on
-   * without it. With `drain` it waits first until the leader has nothing left to do.
-   */
-  close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
-    if (mode === 'now') {
-      this.hurry()
-      void this.#local?.close(mode, timeoutMs)
-    }
-    this.#closed ??= this.#close(mode, timeoutMs)
-    return this.#closed
-  }
-
-  async #close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
-    this.#isClosing = true
+  /** The leader closes as a scheduler of its own does, and then another tab leads. */
+  protected override async shutDown(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
     this.#election.isClosing = true
     if (mode === 'drain' && !this.#local && !this.isEnded && !this.#election.isApart) await this.drained(timeoutMs)
     const local = this.#local
@@ -362,20 +330,15 @@ export class TabEngine extends Client implements Engine, Candidate {
         this.#onDropped = resolve
         local.close(mode, timeoutMs).then(resolve, resolve)
       })
-    if (!this.isEnded) {
-      this.#hasEnded = true
-      this.#leave()
-    }
+    this.end(closedError())
     await this.#storeClosed
   }
 
-  /** Whoever waits for anything here is told that it is over. */
-  #leave(): void {
+  protected override letGo(): void {
     const local = this.#local
-    const last = local && { snapshot: local.snapshot(), stats: local.stats(), queues: {} }
+    if (local) this.board.end({ snapshot: local.snapshot(), stats: local.stats(), queues: {} })
     this.#stopLeaving?.()
     this.#election.close()
-    this.end(this.closedError(), this.#failure !== undefined, last)
-    this.#closers.call()
+    super.letGo()
   }
 }

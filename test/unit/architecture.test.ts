@@ -37,7 +37,7 @@ const meetings: Record<string, RegExp> = {
   engine: /./,
   thread: /^pool\/(protocol|outbox)\.ts$/,
   remote: /^engine\/(notifier|job-view|job-errors)\.ts$/,
-  tabs: /^(remote\/|engine\/(engine-host|live-job|job-errors|steps)\.ts$)/,
+  tabs: /^(remote\/|engine\/(engine-host|job-errors|steps)\.ts$)/,
   cli: /^store\//,
 }
 
