@@ -171,8 +171,8 @@ export function resolveOptions(given: SchedulerOptions<never> = {}) {
   check.checkArgument('options', check.object, given)
   const options = { ...check.taken(given, 1), ...readLater(given) }
   check.checkOptions(options, optionChecks)
-  const isTwice = options.engine !== undefined && options.store !== undefined
-  check.checkArgument('store', () => (isTwice ? 'left out beside `engine`' : undefined), options.store)
+  const unwanted = options.engine && options.store
+  check.checkArgument('store', () => unwanted && 'left out beside `engine`', unwanted)
   return {
     engine: options.engine,
     store: options.store ?? memoryStore(),

@@ -123,14 +123,11 @@ export class Scheduler<Table extends JobTable = JobTable> {
       errors,
       spawn: () => spawn(source as WorkerSource, workerOptions),
     }
-    const reportUnheard = reportUncaught
-    const local = { store, clock, random, queues, maxQueued, keep, pool, reportUnheard }
-    const makeLocal: EngineHost['makeLocal'] =
-      source === null ? undefined : (handover) => new LocalEngine({ ...local, ...handover })
+    const local = { store, clock, random, queues, maxQueued, keep, pool, reportUnheard: reportUncaught }
+    const makeLocal = (handover: object) => new LocalEngine({ ...local, ...handover })
     const makeJob: EngineHost['makeJob'] = (record) => new LiveJob(record)
-    this.#engine = engine
-      ? engineFrom(engine, { clock, random, errors, reportUnheard, makeLocal, makeJob })
-      : new LocalEngine(local)
+    const host = { ...local, errors, makeJob, makeLocal: source === null ? undefined : makeLocal }
+    this.#engine = engine ? engineFrom(engine, host) : makeLocal({})
     this.#engine.onClose(() => this.#signals.close())
     this.run = byName((name, input, jobOptions) => this.#run(name, input, jobOptions)) as never
     this.add = byName((name, input, jobOptions) => this.#add(name, input, jobOptions)) as never

@@ -18,7 +18,7 @@ export interface EngineHost {
   readonly makeJob: (record: JobRecord) => JobView
 }
 
-export type Handover = Partial<Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasLetGo'>>
+type Handover = Partial<Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasLetGo'>>
 
 /** The one place where an engine source is made, so that its type may be opaque everywhere else. */
 export const engineSource = (makeEngine: (host: EngineHost) => Engine): EngineSource => ({ makeEngine })

@@ -89,23 +89,22 @@ export class JobView {
   /** The newest record is committed, and is the last. `hasMoreValues`: some are on their way from another tab. */
   settle({ state, result, error }: JobRecord, hasMoreValues = false): void {
     if (!hasMoreValues) this.observers?.endValues()
-    if (state === 'completed') this.#settle?.(result)
-    else this.#reject(error)
-    this.#result = undefined
-    this.#settle = undefined
+    if (state === 'completed') this.#release(result)
+    else this.letDown(error)
   }
 
-  #reject(error: unknown): void {
-    this.#settle?.(Promise.reject(error))
+  /** Of whoever waits for the result; returns whether anybody does. */
+  #release(result: unknown): boolean {
+    const settle = this.#settle
+    this.#result = undefined
+    this.#settle = undefined
+    settle?.(result)
+    return settle !== undefined
   }
 
   /** Whoever waits for the result waits no longer; returns whether anybody did. The job goes on, and may be asked again. */
   letDown(error: unknown): boolean {
-    const wasAwaited = this.#result !== undefined
-    this.#reject(error)
-    this.#result = undefined
-    this.#settle = undefined
-    return wasAwaited
+    return this.#settle !== undefined && this.#release(Promise.reject(error))
   }
 
   /** Nothing more will be heard here, whatever becomes of the job. */

@@ -111,10 +111,9 @@ export class LocalEngine implements Engine {
     if (this.#jobs.commits.failure) throw this.closedError()
     if (verb === 'retry') this.#lifecycle.assertTaking()
     const moved = this.#meant(target).filter((job) => this.#actOn(job, verb, argument))
-    // Some may just be being added. What the store does not take was not moved either.
-    const mayBeRefused = moved.some(({ committed }) => !committed)
     await this.#outcomes.whenCommitted()
-    return mayBeRefused ? moved.filter((job) => !this.#outcomes.refusalOf(job)).length : moved.length
+    // Some were just being added. What the store does not take was not moved either.
+    return moved.filter((job) => !this.#outcomes.refusalOf(job)).length
   }
 
   #meant(target: LiveJob | string | JobFilter): LiveJob[] {
@@ -157,11 +156,6 @@ export class LocalEngine implements Engine {
 
   whenCommitted(inserted: JobView): Promise<void> {
     return this.#outcomes.whenCommitted(inserted)
-  }
-
-  /** The reader of its values took one. */
-  taken(job: LiveJob): void {
-    job.taken()
   }
 
   /** As decided: it may not be committed. */

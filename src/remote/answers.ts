@@ -7,7 +7,7 @@ import type { LocalEngine } from '../engine/local-engine.ts'
 /** `steer` is answered by whoever keeps how everything is set. */
 export type QuestionKind = keyof typeof answers | 'steer'
 
-export const answers = {
+const answers = {
   /** `isAgain`: another engine may have done it, but has not answered. `since`: when it was asked for first. */
   async insert(
     engine: LocalEngine,

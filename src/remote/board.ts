@@ -1,4 +1,5 @@
 import type { Counts, SchedulerSnapshot, Stats } from '../engine/engine.ts'
+import type { EventBus } from '../events/event-bus.ts'
 import { states } from '../job/record.ts'
 
 /** What a client knows of the whole scheduler. It is sent when somebody looks, and on changes while somebody observes. */
@@ -27,16 +28,10 @@ export const emptyBoard: Board = {
   queues: {},
 }
 
-interface BoardViewHost {
-  /** Asks to be shown the board, and to be kept up to date from then on or not. Returns whether there is anybody to ask. */
-  ask(queues: readonly string[], isObserving: boolean): boolean
-  /** Calls code of the user's. */
-  call(callback: () => void): void
-}
-
 /** The board as it was shown last. Whoever looks gets that at once, and has it shown anew for the next time. */
 export class BoardView {
-  readonly #host: BoardViewHost
+  readonly #bus: EventBus
+  readonly #ask: (queues: readonly string[], isObserving: boolean) => boolean
   #board = emptyBoard
   /** Queues that were looked at since the board was asked for last, and those that are not empty. */
   readonly #queues = new Set<string>()
@@ -44,12 +39,17 @@ export class BoardView {
   #isAsked = false
   readonly #observers = new Set<() => void>()
 
-  constructor(host: BoardViewHost) {
-    this.#host = host
+  /**
+   * `ask` asks to be shown the board, and to be kept up to date from then on or not; it returns whether there is anybody to ask.
+   * Observers are the user's, and called by the bus.
+   */
+  constructor(bus: EventBus, ask: (queues: readonly string[], isObserving: boolean) => boolean) {
+    this.#bus = bus
+    this.#ask = ask
   }
 
   look(): Board {
-    if (!this.#isAsked && this.#host.ask([...this.#queues], this.isObserved)) {
+    if (!this.#isAsked && this.#ask([...this.#queues], this.isObserved)) {
       this.#isAsked = true
       this.#queues.clear()
     }
@@ -111,7 +111,7 @@ export class BoardView {
   }
 
   notify(): void {
-    for (const observer of [...this.#observers]) this.#host.call(observer)
+    for (const observer of [...this.#observers]) this.#bus.call(observer)
   }
 }
 

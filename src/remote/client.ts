@@ -81,12 +81,9 @@ export class Client {
     this.#idPrefix = idPrefix
     this.jobs = new KnownJobs(options, this.#readings)
     this.questions = new Questions(clock, (question, give) => this.#answered(question, give))
-    this.board = new BoardView({
-      ask: (queues, isObserving) => {
-        this.#connection?.send('look', queues, isObserving)
-        return this.#connection !== undefined
-      },
-      call: (callback) => bus.call(callback),
+    this.board = new BoardView(bus, (queues, isObserving) => {
+      this.#connection?.send('look', queues, isObserving)
+      return this.#connection !== undefined
     })
     bus.onListening = () => this.#listen()
   }
@@ -115,12 +112,7 @@ export class Client {
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
     welcome: (steers: readonly Steer[]) => this.#begin(steers),
-    board: (board: Board) => {
-      this.board.see(board)
-      // It may have been on its way since before that was asked for.
-      for (const [queue, what] of this.questions.steers)
-        if (queue === undefined && what === 'isPaused') this.board.seePause(this.isPaused)
-    },
+    board: (board: Board) => this.board.see(board),
     steer: (steer: Steer) => {
       if (!this.questions.steers.some((asked) => isSameSetting(asked, steer))) this.#steered(steer)
     },

@@ -84,31 +84,25 @@ const filter: Is = (value) =>
   isLike(jobs, value) &&
   ['state', 'name', 'queue', 'tag', 'all'].some((name) => (value as Record<string, unknown>)[name] !== undefined)
 
-const options: Is = (value) => isLike({ id: '' }, value) && areJobOptions(value)
-
-const asked: Samples<QuestionKind> = {
-  insert: [listOf({ name: '', input: any, options, isAttended: false }), 0, false],
-  get: [''],
-  find: [jobs],
-  counts: [],
-  act: (args: unknown) => {
-    const [verb, target, argument] = Array.isArray(args) ? args : []
-    return (typeof target === 'string' || filter(target)) && (verb !== 'setPriority' || isLike({ value: 0 }, argument))
-  },
-  idle: [],
-  steer: [steer],
+const act: Is = (args) => {
+  const [verb, target, argument] = Array.isArray(args) ? args : []
+  return (typeof target === 'string' || filter(target)) && (verb !== 'setPriority' || isLike({ value: 0 }, argument))
 }
 
-const answered: Samples<QuestionKind> = {
-  insert: listOf(
-    (item: unknown) => isLike([change, ''], item) && ((item as unknown[])[1] !== 'existing' || isLike([record], item)),
-  ),
-  get: maybe(record),
-  find: listOf(record),
-  counts: emptyBoard.snapshot.counts,
-  act: 0,
-  idle: any,
-  steer: any,
+const options: Is = (value) => isLike({ id: '' }, value) && areJobOptions(value)
+
+const inserted: Is = (item) =>
+  isLike([change, ''], item) && ((item as unknown[])[1] !== 'existing' || isLike([record], item))
+
+/** By kind of question: what is asked, and what is answered. */
+const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answered: unknown]>> = {
+  insert: [[listOf({ name: '', input: any, options, isAttended: false }), 0, false], listOf(inserted)],
+  get: [[''], maybe(record)],
+  find: [[jobs], listOf(record)],
+  counts: [[], emptyBoard.snapshot.counts],
+  act: [act, 0],
+  idle: [[], any],
+  steer: [[steer], any],
 }
 
 /** What a session says to its client. */
@@ -139,8 +133,9 @@ export const fromSession: Samples = {
 /** What a client says to its session. */
 export const fromClient: Samples = {
   ask: (details: unknown) => {
-    const [id, ask, args] = details as unknown[]
-    return isLike(0, id) && isOneOf(asked, ask, args)
+    const [id, kind, args] = details as unknown[]
+    if (typeof kind !== 'string' || !Object.hasOwn(questions, kind)) return false
+    return isLike(0, id) && isLike(questions[kind as QuestionKind][0], args)
   },
   hear: [listOf(sharedType)],
   watch: [listOf(['', false])],
@@ -163,5 +158,5 @@ export const isWelcome = ([first]: readonly unknown[]): boolean =>
   isMessage(first, fromSession) && first[0] === 'welcome'
 
 export const isAnswer = (kind: QuestionKind, args: readonly unknown[], answer: unknown): boolean =>
-  isLike(answered[kind], answer) &&
+  isLike(questions[kind][1], answer) &&
   (kind !== 'insert' || (answer as unknown[]).length === (args[0] as unknown[]).length)

@@ -269,7 +269,7 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   /** Who leads may change while they are read. */
   override values(job: JobView): EventStream<unknown> {
-    const onTake = () => (this.#local ? this.#local.taken(job as LiveJob) : this.taken(job))
+    const onTake = () => (this.#local ? (job as LiveJob).taken() : this.taken(job))
     return this.#local ? job.values(onTake, () => this.unread(job)) : super.values(job, onTake)
   }
 

@@ -271,7 +271,7 @@ describe('nothing for nothing', () => {
 describe('`createScheduler(null)`', () => {
   test('needs something that runs the jobs', () => {
     expect(() => createScheduler(null)).toThrow(TypeError)
-    expect(() => createScheduler(null)).toThrow('beside an `engine`, null')
+    expect(() => createScheduler(null)).toThrow('null beside an `engine`')
     expect(() => createScheduler(null, { store: undefined })).toThrow(TypeError)
   })
 
