@@ -22,7 +22,7 @@ import type {
 } from '../engine/engine.ts'
 import { closedError } from '../engine/job-errors.ts'
 import type { JobObservers } from '../engine/job-observers.ts'
-import { JobView } from '../engine/job-view.ts'
+import type { JobView } from '../engine/job-view.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
@@ -41,7 +41,7 @@ import { Readings } from './readings.ts'
 import { named, type Wish } from './requests.ts'
 import { fromSession, isAnswer, messagesOf } from './shapes.ts'
 import { isSameSetting, queueControl, type Steer, Steers } from './steers.ts'
-import { eventFromWire, sharedTypes, type WireRecord } from './wire.ts'
+import { eventFromWire, isJob, sharedTypes, type WireRecord } from './wire.ts'
 
 export interface ClientOptions extends KnownJobsOptions {
   /** What the ids that it makes up begin with; nobody else's do. */
@@ -250,7 +250,7 @@ export class Client {
   }
 
   act(verb: Verb, target: JobView | string | JobFilter, argument?: unknown): Promise<number> {
-    if (verb === 'abort' && target instanceof JobView) this.jobs.abort(target, argument)
+    if (verb === 'abort' && isJob(target)) this.jobs.abort(target, argument)
     return this.ask('act', verb, target, argument)
   }
 

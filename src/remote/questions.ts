@@ -1,4 +1,3 @@
-import { JobView } from '../engine/job-view.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
@@ -7,7 +6,7 @@ import type { Connection } from './connection.ts'
 import { type Moment, momentOf, wallOf } from './moment.ts'
 import { afterDelay, type Wish } from './requests.ts'
 import type { Steer } from './steers.ts'
-import { insertToWire } from './wire.ts'
+import { insertToWire, isJob } from './wire.ts'
 
 /** Something that was asked and is not answered. */
 export interface Question {
@@ -139,5 +138,5 @@ function argsToWire(kind: QuestionKind, args: readonly unknown[]): readonly unkn
   }
   if (kind !== 'act') return args
   const [verb, target, argument] = args
-  return [verb, target instanceof JobView ? target.record.id : target, thrownToWire(argument)]
+  return [verb, isJob(target) ? target.record.id : target, thrownToWire(argument)]
 }

@@ -1,6 +1,6 @@
 /** The other end of a client, where the engine is that runs the jobs: answers what it asks, and tells it of what it looks at. */
 import type { Inserted, JobFilter, Verb } from '../engine/engine.ts'
-import { JobView } from '../engine/job-view.ts'
+import type { JobView } from '../engine/job-view.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
@@ -15,7 +15,7 @@ import { Connection, type Post } from './connection.ts'
 import { noDefaults } from './requests.ts'
 import { fromClient, messagesOf } from './shapes.ts'
 import type { Steer } from './steers.ts'
-import { changeToWire, eventToWire, type Message, recordToWire, type WireInsert } from './wire.ts'
+import { changeToWire, eventToWire, isJob, type Message, recordToWire, type WireInsert } from './wire.ts'
 
 export interface SessionOptions {
   readonly clock: Clock
@@ -324,5 +324,3 @@ export class Session {
     this.#readers.delete(reading)
   }
 }
-
-const isJob = (value: unknown): value is JobView => value instanceof JobView

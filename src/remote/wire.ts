@@ -1,9 +1,11 @@
 /** What goes over the wire: records and events, with their errors in a form that keeps their classes. */
 import type { InsertRequest } from '../engine/engine.ts'
+import type { JobView } from '../engine/job-view.ts'
 import { type AnyEvent, type EventType, eventTypes } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
 import type { JobRecord } from '../job/record.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import { isObject } from '../shared/show.ts'
 
 /** One thing that client or session says, with what belongs to it. */
 export type Message = readonly [type: string, ...details: unknown[]]
@@ -27,6 +29,9 @@ export function changeToWire(record: JobRecord): WireRecord {
 export function recordFromWire(known: JobRecord, wire: WireRecord, errors: readonly ErrorClass[]): JobRecord {
   return { ...known, ...wire, error: wire.error && thrownFromWire(wire.error, errors) } as JobRecord
 }
+
+/** Not by its class, which there may be twice: ESM and CommonJS copies of the package can meet in one application. */
+export const isJob = (value: unknown): value is JobView => isObject(value) && 'observe' in value
 
 /** Events that are of one scheduler alone. */
 const ownTypes: readonly string[] = ['leader', 'error'] satisfies EventType[]
