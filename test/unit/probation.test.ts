@@ -54,7 +54,7 @@ class ThreadPlay extends EventTarget {
   #load({ mark, lock }: { readonly mark: number; readonly lock: string }): void {
     if (this.#mark !== 0) return
     this.#mark = mark
-    // Node 24 has locks, and then a thread holds one as long as it lives.
+    // Node 24 and Deno have locks, and then a thread holds one as long as it lives.
     const held = new Promise<void>((resolve) => {
       this.#letGo = resolve
     })
@@ -63,10 +63,14 @@ class ThreadPlay extends EventTarget {
       this.isLoading = false
       this.#say(say.ready)
       if (this.#world.failsAfterMs !== undefined) this.#endAfter(this.#world.failsAfterMs, 'no database')
+    }
+    // In a task of its own, as messages come.
+    const hold = () => {
+      hop(ready)
       return held
     }
-    if (locks) void locks.request(lock, ready)
-    else hop(ready)
+    if (locks) void locks.request(lock, hold)
+    else void hold()
   }
 
   #hear(batch: unknown[]): void {
