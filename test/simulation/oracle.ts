@@ -80,7 +80,10 @@ export class Oracle {
   readonly #resting = new Set<string>()
   #deaths = 0
   #blames = 0
-  /** Of this life: whether a module has loaded that does not fail; attempts whose thread a module ended. */
+  /**
+   * Of this life: whether a thread has shown that the module loads, or may have: one does not fail, or a job ended one so soon
+   * that the next had little to show; attempts whose thread a module ended.
+   */
   hasLoaded = false
   readonly #ended = new Set<string>()
   isPaused = false

@@ -85,6 +85,7 @@ export class SimWorker implements Port {
   isStillborn = false
   /** So long after it has said that it is ready its module fails. */
   failsAfterMs: number | undefined
+  hasFailed = false
   /** It says so before its module is through. */
   readonly answersEarly: boolean
   #callOff = (): void => {}

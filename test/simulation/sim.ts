@@ -90,6 +90,8 @@ export class Simulation implements WorkerHost {
     this.#crashRate = chance.of([0, 0.001, 0.004, 0.02])
     if (chance.is(0.1)) this.#clock.dragMs = 1
     this.hasKillers = chance.is(0.3)
+    // By a chance of its own: what the other runs do, and find, stays the same.
+    const late = new Chance(seed + 2 ** 20)
     const keep = { count: chance.of([2, 10, 1_000]), ageMs: chance.of([5_000, 3_600_000]) }
     this.#settings = {
       keep: { completed: keep, failed: { ...keep, count: keep.count * 2 }, cancelled: keep },
@@ -106,7 +108,7 @@ export class Simulation implements WorkerHost {
       outages: chance.of([0, 0, 0.01]),
       jumps: chance.of([0, 0, 0.1]),
       failsAfterMs:
-        this.#clock.dragMs > 0 ? undefined : chance.of([undefined, undefined, undefined, undefined, 300, 1_200]),
+        this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, undefined, undefined, 300, 1_200]),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
     }
     // Then first of all, for a while or for ever.
@@ -306,6 +308,7 @@ export class Simulation implements WorkerHost {
     this.#say(21, () => 'a module fails')
     this.#stats.count('modules that failed late')
     if (worker.tasks.length > 0) this.#stats.count('modules that failed late, with a job')
+    worker.hasFailed = true
     this.#oracle.moduleFailed(worker)
   }
 
@@ -345,6 +348,7 @@ export class Simulation implements WorkerHost {
   onGone(worker: SimWorker, isByItself: boolean): void {
     this.#say(6, () => `thread gone${isByItself ? ' by itself' : ''}`)
     if (isByItself) this.#stats.count('threads that died')
+    if (isByItself && !worker.hasFailed) this.#oracle.hasLoaded = true
     this.#oracle.gone(worker, isByItself)
   }
 
