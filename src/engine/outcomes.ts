@@ -156,6 +156,8 @@ export class Outcomes implements CommitListener {
       () => this.#assertTaken(inserted),
       (error) => {
         this.#assertTaken(inserted)
+        // It was committed with an earlier batch than the one that was waited for.
+        if (inserted?.committed) return undefined
         if (error === this.#jobs.commits.failure) throw error
         if (!inserted && this.#jobs.commits.isRefusing) throw unrecorded(error)
         // Of a batch that the store refused, only what can be is given up; the rest goes with the next.
