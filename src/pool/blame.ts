@@ -3,13 +3,13 @@
  * it by its own making; of several candidates none is blamed, but each runs alone next time, so that the next death is
  * exact. What merely waited on the thread goes back to its place in line as if nothing had happened.
  */
-import type { Run, Slot } from './slot.ts'
+import type { Run } from './slot.ts'
 
 /** The attempts that may have ended their thread: of those that cannot be taken back any more, those that have begun, if any have. */
-export function candidatesOn(slot: Slot): Run[] {
-  const runs = slot.runs.filter((run) => !slot.recall(run))
-  const begun = runs.filter((run) => run.isBegun)
-  return begun.length > 0 ? begun : runs
+export function candidatesAmong(runs: readonly Run[]): Run[] {
+  const taken = runs.filter((run) => !run.slot.recall(run))
+  const begun = taken.filter((run) => run.isBegun)
+  return begun.length > 0 ? begun : taken
 }
 
 /** Of an attempt whose thread ended by itself. */

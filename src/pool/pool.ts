@@ -12,7 +12,7 @@ import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/erro
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import type { TimerQueue } from '../timers/timer-queue.ts'
-import { candidatesOn, lossAtEnd, lossByDeath } from './blame.ts'
+import { candidatesAmong, lossAtEnd, lossByDeath } from './blame.ts'
 import { Probation } from './probation.ts'
 import { Run, Slot, type SlotListener } from './slot.ts'
 import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
@@ -325,7 +325,7 @@ export class Pool<Owner> {
     slot.isClosing = true
     this.#remove(slot)
     this.#track(slot.port.close(error ? 0 : slot.isIdle ? idleDrainMs : busyDrainMs))
-    this.#lose(slot, error ?? ended, lossOf)
+    this.#lose(slot.runs, error ?? ended, lossOf)
     this.#listener.onExit(slot.id, error)
     this.#listener.onRoom()
   }
@@ -343,10 +343,11 @@ export class Pool<Owner> {
     this.#track(slot.port.close())
     const reason = reasonOf(cause) || 'the platform does not say why.'
     const error = new OffstageError('WORKER_CRASHED', `The thread ended: ${reason}`, { cause })
-    const candidates = candidatesOn(slot)
+    const { runs } = slot
+    const candidates = candidatesAmong(runs)
     const [first] = candidates
     const isExact = candidates.length === 1 && !this.#probation.shields(first as Run, this.#slots)
-    this.#lose(slot, error, (run) => lossByDeath(run, candidates, isExact))
+    this.#lose(runs, error, (run) => lossByDeath(run, candidates, isExact))
     this.#listener.onExit(slot.id, error)
     if (candidates.length === 0) this.#diedByItself(slot)
     this.#listener.onRoom()
@@ -361,10 +362,10 @@ export class Pool<Owner> {
     if (this.#crashes > 1) this.#starter.rest(this.#crashes - 1)
   }
 
-  #lose(slot: Slot, error: OffstageError, lossOf: (run: Run) => Loss): void {
+  #lose(runs: readonly Run[], error: OffstageError, lossOf: (run: Run) => Loss): void {
     // First the judgement, then its effects: they may start other things.
-    const losses = slot.runs.map((run) => [run as Run<Owner>, lossOf(run)] as const)
-    for (const [run] of losses) slot.free(run)
+    const losses = runs.map((run) => [run as Run<Owner>, lossOf(run)] as const)
+    for (const [run] of losses) run.slot.free(run)
     for (const [run, loss] of losses) this.#listener.onLost(run, loss, error)
   }
 
@@ -396,7 +397,8 @@ export class Pool<Owner> {
       this.#listener.onDone(run as Run<Owner>, runMs, result)
     },
     onFailed: (run, runMs, thrown, isFinal) => {
-      const error = thrownFromWire(thrown, this.#options.errors)
+      // What a stale attempt has thrown nobody looks at.
+      const error = run.isStale ? undefined : thrownFromWire(thrown, this.#options.errors)
       this.#free(run)
       this.#listener.onFailed(run as Run<Owner>, runMs, error, isFinal)
     },

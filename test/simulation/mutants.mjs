@@ -685,7 +685,7 @@ export const mutants = [
   {
     name: 'a thread that died takes its attempts with it',
     file: pool,
-    find: '    this.#lose(slot, error, (run) => lossByDeath(run, candidates, isExact))\n',
+    find: '    this.#lose(runs, error, (run) => lossByDeath(run, candidates, isExact))\n',
     replace: '',
   },
   {
