@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { build, transform } from 'esbuild'
 import { defineConfig } from 'tsup'
+import ts from 'typescript'
 
 type Target = { types: string; default: string }
 type Exports = Record<string, string | { import: Target; require: Target }>
@@ -9,11 +10,11 @@ type Exports = Record<string, string | { import: Target; require: Target }>
 const exports = JSON.parse(await readFile('package.json', 'utf8')).exports as Exports
 const subpaths = Object.keys(exports).filter((path) => typeof exports[path] === 'object')
 
-/** What a gate has no use for, and would be 800 bytes for everybody. */
+/** What the limiter of a queue has no use for, and would be 800 bytes for everybody. */
 const lessOfPQueue: Record<string, string> = {
   // Time limits: ours belong to attempts.
   'p-timeout': 'export default () => {}; export class TimeoutError extends Error {}',
-  // Priorities: a gate asks for one ticket, or one start, at a time.
+  // Priorities: the limiter asks for one permit at a time.
   './priority-queue.js': `export default class {
     #runs = []
     get size() { return this.#runs.length }
@@ -21,6 +22,9 @@ const lessOfPQueue: Record<string, string> = {
     dequeue() { return this.#runs.shift() }
   }`,
 }
+
+/** What the limiter calls. */
+const calledOfPQueue = ['add', 'start', 'pause', 'concurrency']
 
 export default defineConfig({
   entry: ['src/bin.ts', ...subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`)],
@@ -50,6 +54,9 @@ export default defineConfig({
         onResolve({ filter: /^(p-timeout|\.\/priority-queue\.js)$/ }, ({ path, importer }) =>
           /[\\/]p-queue[\\/]/.test(importer) ? { path, namespace: 'less' } : undefined,
         )
+        onLoad({ filter: /[\\/]p-queue[\\/]dist[\\/]index\.js$/ }, async ({ path }) => ({
+          contents: lessOfClass(await readFile(path, 'utf8'), calledOfPQueue),
+        }))
         onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({ contents: lessOfPQueue[path] as string }))
       },
     },
@@ -60,6 +67,21 @@ export default defineConfig({
     await writeLicences()
   },
 })
+
+/** A module with one class, without the members that neither its constructor nor those that are called make use of. */
+function lessOfClass(text: string, called: readonly string[]): string {
+  const module = ts.createSourceFile('module.js', text, ts.ScriptTarget.Latest, true)
+  const members = module.statements.find(ts.isClassDeclaration)?.members ?? []
+  const nameOf = (member: ts.ClassElement): string => member.name?.getText() ?? 'constructor'
+  for (const name of called) if (!members.some((member) => nameOf(member) === name)) throw new Error(`no \`${name}\``)
+  const used = new Set(['constructor', ...called])
+  for (const name of used) {
+    for (const member of members.filter((member) => nameOf(member) === name))
+      for (const [, other] of member.getText().matchAll(/\bthis\.(#?\w+)/g)) used.add(other as string)
+  }
+  const unused = members.filter((member) => !used.has(nameOf(member)))
+  return unused.reduceRight((rest, member) => rest.slice(0, member.pos) + rest.slice(member.end), text)
+}
 
 /** The code of a thread, which a module exports as a string: no minifier of our users looks into it, comments and all. */
 async function minifiedStrings(path: string): Promise<string> {
