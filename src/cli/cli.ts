@@ -23,9 +23,10 @@ export interface CliHost {
 }
 
 const usage = `usage:
-  offstage ls <folder>            the jobs in a store
-  offstage show <folder> <id>     all there is to know of one
-  offstage salvage <folder>       recovers what is intact of a damaged store; the damaged journal is kept beside it`
+  offstage ls <folder>                    the jobs in a store, and the rows of its extensions
+  offstage show <folder> <id>             all there is to know of a job
+  offstage show <folder> <table> <key>    one row of an extension
+  offstage salvage <folder>               recovers what is intact of a damaged store; the damaged journal is kept beside it`
 
 class UsageError extends Error {}
 
@@ -66,15 +67,17 @@ async function carryOut([command, folder, ...rest]: readonly string[]): Promise<
   if (!folder) throw new UsageError(usage)
   if (command === 'ls' && rest.length === 0) return list(read(folder, keepNone))
   if (command === 'show' && rest.length === 1) return show(folder, rest[0] as string)
+  if (command === 'show' && rest.length === 2) return showRow(folder, rest[0] as string, rest[1] as string)
   if (command === 'salvage' && rest.length === 0) return salvageFolder(folder)
   throw new UsageError(usage)
 }
 
 // Reading.
 
-type Keeps = SalvageOptions['keeps']
-const keepNone: Keeps = () => false
-const keepAll: Keeps = () => true
+/** Whose values are wanted. */
+type Wanted = Pick<SalvageOptions, 'keeps' | 'keepsRow'>
+const keepNone: Wanted = { keeps: () => false, keepsRow: () => false }
+const keepAll: Wanted = { keeps: () => true, keepsRow: () => true }
 
 const fs = () => {
   const module = nodeModule<typeof import('node:fs')>('fs')
@@ -84,8 +87,8 @@ const fs = () => {
 
 const journalOf = (folder: string): string => `${folder}/journal`
 
-function read(folder: string, keeps: Keeps): Salvage {
-  const found = withJournal(folder, (source) => salvage(source, { errors: [], keeps }))
+function read(folder: string, wanted: Wanted): Salvage {
+  const found = withJournal(folder, (source) => salvage(source, { errors: [], ...wanted }))
   if (!found) throw new Error(`'${journalOf(folder)}' is not a journal of offstage.`)
   return found
 }
@@ -124,6 +127,7 @@ function* list(found: Salvage): Iterable<string> {
     `attempt ${attempt}`,
     moment(addedAt),
   ])
+  yield* table(found.rows, ({ table, key }) => ['row', printable(table), printable(key)])
   yield summary(found)
   yield* damage(found)
 }
@@ -143,11 +147,12 @@ function* table<Item>(items: readonly Item[], rowOf: (item: Item) => readonly st
   }
 }
 
-function summary({ records }: Salvage): string {
+function summary({ records, rows }: Salvage): string {
   const counts = new Map<string, number>()
   for (const { state } of records) counts.set(state, (counts.get(state) ?? 0) + 1)
   const byState = [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
-  return `${records.length} jobs${byState && `: ${byState}`}`
+  const ofExtensions = rows.length > 0 ? `; ${rows.length} rows of extensions` : ''
+  return `${records.length} jobs${byState && `: ${byState}`}${ofExtensions}`
 }
 
 const namedMax = 20
@@ -184,18 +189,31 @@ const labelWidth = 14
 function* show(folder: string, id: string): Iterable<string> {
   // The id may be given as it is, or as `ls` prints it.
   const isMeant = (record: JobRecord) => record.id === id || printable(record.id) === id
-  const { records } = read(folder, isMeant)
+  const { records } = read(folder, { ...keepNone, keeps: isMeant })
   const record = records.find((each) => each.id === id) ?? records.find(isMeant)
   if (!record) throw new Error(`There is no job '${id}'.`)
   const { startMs, finishMs, ...rest } = record
   const fields = { ...rest, startedAt: plus(startMs, record.addedAt), finishedAt: finishedAt(record) }
-  for (const [key, value] of Object.entries(fields)) {
-    if (value === undefined) continue
-    const lines = (isMoment(key, value) ? moment(value) : inspect(value)).split('\n').map(printable)
-    // The second and later lines are indented, so that none looks like another field.
-    yield key.padEnd(labelWidth) + lines.join(`\n${' '.repeat(labelWidth)}`)
-  }
+  for (const [key, value] of Object.entries(fields))
+    if (value !== undefined) yield field(key, isMoment(key, value) ? moment(value) : inspect(value))
 }
+
+function* showRow(folder: string, table: string, key: string): Iterable<string> {
+  const isText = (text: string, given: string) => text === given || printable(text) === given
+  const keepsRow = (ofTable: string, ofKey: string) => isText(ofTable, table) && isText(ofKey, key)
+  const { rows } = read(folder, { ...keepNone, keepsRow })
+  const row = rows.find((each) => keepsRow(each.table, each.key))
+  if (!row) throw new Error(`There is no row '${key}' in a table '${table}'.`)
+  for (const [name, value] of Object.entries(row)) yield field(name, inspect(value))
+}
+
+/** The second and later lines are indented, so that none looks like another field. */
+const field = (label: string, text: string): string =>
+  label.padEnd(labelWidth) +
+  text
+    .split('\n')
+    .map(printable)
+    .join(`\n${' '.repeat(labelWidth)}`)
 
 /** Node's `inspect` escapes what is in strings, but not the stacks of errors or the sources of regular expressions. */
 const inspect = (value: unknown): string => (nodeModule<typeof import('node:util')>('util')?.inspect ?? String)(value)
@@ -263,11 +281,14 @@ async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
   assertIntact(folder, found)
   const copy = `${journalOf(folder)}.damaged-${moment(systemClock.now()).replaceAll(/[:.]/g, '-')}`
   await copyFile(disk, journalOf(folder), copy)
-  await rewriteJournal(nodeDisk, folder, found.records, systemRandom)
+  await rewriteJournal(nodeDisk, folder, found, systemRandom)
   return [
     `The damaged journal was copied to '${printable(copy)}' first.`,
     ...damage(found),
     `recovered: ${summary(found)}`,
     'What happened to these jobs in the lost batches is not known: some may run a second time.',
+    ...(found.rows.length > 0
+      ? ['Rows may be of another moment than the jobs: extensions look at both when they open.']
+      : []),
   ]
 }

@@ -1,8 +1,7 @@
-import type { JobRecord } from '../job/record.ts'
 import { Closers } from '../shared/closers.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
-import type { StoreHost } from '../store/store.ts'
+import type { Stored, StoreHost } from '../store/store.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { CloseMode } from './engine.ts'
 import { cancelled, closedError, lost } from './job-errors.ts'
@@ -54,9 +53,9 @@ export class Lifecycle {
   // Opening.
 
   /** `restore`: takes over what the store has. */
-  open(errors: StoreHost['errors'], restore: (records: readonly JobRecord[]) => void): void {
+  open(errors: StoreHost['errors'], restore: (stored: Stored) => void): void {
     const { store, clock, random } = this.#jobs
-    const records = store.open({
+    const stored = store.open({
       clock,
       random,
       errors,
@@ -64,7 +63,7 @@ export class Lifecycle {
       report: (error) => this.#jobs.bus.publish('store:error', { error }),
       stopped: (error) => this.#fail(error),
     })
-    const opened = (stored: readonly JobRecord[]) => {
+    const opened = (stored: Stored) => {
       this.#hasStore = true
       if (this.isEnded) return
       restore(stored)
@@ -74,18 +73,18 @@ export class Lifecycle {
       this.opening = undefined
       this.#dispatcher.mayStart = !this.#closing || this.#closing === 'drain'
     }
-    if (!isThenable(records)) {
-      opened(records)
+    if (!isThenable(stored)) {
+      opened(stored)
       return over()
     }
     // One of our own, whose reactions run in order: this one, those of the calls that wait, and then the turn of the group commit, in
     // which jobs start. Each call that waits gets the failure; nobody may be waiting yet.
-    const opening = Promise.resolve(records).then((stored) => stored)
+    const opening = Promise.resolve(stored).then((found) => found)
     this.opening = opening
     opening.then(
-      (stored) => {
+      (found) => {
         void opening.then(over)
-        opened(stored)
+        opened(found)
       },
       () => {},
     )

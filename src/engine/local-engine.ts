@@ -77,7 +77,7 @@ export class LocalEngine implements Engine {
     this.#outcomes = outcomes
     this.#lifecycle = lifecycle
     this.#intake = intake
-    lifecycle.open(options.pool.errors, (records) =>
+    lifecycle.open(options.pool.errors, ({ records }) =>
       intake.restore(records, options.wasLetGo?.() ? interruption : { type: 'crash' }),
     )
   }

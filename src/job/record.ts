@@ -21,6 +21,8 @@ export interface Rules {
   readonly timeoutMs: number | undefined
   readonly keepMs: number | undefined
   readonly tags: readonly string[]
+  /** The extensions that have marked the job, by name. Of most jobs none has, and then it is not there. */
+  readonly marks?: readonly string[]
 }
 
 /**

@@ -10,17 +10,22 @@ export const changesPerCheck = 32
 /** `goesOn`: the next frame is of the same batch. */
 export type AppendFrame = (frame: Uint8Array, goesOn: boolean) => Promise<void>
 
-/** Encodes changes in slices, and appends each frame as soon as it is full. `sizes`: how many bytes each change took. */
+/**
+ * Encodes changes in slices, and appends each frame as soon as it is full. `sizes` gets how many bytes each change took,
+ * and behind it how many each of its rows took.
+ */
 export async function appendBatch(
   batch: BatchWriter,
   changes: readonly Change[],
-  sizes: Float64Array,
+  sizes: number[],
   append: AppendFrame,
   clock: Clock,
 ): Promise<void> {
   let until = clock.monotonic() + sliceMs
   for (let index = 0; index < changes.length; index++) {
-    sizes[index] = batch.add(changes[index] as Change)
+    const change = changes[index] as Change
+    sizes.push(batch.add(change))
+    if (change.rows) for (const row of change.rows) sizes.push(batch.addRow(row))
     if (batch.full.length > 0) await appendFull(batch, append)
     if (index % changesPerCheck < changesPerCheck - 1 || clock.monotonic() < until) continue
     await nextTask()

@@ -5,7 +5,7 @@ import { refused } from '../shared/refusal.ts'
 import { ByteWriter, numberBytesMax, TooLong } from './bytes.ts'
 import { bits, blank, operations, stepsKinds, times } from './change-format.ts'
 import { payloadBytesMax } from './frame.ts'
-import type { Change } from './store.ts'
+import type { Change, Row } from './store.ts'
 import { writeThrown } from './thrown-writer.ts'
 import { writeValue } from './value-writer.ts'
 
@@ -61,7 +61,7 @@ export class BatchWriter {
     return this.#fullBytes + this.#out.length - this.#reserve
   }
 
-  /** Returns how many bytes it took. */
+  /** The move of the job; its rows are added one by one. Returns how many bytes it took. */
   add({ before, after }: Change): number {
     const start = this.bytes
     try {
@@ -73,17 +73,37 @@ export class BatchWriter {
     return this.bytes - start
   }
 
+  /** Returns how many bytes it took. */
+  addRow({ table, key, value }: Row): number {
+    const start = this.bytes
+    const out = this.#out
+    const isGone = value === undefined
+    this.#open(isGone ? operations.drop : operations.put)
+    this.#text(table)
+    out.string(key)
+    try {
+      if (!isGone) writeValue(out, value, `row '${key}' of '${table}'`)
+    } catch (error) {
+      throw error instanceof TooLong ? refused(error, 'row', 'stored') : error
+    }
+    return this.bytes - start
+  }
+
   /** The last frame, in a buffer of its own. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.#out.toBytes()
   }
 
   #begin(operation: number, seq: number): void {
+    this.#open(operation)
+    this.#out.signed(seq - this.#lastSeq)
+    this.#lastSeq = seq
+  }
+
+  #open(operation: number): void {
     if (this.#out.length - this.#reserve >= this.#frameBytes) this.#cut()
     this.#operationAt = this.#out.length
     this.#out.u8(operation)
-    this.#out.signed(seq - this.#lastSeq)
-    this.#lastSeq = seq
   }
 
   /** What follows goes into the next frame. */
@@ -157,8 +177,8 @@ export class BatchWriter {
     this.#out.varint(number)
     if (number < this.#rules.size) return
     this.#rules.set(rules, number)
-    const { attempts, backoff, timeoutMs, keepMs, tags } = rules
-    writeValue(this.#out, [attempts, backoff, timeoutMs, keepMs, tags], 'rules')
+    const { attempts, backoff, timeoutMs, keepMs, tags, marks } = rules
+    writeValue(this.#out, [attempts, backoff, timeoutMs, keepMs, tags, ...(marks ? [marks] : [])], 'rules')
   }
 
   #time(time: number | undefined): void {

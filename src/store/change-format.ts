@@ -3,12 +3,13 @@
  *
  * A frame holds a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update
  * say which fields differ from those before (an insert: from `blank`), and then their values, in the order of
- * `JobRecord`. Within a frame a sequence number, a time, a name, a queue or a type's rules is said once in full; what
- * follows refers to it. Between frames there are no such ties.
+ * `JobRecord`. Two more are on a row of an extension's table: put says its value, drop that it is gone. Within a frame a
+ * sequence number, a time, a name, a queue, a table or a type's rules is said once in full; what follows refers to it.
+ * Between frames there are no such ties.
  */
 import type { JobRecord } from '../job/record.ts'
 
-export const operations = { insert: 1, update: 2, remove: 3 } as const
+export const operations = { insert: 1, update: 2, remove: 3, put: 4, drop: 5 } as const
 
 /**
  * A bit for each field, what changes most in the lowest: a mask below 2⁷ is one byte, below 2¹⁴ two. `seq` names the job

@@ -1,3 +1,4 @@
+import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
 import { appendBatch, appendLast, changesPerCheck, sliceMs } from './append-batch.ts'
@@ -5,7 +6,7 @@ import type { BatchWriter } from './batch-writer.ts'
 import { type Chain, stamp } from './frame.ts'
 import type { LiveRecords } from './live-records.ts'
 import { type Draft, MediumError } from './medium.ts'
-import type { Change } from './store.ts'
+import type { Change, Row } from './store.ts'
 
 /** One frame of a snapshot holds about so much. */
 const sliceBytes = 256 * 1024
@@ -41,24 +42,29 @@ export class Compaction {
     return this.#abandoned.promise
   }
 
-  /** A change that is in the journal. Records further on come by themselves. */
-  follow(change: Change, seq: number): void {
-    if (seq <= this.#cursor) this.#behind.push(change)
+  /** A change that is in the journal. Records further on come by themselves; rows may be in the draft already. */
+  follow(change: Change): void {
+    const { before, after, rows } = change
+    const record = after ?? before
+    if (record && record.seq <= this.#cursor) this.#behind.push(change)
+    else if (rows) this.#behind.push({ before: undefined, after: undefined, rows })
   }
 
   abandon(reason: string): void {
     this.#abandoned.reject(new MediumError('broken', reason))
   }
 
-  /** They come in the order of adding, which is that of `seq`. */
-  async writeRecords(): Promise<void> {
+  async writeAll(): Promise<void> {
     const clock = this.#clock
     let batch = this.#newBatch()
     let until = clock.monotonic() + sliceMs
     let added = 0
-    for (const record of this.#records.values()) {
-      batch.add({ before: undefined, after: record })
-      this.#cursor = record.seq
+    for (const item of this.#items()) {
+      if ('table' in item) batch.addRow(item)
+      else {
+        batch.add({ before: undefined, after: item })
+        this.#cursor = item.seq
+      }
       if (batch.bytes < sliceBytes && (++added % changesPerCheck !== 0 || clock.monotonic() < until)) continue
       await appendLast(batch, this.#append)
       await this.#writeBehind()
@@ -68,6 +74,12 @@ export class Compaction {
     // The walk is over: what is added while the last frame is written is not met any more, and must follow.
     this.#cursor = Number.POSITIVE_INFINITY
     if (!batch.isEmpty) await appendLast(batch, this.#append)
+  }
+
+  /** Records come in the order of adding, which is that of `seq`. */
+  *#items(): Iterable<JobRecord | Row> {
+    yield* this.#records.rows()
+    yield* this.#records.values()
   }
 
   /** While nobody commits. */
@@ -81,7 +93,7 @@ export class Compaction {
   async #writeBehind(): Promise<void> {
     while (this.#behind.length > 0) {
       const changes = this.#behind.splice(0)
-      await appendBatch(this.#newBatch(), changes, new Float64Array(changes.length), this.#append, this.#clock)
+      await appendBatch(this.#newBatch(), changes, [], this.#append, this.#clock)
     }
   }
 

@@ -11,7 +11,6 @@
  *   failure     no room: the batch is refused, and leaves no trace. Anything else: memory is still the truth, so all of it
  *               is written anew; if that fails too, the store stops for good.
  */
-import type { JobRecord } from '../job/record.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { appendBatch } from './append-batch.ts'
@@ -22,7 +21,7 @@ import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
 import { LiveRecords } from './live-records.ts'
 import { type Medium, MediumError } from './medium.ts'
 import { recover } from './recovery.ts'
-import type { Change, Store, StoreHost } from './store.ts'
+import type { Change, Row, Store, Stored, StoreHost } from './store.ts'
 import { roomBehind } from './value-room.ts'
 import { writeValue } from './value-writer.ts'
 
@@ -81,7 +80,7 @@ export class Journal implements Store {
 
   // Opening.
 
-  async open(host: StoreHost): Promise<readonly JobRecord[]> {
+  async open(host: StoreHost): Promise<Stored> {
     if (this.#host) throw new OffstageError('STORE_LOCKED', `${this.#medium.place} is open in another scheduler here.`)
     this.#host = host
     this.#failure = undefined
@@ -95,7 +94,7 @@ export class Journal implements Store {
     }
   }
 
-  async #recover(): Promise<readonly JobRecord[]> {
+  async #recover(): Promise<Stored> {
     const { records, verdict } = await recover(this.#medium, this.#live, this.#options.valueBytesMax, this.#isRelaxed)
     this.#records = records
     if (verdict.kind === 'empty') {
@@ -109,7 +108,7 @@ export class Journal implements Store {
       this.#isSealed = verdict.kind === 'clean' && verdict.isSealed
       if (!this.#isSealed) this.#sealLater()
     }
-    return [...records.values()]
+    return { records: [...records.values()], rows: [...records.rows()] }
   }
 
   get #isRelaxed(): boolean {
@@ -159,7 +158,7 @@ export class Journal implements Store {
   async #append(changes: readonly Change[], isSeal = false): Promise<void> {
     if (this.#failure) throw this.#failure
     const [chain, size] = [this.#chain, this.#size]
-    const sizes = new Float64Array(changes.length)
+    const sizes: number[] = []
     try {
       const append = (frame: Uint8Array, goesOn: boolean) => this.#appendFrame(frame, goesOn, isSeal)
       await appendBatch(this.#newBatch(), changes, sizes, append, this.#live.clock)
@@ -201,15 +200,23 @@ export class Journal implements Store {
     }
   }
 
-  #apply(changes: readonly Change[], sizes: Float64Array): void {
-    const compaction = this.#compaction
-    for (let index = 0; index < changes.length; index++) {
-      const change = changes[index] as Change
-      const { seq } = change.after ?? (change.before as JobRecord)
-      if (change.after) this.#records.set(change.after, sizes[index] as number)
-      else this.#records.delete(seq)
-      compaction?.follow(change, seq)
+  /** `sizes`: as `appendBatch` has them. */
+  #apply(changes: readonly Change[], sizes: readonly number[]): void {
+    const records = this.#records
+    let at = 0
+    for (const change of changes) {
+      const { before, after, rows } = change
+      const bytes = sizes[at++] as number
+      if (after) records.set(after, bytes)
+      else if (before) records.delete(before.seq)
+      if (rows) for (const row of rows) this.#applyRow(row, sizes[at++] as number)
+      this.#compaction?.follow(change)
     }
+  }
+
+  #applyRow(row: Row, bytes: number): void {
+    if (row.value === undefined) this.#records.deleteRow(row.table, row.key)
+    else this.#records.setRow(row, bytes)
   }
 
   // One at a time.
@@ -272,7 +279,7 @@ export class Journal implements Store {
     this.#compaction = compaction
     let hasTurn = false
     try {
-      await compaction.writeRecords()
+      await compaction.writeAll()
       if (isGentle) await this.#takeTurn(compaction.abandoned)
       hasTurn = isGentle
       await compaction.publish()

@@ -1,5 +1,6 @@
 import type { JobRecord } from '../job/record.ts'
 import { ByteWriter } from './bytes.ts'
+import type { Row } from './store.ts'
 import { writeThrown } from './thrown-writer.ts'
 import { roomBehind } from './value-room.ts'
 import { writeValue } from './value-writer.ts'
@@ -14,9 +15,16 @@ const shownBytesMax = 8 * 1024
 /** What a record takes beside its id and its values. */
 const otherBytes = 20
 
-/** The records that are in a journal, by `seq`. */
+interface LiveRow {
+  readonly row: Row
+  /** What it takes in a snapshot. There may be few rows that change often: it is known of each. */
+  readonly bytes: number
+}
+
+/** The records that are in a journal, by `seq`, and the rows, by table and key. */
 export class LiveRecords {
   readonly #bySeq = new Map<number, JobRecord>()
+  readonly #tables = new Map<string, Map<string, LiveRow>>()
   /**
    * What a snapshot would take, about: each operation counts in full, and a removal takes off what its record comes to.
    * To keep that number for each would take 40 bytes a job.
@@ -65,6 +73,30 @@ export class LiveRecords {
     const { length } = out
     if (length > scratchBytesMax) this.#scratch = new ByteWriter()
     return length + otherBytes
+  }
+
+  /** `bytes`: what it took to say so. */
+  setRow(row: Row, bytes: number): void {
+    const { table, key } = row
+    let rows = this.#tables.get(table)
+    if (!rows) {
+      rows = new Map()
+      this.#tables.set(table, rows)
+    }
+    this.bytes += bytes - (rows.get(key)?.bytes ?? 0)
+    rows.set(key, { row, bytes })
+  }
+
+  deleteRow(table: string, key: string): void {
+    const there = this.#tables.get(table)?.get(key)
+    if (!there) return
+    this.#tables.get(table)?.delete(key)
+    this.bytes = Math.max(0, this.bytes - there.bytes)
+  }
+
+  /** What changes meanwhile comes as it was or as it is, if it comes. */
+  *rows(): Iterable<Row> {
+    for (const rows of this.#tables.values()) for (const { row } of rows.values()) yield row
   }
 
   /** In the order of adding; what is added meanwhile comes as well. */

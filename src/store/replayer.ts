@@ -51,7 +51,8 @@ export class Replayer {
     const from = this.#from
     const start = from.position
     const operation = from.u8()
-    if (operation < operations.insert || operation > operations.remove) throw newer(`operation ${operation}`)
+    if (operation < operations.insert || operation > operations.drop) throw newer(`operation ${operation}`)
+    if (operation >= operations.put) return this.#row(operation, records, start)
     const seq = this.#lastSeq + from.signed()
     this.#lastSeq = seq
     const before = records.get(seq)
@@ -64,6 +65,16 @@ export class Replayer {
     if (!before) return this.#orphan(operation, seq)
     if (operation === operations.remove) return records.delete(seq)
     records.set(this.#record(before, seq), from.position - start)
+  }
+
+  /** A row fits whatever is there: put says all of it, and to drop one that is not there changes nothing. */
+  #row(operation: number, records: LiveRecords, start: number): void {
+    const from = this.#from
+    const table = this.#text()
+    const key = from.string()
+    if (operation === operations.drop) return records.deleteRow(table, key)
+    const value = this.#value()
+    records.setRow({ table, key, value }, from.position - start)
   }
 
   #misfit(misfit: Misfit | undefined, seq: number, message: string): void {
@@ -175,10 +186,11 @@ function share<Value>(values: Map<string, Value>, key: string, make: () => Value
 }
 
 function rulesFrom(list: unknown): Rules {
-  if (!Array.isArray(list) || list.length !== 5) throw newer('kind of rules')
-  const [attempts, backoff, timeoutMs, keepMs, tags] = list
-  if (!Array.isArray(tags)) throw new Error('the rules make no sense')
-  return { attempts: numberFrom(attempts), backoff, timeoutMs, keepMs, tags }
+  if (!Array.isArray(list) || list.length < 5 || list.length > 6) throw newer('kind of rules')
+  const [attempts, backoff, timeoutMs, keepMs, tags, marks] = list
+  if (!Array.isArray(tags) || (list.length === 6 && !Array.isArray(marks))) throw new Error('the rules make no sense')
+  const rules = { attempts: numberFrom(attempts), backoff, timeoutMs, keepMs, tags }
+  return marks ? { ...rules, marks } : rules
 }
 
 function numberFrom(value: unknown): number {

@@ -1,19 +1,19 @@
-import type { JobRecord } from '../job/record.ts'
 import type { Disk } from '../shared/disk.ts'
 import { appendLast } from './append-batch.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { FileMedium } from './file-medium.ts'
 import { headerBytes, newChain, stamp } from './frame.ts'
+import type { Stored } from './store.ts'
 
 /** A batch is finished at this size. The journal gets several, because a damaged record takes its whole batch with it. */
 const batchBytes = 256 * 1024
 const pieceBytes = 8 * 1024 * 1024
 
-/** Replaces the journal in `folder` by one that holds just these records. The caller must own the folder. */
+/** Replaces the journal in `folder` by one that holds just these records and rows. The caller must own the folder. */
 export async function rewriteJournal(
   makeDisk: () => Disk,
   folder: string,
-  records: readonly JobRecord[],
+  { records, rows }: Stored,
   random: () => number,
 ): Promise<void> {
   const medium = new FileMedium(makeDisk, folder, { durability: 'strict' })
@@ -29,6 +29,10 @@ export async function rewriteJournal(
     batch = new BatchWriter(headerBytes)
   }
   try {
+    for (const row of rows) {
+      batch.addRow(row)
+      if (batch.bytes >= batchBytes) await finish()
+    }
     for (const after of records) {
       batch.add({ before: undefined, after })
       if (batch.bytes >= batchBytes) await finish()

@@ -12,6 +12,7 @@ import { formatVersion, headerBytes } from './frame.ts'
 import { type ByteSource, JournalBytes } from './journal-bytes.ts'
 import { LiveRecords } from './live-records.ts'
 import { type Misfit, Replayer } from './replayer.ts'
+import type { Row } from './store.ts'
 import { endOf, headerAt, type Run, survey } from './survey.ts'
 
 /** A part of the journal that cannot be read. */
@@ -39,6 +40,8 @@ interface Stray {
 export interface Salvage {
   /** By `seq`, and one for each id. */
   readonly records: readonly JobRecord[]
+  /** Of extensions. Where some batch is lost, they may tell of another moment than the records. */
+  readonly rows: readonly Row[]
   readonly batches: number
   readonly bytes: number
   readonly gaps: readonly Gap[]
@@ -59,15 +62,20 @@ export interface SalvageOptions {
   readonly errors: readonly ErrorClass[]
   /** Whose values are wanted: input, result, error, checkpoint, steps. The others of a large journal need no memory then. */
   readonly keeps: (record: JobRecord) => boolean
+  /** Default: of all rows. */
+  readonly keepsRow?: (table: string, key: string) => boolean
 }
 
 /** Nothing when there is no sign of a journal. */
-export function salvage(source: ByteSource, { errors, keeps }: SalvageOptions): Salvage | undefined {
+export function salvage(
+  source: ByteSource,
+  { errors, keeps, keepsRow = () => true }: SalvageOptions,
+): Salvage | undefined {
   const bytes = new JournalBytes(source)
   const { runs, strays } = survey(bytes)
   if (runs.length === 0 && strays.length === 0) return undefined
   passOverTornEnd(runs)
-  const found = new KeptRecords(keeps)
+  const found = new KeptRecords(keeps, keepsRow)
   const misfits: Record<Misfit, number> = { orphan: 0, clash: 0, steps: 0 }
   const partial = new Set<number>()
   const replayer = new Replayer(errors, (misfit, seq) => {
@@ -85,6 +93,7 @@ export function salvage(source: ByteSource, { errors, keeps }: SalvageOptions): 
   const { records, replaced } = oneForEachId(found)
   return {
     records,
+    rows: [...found.rows()],
     batches: runs.reduce((sum, { batches }) => sum + batches, 0),
     bytes: bytes.size,
     gaps,
@@ -104,13 +113,15 @@ function passOverTornEnd([run, ...others]: readonly Run[]): void {
 }
 
 class KeptRecords extends LiveRecords {
-  readonly #keeps: (record: JobRecord) => boolean
+  readonly #keeps: SalvageOptions['keeps']
+  readonly #keepsRow: Required<SalvageOptions>['keepsRow']
   /** What the last frame was about. */
   readonly changed = new Set<number>()
 
-  constructor(keeps: (record: JobRecord) => boolean) {
+  constructor(keeps: SalvageOptions['keeps'], keepsRow: Required<SalvageOptions>['keepsRow']) {
     super()
     this.#keeps = keeps
+    this.#keepsRow = keepsRow
   }
 
   /** Another frame. */
@@ -122,6 +133,10 @@ class KeptRecords extends LiveRecords {
   override set(record: JobRecord, bytes: number): void {
     this.changed.add(record.seq)
     super.set(this.#keeps(record) ? record : outline(record), bytes)
+  }
+
+  override setRow(row: Row, bytes: number): void {
+    super.setRow(this.#keepsRow(row.table, row.key) ? row : { ...row, value: undefined }, bytes)
   }
 }
 

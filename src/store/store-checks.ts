@@ -5,7 +5,7 @@ import { OffstageError } from '../shared/errors.ts'
 import { manualClock } from '../shared/manual-clock.ts'
 import { seededRandom } from '../shared/seeded-random.ts'
 import { tagOf } from '../shared/show.ts'
-import type { Change, Store, StoreHost } from './store.ts'
+import type { Change, Row, Store, StoreHost } from './store.ts'
 
 /** One thing that every store must do; rejects with what is wrong. */
 export interface StoreCheck {
@@ -37,6 +37,8 @@ class Bench {
   readonly place: string
   readonly reported: unknown[] = []
   readonly clock = manualClock()
+  /** That were there when it was opened, by table and key. */
+  rows: readonly Row[] = []
   #store: Store | undefined
   #seq = 0
 
@@ -65,7 +67,8 @@ class Bench {
   }
 
   async open(): Promise<JobRecord[]> {
-    const records = await this.store.open(this.host)
+    const { records, rows } = await this.store.open(this.host)
+    this.rows = [...rows].sort((a, b) => order(a.table, b.table) || order(a.key, b.key))
     return [...records].sort((a, b) => a.seq - b.seq)
   }
 
@@ -86,6 +89,11 @@ class Bench {
     return records
   }
 
+  /** In one batch with these changes. */
+  async put(rows: readonly Row[], ...changes: Change[]): Promise<void> {
+    await this.store.commit([...changes, { before: undefined, after: undefined, rows }])
+  }
+
   async move(before: JobRecord, ...actions: Action[]): Promise<JobRecord> {
     let record = before
     const changes: Change[] = []
@@ -98,6 +106,9 @@ class Bench {
     return record
   }
 }
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const row = (table: string, key: string, value: unknown): Row => ({ table, key, value })
 
 class OwnError extends Error {
   readonly detail = 7
@@ -123,6 +134,13 @@ const always: Readonly<Record<string, Check>> = {
     ]
     await bench.move(kept, start, { type: 'complete', result: 'done' })
     await bench.store.commit([{ before: gone, after: undefined }])
+    await bench.store.close()
+  },
+
+  'takes rows, and changes of nothing': async (bench) => {
+    await bench.open()
+    await bench.put([row('counts', 'a', 1), row('counts', 'a', undefined)])
+    await bench.store.commit([{ before: undefined, after: undefined }])
     await bench.store.close()
   },
 
@@ -186,10 +204,36 @@ const durable: Readonly<Record<string, Check>> = {
     await bench.store.close()
   },
 
+  'keeps the last value of each row, and its table apart from others': async (bench) => {
+    await bench.open()
+    await bench.put([row('flows', 'a', 1), row('flows', 'b', { at: [1, 2] }), row('counts', 'a', null)])
+    await bench.put([row('flows', 'a', 2), row('flows', 'b', undefined), row('flows', 'never there', undefined)])
+    await bench.put([row('flows', 'c', 'gone'), row('flows', 'c', undefined), row('__proto__', '', 0)])
+    await bench.reopen()
+    expectSame(bench.rows, [row('__proto__', '', 0), row('counts', 'a', null), row('flows', 'a', 2)])
+    await bench.put([row('flows', 'a', undefined)])
+    await bench.reopen()
+    expectSame(bench.rows, [row('__proto__', '', 0), row('counts', 'a', null)])
+    await bench.store.close()
+  },
+
+  'keeps rows in one batch with the moves that they follow from': async (bench) => {
+    await bench.open()
+    const record = bench.record()
+    await bench.store.commit([{ before: undefined, after: record, rows: [row('jobs', record.id, 'queued')] }])
+    const started = transition(record, start, bench.clock.now())
+    await bench.put([row('jobs', record.id, 'running')], { before: record, after: started })
+    expectSame(await bench.reopen(), [started])
+    expectSame(bench.rows, [row('jobs', record.id, 'running')])
+    await bench.store.close()
+  },
+
   'takes thousands of changes at once': async (bench) => {
     await bench.open()
     const records = await bench.insert(...Array.from({ length: 5_000 }, (_, index) => bench.record({ index })))
+    await bench.put(Array.from({ length: 5_000 }, (_, index) => row('many', String(index), { index })))
     expectSame(await bench.reopen(), records)
+    expectSame(bench.rows.length, 5_000)
     await bench.store.close()
   },
 
@@ -197,8 +241,10 @@ const durable: Readonly<Record<string, Check>> = {
     await bench.open()
     const [record] = (await bench.insert(bench.record(everything()))) as [JobRecord]
     bench.store.check(record.input, 'input')
+    await bench.put([row('all', 'types', everything())])
     const [found] = await bench.reopen()
     expectSame(found?.input, everything())
+    expectSame(bench.rows[0]?.value, everything())
     await bench.store.close()
   },
 

@@ -4,10 +4,28 @@ import type { EngineSource } from '../shared/engine-source.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import type { OffstageError } from '../shared/errors.ts'
 
-/** A record before and after a move: no `before` is a new job, no `after` one that is gone. */
+/**
+ * A record before and after a move: no `before` is a new job, no `after` one that is gone. Neither: it is about rows
+ * alone, or about nothing.
+ */
 export interface Change {
   readonly before: JobRecord | undefined
   readonly after: JobRecord | undefined
+  /** Rows of extensions that are committed with it, in the order in which they were written. */
+  readonly rows?: readonly Row[] | undefined
+}
+
+/** What an extension keeps beside the jobs: one value of its table. Written with `undefined` it is gone. */
+export interface Row {
+  readonly table: string
+  readonly key: string
+  readonly value: unknown
+}
+
+/** All that a store holds, each in no particular order. */
+export interface Stored {
+  readonly records: readonly JobRecord[]
+  readonly rows: readonly Row[]
 }
 
 /** The scheduler, as its store sees it. */
@@ -26,7 +44,7 @@ export interface StoreHost {
 }
 
 /**
- * Where jobs outlive the page or the process. Nothing is read through it after `open`: live records are in memory, so a
+ * Where jobs outlive the page or the process. Nothing is read through it after `open`: what is alive is in memory, so a
  * store is a journal and no database.
  *
  * A method that has nothing to wait for may answer without a promise; what follows then happens at once.
@@ -34,8 +52,8 @@ export interface StoreHost {
 export interface Store {
   /** Whether what it holds outlives the scheduler. Then nothing of a job may exist in one thread alone. */
   readonly isDurable: boolean
-  /** Takes possession, and returns every record that was committed, in no particular order. */
-  open(host: StoreHost): Promise<readonly JobRecord[]> | readonly JobRecord[]
+  /** Takes possession, and returns all that was committed. */
+  open(host: StoreHost): Promise<Stored> | Stored
   /** Throws `DATA_CLONE`, naming the place in `what`, for a value that it could not keep. */
   check(value: unknown, what: string): void
   /**

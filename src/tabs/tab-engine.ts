@@ -42,7 +42,7 @@ import { Session } from '../remote/session.ts'
 import { queueControl, type Steer, steerEngine } from '../remote/steers.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, Stored } from '../store/store.ts'
 import { type Candidate, Election } from './election.ts'
 
 export class TabEngine extends Client implements Engine, Candidate {
@@ -119,7 +119,7 @@ export class TabEngine extends Client implements Engine, Candidate {
   #storeOf(local: () => LocalEngine): Store {
     const store = this.#makeStore()
     this.#store = store
-    let opening: Promise<readonly JobRecord[]>
+    let opening: Promise<Stored>
     const stopped = (error: OffstageError) => {
       if (local() !== this.#candidate && local() !== this.#local) return
       // Another tab has it: that one was granted the lock when ours was lost.

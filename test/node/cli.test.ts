@@ -5,6 +5,8 @@ import { fileStore } from 'offstage/file'
 import { defineJobs } from 'offstage/worker'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { runCli } from '../../src/cli/cli.ts'
+import { manualClock } from '../../src/shared/manual-clock.ts'
+import { seededRandom } from '../../src/shared/seeded-random.ts'
 import { temporaryFolder } from '../support/testing.ts'
 
 const jobs = defineJobs({ double: (n: number) => n * 2, never: async () => new Promise<void>(() => {}) })
@@ -52,6 +54,31 @@ test('show says all there is to know of one job', async () => {
   expect(await run('show', folder, 'nobody')).toMatchObject({ code: 1, complaints: "There is no job 'nobody'." })
 })
 
+/** Rows of an extension, written as its turns would write them. */
+async function keepRows(rows: readonly { table: string; key: string; value: unknown }[]): Promise<void> {
+  const store = fileStore(folder)
+  const host = { clock: manualClock(), random: seededRandom(1), errors: [], report() {}, stopped() {} }
+  await store.open(host)
+  for (const row of rows) await store.commit([{ before: undefined, after: undefined, rows: [row] }])
+  await store.close()
+}
+
+test('ls and show know the rows of extensions', async () => {
+  await keepRows([
+    { table: 'flows', key: 'nightly/1', value: { left: 2 } },
+    { table: 'counts', key: 'mail', value: 7 },
+  ])
+  const { out } = await run('ls', folder)
+  expect(out).toMatch(/^row +flows +nightly\/1$/m)
+  expect(out).toMatch(/4 jobs: 3 completed, 1 scheduled; 2 rows of extensions$/)
+  const shown = await run('show', folder, 'flows', 'nightly/1')
+  expect(shown.out).toBe("table         'flows'\nkey           'nightly/1'\nvalue         { left: 2 }")
+  expect(await run('show', folder, 'flows', 'mail')).toMatchObject({
+    code: 1,
+    complaints: "There is no row 'mail' in a table 'flows'.",
+  })
+})
+
 describe('salvage', () => {
   const journal = () => `${folder}/journal`
 
@@ -94,6 +121,15 @@ describe('salvage', () => {
     expect(await scheduler.counts()).toMatchObject({ completed: 2, scheduled: 1 })
     expect(await (await scheduler.get<'double'>('double-3'))?.result()).toBe(6)
     await scheduler.close()
+  })
+
+  test('keeps the rows of extensions', async () => {
+    await keepRows([{ table: 'flows', key: 'nightly', value: { left: 2 } }])
+    damage('double-2')
+    const { out } = await run('salvage', folder)
+    expect(out).toMatch(/recovered: 3 jobs: 2 completed, 1 scheduled; 1 rows of extensions/)
+    expect(out).toMatch(/Rows may be of another moment than the jobs/)
+    expect((await run('show', folder, 'flows', 'nightly')).out).toContain('{ left: 2 }')
   })
 
   test('is refused while the store is open', async () => {

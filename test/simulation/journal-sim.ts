@@ -1,15 +1,14 @@
 /** The journal alone, over a disk that fails: random batches, crashes at each step, and what is found afterwards. */
-import type { JobRecord } from '../../src/job/record.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import { FileMedium } from '../../src/store/file-medium.ts'
 import { headerBytes } from '../../src/store/frame.ts'
 import { Journal } from '../../src/store/journal.ts'
-import type { Change, StoreHost } from '../../src/store/store.ts'
+import type { Change, Stored, StoreHost } from '../../src/store/store.ts'
 import { Chance } from './chance.ts'
 import { drain } from './drain.ts'
 import { Faults } from './faults.ts'
 import { hops } from './platform/hop.ts'
-import { randomRecord, randomUpdate } from './records.ts'
+import { randomRecord, randomRows, randomUpdate } from './records.ts'
 import { SimClock } from './sim-clock.ts'
 import { SimDisk, SimFileSystem } from './sim-disk.ts'
 import type { Stats, Trace } from './stats.ts'
@@ -188,9 +187,9 @@ export class JournalSimulation {
     const size = this.#system.names.get(journalPath)?.size ?? 0
     this.#reports = []
     this.#wasCalm = this.#faults.isCalm
-    void (this.#journal.open(this.#host()) as Promise<readonly JobRecord[]>).then(
-      (records) => {
-        if (life === this.#life) this.#guard(() => this.#opened(records, size))
+    void (this.#journal.open(this.#host()) as Promise<Stored>).then(
+      (stored) => {
+        if (life === this.#life) this.#guard(() => this.#opened(stored, size))
       },
       (error: OffstageError) => {
         if (life === this.#life) this.#guard(() => this.#refusedToOpen(error, before))
@@ -198,7 +197,8 @@ export class JournalSimulation {
     )
   }
 
-  #opened(records: readonly JobRecord[], sizeBefore: number): void {
+  #opened(stored: Stored, sizeBefore: number): void {
+    const { records } = stored
     this.#trace.note(4, records.length)
     this.#trace.say(() => `opened: ${records.length}`)
     this.#phase = 'open'
@@ -209,8 +209,8 @@ export class JournalSimulation {
       () => `bit ${this.#flippedBit} is not as it was written, and nobody said so`,
     )
     this.#checkReports(sizeBefore - (this.#system.names.get(journalPath)?.size ?? 0))
-    if (this.#mayLack) this.#truth.recoveredInPart(records)
-    else this.#truth.recovered(records)
+    if (this.#mayLack) this.#truth.recoveredInPart(stored)
+    else this.#truth.recovered(stored)
     this.#mayLack = false
     for (const { seq } of records) this.#seq = Math.max(this.#seq, seq)
   }
@@ -300,7 +300,7 @@ export class JournalSimulation {
         : before
           ? randomUpdate(chance, before, ++this.#tag)
           : randomRecord(chance, ++this.#seq)
-      changes.push({ before, after })
+      changes.push({ before, after, ...(chance.is(0.3) && { rows: randomRows(chance, this.#tag) }) })
       if (after) records.set(after.seq, after)
       else if (before) records.delete(before.seq)
     }

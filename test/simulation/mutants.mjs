@@ -263,14 +263,32 @@ export const mutants = [
   {
     name: 'changes behind the cursor do not follow',
     file: compaction,
-    find: 'if (seq <= this.#cursor) this.#behind.push(change)',
-    replace: '',
+    find: 'if (record && record.seq <= this.#cursor) this.#behind.push(change)\n    else if',
+    replace: 'if',
   },
   {
     name: 'changes ahead of the cursor follow as well',
     file: compaction,
-    find: 'if (seq <= this.#cursor)',
-    replace: 'if (seq >= 0)',
+    find: 'record.seq <= this.#cursor',
+    replace: 'record.seq >= 0',
+  },
+  {
+    name: 'rows are lost in a compaction',
+    file: compaction,
+    find: '    yield* this.#records.rows()\n',
+    replace: '',
+  },
+  {
+    name: 'rows that change while a snapshot is written do not follow',
+    file: compaction,
+    find: '    else if (rows) this.#behind.push({ before: undefined, after: undefined, rows })\n',
+    replace: '',
+  },
+  {
+    name: 'a row that is gone is stored as if it were there',
+    file: writer,
+    find: 'isGone ? operations.drop : operations.put',
+    replace: 'operations.put',
   },
   {
     name: 'a snapshot is published while a commit is on its way',

@@ -9,7 +9,7 @@ import { finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '.
 import { say } from '../../src/pool/protocol.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
-import type { Change, Store, StoreHost } from '../../src/store/store.ts'
+import type { Change, Store, Stored, StoreHost } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { SimTask, SimWorker } from './sim-worker.ts'
@@ -160,8 +160,9 @@ export class Oracle {
 
   // The store.
 
-  recovered(records: readonly JobRecord[]): void {
-    this.truth.recovered(records)
+  recovered(stored: Stored): void {
+    const { records } = stored
+    this.truth.recovered(stored)
     this.answered++
     this.#openedAt = this.#world.clock.elapsed
     // From here on a record is known by its identity.
@@ -792,19 +793,19 @@ export class WatchedStore implements Store {
     this.#onOpen = onOpen
   }
 
-  async open(host: StoreHost): Promise<readonly JobRecord[]> {
+  async open(host: StoreHost): Promise<Stored> {
     const oracle = this.#oracle
     try {
-      const records = await this.#store.open({
+      const stored = await this.#store.open({
         ...host,
         stopped: (error) => {
           if (this.#isCurrent()) oracle.stopped(error)
           host.stopped(error)
         },
       })
-      if (this.#isCurrent()) oracle.guard(() => oracle.recovered(records))
+      if (this.#isCurrent()) oracle.guard(() => oracle.recovered(stored))
       if (this.#isCurrent()) this.#onOpen(undefined)
-      return records
+      return stored
     } catch (error) {
       if (this.#isCurrent()) this.#onOpen(error)
       throw error

@@ -1,5 +1,6 @@
 import { type JobRecord, type Rules, states } from '../../src/job/record.ts'
 import { withStep } from '../../src/job/steps.ts'
+import type { Row } from '../../src/store/store.ts'
 import type { Chance } from './chance.ts'
 
 const sharedRules: Rules = { attempts: 3, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] }
@@ -13,7 +14,13 @@ export function randomRecord(chance: Chance, seq: number): JobRecord {
     queue: chance.of(['default', 'ü€']),
     rules: chance.is(0.7)
       ? sharedRules
-      : { ...sharedRules, backoff: { type: 'fixed', delayMs: seq }, timeoutMs: seq, tags: ['x', String(seq)] },
+      : {
+          ...sharedRules,
+          backoff: { type: 'fixed', delayMs: seq },
+          timeoutMs: seq,
+          tags: ['x', String(seq)],
+          marks: ['flows'],
+        },
     input: chance.value(seq),
     state: chance.of(states),
     priority: chance.of([0, 0, 5, -1.5]),
@@ -59,4 +66,13 @@ export function randomUpdate(chance: Chance, before: JobRecord, tag: number): Jo
         steps: undefined,
       }
   }
+}
+
+/** Rows of two extensions, written, written again and gone. */
+export function randomRows(chance: Chance, tag: number): Row[] {
+  return Array.from({ length: chance.int(4) }, () => ({
+    table: chance.of(['flows', '__proto__']),
+    key: `row ${chance.int(12)}`,
+    value: chance.is(0.3) ? undefined : chance.is(0.2) ? tag : (chance.value(tag, 200) ?? null),
+  }))
 }

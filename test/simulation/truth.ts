@@ -1,5 +1,5 @@
 import type { JobRecord } from '../../src/job/record.ts'
-import type { Change } from '../../src/store/store.ts'
+import type { Change, Row, Stored } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
 
 /** Something that must never be, and was. */
@@ -21,15 +21,22 @@ export function assert(isTrue: boolean, invariant: string, message: () => string
 }
 
 type Records = Map<number, JobRecord>
+/** By table and key. */
+type Rows = Map<string, Row>
+
+const rowKey = ({ table, key }: Row): string => `${table}/${key}`
+const rowMap = (rows: readonly Row[]): Rows => new Map(rows.map((row) => [rowKey(row), row]))
 
 /** What a store holds, as far as it has said: each batch whole or not at all. */
 export class Truth {
   records: Records = new Map()
+  rows: Rows = new Map()
   /** On its way, or of unknown fate: whoever opens next finds all of it or nothing. */
   pending: readonly Change[] | undefined
   /** Batches that a power cut may take from the end, the oldest first, and what was there before them. */
   #loose: (readonly Change[])[] = []
   #durable: Records = new Map()
+  #durableRows: Rows = new Map()
 
   begin(changes: readonly Change[]): void {
     assert(this.pending === undefined, 'I6', () => 'a batch follows one whose fate is not known')
@@ -43,7 +50,7 @@ export class Truth {
   }
 
   #apply(changes: readonly Change[]): void {
-    applyTo(this.records, changes)
+    applyTo(this.records, changes, this.rows)
     this.#loose.push(changes)
   }
 
@@ -52,31 +59,40 @@ export class Truth {
     if (this.#loose.length === 0) return
     this.#loose = []
     this.#durable = new Map(this.records)
+    this.#durableRows = new Map(this.rows)
   }
 
   /** What is found after a power cut, where nobody had promised more: all that was durable, and then batch by batch. */
-  recoveredInPart(found: readonly JobRecord[]): void {
-    const bySeq: Records = new Map(found.map((record) => [record.seq, record]))
+  recoveredInPart(found: Stored): void {
+    const bySeq: Records = new Map(found.records.map((record) => [record.seq, record]))
+    const foundRows = rowMap(found.rows)
     const batches = [...this.#loose, ...(this.pending ? [this.pending] : [])]
     const records = new Map(this.#durable)
-    let difference = differenceOf(records, bySeq)
+    const rows = new Map(this.#durableRows)
+    const differs = () => differenceOf(records, bySeq) ?? differenceOfRows(rows, foundRows)
+    let difference = differs()
     for (const changes of batches) {
       if (difference === undefined) break
-      applyTo(records, changes)
-      difference = differenceOf(records, bySeq)
+      applyTo(records, changes, rows)
+      difference = differs()
     }
     assert(difference === undefined, 'I1', () => `found no state of those that a power cut may leave: ${difference}`)
     this.records = records
+    this.rows = rows
     this.pending = undefined
+    this.durable()
     this.#loose = []
     this.#durable = new Map(records)
+    this.#durableRows = new Map(rows)
   }
 
   forgetAll(): void {
     this.records.clear()
+    this.rows.clear()
     this.pending = undefined
     this.durable()
     this.#durable.clear()
+    this.#durableRows.clear()
   }
 
   /** Nothing of it may ever be seen. */
@@ -85,10 +101,11 @@ export class Truth {
   }
 
   /** What a fresh opening has found. */
-  recovered(found: readonly JobRecord[]): void {
-    const bySeq: Records = new Map(found.map((record) => [record.seq, record]))
-    assert(bySeq.size === found.length, 'I3', () => 'two records have one sequence number')
-    const without = differenceOf(this.records, bySeq)
+  recovered(found: Stored): void {
+    const bySeq: Records = new Map(found.records.map((record) => [record.seq, record]))
+    const foundRows = rowMap(found.rows)
+    assert(bySeq.size === found.records.length, 'I3', () => 'two records have one sequence number')
+    const without = differenceOf(this.records, bySeq) ?? differenceOfRows(this.rows, foundRows)
     if (without === undefined) {
       this.pending = undefined
       return
@@ -96,8 +113,9 @@ export class Truth {
     const { pending } = this
     if (!pending) throw new Violation('I1', `what was acknowledged is not what was found: ${without}`)
     const records = new Map(this.records)
-    applyTo(records, pending)
-    const difference = differenceOf(records, bySeq)
+    const rows = new Map(this.rows)
+    applyTo(records, pending, rows)
+    const difference = differenceOf(records, bySeq) ?? differenceOfRows(rows, foundRows)
     if (difference !== undefined)
       throw new Violation(
         'I1',
@@ -108,11 +126,25 @@ export class Truth {
   }
 }
 
-export function applyTo(records: Records, changes: readonly Change[]): void {
-  for (const { before, after } of changes) {
+export function applyTo(records: Records, changes: readonly Change[], allRows?: Rows): void {
+  for (const { before, after, rows } of changes) {
     if (after) records.set(after.seq, after)
     else if (before) records.delete(before.seq)
+    for (const row of allRows ? (rows ?? []) : []) {
+      if (row.value === undefined) allRows?.delete(rowKey(row))
+      else allRows?.set(rowKey(row), row)
+    }
   }
+}
+
+function differenceOfRows(expected: Rows, found: Rows): string | undefined {
+  for (const [key, { value }] of expected) {
+    const there = found.get(key)
+    if (!there) return `row ${key} (${show(value)}) is missing`
+    if (!isEqual(value, there.value)) return `row ${key}: expected ${show(value)}, found ${show(there.value)}`
+  }
+  for (const key of found.keys()) if (!expected.has(key)) return `row ${key} should not be there`
+  return undefined
 }
 
 function differenceOf(expected: Records, found: Records): string | undefined {

@@ -16,7 +16,7 @@ function slowStore(records = new Map<string, NonNullable<Change['after']>>()) {
   const store: Store = {
     isDurable: true,
     check: () => {},
-    open: () => isOpen.then(() => [...records.values()]),
+    open: () => isOpen.then(() => ({ records: [...records.values()], rows: [] })),
     commit: async (changes) => {
       for (const { before, after } of changes) {
         if (after) records.set(after.id, after)

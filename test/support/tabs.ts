@@ -6,7 +6,7 @@ import type { TabPlatform } from '../../src/platform/tabs.ts'
 import { fromClient, fromSession, messagesOf } from '../../src/remote/shapes.ts'
 import { copyValue } from '../../src/shared/clone.ts'
 import { OffstageError } from '../../src/shared/errors.ts'
-import type { Change, Store, StoreHost } from '../../src/store/store.ts'
+import type { Change, Row, Store, StoreHost } from '../../src/store/store.ts'
 import { isCall, isEnvelope } from '../../src/tabs/messages.ts'
 import { shareAmongTabs } from '../../src/tabs/share.ts'
 import { tabsVersion } from '../../src/tabs/version.ts'
@@ -211,6 +211,7 @@ export class FakeTab implements TabPlatform {
 /** A disk that outlives tabs, and knows its newest owner. */
 export class SharedDisk {
   readonly records = new Map<string, JobRecord>()
+  readonly rows = new Map<string, Row>()
   readonly problems: string[] = []
   readonly #later: Later
   #epoch = 0
@@ -245,7 +246,7 @@ export class SharedDisk {
         if (tab.isDead) return never
         if (this.failure) throw this.failure
         epoch = ++this.#epoch
-        return [...this.records.values()]
+        return { records: [...this.records.values()], rows: [...this.rows.values()] }
       },
       commit: async (changes) => {
         await step()
@@ -266,7 +267,12 @@ export class SharedDisk {
     }
   }
 
-  #apply({ before, after }: Change): void {
+  #apply({ before, after, rows }: Change): void {
+    for (const row of rows ?? []) {
+      if (row.value === undefined) this.rows.delete(`${row.table}/${row.key}`)
+      else this.rows.set(`${row.table}/${row.key}`, row)
+    }
+    if (!before && !after) return
     const id = (before ?? after)?.id as string
     const there = this.records.get(id)
     if (!before && there) this.problems.push(`'${id}' was inserted twice`)

@@ -364,11 +364,11 @@ describe('what makes no sense is refused', () => {
   })
 
   test.each<[string, number[]]>([
-    ['an operation', [4, 2]],
+    ['an operation', [6, 2]],
     ['a field', [1, 2, 128, 128, 128, 1]],
     ['a state', [1, 2, 1, 7]],
     ['a list of steps', [1, 2, 64, 3]],
-    ['rules', rulesOfSix()],
+    ['rules', rulesOfSeven()],
   ])('%s of a newer version, which the message says', (_name, bytes) => {
     expect(() => replayAll([Uint8Array.from(bytes)])).toThrow('newer version')
   })
@@ -394,10 +394,10 @@ describe('what makes no sense is refused', () => {
   })
 })
 
-function rulesOfSix(): number[] {
+function rulesOfSeven(): number[] {
   const out = new ByteWriter()
   out.raw(Uint8Array.of(1, 2, 0x80, 0x80, 0x08, 0))
-  writeValue(out, [1, undefined, undefined, undefined, [], 'new'], 'rules')
+  writeValue(out, [1, undefined, undefined, undefined, [], ['flows'], 'new'], 'rules')
   return [...out.toBytes()]
 }
 
@@ -482,6 +482,21 @@ describe('version 1', () => {
     const update = (before: JobRecord, after: JobRecord): Change => ({ before, after })
     const changes = [insert(first), insert(other), update(first, failed), remove(other), update(failed, more)]
     expect(Buffer.from(encode([...changes, update(more, completed)])).toString('hex')).toBe(hex)
+  })
+
+  test('has rows, and rules with marks, beside', () => {
+    const marked = { ...first, rules: { ...rules, marks: ['flows'] } }
+    const batch = new BatchWriter(0)
+    batch.addRow({ table: 'flows', key: 'a', value: [1] })
+    batch.addRow({ table: 'flows', key: 'b', value: undefined })
+    batch.add(insert(marked))
+    const written = batch.finish()
+    expect(Buffer.from(written.subarray(0, 17)).toString('hex')).toBe('04000a666c6f777302610b018105000262')
+    expect(Buffer.from(written).toString('hex')).toContain('0b06')
+    const records = new LiveRecords()
+    records.setRow({ table: 'flows', key: 'b', value: 2 }, 10)
+    expectRecords(replayAll([written], records), [marked])
+    expect([...records.rows()]).toEqual([{ table: 'flows', key: 'a', value: [1] }])
   })
 
   test('knows the states by their place in the list', () => {

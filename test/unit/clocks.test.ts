@@ -88,7 +88,7 @@ test('a delay that was stored by an earlier process goes by the wall clock', asy
   const records = new Map<string, JobRecord>()
   const makeStore = (): Store => ({
     isDurable: true,
-    open: () => [...records.values()],
+    open: () => ({ records: [...records.values()], rows: [] }),
     check: () => {},
     commit: (changes) => {
       for (const { after } of changes) if (after) records.set(after.id, after)

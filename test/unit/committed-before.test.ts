@@ -17,7 +17,7 @@ test('an `add` that finds a job which is being committed resolves with it, also 
     isDurable: true,
     open(given: StoreHost) {
       host = given
-      return []
+      return { records: [], rows: [] }
     },
     commit() {
       const commit = defer<void>()

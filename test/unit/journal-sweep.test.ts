@@ -8,14 +8,16 @@ import { manualClock } from '../../src/shared/manual-clock.ts'
 import { FileMedium } from '../../src/store/file-medium.ts'
 import { headerBytes } from '../../src/store/frame.ts'
 import { Journal } from '../../src/store/journal.ts'
-import type { Change } from '../../src/store/store.ts'
+import type { Change, Stored } from '../../src/store/store.ts'
 import { Chance } from '../simulation/chance.ts'
-import { randomRecord, randomUpdate } from '../simulation/records.ts'
+import { randomRecord, randomRows, randomUpdate } from '../simulation/records.ts'
 import { type Fault, SimDisk, SimFileSystem } from '../simulation/sim-disk.ts'
 import { Truth } from '../simulation/truth.ts'
 
 const folder = '/data/jobs'
 const path = `${folder}/journal`
+
+const isStored = (found: unknown): found is Stored => typeof found === 'object' && found !== null && 'rows' in found
 
 /** A journal on a disk whose calls are carried out as soon as they are made. */
 class Bench {
@@ -81,7 +83,7 @@ class Bench {
     return outcome.value
   }
 
-  async open(): Promise<readonly JobRecord[] | OffstageError | 'crashed'> {
+  async open(): Promise<Stored | OffstageError | 'crashed'> {
     this.isStopped = false
     this.reported = []
     const host = {
@@ -93,7 +95,7 @@ class Bench {
         this.isStopped = true
       },
     }
-    return this.during(this.journal.open(host) as Promise<readonly JobRecord[]>)
+    return this.during(this.journal.open(host) as Promise<Stored>)
   }
 
   async commit(changes: readonly Change[]): Promise<unknown> {
@@ -120,7 +122,7 @@ class Bench {
   /** Batches of all sizes, and compactions. */
   async work(batches: number): Promise<void> {
     const opened = await this.open()
-    if (!Array.isArray(opened)) return
+    if (!isStored(opened)) return
     let seq = 0
     for (let batch = 0; batch < batches && !this.isOver; batch++) {
       const known = [...this.truth.records.values()]
@@ -131,7 +133,8 @@ class Bench {
         changes.push({ before, after })
       }
       for (let count = 0; count < 1 + (batch % 2); count++) {
-        changes.push({ before: undefined, after: randomRecord(this.chance, ++seq) })
+        const rows = batch % 2 === 0 ? { rows: randomRows(this.chance, seq) } : {}
+        changes.push({ before: undefined, after: randomRecord(this.chance, ++seq), ...rows })
       }
       await this.commit(changes)
     }
@@ -161,8 +164,8 @@ describe.each(Object.entries(faults))('%s', (_name, how) => {
       await bench.work(batches)
       bench.restart(at % 2 === 0)
       const found = await bench.open()
-      expect(found, `call ${at}: ${(found as OffstageError).message}`).toBeInstanceOf(Array)
-      bench.truth.recovered(found as readonly JobRecord[])
+      expect(isStored(found), `call ${at}: ${(found as OffstageError).message}`).toBe(true)
+      bench.truth.recovered(found as Stored)
     }
   })
 })
@@ -174,7 +177,7 @@ async function hundredRecords({ isRelaxed = false } = {}): Promise<{
   ends: number[]
 }> {
   const bench = new Bench({ isRelaxed, compactBytesMin: 1_000_000 })
-  expect(await bench.open()).toEqual([])
+  expect(await bench.open()).toEqual({ records: [], rows: [] })
   const states = new Map<number, JobRecord[]>()
   const inode = () => bench.system.names.get(path) as { content: Uint8Array }
   const ends: number[] = []
@@ -207,7 +210,8 @@ async function openBytes(
   bench.system.create(folder, 'folder')
   bench.system.create(path, 'file').write(bytes, 0)
   const before = bench.system.image(path)
-  const found = (await bench.open()) as readonly JobRecord[] | OffstageError
+  const opened = (await bench.open()) as Stored | OffstageError
+  const found = isStored(opened) ? opened.records : opened
   const isUntouched = bench.system.image(path) === before && bench.disk.writes === 0
   return { found, isUntouched, reported: bench.reported }
 }

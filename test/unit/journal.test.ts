@@ -12,7 +12,7 @@ import { headerBytes, readFrame } from '../../src/store/frame.ts'
 import { idbMedium } from '../../src/store/idb-medium.ts'
 import { Journal, type JournalOptions } from '../../src/store/journal.ts'
 import { type Medium, MediumError } from '../../src/store/medium.ts'
-import type { Change } from '../../src/store/store.ts'
+import type { Change, Row } from '../../src/store/store.ts'
 import { writeValue } from '../../src/store/value-writer.ts'
 import { MemoryMedium } from '../support/memory-medium.ts'
 
@@ -27,6 +27,7 @@ function insert(seq: number, input: unknown = 'small'): Change {
 interface Bench {
   readonly journal: Journal
   readonly found: readonly JobRecord[]
+  readonly rows: readonly Row[]
   readonly reported: OffstageError[]
 }
 
@@ -40,7 +41,8 @@ async function open(medium: Medium, options: Partial<JournalOptions> = {}): Prom
     report: (error: OffstageError) => reported.push(error),
     stopped: (error: OffstageError) => reported.push(error),
   }
-  return { journal, found: await journal.open(host), reported }
+  const { records: found, rows } = await journal.open(host)
+  return { journal, found, rows, reported }
 }
 
 /** So small that each change has a frame of its own. */
@@ -167,6 +169,78 @@ describe('a large batch', () => {
     await journal.commit([insert(6)])
     await journal.close()
     expect(seqsOf((await open(new MemoryMedium(generations))).found)).toEqual([1, 6])
+  })
+})
+
+describe('rows of extensions', () => {
+  const put = (key: string, value: unknown, table = 'flows'): Change => ({
+    before: undefined,
+    after: undefined,
+    rows: [{ table, key, value }],
+  })
+  const byKey = (rows: readonly Row[]) =>
+    new Map([...rows].sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ key, value }) => [key, value]))
+
+  test('are there after a compaction, with what changed while it went on', async () => {
+    const generations: Uint8Array[][] = [[]]
+    const { journal } = await open(new MemoryMedium(generations), { compactBytesMin: 50_000 })
+    const expected = new Map<string, unknown>()
+    for (let turn = 0; turn < 400; turn++) {
+      const [key, other] = [`row ${turn % 40}`, `row ${(turn * 7) % 40}`]
+      const isGone = turn % 5 === 0
+      expected.set(key, 'x'.repeat(2_000) + turn)
+      if (isGone) expected.delete(other)
+      await journal.commit([put(key, expected.get(key) ?? 'x'), ...(isGone ? [put(other, undefined)] : [])])
+      if (isGone && key === other) expected.delete(key)
+    }
+    await journal.close()
+    expect(generations.length).toBeGreaterThan(2)
+    const { rows } = await open(new MemoryMedium(generations))
+    expect(byKey(rows)).toEqual(byKey([...expected].map(([key, value]) => ({ table: 'flows', key, value }))))
+  })
+
+  test('one that is written again and again does not put a compaction off', async () => {
+    const generations: Uint8Array[][] = [[]]
+    const { journal } = await open(new MemoryMedium(generations), { compactBytesMin: 20_000 })
+    for (let turn = 0; turn < 2_000; turn++) await journal.commit([put('counter', { turn, text: 'x'.repeat(100) })])
+    await journal.close()
+    expect(generations.length).toBeGreaterThan(2)
+    expect((await open(new MemoryMedium(generations))).rows).toEqual([
+      { table: 'flows', key: 'counter', value: { turn: 1_999, text: 'x'.repeat(100) } },
+    ])
+  })
+
+  test('count with all of their batch, in however many frames, or not at all', async () => {
+    for (let pieces = 0; pieces <= 3; pieces++) {
+      const generations: Uint8Array[][] = [[]]
+      const medium = new MemoryMedium(generations)
+      const { journal } = await open(medium, onePerFrame)
+      await journal.commit([put('state', 'before')])
+      let left = pieces
+      const { append } = medium
+      const hasDied = new Promise<void>((resolve) => {
+        medium.append = async (frame) => {
+          if (left-- > 0) return append.call(medium, frame)
+          resolve()
+          return new Promise(() => {})
+        }
+      })
+      const rows = put('state', 'after').rows
+      const committed = journal.commit([{ ...insert(1), rows }, insert(2)])
+      await (pieces < 3 ? hasDied : committed)
+      const next = await open(new MemoryMedium(generations), onePerFrame)
+      expect([seqsOf(next.found), next.rows[0]?.value]).toEqual(pieces < 3 ? [[], 'before'] : [[1, 2], 'after'])
+    }
+  })
+
+  test('one that turns out not to be storable is refused with its batch', async () => {
+    const generations: Uint8Array[][] = [[]]
+    const { journal } = await open(new MemoryMedium(generations))
+    const refused = journal.commit([insert(1), put('bad', { call: () => {} })])
+    await expect(refused).rejects.toMatchObject({ code: 'DATA_CLONE', message: expect.stringContaining("row 'bad'") })
+    await journal.close()
+    const { found, rows } = await open(new MemoryMedium(generations))
+    expect([found, rows]).toEqual([[], []])
   })
 })
 
