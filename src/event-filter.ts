@@ -1,4 +1,4 @@
-import { type AnyEvent, type EventType, eventTypes, type JobEvent } from './events/event-map.ts'
+import { type AnyEvent, type EventType, eventTypes, isExtensionEvent, type JobEvent } from './events/event-map.ts'
 import { idCheck } from './job/job-options.ts'
 import * as check from './shared/check.ts'
 
@@ -10,11 +10,14 @@ export interface EventFilter {
 }
 
 export const eventFilterChecks: check.Checks = {
-  type: check.someOf(eventTypes, 'event types'),
+  type: (value) => check.someOf([...eventTypes, ...extensionEventsIn(value)], 'event types')(value),
   jobId: idCheck,
   name: check.text,
   queue: check.text,
 }
+
+/** Which there are nobody here knows. */
+const extensionEventsIn = (value: unknown) => [value].flat().filter(isExtensionEvent) as string[]
 
 export function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFilter): boolean {
   const { jobId: eventJobId, name: eventName, queue: eventQueue } = event as Partial<JobEvent>
@@ -26,6 +29,6 @@ export function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFi
 }
 
 export function checkListener(type: string, listener: unknown): void {
-  check.checkArgument('type', check.oneOf(...eventTypes), type)
+  if (!isExtensionEvent(type)) check.checkArgument('type', check.oneOf(...eventTypes), type)
   check.checkArgument('listener', check.callable, listener)
 }

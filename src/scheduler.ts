@@ -16,6 +16,7 @@ import { LocalEngine } from './engine/local-engine.ts'
 import { checkListener, type EventFilter, eventFilterChecks, fitsEvent } from './event-filter.ts'
 import type { AnyEvent, EventMap, EventType, JobEvent } from './events/event-map.ts'
 import { EventStream } from './events/stream.ts'
+import { type ExtensionPoint, extensionPoint } from './extension-point.ts'
 import {
   finiteCheck,
   idCheck,
@@ -93,6 +94,9 @@ export class Scheduler<Table extends JobTable = JobTable> {
   /** Adds a job; resolves when it is committed to the store: `scheduler.add.countPrimes({ upTo: 5e6 })`. */
   readonly add: { readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<JobOf<Table, Name>> }
 
+  /** @internal For `extend`. */
+  readonly [extensionPoint]: ExtensionPoint
+
   /** @internal Use `createScheduler`. */
   constructor(source: WorkerSource | null, given?: SchedulerOptions<never>) {
     if (source !== null) checkSource(source)
@@ -129,6 +133,8 @@ export class Scheduler<Table extends JobTable = JobTable> {
     const host = { ...local, errors, makeJob, makeLocal: source === null ? undefined : makeLocal }
     this.#engine = engine ? engineFrom(engine, host) : makeLocal({})
     this.#engine.onClose(() => this.#signals.close())
+    const defaultsOf = (name: string) => this.#defaultsOf(name)
+    this[extensionPoint] = { engine: this.#engine, defaultsOf, attached: new Map() }
     this.run = byName((name, input, jobOptions) => this.#run(name, input, jobOptions)) as never
     this.add = byName((name, input, jobOptions) => this.#add(name, input, jobOptions)) as never
     // Bound, so that UI libraries can take them apart: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.

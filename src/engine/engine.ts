@@ -2,10 +2,11 @@ import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { JobOptions, ResolvedDefaults } from '../job/job-options.ts'
-import type { State } from '../job/record.ts'
+import type { Rules, State } from '../job/record.ts'
 import type { LineOptions } from '../queue/line.ts'
 import type { RateLimit } from '../queue/rate-limit.ts'
 import type { OffstageError } from '../shared/errors.ts'
+import type { Row } from '../store/store.ts'
 import type { JobObservers } from './job-observers.ts'
 import type { JobView } from './job-view.ts'
 import type { Percentiles } from './meter.ts'
@@ -21,6 +22,10 @@ export interface InsertRequest {
   readonly attach: ((job: JobView) => void) | undefined
   /** Takes off again what was hung on a job that was there: the call was refused. */
   readonly detach?: (() => void) | undefined
+  /** It waits for what an extension waits for. */
+  readonly isBlocked?: boolean | undefined
+  /** The same rules, marked by an extension. */
+  readonly markRules?: ((rules: Rules) => Rules) | undefined
 }
 
 export type Disposition = 'created' | 'existing' | 'replaced'
@@ -104,6 +109,15 @@ export interface QueueControl {
   setRateLimit(rateLimit: RateLimit | undefined): void
 }
 
+/** An extension, as it is handed on to where the jobs are; see extension.ts. */
+export interface NamedExtension {
+  readonly name: string
+  readonly events?: readonly string[]
+}
+
+/** Makes what follows all extensions of an engine, from its parts and all stored rows, when the first is attached. */
+export type MakeExtensions = (parts: unknown, rows: readonly Row[]) => unknown
+
 /**
  * The verbs of a job's life. The facade checks and copies what comes in and hands out handles; everything that decides is behind
  * this interface: an engine that runs the jobs in this process, or one that reaches the engine that does.
@@ -154,6 +168,9 @@ export interface Engine {
   snapshot(): SchedulerSnapshot
   subscribe(observer: () => void): () => void
   stats(): Stats
+  attach(extension: NamedExtension, make: MakeExtensions): void
+  /** Carried out where the jobs are; resolves when what it did is committed. */
+  command(extension: string, command: string, args: readonly unknown[]): Promise<unknown>
   /** Called when everything ends, unless called off before. */
   onClose(callback: () => void): () => void
   close(mode: CloseMode, timeoutMs: number | undefined): Promise<void>

@@ -4,7 +4,7 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { soon } from '../shared/soon.ts'
 import type { Store } from '../store/store.ts'
-import { fallenOf, type Step } from './steps.ts'
+import type { Step } from './steps.ts'
 
 export interface CommitListener {
   /** The last chance to write something into the batch that goes now. */
@@ -15,8 +15,8 @@ export interface CommitListener {
   afterSlice(): void
   /** All that was written is committed, and was heard of. */
   afterCommit(): void
-  /** The store refused a batch: returns the steps that fall for it, not what falls with them. The rest goes again. */
-  blamed(steps: readonly Step[], error: OffstageError): readonly Step[]
+  /** The store refused a batch: returns which of all steps fall, those written since among them. The rest goes again. */
+  fallen(steps: readonly Step[], all: readonly Step[], error: OffstageError): ReadonlySet<Step>
   /** `fallen`: the steps that are to be taken back, in this order, the last first. */
   onRefused(fallen: readonly Step[], error: OffstageError): void
 }
@@ -62,6 +62,16 @@ export class GroupCommit {
     if (this.#failure) return
     this.#gathering.push(step)
     if (!this.#isBusy) this.schedule()
+  }
+
+  /** How many steps wait for the next batch. */
+  get gathered(): number {
+    return this.#gathering.length
+  }
+
+  /** Those from there on are not written after all. */
+  withdraw(from: number): Step[] {
+    return this.#gathering.splice(from)
   }
 
   /** Makes sure that `beforeCommit` is called soon. */
@@ -177,7 +187,7 @@ export class GroupCommit {
     const message = `The store did not take ${steps.length} changes.`
     const error = cause instanceof OffstageError ? cause : new OffstageError('STORE_WRITE_FAILED', message, { cause })
     const all = [...steps, ...this.#gathering]
-    const fallen = fallenOf(this.listener.blamed(steps, error), all)
+    const fallen = this.listener.fallen(steps, all, error)
     this.#batch = none
     this.#gathering = all.filter((step) => !fallen.has(step))
     this.#isRefusing = fallen.size === 0

@@ -4,6 +4,7 @@ import type { Action, MutableRecord } from '../job/transition.ts'
 import { nextTask } from '../platform/hop.ts'
 import { atOnceMax, inSlices } from '../platform/in-slices.ts'
 import type { Inserted, InsertRequest } from './engine.ts'
+import type { Admitting } from './extension-hooks.ts'
 import { duplicate, queueFull } from './job-errors.ts'
 import type { Jobs } from './jobs.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -17,11 +18,11 @@ export interface IntakeOptions {
 
 type KnownJobs = Pick<
   Jobs,
-  'store' | 'clock' | 'index' | 'lines' | 'retention' | 'notifier' | 'add' | 'restore' | 'replace'
+  'store' | 'clock' | 'index' | 'lines' | 'retention' | 'notifier' | 'extensions' | 'add' | 'restore' | 'replace'
 >
 
 /** Takes jobs in: those that are added, if nothing speaks against it, and those that the store has from before. */
-export class Intake {
+export class Intake implements Admitting {
   readonly #jobs: KnownJobs
   readonly #outcomes: Pick<Outcomes, 'whenCommitted'>
   readonly #lifecycle: Pick<Lifecycle, 'assertTaking'>
@@ -81,16 +82,32 @@ export class Intake {
 
   insert(request: InsertRequest): Inserted {
     this.#lifecycle.assertTaking()
-    const there = this.#there(request)
-    if (!there || mustReplace(request)) this.#assertRoom(1)
-    return this.#carryOut(request, request, there)
+    const { extensions } = this.#jobs
+    if (!extensions?.joins([request])) return this.insertNow(request, request)
+    try {
+      return extensions.inCall(request, () => this.insertNow(request, request))
+    } catch (error) {
+      request.detach?.()
+      throw error
+    }
+  }
+
+  /** `call`: what it falls with, if the store may refuse it. */
+  insertNow(request: InsertRequest, call: object | undefined): Inserted {
+    if (this.#jobs.extensions?.admits) return this.#carryOut(request, call, undefined)
+    const there = this.there(request)
+    if (!there || mustReplace(request)) this.assertRoom(1)
+    return this.#carryOut(request, call, there)
   }
 
   /** First all that may refuse, then all that changes: all or none. `drafts`: what was made of them beforehand. */
   insertMany(requests: readonly InsertRequest[], drafts?: readonly LiveJob[]): Inserted[] | Promise<Inserted[]> {
     const uncommitted = this.#checkMany(requests)
     if (uncommitted) return this.#retryBehind(uncommitted, requests)
-    return drafts || requests.length <= atOnceMax ? this.#insertAll(requests, drafts) : this.#insertSlowly(requests)
+    if (!drafts && requests.length > atOnceMax) return this.#insertSlowly(requests)
+    const { extensions } = this.#jobs
+    const insertAll = () => this.#insertAll(requests, drafts)
+    return extensions?.joins(requests) ? extensions.inCall(requests, insertAll) : insertAll()
   }
 
   /** What takes time is done in slices beforehand, and known to nobody. Then it is checked again: much may have happened. */
@@ -114,7 +131,7 @@ export class Intake {
     let uncommitted: LiveJob | undefined
     for (const request of requests) {
       const id = request.options?.id
-      const there = this.#there(request)
+      const there = this.there(request)
       const first = id === undefined ? undefined : firstOfId.get(id)
       if (first && (first.name !== request.name || request.options?.ifExists === 'reject'))
         throw duplicate(id as string, ' among those that are added with it')
@@ -125,7 +142,7 @@ export class Intake {
     }
     // If the store does not take that one, it is ours to add.
     if (uncommitted && this.#jobs.store.isDurable) return uncommitted
-    this.#assertRoom(added)
+    if (!this.#jobs.extensions?.admits) this.assertRoom(added)
     return undefined
   }
 
@@ -138,7 +155,7 @@ export class Intake {
         request.attach?.(twin.job)
         return { job: twin.job, disposition: 'existing' }
       }
-      const inserted = this.#carryOut(request, requests, this.#there(request), drafts?.[index])
+      const inserted = this.#carryOut(request, requests, this.there(request), drafts?.[index])
       if (id !== undefined) insertedById.set(id, inserted)
       return inserted
     })
@@ -150,7 +167,7 @@ export class Intake {
   }
 
   /** The job that has the id already, if what is requested may meet it. */
-  #there({ name, options }: InsertRequest): LiveJob | undefined {
+  there({ name, options }: InsertRequest): LiveJob | undefined {
     const id = options?.id
     const there = id === undefined ? undefined : this.#jobs.index.get(id)
     if (id === undefined || !there) return undefined
@@ -163,21 +180,31 @@ export class Intake {
     return there
   }
 
-  #assertRoom(added: number): void {
+  assertRoom(added: number): void {
     const { waiting } = this.#jobs.index
     if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
   }
 
-  /** `call`: the request, or those that it is one of. */
-  #carryOut(request: InsertRequest, call: object, there: LiveJob | undefined, draft?: LiveJob): Inserted {
-    const isReplaced = there !== undefined && mustReplace(request)
-    if (isReplaced) this.#jobs.replace(there, call)
+  #carryOut(request: InsertRequest, call: object | undefined, there: LiveJob | undefined, draft?: LiveJob): Inserted {
+    const { extensions } = this.#jobs
+    if (extensions?.admits) return extensions.admit(request, call, this, draft)
+    return this.settle(request, call, there, there !== undefined && mustReplace(request), draft)
+  }
+
+  settle(
+    request: InsertRequest,
+    call: object | undefined,
+    there: LiveJob | undefined,
+    isReplaced: boolean,
+    draft?: LiveJob,
+  ): Inserted {
+    if (there && isReplaced) this.#jobs.replace(there, call)
     const job = there && !isReplaced ? there : this.#add(request, call, draft)
     request.attach?.(job)
     return { job, disposition: isReplaced ? 'replaced' : there ? 'existing' : 'created' }
   }
 
-  #add(request: InsertRequest, call: object, draft?: LiveJob): LiveJob {
+  #add(request: InsertRequest, call: object | undefined, draft?: LiveJob): LiveJob {
     const { options, transfer, attach } = request
     const made = draft
       ? this.#number(draft, options?.id)
@@ -190,11 +217,13 @@ export class Intake {
   }
 
   /** A job that is not there yet. */
-  #draft({ name, input, options, defaults }: InsertRequest, id: string, seq: number): LiveJob {
+  #draft({ name, input, options, defaults, isBlocked, markRules }: InsertRequest, id: string, seq: number): LiveJob {
     const now = this.#jobs.clock.now()
     const lineTime = Math.max(this.#jobs.lines.time, now)
     this.#jobs.lines.time = lineTime
-    return new LiveJob(createRecord({ id, name, input, seq, lineTime }, options, defaults, now))
+    const record: MutableRecord = createRecord({ id, name, input, seq, lineTime, isBlocked }, options, defaults, now)
+    if (markRules) record.rules = markRules(record.rules)
+    return new LiveJob(record)
   }
 
   /** The number that it was drafted with holds, unless others came meanwhile. It is known to nobody, so it may still be written. */

@@ -50,6 +50,12 @@ export const placeUnknown = (id: string): OffstageError => {
   return new OffstageError('INVALID_OPTION', message, { jobId: id })
 }
 
+/** Where the jobs are, which may be in another tab. */
+export const extensionMissing = (name: string, command?: string): OffstageError => {
+  const what = command === undefined ? 'is not attached' : `has no command '${command}'`
+  return new OffstageError('EXTENSION_MISSING', `The extension '${name}' ${what} where the jobs are run.`)
+}
+
 /** Why the store cannot keep a value that came from a thread, if it cannot. */
 export function unstorable(store: Store, value: unknown, what: string): OffstageError | undefined {
   try {

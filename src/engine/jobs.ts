@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts'
 import { type Timer, TimerQueue } from '../timers/timer-queue.ts'
 import { Dashboard, type Threads } from './dashboard.ts'
 import type { EngineQueues } from './engine.ts'
+import type { ExtensionHooks } from './extension-hooks.ts'
 import { GroupCommit } from './group-commit.ts'
 import { cancelled } from './job-errors.ts'
 import { JobIndex, makeChance, type Tally } from './job-index.ts'
@@ -63,6 +64,8 @@ export class Jobs {
   readonly dashboard: Dashboard
   /** Set by itself, before there are jobs. */
   starter!: JobStarter
+  /** Until the first is attached there are none, and nobody pays for them. */
+  extensions: ExtensionHooks | undefined
   /** By id: attempts that are still on a thread, although their jobs are gone. Another job of that id waits for them. */
   readonly #staleRuns = new Map<string, Run<LiveJob>>()
 
@@ -93,14 +96,14 @@ export class Jobs {
   // Coming and going.
 
   /** `isWatched`: somebody is going to look on at it. `call`: the step falls with it. */
-  add(job: LiveJob, options: JobOptions | undefined, isWatched: boolean, call: object): void {
+  add(job: LiveJob, options: JobOptions | undefined, isWatched: boolean, call: object | undefined): void {
     const { record } = job
     this.index.add(job, options?.id === undefined)
     if (this.#staleRuns.size > 0 && options?.id !== undefined) job.run = this.#staleRuns.get(record.id)
     this.dashboard.added.add(record.addedAt)
     this.#watchExpiry(job, record.addedAt)
     this.#place(job, options?.runAt === undefined ? record.addedAt : undefined)
-    if (isWatched || job.observers || !this.#isUnseen('added'))
+    if (isWatched || job.observers || !this.#isUnseen('added', 'insert', record))
       return this.#write(job, 'insert', undefined, record, undefined, call)
     job.committed = record
     this.commits.schedule()
@@ -114,7 +117,7 @@ export class Jobs {
   }
 
   /** The job goes, to make room for another of its id. */
-  replace(job: LiveJob, call: object): void {
+  replace(job: LiveJob, call: object | undefined): void {
     const before = job.record
     if (isLegal(before.state, 'cancel')) {
       const error = cancelled(before, 'another job was put in its place')
@@ -125,7 +128,7 @@ export class Jobs {
   }
 
   remove(job: LiveJob, reason: Removal, call?: object): void {
-    const isUnseen = job.hasEnded && !job.observers && this.#isUnseen('removed')
+    const isUnseen = job.hasEnded && !job.observers && this.#isUnseen('removed', reason, job.record)
     this.index.remove(job)
     this.retention.drop(job)
     if (job.run) this.#staleRuns.set(job.record.id, job.run)
@@ -160,8 +163,8 @@ export class Jobs {
   }
 
   /** Never before those that were added before, though the clock was set back. */
-  fallDue(job: LiveJob): boolean {
-    return this.moveIfLegal(job, { type: 'due' }, Math.max(this.lines.time, this.clock.now()))
+  fallDue(job: LiveJob, type: 'due' | 'unblock' = 'due'): boolean {
+    return this.moveIfLegal(job, { type }, Math.max(this.lines.time, this.clock.now()))
   }
 
   retry(job: LiveJob): boolean {
@@ -208,8 +211,9 @@ export class Jobs {
    */
   #advance(job: LiveJob, action: Start | Complete, event: JobEventType, now: number): boolean {
     const { record } = job
-    const isInPlace = !this.store.isDurable && job.committed === record && !job.observers
-    const isUnseen = isInPlace && this.#isUnseen(event)
+    const isSeen = job.observers || this.extensions?.needs(action.type, record)
+    const isInPlace = !this.store.isDurable && job.committed === record && !isSeen
+    const isUnseen = isInPlace && this.#isUnseen(event, action.type, record)
     this.#change(job, action, now, isInPlace ? record : undefined)
     if (!isUnseen) this.#write(job, action.type, record, job.record)
     return isUnseen
@@ -235,8 +239,9 @@ export class Jobs {
   }
 
   /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be announced before it. */
-  #isUnseen(event: JobEventType): boolean {
-    return !this.store.isDurable && this.commits.isClear && !this.bus.isHeard(event)
+  #isUnseen(event: JobEventType, type: Step['type'], record: JobRecord): boolean {
+    const isClear = !this.store.isDurable && this.commits.isClear
+    return isClear && !this.bus.isHeard(event) && !this.extensions?.needs(type, record)
   }
 
   #write(
@@ -247,7 +252,9 @@ export class Jobs {
     afterwards?: () => void,
     call?: object,
   ): void {
-    this.commits.write({ job, type, before, after, call, afterwards })
+    const step: Step = { job, type, before, after, call, afterwards, turn: undefined }
+    this.commits.write(step)
+    this.extensions?.wrote(step)
   }
 
   // Where a job waits.

@@ -10,11 +10,12 @@ import type { JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
+import { warn } from '../platform/host.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
-import type { Store } from '../store/store.ts'
+import type { Row, Store } from '../store/store.ts'
 import { Dispatcher, type OnStranded } from './dispatcher.ts'
 import type {
   CloseMode,
@@ -25,13 +26,17 @@ import type {
   Inserted,
   InsertRequest,
   JobFilter,
+  MakeExtensions,
+  NamedExtension,
   QueueControl,
   SchedulerSnapshot,
   Stats,
   Verb,
 } from './engine.ts'
+import type { Extension } from './extension.ts'
+import type { ExtensionHooks } from './extension-hooks.ts'
 import { Intake } from './intake.ts'
-import { cancelled } from './job-errors.ts'
+import { cancelled, extensionMissing } from './job-errors.ts'
 import type { JobObservers } from './job-observers.ts'
 import type { JobView } from './job-view.ts'
 import { Jobs } from './jobs.ts'
@@ -57,6 +62,9 @@ export interface LocalEngineOptions {
   readonly wasLetGo?: () => boolean
 }
 
+/** By then they have been attached, or are not going to be. */
+const missingAfterMs = 1_000
+
 const interruption: Action = { type: 'interrupt', error: undefined, isOwnMaking: false }
 
 export class LocalEngine implements Engine {
@@ -65,6 +73,9 @@ export class LocalEngine implements Engine {
   readonly #outcomes: Outcomes
   readonly #lifecycle: Lifecycle
   readonly #intake: Intake
+  /** Extensions that wait for the store to be open; `undefined` once it is. */
+  #attaching: (() => void)[] | undefined = []
+  #rows: readonly Row[] = []
 
   constructor(options: LocalEngineOptions) {
     const jobs = new Jobs(options)
@@ -77,9 +88,13 @@ export class LocalEngine implements Engine {
     this.#outcomes = outcomes
     this.#lifecycle = lifecycle
     this.#intake = intake
-    lifecycle.open(options.pool.errors, ({ records }) =>
-      intake.restore(records, options.wasLetGo?.() ? interruption : { type: 'crash' }),
-    )
+    lifecycle.open(options.pool.errors, ({ records, rows }) => {
+      this.#rows = rows
+      intake.restore(records, options.wasLetGo?.() ? interruption : { type: 'crash' })
+      for (const attach of this.#attaching ?? []) attach()
+      this.#attaching = undefined
+      if (rows.length > 0) jobs.timers.after(missingAfterMs, () => this.#nameMissing())
+    })
   }
 
   get bus(): EventBus {
@@ -110,7 +125,11 @@ export class LocalEngine implements Engine {
     // Nothing is written any more, so nothing may change.
     if (this.#jobs.commits.failure) throw this.closedError()
     if (verb === 'retry') this.#lifecycle.assertTaking()
-    const moved = this.#meant(target).filter((job) => this.#actOn(job, verb, argument))
+    const meant = this.#meant(target)
+    const act = () => meant.filter((job) => this.#actOn(job, verb, argument))
+    const moved = this.#jobs.extensions?.inCall(undefined, act) ?? act()
+    // Not before it is certain that all of it is done: a thread cannot be told to go on after all.
+    for (const job of moved) if (job.record.state === 'cancelled') this.#dispatcher.abort(job, job.record.error)
     await this.#outcomes.whenCommitted()
     // Some were just being added. What the store does not take was not moved either.
     return moved.filter((job) => !this.#outcomes.refusalOf(job)).length
@@ -126,13 +145,13 @@ export class LocalEngine implements Engine {
   #actOn(job: LiveJob, verb: Verb, argument: unknown): boolean {
     switch (verb) {
       case 'cancel':
-        return this.#cancel(job, cancelled(job.record, argument))
+        return this.#jobs.moveIfLegal(job, { type: 'cancel', error: cancelled(job.record, argument) })
       case 'abort':
-        return this.#cancel(job, argument)
+        return this.#jobs.moveIfLegal(job, { type: 'cancel', error: argument })
       case 'retry':
         return this.#jobs.retry(job)
       case 'remove':
-        this.#cancel(job, cancelled(job.record, 'it was removed'))
+        this.#jobs.moveIfLegal(job, { type: 'cancel', error: cancelled(job.record, 'it was removed') })
         this.#jobs.remove(job, 'removed')
         return true
       case 'setPriority':
@@ -142,14 +161,37 @@ export class LocalEngine implements Engine {
     }
   }
 
-  #cancel(job: LiveJob, error: unknown): boolean {
-    const isCancelled = this.#jobs.moveIfLegal(job, { type: 'cancel', error })
-    if (isCancelled) this.#dispatcher.abort(job, error)
-    return isCancelled
-  }
-
   check(value: unknown, what: string): void {
     this.#jobs.store.check(value, what)
+  }
+
+  // Extensions.
+
+  attach(extension: NamedExtension, make: MakeExtensions): void {
+    const attach = () => {
+      const [jobs, dispatcher, outcomes] = [this.#jobs, this.#dispatcher, this.#outcomes]
+      const parts = { jobs, dispatcher, outcomes, lifecycle: this.#lifecycle, intake: this.#intake }
+      jobs.extensions ??= make(parts, this.#rows) as ExtensionHooks
+      jobs.extensions.attach(extension as Extension)
+    }
+    if (this.#attaching) this.#attaching.push(attach)
+    else attach()
+  }
+
+  async command(extension: string, command: string, args: readonly unknown[]): Promise<unknown> {
+    const { extensions } = this.#jobs
+    if (!extensions) throw extensionMissing(extension)
+    return extensions.command(extension, command, args)
+  }
+
+  /** What they have stored is kept, and does nothing. */
+  #nameMissing(): void {
+    for (const table of new Set(this.#rows.map((row) => row.table))) {
+      if (this.#jobs.extensions?.has(table)) continue
+      const error = extensionMissing(table)
+      if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message} Its rows are kept.`)
+      this.bus.publish('store:error', { error })
+    }
   }
 
   // Looking.

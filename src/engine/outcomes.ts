@@ -7,7 +7,7 @@ import { unrecorded, unstorable } from './job-errors.ts'
 import type { JobView } from './job-view.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
-import type { Removal, Step } from './steps.ts'
+import { fallenOf, type Removal, type Step } from './steps.ts'
 
 const noDetails = {}
 /** What a thread has handed over is in them. */
@@ -19,6 +19,8 @@ export class Outcomes implements CommitListener {
   readonly #dispatcher: Dispatcher
   /** Why the store did not take a new job. */
   readonly #refusals = new WeakMap<JobView, OffstageError>()
+  /** Of the batch that was refused last: jobs of which something has happened that cannot be stored. */
+  #unstorable: ReadonlySet<LiveJob> = new Set()
   #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
   #wasIdle = true
 
@@ -31,11 +33,16 @@ export class Outcomes implements CommitListener {
   // Committed.
 
   beforeCommit(): void {
+    const { extensions } = this.#jobs
+    // What they do may let jobs start, and they may hear of starts.
+    extensions?.follow()
     this.#dispatcher.pump()
+    extensions?.follow()
   }
 
   onCommitted({ job, type, before, after, afterwards }: Step): void {
     if (!after) {
+      if (type === 'turn') return afterwards?.()
       this.#jobs.notifier.announce(job, 'removed', { reason: type as Removal })
       return this.#jobs.notifier.snapshotChanged(job)
     }
@@ -90,11 +97,18 @@ export class Outcomes implements CommitListener {
     return this.#refusals.get(job)
   }
 
+  fallen(steps: readonly Step[], all: readonly Step[], error: OffstageError): ReadonlySet<Step> {
+    const blamed = this.#blamed(steps, error)
+    this.#unstorable = new Set(blamed.filter(({ call }) => !call).map(({ job }) => job))
+    const fallen = fallenOf(blamed, all)
+    return this.#jobs.extensions?.fallen(fallen, all) ?? fallen
+  }
+
   /**
    * What cannot be encoded, although it was checked, must not take with it what is written beside it, nor be tried for ever.
    * For anything else all calls are refused.
    */
-  blamed(steps: readonly Step[], error: OffstageError): readonly Step[] {
+  #blamed(steps: readonly Step[], error: OffstageError): readonly Step[] {
     const culprits = error.code === 'DATA_CLONE' ? steps.filter((step) => this.#isUnstorable(step, error, steps)) : []
     return culprits.length > 0 ? culprits : steps.filter(({ call }) => call)
   }
@@ -112,30 +126,43 @@ export class Outcomes implements CommitListener {
 
   /** Nobody is notified before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
   onRefused(fallen: readonly Step[], error: OffstageError): void {
-    const neverAdded = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
-    for (const step of fallen) {
-      const { job, type, before } = step
-      if (type === 'start') this.#jobs.lines.limiterOf(job)?.sent()
-      // What came of a job that is not added goes with it. To bring it back for a moment would take its id from another.
-      if (!neverAdded.has(job)) this.#jobs.takeBack(step)
-      else if (!before) this.#forget(job, error)
-    }
+    this.takeBack(fallen, error)
     this.#failUnstorable(fallen, error)
-    const isFinished = ({ job, before, after }: Step) =>
-      !after && job.isListed && job.hasEnded && job.committed === before
-    this.#jobs.retention.putBack(fallen.filter(isFinished).map(({ job }) => job))
+    this.#jobs.extensions?.afterRefusal()
     this.#jobs.bus.publish('store:error', { error })
     if (!this.#jobs.commits.isRefusing) return
     for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
   }
 
+  /** The last first: all is as if they had not been written. */
+  takeBack(fallen: readonly Step[], error: OffstageError): void {
+    const neverAdded = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
+    for (const step of fallen) {
+      const { job, type, before } = step
+      if (type === 'turn') {
+        this.#refusals.set(job, error)
+        this.#jobs.extensions?.takeBack(step)
+        continue
+      }
+      if (type === 'start') {
+        this.#jobs.lines.limiterOf(job)?.sent()
+        this.#dispatcher.abort(job, error)
+      }
+      // What came of a job that is not added goes with it. To bring it back for a moment would take its id from another.
+      if (!neverAdded.has(job)) this.#jobs.takeBack(step)
+      else if (!before) this.#forget(job, error)
+    }
+    const isFinished = (job: LiveJob) => job.isListed && job.hasEnded && job.committed === job.record
+    this.#jobs.retention.putBack([...new Set(fallen.map(({ job }) => job))].filter(isFinished))
+  }
+
   /** What its thread has handed over cannot be kept. Whatever was decided since was decided without knowing that. */
   #failUnstorable(fallen: readonly Step[], error: OffstageError): void {
-    const steps = fallen.filter(({ job, call }) => !call && job.committed)
-    for (const job of new Set(steps.map(({ job }) => job))) {
+    for (const job of this.#unstorable) {
+      if (!job.committed) continue
       this.#dispatcher.abort(job, error)
       this.#jobs.fail(job, error, true)
-      if (steps.some((step) => step.job === job && !step.after)) this.#jobs.remove(job, 'removed')
+      if (fallen.some((step) => step.job === job && !step.after)) this.#jobs.remove(job, 'removed')
     }
   }
 

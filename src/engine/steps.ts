@@ -5,7 +5,6 @@
  * may cancel and remove. Steps that name no call have happened (a job has ended, somebody cancelled it) and are tried again.
  */
 import type { JobEventMap } from '../events/event-map.ts'
-import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
 import type { Change } from '../store/store.ts'
 import type { LiveJob } from './live-job.ts'
@@ -16,11 +15,14 @@ export type Removal = JobEventMap['removed']['reason']
 /** One move of one job, on its way to the store and then to whoever is to hear of it. */
 export interface Step extends Change {
   readonly job: LiveJob
-  readonly type: Action['type'] | 'insert' | Removal
+  /** `turn`: the rows of an extension's turn. It is about no job; its own is a stand-in that nobody knows. */
+  readonly type: Action['type'] | 'insert' | Removal | 'turn'
   /** The call that it is a part of, if that falls whole when the store refuses; any other step is tried again. */
-  readonly call: object | undefined
+  call: object | undefined
   /** What else is to be done once it is committed. */
   readonly afterwards: (() => void) | undefined
+  /** The turn of an extension in which it was written, if it was in one: see extensions.ts. */
+  turn: object | undefined
 }
 
 /**
@@ -40,7 +42,7 @@ export function fallenOf(blamed: readonly Step[], all: readonly Step[]): Readonl
     known = calls.size + jobs.size + ids.size
     for (const { job, call, before, after } of all) {
       if (!call) continue
-      if (jobs.has(job) || (!before && ids.has((after as JobRecord).id))) calls.add(call)
+      if (jobs.has(job) || (!before && after && ids.has(after.id))) calls.add(call)
       if (!calls.has(call)) continue
       if (!before) jobs.add(job)
       else if (!after && !jobs.has(job)) ids.add(before.id)
@@ -60,8 +62,9 @@ export function addingOf(pending: readonly Step[]): Adding[][] {
   const calls = new Map<object, Adding[]>()
   const gone = new Set(pending.filter(({ after }) => !after).map(({ job }) => job))
   const replaced = new Set<string>()
-  for (const { job, before, after, call } of pending) {
-    if (!call) continue
+  for (const { job, before, after, call, turn } of pending) {
+    // What extensions add is added again by what they follow.
+    if (!call || turn) continue
     if (before && !after) replaced.add(before.id)
     if (before || gone.has(job)) continue
     const jobs = calls.get(call) ?? []

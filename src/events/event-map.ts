@@ -64,11 +64,18 @@ interface SchedulerEventMap {
   error: EventBase<'error'> & { readonly error: unknown }
 }
 
+/**
+ * Open to extensions: `declare module 'offstage' { interface EventMap { 'flow:completed': { … } } }` types what they tell.
+ */
 export interface EventMap extends JobEventMap, SchedulerEventMap {}
 export type EventType = keyof EventMap
 export type JobEventType = keyof JobEventMap
 export type AnyEvent = EventMap[EventType]
 export type JobEvent = JobEventMap[JobEventType]
+
+/** The types of an extension's events: a word, a colon, a word, and none of ours. */
+export const isExtensionEvent = (type: unknown): boolean =>
+  typeof type === 'string' && /^(?!worker:|store:)[\w-]+:[\w:-]+$/.test(type)
 
 /** The names of all events as values, for checks at run time. */
 export const eventTypes: readonly string[] = Object.keys({

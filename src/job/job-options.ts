@@ -202,6 +202,7 @@ export function createRecord(
     readonly input: unknown
     readonly seq: number
     readonly lineTime: number
+    readonly isBlocked?: boolean | undefined
   },
   options: JobOptions | undefined,
   defaults: ResolvedDefaults,
@@ -216,7 +217,7 @@ export function createRecord(
     queue,
     rules,
     input: identity.input,
-    state: isLater ? 'scheduled' : 'queued',
+    state: identity.isBlocked ? 'blocked' : isLater ? 'scheduled' : 'queued',
     priority,
     dueAt: isLater ? runAt : identity.lineTime,
     seq: identity.seq,

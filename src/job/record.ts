@@ -55,7 +55,7 @@ export interface JobRecord {
   /** Times in a row that its process or page ended while it ran, and nothing has spoken for it since. */
   readonly crashes: number
   readonly addedAt: number
-  /** While `scheduled`: when it is due. */
+  /** While `scheduled`: when it is due. While `blocked`: not before that. */
   readonly runAt: number | undefined
   /** A job that has not started by then fails. */
   readonly expiresAt: number | undefined

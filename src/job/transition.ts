@@ -13,11 +13,15 @@
  *   checkpoint   running                          running     what a later attempt starts from
  *   step         running                          running     a value that later attempts get instead of work
  *   complete     running                          completed
- *   fail         running, queued                  scheduled   attempts left: until the back-off is over
+ *   fail         running, queued, blocked         scheduled   attempts left: until the back-off is over
  *                                                 queued      attempts left and no back-off
  *                                                 failed      attempts used up
  *   expire       scheduled, blocked, queued       failed      not started in time (JOB_EXPIRED)
  *   due          scheduled                        queued      its time has come, or `promote`
+ *   block        scheduled, queued                blocked     by an extension: something else has to happen first
+ *   unblock      blocked                          queued      now it may start
+ *                                                 scheduled   its time is still to come
+ *   mark         all                              the same    an extension hears of its moves from now on
  *   prioritize   scheduled, blocked, queued,      the same    another place in line
  *                running
  *   cancel       scheduled, blocked, queued,      cancelled
@@ -27,13 +31,13 @@
  * What is true in each state:
  *
  *   scheduled    `runAt` is set. Before the first attempt a delay, after it a back-off.
- *   blocked      other jobs have to finish first.
+ *   blocked      other jobs have to finish first, or whatever else the extension waits for that blocked it.
  *   queued       may start at once, in the order priority, `dueAt`, `seq`.
  *   running      exactly one attempt holds it, the one numbered `attempt`; nothing else may settle it.
  *   completed, failed, cancelled    `finishMs` is set. Left only by an explicit `retry`, or removed.
  */
 import { OffstageError } from '../shared/errors.ts'
-import { copyRecord, isTerminal, isWaiting, type JobRecord, type State } from './record.ts'
+import { copyRecord, isTerminal, isWaiting, type JobRecord, type Rules, type State } from './record.ts'
 import { backoffDelayMs } from './retry.ts'
 import { withStep } from './steps.ts'
 
@@ -52,6 +56,9 @@ export type Action =
   | { readonly type: 'prioritize'; readonly priority: number }
   | { readonly type: 'cancel'; readonly error: unknown }
   | { readonly type: 'retry' }
+  | { readonly type: 'block' }
+  | { readonly type: 'unblock' }
+  | { readonly type: 'mark'; readonly rules: Rules }
 
 /** After so many deaths of its own making a job fails instead of taking down threads for ever. */
 export const interruptionsMax = 3
@@ -72,7 +79,7 @@ export function isLegal(state: State, type: Action['type']): boolean {
     case 'complete':
       return state === 'running'
     case 'fail':
-      return state === 'running' || state === 'queued'
+      return state === 'running' || state === 'queued' || state === 'blocked'
     case 'expire':
       return isWaiting(state)
     case 'due':
@@ -82,6 +89,12 @@ export function isLegal(state: State, type: Action['type']): boolean {
       return !isTerminal(state)
     case 'retry':
       return state === 'failed' || state === 'cancelled'
+    case 'block':
+      return state === 'queued' || state === 'scheduled'
+    case 'unblock':
+      return state === 'blocked'
+    case 'mark':
+      return true
   }
 }
 
@@ -153,12 +166,30 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.finishMs = undefined
       after.expiresAt = undefined
       after.error = undefined
+      break
+    case 'block':
+      after.state = 'blocked'
+      break
+    case 'unblock':
+      unblock(after, now)
+      break
+    case 'mark':
+      after.rules = action.rules
   }
   return after
 }
 
 /** A record that is being written. */
 export type MutableRecord = ReturnType<typeof copyRecord>
+
+/** Only now is it due for the first time, unless it has been tried before: a retry keeps its place. */
+function unblock(record: MutableRecord, now: number): void {
+  const { runAt = now } = record
+  const isLater = runAt > now
+  record.state = isLater ? 'scheduled' : 'queued'
+  if (!isLater) record.runAt = undefined
+  if (record.attempt === 0) record.dueAt = Math.max(runAt, now)
+}
 
 function end(record: MutableRecord, state: 'failed' | 'cancelled', error: unknown, now: number): void {
   record.state = state

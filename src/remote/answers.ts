@@ -35,6 +35,9 @@ const answers = {
   act: (engine: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> =>
     engine.act(verb, target, argument),
   idle: (engine: LocalEngine): Promise<void> => engine.onIdle(),
+  /** Asked again of another engine, it is carried out again. */
+  command: (engine: LocalEngine, extension: string, name: string, args: readonly unknown[]): Promise<unknown> =>
+    engine.command(extension, name, args),
 } satisfies { readonly [kind: string]: (engine: LocalEngine, ...args: never[]) => Promise<unknown> }
 
 /** Answers a question of any kind but `steer`. */

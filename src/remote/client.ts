@@ -15,6 +15,8 @@ import type {
   Inserted,
   InsertRequest,
   JobFilter,
+  MakeExtensions,
+  NamedExtension,
   QueueControl,
   SchedulerSnapshot,
   Stats,
@@ -24,7 +26,7 @@ import { closedError } from '../engine/job-errors.ts'
 import type { JobObservers } from '../engine/job-observers.ts'
 import type { JobView } from '../engine/job-view.ts'
 import type { EventBus } from '../events/event-bus.ts'
-import type { AnyEvent, JobEvent } from '../events/event-map.ts'
+import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { Clock } from '../shared/clock.ts'
 import { cloneError } from '../shared/clone.ts'
@@ -64,6 +66,8 @@ export class Client {
   /** Of a connection whose session has not said welcome yet, too. */
   #post: Post | undefined
   #connection: Connection | undefined
+  /** That may be heard here: with those of extensions. */
+  readonly #eventTypes = [...sharedTypes]
   /** The event types that the session knows to be heard here. */
   #heard = ''
   readonly #closers = new Closers()
@@ -166,7 +170,7 @@ export class Client {
   /** Tells which events somebody here listens to; no others are sent. */
   #listen(): void {
     if (!this.#connection) return
-    const types = sharedTypes.filter((type) => this.bus.isHeard(type))
+    const types = this.#eventTypes.filter((type) => this.bus.isHeard(type))
     if (types.join() === this.#heard) return
     this.#heard = types.join()
     this.#connection.send('hear', types)
@@ -247,6 +251,16 @@ export class Client {
 
   onIdle(): Promise<void> {
     return this.ask('idle')
+  }
+
+  /** It is carried out at the other end. What it tells is heard here. */
+  attach({ events = [] }: NamedExtension, _make?: MakeExtensions): void {
+    this.#eventTypes.push(...(events as readonly EventType[]))
+    this.#listen()
+  }
+
+  command(extension: string, name: string, args: readonly unknown[]): Promise<unknown> {
+    return this.ask('command', extension, name, args)
   }
 
   act(verb: Verb, target: JobView | string | JobFilter, argument?: unknown): Promise<number> {

@@ -2,7 +2,7 @@
 import type { Inserted, JobFilter, Verb } from '../engine/engine.ts'
 import type { JobView } from '../engine/job-view.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
-import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
+import { type AnyEvent, type EventType, isExtensionEvent, type JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -243,7 +243,9 @@ export class Session {
   /** What happens to a job that is watched is told by its watcher. */
   #hear(event: AnyEvent): void {
     const { jobId } = event as Partial<JobEvent>
-    if (jobId === undefined || !this.#watched.has(jobId)) this.#connection.send('event', eventToWire(event))
+    const isOfExtension = isExtensionEvent(event.type)
+    if (isOfExtension || jobId === undefined || !this.#watched.has(jobId))
+      this.#connection.send('event', eventToWire(event))
   }
 
   #tellChange(watched: Watched): void {

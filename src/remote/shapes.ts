@@ -3,7 +3,7 @@
  * code that is not ours may get hold of the wire, and say anything. Values may be anything, and what was thrown is looked at when it
  * is rebuilt.
  */
-import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
+import { type AnyEvent, type EventType, isExtensionEvent, type JobEvent } from '../events/event-map.ts'
 import { areJobOptions } from '../job/job-options.ts'
 import { states } from '../job/record.ts'
 import * as check from '../shared/check.ts'
@@ -47,7 +47,7 @@ const fits =
     expected(value) === undefined
 
 const state: Is = (value) => states.includes(value as never)
-const sharedType: Is = (value) => sharedTypes.includes(value as EventType)
+const sharedType: Is = (value) => sharedTypes.includes(value as EventType) || isExtensionEvent(value)
 
 const rules = { tags: listOf('') }
 const numbers = { priority: 0, dueAt: 0, seq: 0, attempt: 0, failures: 0, interruptions: 0, crashes: 0, addedAt: 0 }
@@ -59,7 +59,9 @@ const record = { ...change, rules }
 const ofNoJob = /^(idle|paused|resumed|worker:.*|store:error)$/
 const event: Is = (value) =>
   isLike({ type: sharedType, at: 0 }, value) &&
-  (ofNoJob.test((value as AnyEvent).type) || isLike({ jobId: '', name: '', queue: '', attempt: 0 }, value))
+  (ofNoJob.test((value as AnyEvent).type) ||
+    isExtensionEvent((value as AnyEvent).type) ||
+    isLike({ jobId: '', name: '', queue: '', attempt: 0 }, value))
 
 const settings: Samples<'isPaused' | 'setConcurrency' | 'setRateLimit'> = {
   isPaused: false,
@@ -102,6 +104,7 @@ const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answere
   counts: [[], emptyBoard.snapshot.counts],
   act: [act, 0],
   idle: [[], any],
+  command: [['', '', Array.isArray], any],
   steer: [[steer], any],
 }
 

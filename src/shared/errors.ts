@@ -16,6 +16,8 @@ export type ErrorCode =
   | 'STORE_CORRUPT'
   | 'STORE_WRITE_FAILED'
   | 'SCHEDULER_CLOSED'
+  | 'EXTENSION_MISSING'
+  | 'EXTENSION_FAILED'
 
 export interface ErrorDetails {
   readonly cause?: unknown

@@ -206,10 +206,11 @@ export class Journal implements Store {
     let at = 0
     for (const change of changes) {
       const { before, after, rows } = change
-      const bytes = sizes[at++] as number
+      // Where the medium broke in mid-batch not all of it was encoded; then all is written anew, and measured.
+      const bytes = sizes[at++] ?? 0
       if (after) records.set(after, bytes)
       else if (before) records.delete(before.seq)
-      if (rows) for (const row of rows) this.#applyRow(row, sizes[at++] as number)
+      if (rows) for (const row of rows) this.#applyRow(row, sizes[at++] ?? 0)
       this.#compaction?.follow(change)
     }
   }

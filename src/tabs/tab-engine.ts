@@ -19,6 +19,8 @@ import type {
   Engine,
   Inserted,
   InsertRequest,
+  MakeExtensions,
+  NamedExtension,
   QueueControl,
   SchedulerSnapshot,
   Stats,
@@ -51,6 +53,8 @@ export class TabEngine extends Client implements Engine, Candidate {
   readonly #makeStore: () => Store
   /** The newest. */
   #store: Store
+  /** For whatever engine this tab comes to lead with. */
+  readonly #extensions: (readonly [NamedExtension, MakeExtensions])[] = []
   readonly #platform: TabPlatform | undefined
   readonly #host: EngineHost
   readonly #election: Election
@@ -89,6 +93,13 @@ export class TabEngine extends Client implements Engine, Candidate {
     this.#election.open()
   }
 
+  override attach(extension: NamedExtension, make: MakeExtensions): void {
+    this.#extensions.push([extension, make])
+    super.attach(extension)
+    const local = this.#local ?? this.#candidate
+    local?.attach(extension, make)
+  }
+
   // Leading.
 
   onElected(): void {
@@ -106,6 +117,7 @@ export class TabEngine extends Client implements Engine, Candidate {
       wasLetGo: () => (this.#platform as TabPlatform).takeMark(this.#name),
     })
     this.#candidate = local
+    for (const [extension, make] of this.#extensions) local.attach(extension, make)
     this.bus.quietly(() => {
       for (const steer of this.steers.all) steerEngine(local, steer)
     })

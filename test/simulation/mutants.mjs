@@ -30,6 +30,8 @@ const retention = 'src/engine/retention.ts'
 const timerQueue = 'src/timers/timer-queue.ts'
 const limiter = 'src/queue/limiter.ts'
 const rateLimit = 'src/queue/rate-limit.ts'
+const extensions = 'src/engine/extensions.ts'
+const turn = 'src/engine/turn.ts'
 
 /**
  * `isJournal`: it takes a state that is rare, and that runs of the journal alone reach more often.
@@ -214,8 +216,8 @@ export const mutants = [
   {
     name: 'applied before it is appended',
     file: journal,
-    find: '    const sizes = new Float64Array(changes.length)\n    try {\n',
-    replace: '    const sizes = new Float64Array(changes.length)\n    this.#apply(changes, sizes)\n    try {\n',
+    find: '    const sizes: number[] = []\n    try {\n',
+    replace: '    const sizes: number[] = []\n    this.#apply(changes, sizes)\n    try {\n',
   },
   {
     name: 'a refused batch leaves its number',
@@ -385,8 +387,81 @@ export const mutants = [
   {
     name: 'who found a job that is refused is not refused',
     file: steps,
-    find: '      if (jobs.has(job) || (!before && ids.has((after as JobRecord).id))) calls.add(call)\n',
+    find: '      if (jobs.has(job) || (!before && after && ids.has(after.id))) calls.add(call)\n',
     replace: '',
+  },
+  // Extensions.
+  {
+    name: 'rows follow in another batch than the start that they follow from',
+    file: outcomes,
+    find: '    this.#dispatcher.pump()\n    extensions?.follow()\n',
+    replace: '    this.#dispatcher.pump()\n',
+  },
+  {
+    name: 'what an add led to is written when it has returned',
+    file: extensions,
+    find: '    return this.admits || this.#ofAll.size > 0 || requests.some(',
+    replace: '    return requests.some(',
+  },
+  {
+    name: 'rows stay when their turn is refused',
+    file: extensions,
+    find: '    writing.restoreRows()\n  }\n\n  afterRefusal',
+    replace: '  }\n\n  afterRefusal',
+  },
+  {
+    name: 'rows are taken back, the first first',
+    file: turn,
+    find: 'this.#before.reverse()',
+    replace: 'this.#before',
+  },
+  {
+    name: 'what was built upon a refused turn is not done anew',
+    file: extensions,
+    find: '    for (const act of this.#again.splice(0)) act()\n',
+    replace: '',
+  },
+  {
+    name: 'what was built upon a refused turn stays',
+    file: extensions,
+    find: '(writing && [...writing.attached].some((each) => touched.has(each)))',
+    replace: 'false',
+  },
+  {
+    name: 'a turn does not fall with its call',
+    file: extensions,
+    find: "type: 'turn', before: undefined, after: undefined, call,",
+    replace: "type: 'turn', before: undefined, after: undefined, call: undefined,",
+  },
+  {
+    name: 'what nobody has heard of yet is heard of although it is refused',
+    file: extensions,
+    find: '    this.#unheard = this.#unheard.filter((step) => !fallen.has(step))\n',
+    replace: '',
+  },
+  {
+    name: 'a turn that may be refused is not told so',
+    file: outcomes,
+    find: '        this.#refusals.set(job, error)\n        this.#jobs.extensions',
+    replace: '        this.#jobs.extensions',
+  },
+  {
+    name: 'a job that is marked loses its mark when it is stored',
+    file: writer,
+    find: '...(marks ? [marks] : [])',
+    replace: '',
+  },
+  {
+    name: 'a job that is added marked is not',
+    file: 'src/engine/intake.ts',
+    find: '    if (markRules) record.rules = markRules(record.rules)\n',
+    replace: '',
+  },
+  {
+    name: 'what is stored when it is opened is not reconciled',
+    file: extensions,
+    find: 'new Map(rows.map(({ key, value }) => [key, value]))',
+    replace: 'new Map()',
   },
   // The engine.
   {

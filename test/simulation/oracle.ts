@@ -11,6 +11,7 @@ import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Store, Stored, StoreHost } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
+import { checkRows } from './extensions.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { SimTask, SimWorker } from './sim-worker.ts'
 import type { Stats } from './stats.ts'
@@ -102,6 +103,8 @@ export class Oracle {
   answered = 0
   /** What calls asked for that the store refused. */
   readonly #refusedCalls = new WeakSet<object>()
+  hasExtensions = false
+  readonly #refusedBumps = new Set<string>()
   readonly #overdue = new Map<number, number>()
   /** By `seq`: what ran when the process before ended, and has not been counted; when, at the earliest, each attempt was started. */
   readonly #inherited = new Set<number>()
@@ -110,6 +113,20 @@ export class Oracle {
 
   constructor(world: World) {
     this.#world = world
+  }
+
+  /** Said to be counted; or refused, so that it never may be. */
+  bumped(key: string): void {
+    const isCounted = this.truth.rows.has(`tally/${key}`)
+    assert(isCounted || this.isStopped, 'I1', () => `'${key}' is said to be counted, and is not`)
+    this.#world.stats.count('turns acknowledged')
+  }
+
+  notBumped(key: string, isRefusable: boolean, error: unknown): void {
+    if (!isRefusable || this.isStopped || (error as OffstageError)?.code !== 'STORE_WRITE_FAILED') return
+    this.#world.stats.count('turns refused')
+    assert(!this.truth.rows.has(`tally/${key}`), 'I6', () => `'${key}' is refused, and is counted`)
+    this.#refusedBumps.add(key)
   }
 
   guard(act: () => void): void {
@@ -167,6 +184,8 @@ export class Oracle {
     this.#openedAt = this.#world.clock.elapsed
     // From here on a record is known by its identity.
     this.truth.records = new Map(records.map((record) => [record.seq, record]))
+    for (const key of this.#refusedBumps)
+      assert(!this.truth.rows.has(`tally/${key}`), 'I6', () => `'${key}' was refused, and is counted`)
     const ids = new Set<string>()
     for (const record of records) {
       if (record.state === 'running') this.#inherited.add(record.seq)
@@ -190,6 +209,7 @@ export class Oracle {
 
   committing(steps: readonly Step[]): void {
     const model = new Map(this.truth.records)
+    const rows = new Map(this.truth.rows)
     this.truth.begin(steps)
     this.#batchFailures = new Map()
     this.#judgeCalls(steps)
@@ -204,9 +224,10 @@ export class Oracle {
         ;(error as Error).message += `; the batch: ${batch.join(', ')}`
         throw error
       }
-      applyTo(model, [step])
+      applyTo(model, [step], rows)
       this.#count(step, this.#batchFailures)
     }
+    if (this.hasExtensions) checkRows(model.values(), rows.values())
     for (const step of steps) this.#seen.add(step)
     this.areGatesTouched = false
     this.#released.clear()
@@ -273,6 +294,7 @@ export class Oracle {
 
   #judge(step: Step, model: Map<number, JobRecord>): void {
     const { type, before, after } = step
+    if (type === 'turn') return
     const { seq, id } = (after ?? before) as JobRecord
     const current = model.get(seq)
     const what = () => `${type} of '${id}' (${before?.state} → ${after?.state})`
@@ -283,9 +305,17 @@ export class Oracle {
     if (!after) return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
     const moved = after
     assert(moved.id === id && moved.seq === before.seq && moved.input === before.input, 'I1', what)
-    assert(type === 'due' || moved.dueAt === before.dueAt, 'I7', () => `${what()} has another place in line`)
+    assert(
+      type === 'due' || type === 'unblock' || moved.dueAt === before.dueAt,
+      'I7',
+      () => `${what()} has another place in line`,
+    )
     assert(type === 'prioritize' || moved.priority === before.priority, 'I7', () => `${what()} has another priority`)
-    assert(!isTerminal(before.state) || type === 'retry', 'I3', () => `${what()} changes what has ended`)
+    assert(
+      !isTerminal(before.state) || type === 'retry' || type === 'mark',
+      'I3',
+      () => `${what()} changes what has ended`,
+    )
     assert(before.state !== 'completed', 'I2', what)
     const isNew = !this.#seen.has(step)
     this.#judgeMove(step, before, moved, model, isNew, what)
@@ -387,6 +417,9 @@ export class Oracle {
         assert(before.state === 'scheduled' && isDue, 'I7', () => `${what()} before its time`)
         return
       }
+      case 'unblock':
+        this.#world.stats.count('unblocked with the end of another')
+        return assert(before.state === 'blocked' && isWaiting(after.state), 'I3', what)
       case 'retry':
         assert(before.state === 'failed' || before.state === 'cancelled', 'I3', what)
         return

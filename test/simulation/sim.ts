@@ -1,5 +1,6 @@
 /** The scheduler and its journal, whole, over a disk, a clock, threads and a user that are all played. */
 
+import { extend } from '../../src/extend.ts'
 import type { Job } from '../../src/job-handle.ts'
 import { createScheduler, type Scheduler } from '../../src/scheduler.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
@@ -9,6 +10,7 @@ import { Journal } from '../../src/store/journal.ts'
 import { Chance } from './chance.ts'
 import { drain } from './drain.ts'
 import { show } from './equal.ts'
+import { extensions, tally } from './extensions.ts'
 import { Faults } from './faults.ts'
 import { folder } from './journal-sim.ts'
 import { type Added, type Found, Oracle, WatchedStore } from './oracle.ts'
@@ -109,6 +111,7 @@ export class Simulation implements WorkerHost {
       jumps: chance.of([0, 0, 0.1]),
       failsAfterMs:
         this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, undefined, undefined, 300, 1_200]),
+      hasExtensions: chance.is(0.5),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
     }
     // Then first of all, for a while or for ever.
@@ -122,6 +125,7 @@ export class Simulation implements WorkerHost {
         return world.#workers
       },
     })
+    this.#oracle.hasExtensions = this.#settings.hasExtensions
     this.#life = this.#begin()
   }
 
@@ -207,6 +211,7 @@ export class Simulation implements WorkerHost {
         if (isCurrent()) this.#oracle.guard(() => this.#oracle.told(type, jobId))
       })
     }
+    if (this.#settings.hasExtensions) for (const extension of extensions) extend(scheduler, extension)
     scheduler.on('started', ({ queue }) => {
       if (queue !== 'paced' || !isCurrent()) return
       this.#stats.count('starts under a rate limit')
@@ -495,7 +500,8 @@ export class Simulation implements WorkerHost {
     if (pick < 88) return this.#look()
     if (pick < 92) return this.#steer()
     if (pick < 94) return void chance.of(this.#life.controllers)?.abort(new Error('aborted'))
-    if (pick < 97) return this.#askResult()
+    if (pick < 96) return this.#askResult()
+    if (pick < 98 && this.#settings.hasExtensions) return this.#bump()
     this.#watch(
       'idle',
       this.#life.scheduler.onIdle(),
@@ -512,7 +518,9 @@ export class Simulation implements WorkerHost {
   } {
     const { chance } = this
     const tag = ++this.#tag
-    const input = { tag, value: chance.value(tag, 200) }
+    const input: Record<string, unknown> = { tag, value: chance.value(tag, 200) }
+    if (this.#settings.hasExtensions && chance.is(0.2)) input.after = this.#someId()
+    if (this.#settings.hasExtensions && chance.is(0.2)) input.isWatched = true
     const options: Record<string, unknown> = {}
     if (chance.is(0.25)) options.id = chance.of(ownIds)
     if (options.id && chance.is(0.3)) options.ifExists = chance.of(['replace', 'reject'])
@@ -778,6 +786,18 @@ export class Simulation implements WorkerHost {
   #found(jobs: readonly AnyJob[], check: (found: Found[]) => void): void {
     check(jobs.map((job) => ({ tag: (job.input as { tag: number }).tag, ...job.snapshot() })))
     for (const job of jobs) this.#keep(job, undefined)
+  }
+
+  #bump(): void {
+    const key = `bump ${++this.#tag}`
+    const isRefusable = this.chance.is(0.5)
+    this.#say(21, () => `${key} ${isRefusable}`)
+    this.#watch(
+      key,
+      extend(this.#life.scheduler, tally).bump(key, isRefusable),
+      () => this.#oracle.bumped(key),
+      (error) => this.#oracle.notBumped(key, isRefusable, error),
+    )
   }
 
   #askResult(): void {

@@ -1,7 +1,7 @@
 // Commit, then tell; and whoever asks for a turn gets one, even while a batch is on its way.
 import { expect, test } from 'vitest'
 import { GroupCommit } from '../../src/engine/group-commit.ts'
-import type { Step } from '../../src/engine/steps.ts'
+import { fallenOf, type Step } from '../../src/engine/steps.ts'
 import { defer } from '../../src/shared/deferred.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { memoryStore } from '../../src/store/memory-store.ts'
@@ -25,7 +25,11 @@ const setUp = (commit: () => Promise<void> | void) => {
     onCommitted: ({ type }) => log.push(`committed ${type}`),
     afterSlice: () => {},
     afterCommit: () => log.push('quiet'),
-    blamed: (steps) => steps.filter(({ call }) => call),
+    fallen: (steps, all) =>
+      fallenOf(
+        steps.filter(({ call }) => call),
+        all,
+      ),
     onRefused: (fallen) => log.push(`refused ${fallen.map(({ type }) => type)}`),
   })
   return { commits, log, clock }

@@ -55,7 +55,7 @@ test('an async generator runs to its end', async () => {
 })
 
 test('a store whose `open` is an async function is waited for', async () => {
-  const scheduler = start({ store: { ...memoryStore(), open: async () => [] } })
+  const scheduler = start({ store: { ...memoryStore(), open: async () => ({ records: [], rows: [] }) } })
   expect(await scheduler.run.echo(1)).toBe(1)
   expect(await scheduler.cancel({ name: 'echo' })).toBe(0)
 })

@@ -30,6 +30,9 @@ const actions: Record<Action['type'], Action> = {
   prioritize: { type: 'prioritize', priority: 5 },
   cancel: { type: 'cancel', error },
   retry: { type: 'retry' },
+  block: { type: 'block' },
+  unblock: { type: 'unblock' },
+  mark: { type: 'mark', rules: { ...base.rules, marks: ['flows'] } },
 }
 
 describe('every action from every state', () => {
@@ -40,18 +43,34 @@ describe('every action from every state', () => {
     const after = transition(record, action, now)
     expect(states).toContain(after.state)
     expect(Object.keys(after)).toEqual(Object.keys(record)) // One shape, always.
-    expect(finishedAt(after)).toBe(['completed', 'failed', 'cancelled'].includes(after.state) ? now : undefined)
+    const hasEnded = ['completed', 'failed', 'cancelled'].includes(after.state) && type !== 'mark'
+    expect(finishedAt(after)).toBe(hasEnded ? now : undefined)
   })
 
   test('nothing but retry leaves an end', () => {
     for (const state of ['completed', 'failed', 'cancelled'] as const) {
       expect(
         Object.values(actions)
-          .filter(({ type }) => isLegal(state, type))
+          .filter(({ type }) => type !== 'mark' && isLegal(state, type))
           .map(({ type }) => type),
       ).toEqual(state === 'completed' ? [] : ['retry'])
     }
   })
+})
+
+test('a blocked job has its place in line from when it is unblocked, and a time before which it does not start', () => {
+  const later = now + 500
+  const blocked = transition(inState('queued', { dueAt: 3 }), actions.block, now)
+  expect(blocked).toMatchObject({ state: 'blocked', dueAt: 3 })
+  expect(transition(blocked, actions.unblock, later)).toMatchObject({ state: 'queued', dueAt: later })
+  const delayed = transition(inState('scheduled', { runAt: later, dueAt: later }), actions.block, now)
+  const early = transition(delayed, actions.unblock, now)
+  expect(early).toMatchObject({ state: 'scheduled', runAt: later, dueAt: later })
+  const late = transition(delayed, actions.unblock, later + 1)
+  expect(late).toMatchObject({ state: 'queued', runAt: undefined, dueAt: later + 1 })
+  // It has waited its turn once.
+  const retried = transition(inState('blocked', { attempt: 1, dueAt: 3 }), actions.unblock, later)
+  expect(retried).toMatchObject({ state: 'queued', dueAt: 3 })
 })
 
 test('attempts count every start, and an interruption uses none up', () => {

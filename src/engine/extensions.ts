@@ -1,0 +1,426 @@
+/**
+ * The extensions of one engine: who hears of which move, and that what they do is committed with it.
+ *
+ * A move is heard of before its batch goes, not while it is made: the engine may be in the middle of something. A call hears
+ * of what its own moves led to before it returns, so that it can be refused; all else waits for the next batch. What one
+ * extension does for one move is a *writing*: rows, and moves of its own, which are heard of in the same writing. It has a step
+ * of its own in the group commit, in one batch with the move.
+ *
+ * When the store refuses a batch, the calls in it fall, and with each what it led to. A later writing of the same extension was
+ * built upon that, whether it wrote the same row or only read it. If it is for a call, that falls as well. If it follows from
+ * something that has happened, it is taken back and done anew.
+ */
+import type { JobRecord, Rules } from '../job/record.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
+import type { Row } from '../store/store.ts'
+import type { Inserted, InsertRequest } from './engine.ts'
+import type { Extension, ExtensionHost, Move, Turn } from './extension.ts'
+import type { Admitting, ExtensionHooks } from './extension-hooks.ts'
+import type { Attached, EngineParts, ExtensionParts, RequestOf } from './extension-parts.ts'
+import { duplicate, extensionMissing } from './job-errors.ts'
+import { LiveJob } from './live-job.ts'
+import type { Step } from './steps.ts'
+import { ExtensionTurn, type TurnOutcome, View, Writing } from './turn.ts'
+
+export class Extensions implements ExtensionHooks {
+  readonly #parts: ExtensionParts
+  readonly #stored: readonly Row[]
+  readonly #byName = new Map<string, Attached>()
+  admits = false
+  /** Moves that somebody is to hear of: of all jobs, and of those that are marked. */
+  readonly #ofAll = new Set<Step['type']>()
+  readonly #ofMarked = new Set<Step['type']>()
+  /** That nobody has heard of yet. */
+  #unheard: Step[] = []
+  /** What is being written, and whether a call is going on: then each step must be one that can be taken back. */
+  #writing: Writing | undefined
+  #isInCall = false
+  #isMarking = false
+  #aborted: LiveJob[] = []
+  /** After a refusal, in this order. */
+  #again: (() => void)[] = []
+
+  constructor(parts: EngineParts, requestOf: RequestOf, stored: readonly Row[]) {
+    this.#parts = {
+      ...parts,
+      requestOf,
+      abort: (job) => this.#aborted.push(job),
+      mark: (job, attached) => this.#mark(job, attached),
+    }
+    this.#stored = stored
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  // Attaching.
+
+  attach(extension: Extension): void {
+    const { name, moves, scope = 'all', admit } = extension
+    const rows = this.#stored.filter(({ table }) => table === name)
+    const attached: Attached = {
+      extension,
+      rows: new Map(rows.map(({ key, value }) => [key, value])),
+      markRules: marking(name),
+      commands: {},
+      failure: undefined,
+      pending: 0,
+    }
+    this.#byName.set(name, attached)
+    for (const move of moves) (scope === 'all' ? this.#ofAll : this.#ofMarked).add(move)
+    this.admits ||= admit !== undefined
+    this.follow()
+    try {
+      attached.commands = extension.open(new Host(this.#parts, attached, this))
+    } catch (cause) {
+      attached.failure = failed(attached, 'could not be opened', cause)
+      this.#parts.jobs.bus.report(attached.failure)
+    }
+  }
+
+  #mark(job: LiveJob, { extension, markRules }: Attached): void {
+    const { rules } = job.record
+    if (rules.marks?.includes(extension.name)) return
+    // It stays when the turn falls: to hear of more jobs than it knows harms nobody.
+    this.#isMarking = true
+    this.#parts.jobs.move(job, { type: 'mark', rules: markRules(rules) })
+    this.#isMarking = false
+  }
+
+  // Commands.
+
+  async command(name: string, command: string, args: readonly unknown[]): Promise<unknown> {
+    const attached = this.#byName.get(name)
+    if (!attached) throw extensionMissing(name)
+    if (attached.failure) throw attached.failure
+    const { commands } = attached
+    const act = Object.hasOwn(commands, command) ? commands[command] : undefined
+    if (!act) throw extensionMissing(name, command)
+    this.follow()
+    const answer = await act(...args)
+    // What it has seen is not to be told before it is committed.
+    if (attached.pending > 0) await this.#parts.outcomes.whenCommitted()
+    return answer
+  }
+
+  // Hearing.
+
+  needs(type: Step['type'], { rules }: JobRecord): boolean {
+    if (this.#writing || this.#isInCall || this.#ofAll.has(type)) return true
+    return rules.marks !== undefined && this.#ofMarked.has(type)
+  }
+
+  wrote(step: Step): void {
+    const writing = this.#writing
+    if (writing && !this.#isMarking) {
+      step.turn = writing
+      step.call = writing.call
+    }
+    const { type, before, after } = step
+    const { marks } = (after ?? (before as JobRecord)).rules
+    if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) (writing?.moves ?? this.#unheard).push(step)
+  }
+
+  *#hearing({ type, before, after }: Step): Iterable<Attached> {
+    const { marks } = (after ?? (before as JobRecord)).rules
+    for (const attached of this.#byName.values()) {
+      const { name, moves, scope } = attached.extension
+      const isMeant = scope !== 'marked' || marks?.includes(name)
+      if (isMeant && !attached.failure && moves.has(type as Move)) yield attached
+    }
+  }
+
+  follow(): void {
+    if (this.#writing || this.#isInCall) return
+    for (let step = this.#unheard.shift(); step; step = this.#unheard.shift()) {
+      for (const attached of this.#hearing(step)) this.#tryWriting(this.#following(step, attached, step.call))
+    }
+  }
+
+  #following(step: Step, attached: Attached, call: object | undefined): Writing {
+    return new Writing(step, call, (writing) => this.#tell(step, attached, writing))
+  }
+
+  #tell({ before, after, type }: Step, attached: Attached, writing: Writing): void {
+    attached.extension.moved?.(this.#turnOf(attached, writing), before, after, type as Move)
+  }
+
+  #turnOf(attached: Attached, writing: Writing): Turn {
+    writing.attached.add(attached)
+    writing.current = attached
+    return new ExtensionTurn(this.#parts, attached, writing)
+  }
+
+  // Calls.
+
+  joins(requests: readonly InsertRequest[]): boolean {
+    return this.admits || this.#ofAll.size > 0 || requests.some(({ options }) => options?.ifExists === 'replace')
+  }
+
+  inCall<Result>(call: object | undefined, act: () => Result): Result {
+    if (this.#writing) throw new Error('offstage: within a turn jobs are added and moved by the turn')
+    // Somebody's callback.
+    if (this.#isInCall) return act()
+    this.follow()
+    const { commits } = this.#parts.jobs
+    const from = commits.gathered
+    this.#isInCall = true
+    try {
+      const result = act()
+      for (let step = this.#unheard.shift(); step; step = this.#unheard.shift()) {
+        for (const attached of this.#hearing(step)) this.#write(this.#following(step, attached, call))
+      }
+      this.#isInCall = false
+      this.#abortAll()
+      return result
+    } catch (error) {
+      this.#unheard = []
+      this.#takeBackFrom(from, error)
+      throw error
+    } finally {
+      this.#isInCall = false
+    }
+  }
+
+  admit(wanted: InsertRequest, call: object | undefined, intake: Admitting, draft: LiveJob | undefined): Inserted {
+    let request = wanted
+    let replaced: LiveJob | undefined
+    for (const attached of this.#byName.values()) {
+      const answer = this.#askFor(attached, request, call)
+      if (!answer) continue
+      if ('refuse' in answer) throw answer.refuse
+      if ('existing' in answer) {
+        const there = this.#parts.jobs.index.get(answer.existing)
+        if (!there) throw failed(attached, `named the job '${answer.existing}', which is not there`, undefined)
+        return intake.settle(request, call, there, false)
+      }
+      const { input = request.input, options = request.options, replace, isMarked, isBlocked } = answer
+      const markRules = isMarked ? attached.markRules : request.markRules
+      request = { ...request, input, options, markRules, isBlocked: isBlocked ?? request.isBlocked }
+      if (replace !== undefined) replaced = this.#parts.jobs.index.get(replace)
+    }
+    if (replaced?.record.state === 'running') throw duplicate(replaced.record.id, ', and it is running')
+    const there = intake.there(request)
+    const isReplaced = there !== undefined && request.options?.ifExists === 'replace'
+    if (!there || isReplaced) intake.assertRoom(1)
+    if (replaced && replaced !== there) this.#parts.jobs.replace(replaced, call)
+    const inserted = intake.settle(request, call, there, isReplaced, request === wanted ? draft : undefined)
+    return replaced && !there ? { ...inserted, disposition: 'replaced' } : inserted
+  }
+
+  #askFor(attached: Attached, request: InsertRequest, call: object | undefined) {
+    const { extension } = attached
+    if (!extension.admit || attached.failure) return undefined
+    const { name, input, options } = request
+    let answer: ReturnType<NonNullable<Extension['admit']>>
+    const ask = (writing: Writing) => {
+      answer = extension.admit?.(this.#turnOf(attached, writing), { name, input, options })
+    }
+    // In a turn it is a part of that.
+    if (this.#writing) ask(this.#writing)
+    else this.#write(new Writing(undefined, call, ask))
+    return answer
+  }
+
+  // Writing.
+
+  /** Of something that has happened: whatever becomes of the writing, that stays. */
+  #tryWriting(writing: Writing): void {
+    try {
+      this.#write(writing)
+    } catch (error) {
+      this.#parts.jobs.bus.report(error)
+    }
+  }
+
+  /** Whole, or, when something throws, not at all. Returns what stands for it among the jobs. */
+  #write(writing: Writing): LiveJob {
+    const { commits } = this.#parts.jobs
+    const from = commits.gathered
+    this.#writing = writing
+    try {
+      writing.write(writing)
+      // What it has moved is heard of one after the other, and not within each other: there may be thousands.
+      for (let at = 0; at < writing.moves.length; at++) {
+        const step = writing.moves[at] as Step
+        for (const attached of this.#hearing(step)) this.#tell(step, attached, writing)
+      }
+    } catch (cause) {
+      this.#writing = undefined
+      writing.restoreRows()
+      const error = this.#failureOf(writing, cause)
+      this.#takeBackFrom(from, error)
+      throw error
+    } finally {
+      this.#writing = undefined
+      writing.isOver = true
+    }
+    if (!this.#isInCall) this.#abortAll()
+    return this.#commit(writing)
+  }
+
+  #failureOf({ origin, current }: Writing, cause: unknown): unknown {
+    // A turn of its own, whose promise rejects with what it throws.
+    if (!origin && !this.#isInCall) return cause
+    const { type, before, after } = origin ?? {}
+    const id = (after ?? before)?.id
+    const where = origin ? `failed on '${type}' of the job '${id}'` : 'failed to say what is to become of a new job'
+    return failed(current as Attached, where, cause, id)
+  }
+
+  #commit(writing: Writing): LiveJob {
+    const { call, rows, attached, events } = writing
+    for (const each of attached) each.pending++
+    const afterwards = () => {
+      for (const each of attached) each.pending--
+      for (const { type, ...details } of events) this.#parts.jobs.bus.publish(type as never, details as never)
+    }
+    const job = new LiveJob(noRecord)
+    const step: Step = { job, type: 'turn', before: undefined, after: undefined, call, afterwards, turn: writing, rows }
+    this.#parts.jobs.commits.write(step)
+    return job
+  }
+
+  #takeBackFrom(from: number, error: unknown): void {
+    this.#aborted = []
+    const { jobs, outcomes } = this.#parts
+    outcomes.takeBack(jobs.commits.withdraw(from).reverse(), error as OffstageError)
+  }
+
+  #abortAll(): void {
+    const { dispatcher } = this.#parts
+    for (const job of this.#aborted.splice(0)) dispatcher.abort(job, job.record.error)
+  }
+
+  /** A turn that follows from no move. */
+  async turn(attached: Attached, write: (turn: Turn) => unknown, isRefusable: boolean): Promise<unknown> {
+    const { lifecycle, outcomes } = this.#parts
+    if (lifecycle.isEnded) throw lifecycle.closedError()
+    if (this.#writing || this.#isInCall) throw new Error('offstage: a turn cannot begin within another')
+    this.follow()
+    const outcome: TurnOutcome = { result: undefined, failure: undefined }
+    const act = (writing: Writing) => {
+      outcome.result = write(this.#turnOf(attached, writing))
+      if (isThenable(outcome.result)) throw new Error('offstage: what a turn does must not wait for anything')
+    }
+    const job = this.#write(new Writing(undefined, isRefusable ? {} : undefined, act, outcome))
+    await outcomes.whenCommitted(isRefusable ? job : undefined)
+    if (outcome.failure) throw outcome.failure.error
+    return outcome.result
+  }
+
+  // Refused.
+
+  fallen(first: ReadonlySet<Step>, all: readonly Step[]): ReadonlySet<Step> {
+    const fallen = new Set(first)
+    const calls = new Set<object>()
+    const jobs = new Set<LiveJob>()
+    const writings = new Set<Writing>()
+    for (let known = -1; known !== fallen.size; ) {
+      known = fallen.size
+      jobs.clear()
+      const touched = new Set<Attached>()
+      for (const step of all) {
+        const writing = step.turn as Writing | undefined
+        const { job, call } = step
+        const isLost = writing && (writings.has(writing) || (writing.origin && fallen.has(writing.origin)))
+        const isBuiltOnIt = jobs.has(job) || (writing && [...writing.attached].some((each) => touched.has(each)))
+        if (!fallen.has(step) && !isLost && !isBuiltOnIt && !(call && calls.has(call))) continue
+        fallen.add(step)
+        jobs.add(job)
+        if (call) calls.add(call)
+        if (!writing) continue
+        writings.add(writing)
+        for (const each of writing.attached) touched.add(each)
+      }
+    }
+    this.#unheard = this.#unheard.filter((step) => !fallen.has(step))
+    this.#again = this.#toDoAgain(first, fallen, all)
+    return fallen
+  }
+
+  /** What has happened, and was taken back because of what it was built upon. */
+  #toDoAgain(first: ReadonlySet<Step>, fallen: ReadonlySet<Step>, all: readonly Step[]): (() => void)[] {
+    const again: (() => void)[] = []
+    for (const step of all) {
+      if (!fallen.has(step) || first.has(step) || step.call) continue
+      const writing = step.turn as Writing | undefined
+      if (!writing) again.push(() => this.#doAgain(step))
+      else if (step.type === 'turn' && !(writing.origin && fallen.has(writing.origin)))
+        again.push(() => this.#writeAgain(writing))
+    }
+    return again
+  }
+
+  #writeAgain({ origin, write, outcome }: Writing): void {
+    const writing = new Writing(origin, undefined, write, outcome)
+    if (!outcome) return this.#tryWriting(writing)
+    try {
+      this.#write(writing)
+    } catch (error) {
+      outcome.failure = { error }
+    }
+  }
+
+  /** What somebody asked for; all else of a job that waits comes about again by itself. */
+  #doAgain({ job, type, after, before }: Step): void {
+    const { jobs } = this.#parts
+    if (!job.isListed) return
+    if (type === 'cancel') jobs.moveIfLegal(job, { type, error: (after as JobRecord).error })
+    if (type === 'prioritize') jobs.moveIfLegal(job, { type, priority: (after as JobRecord).priority })
+    if (type === 'mark') jobs.move(job, { type, rules: (after as JobRecord).rules })
+    if (type === 'removed' && before) jobs.remove(job, type)
+  }
+
+  takeBack({ turn }: Step): void {
+    const writing = turn as Writing
+    for (const each of writing.attached) each.pending--
+    writing.restoreRows()
+  }
+
+  afterRefusal(): void {
+    for (const act of this.#again.splice(0)) act()
+  }
+}
+
+/** What an extension is opened with. */
+class Host extends View implements ExtensionHost {
+  readonly #extensions: Extensions
+
+  constructor(parts: ExtensionParts, attached: Attached, extensions: Extensions) {
+    super(parts, attached)
+    this.#extensions = extensions
+  }
+
+  turn<Result>(write: (turn: Turn) => Result, { isRefusable = false } = {}): Promise<Result> {
+    return this.#extensions.turn(this.attached, write, isRefusable) as Promise<Result>
+  }
+
+  at(wallMs: number, callback: () => void, { keepsProcessAlive = false } = {}): () => void {
+    const { timers, bus } = this.parts.jobs
+    const timer = timers.at(wallMs, () => bus.call(callback), keepsProcessAlive)
+    return () => timers.cancel(timer)
+  }
+}
+
+/** The rules of many jobs are one object, and so are those that are marked. */
+function marking(name: string): (rules: Rules) => Rules {
+  const made = new WeakMap<Rules, Rules>()
+  return (rules) => {
+    const { marks = [] } = rules
+    const marked = made.get(rules) ?? (marks.includes(name) ? rules : { ...rules, marks: [...marks, name] })
+    made.set(rules, marked)
+    return marked
+  }
+}
+
+function failed({ extension }: Attached, what: string, cause: unknown, jobId?: string): OffstageError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  const message = `The extension '${extension.name}' ${what}${why}.`
+  return new OffstageError('EXTENSION_FAILED', message, { cause, jobId })
+}
+
+/** A step that is about no job has one that nobody knows. */
+const noRecord = { id: '', attempt: 0 } as JobRecord

@@ -1,0 +1,100 @@
+import type { CommandTable, Extension } from './engine/extension.ts'
+import type { EngineParts, RequestOf } from './engine/extension-parts.ts'
+import { Extensions } from './engine/extensions.ts'
+import { isExtensionEvent } from './events/event-map.ts'
+import { type ExtensionPoint, extensionPoint } from './extension-point.ts'
+import { nameCheck, takeJobOptions } from './job/job-options.ts'
+import * as check from './shared/check.ts'
+import { copyValue } from './shared/clone.ts'
+import { OffstageError } from './shared/errors.ts'
+
+/** A scheduler, as made by `createScheduler`. */
+export interface Extensible {
+  /** @internal */
+  readonly [extensionPoint]: ExtensionPoint
+}
+
+const extensionChecks: check.Checks = {
+  name: (value) => (typeof value === 'string' && value !== '' ? nameCheck(value) : 'a name'),
+  moves: (value) => (value instanceof Set ? undefined : 'a Set of moves'),
+  scope: check.oneOf('all', 'marked'),
+  events: (value) =>
+    Array.isArray(value) && value.every(isExtensionEvent)
+      ? undefined
+      : 'a list of event types with a colon in them, `flow:completed`, that do not begin with `worker:` or `store:`',
+  open: check.callable,
+  moved: check.callable,
+  admit: check.callable,
+}
+
+/**
+ * Attaches an extension, and returns its commands. The same one twice returns the same commands; another one of the same
+ * name throws `INVALID_OPTION`. All pages that share a store attach the same extensions: commands are carried out where the
+ * jobs are, which may be in another tab.
+ *
+ * Arguments and results are copied, as if they had gone to another tab. A command resolves when what it did and saw is
+ * committed. It rejects with `EXTENSION_MISSING` where the one who runs the jobs lacks the extension, and with what the
+ * command throws. When the leading tab is lost before it answers, the next one carries it out again: so that nothing is done
+ * twice, let the caller make the ids.
+ *
+ * @example
+ * ```ts
+ * import { extend } from 'offstage/extension'
+ *
+ * const counts = extend(scheduler, tally)
+ * await counts.of('resize')
+ * ```
+ */
+export function extend<Commands>(scheduler: Extensible, extension: Extension<Commands>): Commands {
+  const point = scheduler?.[extensionPoint]
+  if (!point) throw new OffstageError('INVALID_OPTION', 'Expected `scheduler` to be what createScheduler() returned.')
+  check.checkArgument('extension', check.object, extension)
+  const { name, moves, scope, events, open, moved, admit } = extension
+  check.checkOptions({ name, moves, scope, events, open, moved, admit }, extensionChecks, 'extension.')
+  const there = point.attached.get(name)
+  if (there?.extension === extension) return there.commands as Commands
+  if (there)
+    throw new OffstageError('INVALID_OPTION', `Another extension '${name}' is attached to this scheduler already.`)
+  const commands = commandsOf(point, name)
+  point.attached.set(name, { extension: extension as Extension<never>, commands })
+  const requestOf = requestsOf(point)
+  // Engines hand on what they know nothing of.
+  point.engine.attach(extension, (parts, rows) => new Extensions(parts as EngineParts, requestOf, rows))
+  return commands as Commands
+}
+
+/** Which there are only the one knows who runs the jobs. */
+function commandsOf({ engine }: ExtensionPoint, extension: string): CommandTable {
+  const functions = new Map<string, CommandTable[string]>()
+  const command =
+    (name: string) =>
+    async (...args: unknown[]) => {
+      const copies = copyValue(args, `arguments of \`${name}\``) as unknown[]
+      if (engine.isEnded) throw engine.closedError()
+      const { opening } = engine
+      if (opening) await opening
+      return copyValue(await engine.command(extension, name, copies), `answer of \`${name}\``)
+    }
+  return new Proxy(Object.create(null), {
+    get(_target, name) {
+      if (typeof name === 'symbol' || name === 'then') return undefined
+      const there = functions.get(name) ?? command(name)
+      functions.set(name, there)
+      return there
+    },
+  })
+}
+
+/** They belong to a page or process; a job that an extension adds is nobody's. */
+const callersOwn = /^(transfer|signal|on[A-Z].*)$/
+
+function requestsOf({ engine, defaultsOf }: ExtensionPoint): RequestOf {
+  return (name, input, given) => {
+    check.checkArgument('name', nameCheck, name)
+    const options = takeJobOptions(given)
+    const own = Object.keys(options ?? {}).find((option) => callersOwn.test(option))
+    if (own) throw new OffstageError('INVALID_OPTION', `The option \`${own}\` is not for jobs that an extension adds.`)
+    const copy = copyValue(input, 'input', (value, what) => engine.check(value, what))
+    return { name, input: copy, options, defaults: defaultsOf(name), transfer: undefined, attach: undefined }
+  }
+}
