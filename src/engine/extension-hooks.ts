@@ -7,6 +7,7 @@ import type { Step } from './steps.ts'
 /** How the intake adds a job. */
 export interface Admitting {
   /** The job that has the id already, if what is requested may meet it. */
+  insertNow(request: InsertRequest, call: object | undefined): Inserted
   there(request: InsertRequest): LiveJob | undefined
   assertRoom(added: number): void
   settle(
@@ -38,6 +39,8 @@ export interface ExtensionHooks {
   joins(requests: readonly InsertRequest[]): boolean
   /** What somebody's call does, and what they make of that: done whole or, when something throws, not at all. */
   inCall<Result>(call: object | undefined, act: () => Result): Result
+  /** As a call. */
+  insertIn(intake: Admitting, request: InsertRequest): Inserted
   /** Adds a job as they want it. Throws when one of them refuses. */
   admit(request: InsertRequest, call: object | undefined, intake: Admitting, draft: LiveJob | undefined): Inserted
   /** The store refused a batch: returns what falls, with all that can not stand without it. */

@@ -97,7 +97,7 @@ export class Extensions implements ExtensionHooks {
     if (attached.failure) throw attached.failure
     const { commands } = attached
     const act = Object.hasOwn(commands, command) ? commands[command] : undefined
-    if (!act) throw extensionMissing(name, command)
+    if (!act) throw extensionMissing(name, `, or has no command '${command}' there`)
     this.follow()
     const answer = await act(...args)
     // What it has seen is not to be told before it is committed.
@@ -156,7 +156,16 @@ export class Extensions implements ExtensionHooks {
   // Calls.
 
   joins(requests: readonly InsertRequest[]): boolean {
-    return this.admits || this.#ofAll.size > 0 || requests.some(({ options }) => options?.ifExists === 'replace')
+    return this.admits || this.#ofAll.has('insert') || requests.some(({ options }) => options?.ifExists === 'replace')
+  }
+
+  insertIn(intake: Admitting, request: InsertRequest): Inserted {
+    try {
+      return this.inCall(request, () => intake.insertNow(request, request))
+    } catch (error) {
+      request.detach?.()
+      throw error
+    }
   }
 
   inCall<Result>(call: object | undefined, act: () => Result): Result {

@@ -83,13 +83,7 @@ export class Intake implements Admitting {
   insert(request: InsertRequest): Inserted {
     this.#lifecycle.assertTaking()
     const { extensions } = this.#jobs
-    if (!extensions?.joins([request])) return this.insertNow(request, request)
-    try {
-      return extensions.inCall(request, () => this.insertNow(request, request))
-    } catch (error) {
-      request.detach?.()
-      throw error
-    }
+    return extensions?.joins([request]) ? extensions.insertIn(this, request) : this.insertNow(request, request)
   }
 
   /** `call`: what it falls with, if the store may refuse it. */
@@ -106,8 +100,8 @@ export class Intake implements Admitting {
     if (uncommitted) return this.#retryBehind(uncommitted, requests)
     if (!drafts && requests.length > atOnceMax) return this.#insertSlowly(requests)
     const { extensions } = this.#jobs
-    const insertAll = () => this.#insertAll(requests, drafts)
-    return extensions?.joins(requests) ? extensions.inCall(requests, insertAll) : insertAll()
+    if (!extensions?.joins(requests)) return this.#insertAll(requests, drafts)
+    return extensions.inCall(requests, () => this.#insertAll(requests, drafts))
   }
 
   /** What takes time is done in slices beforehand, and known to nobody. Then it is checked again: much may have happened. */

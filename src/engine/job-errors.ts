@@ -51,10 +51,8 @@ export const placeUnknown = (id: string): OffstageError => {
 }
 
 /** Where the jobs are, which may be in another tab. */
-export const extensionMissing = (name: string, command?: string): OffstageError => {
-  const what = command === undefined ? 'is not attached' : `has no command '${command}'`
-  return new OffstageError('EXTENSION_MISSING', `The extension '${name}' ${what} where the jobs are run.`)
-}
+export const extensionMissing = (name: string, more = ''): OffstageError =>
+  new OffstageError('EXTENSION_MISSING', `The extension '${name}' is not attached where the jobs are run${more}.`)
 
 /** Why the store cannot keep a value that came from a thread, if it cannot. */
 export function unstorable(store: Store, value: unknown, what: string): OffstageError | undefined {

@@ -188,8 +188,8 @@ export class LocalEngine implements Engine {
   #nameMissing(): void {
     for (const table of new Set(this.#rows.map((row) => row.table))) {
       if (this.#jobs.extensions?.has(table)) continue
-      const error = extensionMissing(table)
-      if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message} Its rows are kept.`)
+      const error = extensionMissing(table, '; its rows are kept')
+      if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message}`)
       this.bus.publish('store:error', { error })
     }
   }

@@ -47,6 +47,8 @@ export interface JobOptions<Result = unknown, Progress = unknown, Value = unknow
   readonly ifExists?: 'return' | 'replace' | 'reject' | undefined
   /** Starts no sooner than this moment. */
   readonly runAt?: number | Date | undefined
+  /** For extensions, by name: what each is told of the job when it is added. Cloneable; not kept with the job. */
+  readonly extensions?: { readonly [extension: string]: unknown } | undefined
   /** Moved into the job instead of copied; afterwards the caller's are empty. */
   readonly transfer?: readonly Transferable[] | undefined
   /** Cancels the job. Its `reason` is what the promises reject with. */
@@ -101,6 +103,7 @@ const optionChecks: check.Checks = {
   ifExists: check.oneOf('return', 'replace', 'reject'),
   runAt: moment,
   transfer: check.array,
+  extensions: check.object,
   // Not `instanceof`: test environments bring a class of their own.
   signal: (value) =>
     isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function'

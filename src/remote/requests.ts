@@ -33,7 +33,8 @@ export const draftRecord = ({ name, input, options }: NamedRequest, now: number)
 export function wishOf({ job, ifExists }: Adding): Wish {
   const { id, name, queue, input, priority, rules, addedAt, runAt, expiresAt } = job.record
   const expiresInMs = expiresAt === undefined ? undefined : expiresAt - addedAt
-  const options = { ...rules, id, ifExists, queue, priority, runAt, expiresInMs }
+  const { marks, ...own } = rules
+  const options = { ...own, id, ifExists, queue, priority, runAt, expiresInMs }
   return { name, input, options, defaults: noDefaults, transfer: undefined, attach: undefined, job }
 }
 

@@ -149,7 +149,11 @@ export class Session {
         return this.#connection.send('answer', id)
       }
       const answered = await answer(engine, kind, this.#argsFromWire(kind, args, attached))
-      if (!engine.isClosed || kind !== 'idle') this.#connection.send('answer', id, this.#answerToWire(answered))
+      // The input of a job that it has just added is there already, unless an extension gave it another.
+      const inputs = kind === 'insert' ? (args[0] as unknown as readonly WireInsert[]).map(({ input }) => input) : []
+      // What a command answers is a value, whatever it looks like.
+      const toSend = kind === 'command' ? answered : this.#answerToWire(answered, inputs)
+      if (!engine.isClosed || kind !== 'idle') this.#connection.send('answer', id, toSend)
     } catch (error) {
       // What was to be added never was.
       for (const watched of this.#allWatched)
@@ -182,8 +186,8 @@ export class Session {
     return [requests.map(toRequest), ...rest]
   }
 
-  #answerToWire(answer: unknown): unknown {
-    if (Array.isArray(answer)) return answer.map((item) => this.#answerToWire(item))
+  #answerToWire(answer: unknown, inputs: readonly unknown[]): unknown {
+    if (Array.isArray(answer)) return answer.map((item, at) => this.#answerToWire(item, inputs.slice(at, at + 1)))
     if (isJob(answer)) {
       const watched = this.#watch(answer, false)
       watched.sent = answer.visible
@@ -193,8 +197,8 @@ export class Session {
     const { job, disposition } = answer as Inserted
     const watched = this.#watch(job, false)
     watched.sent = job.visible
-    // The input of a job that it has just added is there already.
-    return [disposition === 'existing' ? recordToWire(job.visible) : changeToWire(job.visible), disposition]
+    const isKnown = disposition !== 'existing' && inputs.includes(job.visible.input)
+    return [isKnown ? changeToWire(job.visible) : recordToWire(job.visible), disposition]
   }
 
   // Telling.

@@ -59,11 +59,12 @@ export type NamedRequest = InsertRequest & { readonly options: JobOptions & { re
 export function insertToWire({ name, input, options, attach }: NamedRequest): WireInsert {
   const { id, ifExists, queue, priority, runAt, delayMs, expiresInMs, attempts, backoff, timeoutMs, keepMs, tags } =
     options
+  const { extensions } = options
   const rules = { attempts, backoff, timeoutMs, keepMs, tags }
   return {
     name,
     input,
-    options: { id, ifExists, queue, priority, runAt, delayMs, expiresInMs, ...rules },
+    options: { id, ifExists, queue, priority, runAt, delayMs, expiresInMs, extensions, ...rules },
     isAttended: Boolean(attach),
   }
 }

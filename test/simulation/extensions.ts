@@ -20,7 +20,10 @@ const mirror: Extension = {
   name: 'mirror',
   moves: new Set(all),
   moved(turn, before, after) {
-    turn.put((after ?? (before as JobRecord)).id, after && mirrored(after))
+    const { id } = after ?? (before as JobRecord)
+    // Twice, so that there is an order in which it is taken back.
+    turn.put(id, 'meanwhile')
+    turn.put(id, after && mirrored(after))
   },
   open: (host) => reconciled(host, host.find()),
 }

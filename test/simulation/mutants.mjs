@@ -400,7 +400,7 @@ export const mutants = [
   {
     name: 'what an add led to is written when it has returned',
     file: extensions,
-    find: '    return this.admits || this.#ofAll.size > 0 || requests.some(',
+    find: "    return this.admits || this.#ofAll.has('insert') || requests.some(",
     replace: '    return requests.some(',
   },
   {

@@ -239,7 +239,10 @@ export class SharedDisk {
     const never = new Promise<never>(() => {})
     return {
       isDurable: true,
-      check: (value, what) => void copyValue(value, what),
+      check(value, what) {
+        if (value instanceof Blob) throw new OffstageError('DATA_CLONE', `The ${what} is a Blob.`)
+        copyValue(value, what)
+      },
       open: async (given) => {
         host = given
         await step()

@@ -1,0 +1,98 @@
+// What extensions rely on, over a fake IndexedDB, in a tab that leads, and through one that follows.
+import 'fake-indexeddb/auto'
+import { createScheduler, inline } from 'offstage'
+import { type Extension, extend } from 'offstage/extension'
+import { extensionChecks, type OpenForChecks } from 'offstage/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { idbStore } from '../../src/store/idb-store.ts'
+import { jobs } from '../fixtures/jobs.ts'
+import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
+import { heard } from '../support/testing.ts'
+
+type Jobs = Parameters<OpenForChecks>[1]
+
+const startIn = (tab: FakeTab, table: Jobs) =>
+  createScheduler<Jobs>(inline(table), { store: tab.store, workers: 1 } as never)
+
+const places: Record<string, () => OpenForChecks> = {
+  'a fake IndexedDB': () => (place, table) => createScheduler<Jobs>(inline(table), { store: idbStore(place) }),
+  'a tab that leads': () => {
+    const origins = new Map<string, FakeOrigin>()
+    return (place, table) => {
+      const origin = origins.get(place) ?? new FakeOrigin()
+      origins.set(place, origin)
+      return startIn(origin.openTab(), table)
+    }
+  },
+  'a tab that follows': () => {
+    const origins = new Map<string, FakeOrigin>()
+    return async (place, table, extensions) => {
+      const origin = origins.get(place) ?? new FakeOrigin()
+      origins.set(place, origin)
+      const leader = startIn(origin.openTab(), table)
+      for (const extension of extensions) extend(leader, extension)
+      await leader.counts()
+      const follower = startIn(origin.openTab(), table)
+      await follower.counts()
+      const { close } = follower
+      // What is to be opened again is at rest.
+      follower.close = async (options) => {
+        await close.call(follower, options)
+        await leader.close(options)
+      }
+      return follower
+    }
+  },
+}
+
+describe.each(Object.entries(places))('extensions over %s', (_name, make) => {
+  test.each(extensionChecks(make()))('$name', ({ run }) => run())
+})
+
+describe('extensions in several tabs', () => {
+  const counter = (): Extension<{ add(key: string): Promise<number> }> => ({
+    name: 'counter',
+    moves: new Set(),
+    open: (host) => ({
+      add: (key) =>
+        host.turn((turn) => {
+          turn.put(key, true)
+          return turn.rows.size
+        }),
+    }),
+  })
+  const open = (origin: FakeOrigin) => {
+    const tab = origin.openTab()
+    const scheduler = startIn(tab, jobs as never)
+    onTestFinished(() => (tab.isDead ? undefined : scheduler.close({ mode: 'now' })))
+    return { tab, scheduler }
+  }
+
+  test('a command that the leading tab lacks the extension for rejects, and names it', async () => {
+    const origin = new FakeOrigin()
+    const leader = open(origin).scheduler
+    await leader.counts()
+    const follower = open(origin).scheduler
+    const refused = extend(follower, counter()).add('a')
+    await expect(refused).rejects.toMatchObject({
+      code: 'EXTENSION_MISSING',
+      message: expect.stringContaining("'counter'"),
+    })
+  })
+
+  test('what was asked of a tab that dies is carried out by the next', async () => {
+    const origin = new FakeOrigin()
+    const extension = counter()
+    const first = open(origin)
+    expect(await extend(first.scheduler, extension).add('a')).toBe(1)
+    const second = open(origin).scheduler
+    const { add } = extend(second, extension)
+    expect(await add('b')).toBe(2)
+    const leads = heard(second, 'leader')
+    const asked = add('c')
+    first.tab.crash()
+    expect(await asked).toBe(3)
+    await leads
+    expect(await add('d')).toBe(4)
+  })
+})
