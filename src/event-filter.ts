@@ -10,14 +10,12 @@ export interface EventFilter {
 }
 
 export const eventFilterChecks: check.Checks = {
-  type: (value) => check.someOf(knownOr(value), 'event types')(value),
+  type: (value) =>
+    check.someOf(eventTypes.concat([value].flat().filter(isExtensionEvent) as string[]), 'event types')(value),
   jobId: idCheck,
   name: check.text,
   queue: check.text,
 }
-
-/** Of those of extensions nobody here knows which there are. */
-const knownOr = (types: unknown) => [...eventTypes, ...([types].flat().filter(isExtensionEvent) as string[])]
 
 export function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFilter): boolean {
   const { jobId: eventJobId, name: eventName, queue: eventQueue } = event as Partial<JobEvent>
@@ -29,6 +27,6 @@ export function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFi
 }
 
 export function checkListener(type: string, listener: unknown): void {
-  check.checkArgument('type', check.oneOf(...knownOr(type)), type)
+  if (!isExtensionEvent(type)) check.checkArgument('type', check.oneOf(...eventTypes), type)
   check.checkArgument('listener', check.callable, listener)
 }

@@ -97,7 +97,11 @@ export class Extensions implements ExtensionHooks {
     if (attached.failure) throw attached.failure
     const { commands } = attached
     const act = Object.hasOwn(commands, command) ? commands[command] : undefined
-    if (!act) throw extensionMissing(name, `, or has no command '${command}' there`)
+    if (!act)
+      throw new OffstageError(
+        'EXTENSION_MISSING',
+        `The extension '${name}' has no command '${command}' where jobs run.`,
+      )
     this.follow()
     const answer = await act(...args)
     // What it has seen is not to be told before it is committed.

@@ -51,8 +51,8 @@ export const placeUnknown = (id: string): OffstageError => {
 }
 
 /** Where the jobs are, which may be in another tab. */
-export const extensionMissing = (name: string, more = ''): OffstageError =>
-  new OffstageError('EXTENSION_MISSING', `The extension '${name}' is not attached where the jobs are run${more}.`)
+export const extensionMissing = (name: string): OffstageError =>
+  new OffstageError('EXTENSION_MISSING', `The extension '${name}' is not attached where jobs run; its rows are kept.`)
 
 /** Why the store cannot keep a value that came from a thread, if it cannot. */
 export function unstorable(store: Store, value: unknown, what: string): OffstageError | undefined {

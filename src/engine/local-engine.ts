@@ -10,7 +10,6 @@ import type { JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
-import { warn } from '../platform/host.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
@@ -73,6 +72,8 @@ export class LocalEngine implements Engine {
   readonly #outcomes: Outcomes
   readonly #lifecycle: Lifecycle
   readonly #intake: Intake
+  /** For extensions. */
+  readonly #parts: object
   /** Extensions that wait for the store to be open; `undefined` once it is. */
   #attaching: (() => void)[] | undefined = []
   #rows: readonly Row[] = []
@@ -88,6 +89,7 @@ export class LocalEngine implements Engine {
     this.#outcomes = outcomes
     this.#lifecycle = lifecycle
     this.#intake = intake
+    this.#parts = { jobs, dispatcher, outcomes, lifecycle, intake }
     lifecycle.open(options.pool.errors, ({ records, rows }) => {
       this.#rows = rows
       intake.restore(records, options.wasLetGo?.() ? interruption : { type: 'crash' })
@@ -169,10 +171,8 @@ export class LocalEngine implements Engine {
 
   attach(extension: NamedExtension, make: MakeExtensions): void {
     const attach = () => {
-      const [jobs, dispatcher, outcomes] = [this.#jobs, this.#dispatcher, this.#outcomes]
-      const parts = { jobs, dispatcher, outcomes, lifecycle: this.#lifecycle, intake: this.#intake }
-      jobs.extensions ??= make(parts, this.#rows) as ExtensionHooks
-      jobs.extensions.attach(extension as Extension)
+      this.#jobs.extensions ??= make(this.#parts, this.#rows) as ExtensionHooks
+      this.#jobs.extensions.attach(extension as Extension)
     }
     if (this.#attaching) this.#attaching.push(attach)
     else attach()
@@ -186,12 +186,8 @@ export class LocalEngine implements Engine {
 
   /** What they have stored is kept, and does nothing. */
   #nameMissing(): void {
-    for (const table of new Set(this.#rows.map((row) => row.table))) {
-      if (this.#jobs.extensions?.has(table)) continue
-      const error = extensionMissing(table, '; its rows are kept')
-      if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message}`)
-      this.bus.publish('store:error', { error })
-    }
+    for (const table of new Set(this.#rows.map((row) => row.table)))
+      if (!this.#jobs.extensions?.has(table)) this.bus.publish('store:error', { error: extensionMissing(table) })
   }
 
   // Looking.

@@ -152,8 +152,8 @@ export class Outcomes implements CommitListener {
       if (!neverAdded.has(job)) this.#jobs.takeBack(step)
       else if (!before) this.#forget(job, error)
     }
-    const isFinished = (job: LiveJob) => job.isListed && job.hasEnded && job.committed === job.record
-    this.#jobs.retention.putBack([...new Set(fallen.map(({ job }) => job))].filter(isFinished))
+    const moved = [...new Set(fallen.map(({ job }) => job))]
+    this.#jobs.retention.putBack(moved.filter((job) => job.isListed && job.hasEnded && job.committed === job.record))
   }
 
   /** What its thread has handed over cannot be kept. Whatever was decided since was decided without knowing that. */

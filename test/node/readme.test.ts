@@ -117,7 +117,10 @@ beforeAll(async () => {
     alias: {
       offstage: join(root, 'src/index.ts'),
       ...Object.fromEntries(
-        ['worker', 'idb', 'file', 'testing'].map((name) => [`offstage/${name}`, join(root, `src/${name}.ts`)]),
+        ['worker', 'idb', 'file', 'testing', 'extension'].map((name) => [
+          `offstage/${name}`,
+          join(root, `src/${name}.ts`),
+        ]),
       ),
     },
     plugins: [workerLine],
