@@ -162,7 +162,7 @@ export class Outcomes implements CommitListener {
       if (!job.committed) continue
       this.#dispatcher.abort(job, error)
       this.#jobs.fail(job, error, true)
-      if (fallen.some((step) => step.job === job && !step.after)) this.#jobs.remove(job, 'removed')
+      if (fallen.some((step) => step.job === job && !step.call && !step.after)) this.#jobs.remove(job, 'removed')
     }
   }
 

@@ -1,5 +1,6 @@
 // Schedulers that reach the jobs of another one, over wires that can be looked at, cut and bound.
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
+import type { JobTable } from 'offstage/worker'
 import { onTestFinished } from 'vitest'
 import { type EngineHost, engineSource } from '../../src/engine/engine-host.ts'
 import type { LocalEngine } from '../../src/engine/local-engine.ts'
@@ -20,7 +21,7 @@ export interface Served {
   openSession(post: Post): Session
 }
 
-export function serve({ store, ...options }: SchedulerOptions<never> = {}): Served {
+export function serve({ store, ...options }: SchedulerOptions<never> = {}, table: JobTable = jobs): Served {
   let engine!: LocalEngine
   let host!: EngineHost
   const source = engineSource((given) => {
@@ -28,7 +29,7 @@ export function serve({ store, ...options }: SchedulerOptions<never> = {}): Serv
     engine = (host.makeLocal as NonNullable<EngineHost['makeLocal']>)(store ? { store } : {})
     return engine
   })
-  const scheduler = createScheduler<Jobs>(inline(jobs), { workers: 1, ...options, engine: source } as never)
+  const scheduler = createScheduler<Jobs>(inline(table), { workers: 1, ...options, engine: source } as never)
   onTestFinished(() => scheduler.close({ mode: 'now' }))
   const sessions = new Set<Session>()
   const steers = new Steers()
@@ -62,9 +63,12 @@ export function startClient(options: SchedulerOptions<never> = {}): {
 }
 
 /** Both, over a plain message channel. */
-export function serveOverChannel({ errors, clock, defaults, ...options }: SchedulerOptions<never> = {}) {
+export function serveOverChannel(
+  { errors, clock, defaults, ...options }: SchedulerOptions<never> = {},
+  table: JobTable = jobs,
+) {
   const shared = { errors, clock }
-  const served = serve({ ...options, ...shared })
+  const served = serve({ ...options, ...shared }, table)
   const { scheduler: client, engine } = startClient({ ...shared, defaults } as never)
   const { port1, port2 } = new MessageChannel()
   const session = served.openSession((messages) => port2.postMessage(messages))

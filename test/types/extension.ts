@@ -6,7 +6,12 @@ import type { jobs } from './jobs.ts'
 
 declare module 'offstage' {
   interface EventMap {
-    'tally:counted': { readonly type: 'tally:counted'; readonly seq: number; readonly at: number; readonly name: string }
+    'tally:counted': {
+      readonly type: 'tally:counted'
+      readonly seq: number
+      readonly at: number
+      readonly name: string
+    }
   }
 }
 

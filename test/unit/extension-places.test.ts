@@ -1,11 +1,13 @@
-// What extensions rely on, over a fake IndexedDB, in a tab that leads, and through one that follows.
+// What extensions rely on, over a fake IndexedDB, in a tab that leads, through one that follows, and through a client over a channel.
 import 'fake-indexeddb/auto'
-import { createScheduler, inline } from 'offstage'
+import { createScheduler, inline, OffstageError } from 'offstage'
 import { type Extension, extend } from 'offstage/extension'
 import { extensionChecks, type OpenForChecks } from 'offstage/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { idbStore } from '../../src/store/idb-store.ts'
 import { jobs } from '../fixtures/jobs.ts'
+import { Disk } from '../support/full-store.ts'
+import { serveOverChannel } from '../support/remote.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
 import { heard } from '../support/testing.ts'
 
@@ -43,6 +45,26 @@ const places: Record<string, () => OpenForChecks> = {
       return follower
     }
   },
+}
+
+places['a client over a message channel'] = () => {
+  const disks = new Map<string, Disk>()
+  return (place, table, extensions) => {
+    const disk = disks.get(place) ?? new Disk()
+    disks.set(place, disk)
+    const check = (value: unknown, what: string) => {
+      if (value instanceof Blob) throw new OffstageError('DATA_CLONE', `The ${what} is a Blob.`)
+    }
+    const store = { ...disk.store, check }
+    const { scheduler, client } = serveOverChannel({ store }, table)
+    for (const extension of extensions) extend(scheduler, extension)
+    const { close } = client
+    client.close = async (options) => {
+      await close.call(client, options)
+      await scheduler.close(options)
+    }
+    return client as never
+  }
 }
 
 describe.each(Object.entries(places))('extensions over %s', (_name, make) => {
