@@ -38,8 +38,8 @@ export class GroupCommit {
   listener!: CommitListener
   #gathering: Step[] = []
   /** Whoever waits for what is gathering, and for what is on its way. */
-  gatheringCommitted: Deferred<void> | undefined
-  batchCommitted: Deferred<void> | undefined
+  #gatheringCommitted: Deferred<void> | undefined
+  #batchCommitted: Deferred<void> | undefined
   #isScheduled = false
   #isBusy = false
   /** On its way to the store, or to those who listen: from `#next` on these have not heard of it. */
@@ -88,12 +88,12 @@ export class GroupCommit {
   whenCommitted(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)
     if (this.#gathering.length > 0 || this.#isScheduled) {
-      this.gatheringCommitted ??= defer()
-      return this.gatheringCommitted.promise
+      this.#gatheringCommitted ??= defer()
+      return this.#gatheringCommitted.promise
     }
     if (!this.#isBusy) return Promise.resolve()
-    this.batchCommitted ??= defer()
-    return this.batchCommitted.promise
+    this.#batchCommitted ??= defer()
+    return this.#batchCommitted.promise
   }
 
   /** No step waits to be committed or heard of. */
@@ -121,10 +121,10 @@ export class GroupCommit {
     this.#failure = error
     this.#isRefusing = false
     this.#stopRetry?.()
-    this.gatheringCommitted?.reject(error)
-    this.batchCommitted?.reject(error)
-    this.gatheringCommitted = undefined
-    this.batchCommitted = undefined
+    this.#gatheringCommitted?.reject(error)
+    this.#batchCommitted?.reject(error)
+    this.#gatheringCommitted = undefined
+    this.#batchCommitted = undefined
   }
 
   #flush(): void {
@@ -135,8 +135,8 @@ export class GroupCommit {
     this.listener.beforeCommit()
     const steps = this.#gathering
     this.#gathering = []
-    this.batchCommitted = this.gatheringCommitted
-    this.gatheringCommitted = undefined
+    this.#batchCommitted = this.#gatheringCommitted
+    this.#gatheringCommitted = undefined
     if (steps.length === 0) return this.#finish()
     this.#batch = steps
     this.#next = 0
@@ -154,17 +154,17 @@ export class GroupCommit {
 
   #committed(steps: readonly Step[]): void {
     this.#isRefusing = false
-    this.notify(steps, 0)
+    this.#notify(steps, 0)
   }
 
-  notify(steps: readonly Step[], from: number): void {
+  #notify(steps: readonly Step[], from: number): void {
     if (this.#failure) return
     const until = this.#clock.monotonic() + sliceMs
     for (let index = from; index < steps.length; index++) {
       this.#next = index + 1
       this.listener.onCommitted(steps[index] as Step)
       if (index % stepsPerCheck === stepsPerCheck - 1 && this.#clock.monotonic() > until) {
-        hop(() => this.notify(steps, index + 1))
+        hop(() => this.#notify(steps, index + 1))
         return this.listener.afterSlice()
       }
     }
@@ -174,11 +174,11 @@ export class GroupCommit {
   #finish(): void {
     this.#isBusy = false
     this.#batch = none
-    this.batchCommitted?.resolve()
-    this.batchCommitted = undefined
+    this.#batchCommitted?.resolve()
+    this.#batchCommitted = undefined
     this.listener.afterSlice()
     // Whoever waits for what is gathering must hear, even if it has gone with the job that it was about.
-    if (this.#isAsked || this.#gathering.length > 0 || this.gatheringCommitted) this.schedule()
+    if (this.#isAsked || this.#gathering.length > 0 || this.#gatheringCommitted) this.schedule()
     else this.listener.afterCommit()
   }
 
@@ -192,11 +192,11 @@ export class GroupCommit {
     this.#gathering = all.filter((step) => !fallen.has(step))
     this.#isRefusing = fallen.size === 0
     this.listener.onRefused([...fallen].reverse(), error)
-    this.batchCommitted?.reject(error)
-    this.batchCommitted = undefined
+    this.#batchCommitted?.reject(error)
+    this.#batchCommitted = undefined
     if (this.#isRefusing) {
-      this.gatheringCommitted?.reject(error)
-      this.gatheringCommitted = undefined
+      this.#gatheringCommitted?.reject(error)
+      this.#gatheringCommitted = undefined
     }
     if (steps.every((step) => fallen.has(step))) return this.#finish()
     // It stays busy: what comes in the meantime waits behind what must go first.
