@@ -14,8 +14,8 @@ export interface Admitting {
     request: InsertRequest,
     call: object | undefined,
     there: LiveJob | undefined,
-    isReplaced: boolean,
     draft?: LiveJob,
+    isReplaced?: boolean,
   ): Inserted
 }
 

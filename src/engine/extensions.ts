@@ -207,7 +207,7 @@ export class Extensions implements ExtensionHooks {
       if ('existing' in answer) {
         const there = this.#parts.jobs.index.get(answer.existing)
         if (!there) throw failed(attached, `named the job '${answer.existing}', which is not there`, undefined)
-        return intake.settle(request, call, there, false)
+        return intake.settle(request, call, there, undefined, false)
       }
       const { input = request.input, options = request.options, replace, isMarked, isBlocked } = answer
       const markRules = isMarked ? attached.markRules : request.markRules
@@ -219,7 +219,7 @@ export class Extensions implements ExtensionHooks {
     const isReplaced = there !== undefined && request.options?.ifExists === 'replace'
     if (!there || isReplaced) intake.assertRoom(1)
     if (replaced && replaced !== there) this.#parts.jobs.replace(replaced, call)
-    const inserted = intake.settle(request, call, there, isReplaced, request === wanted ? draft : undefined)
+    const inserted = intake.settle(request, call, there, request === wanted ? draft : undefined)
     return replaced && !there ? { ...inserted, disposition: 'replaced' } : inserted
   }
 

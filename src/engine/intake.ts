@@ -87,11 +87,12 @@ export class Intake implements Admitting {
   }
 
   /** `call`: what it falls with, if the store may refuse it. */
-  insertNow(request: InsertRequest, call: object | undefined): Inserted {
-    if (this.#jobs.extensions?.admits) return this.#carryOut(request, call, undefined)
+  insertNow(request: InsertRequest, call: object | undefined, draft?: LiveJob): Inserted {
+    const { extensions } = this.#jobs
+    if (extensions?.admits) return extensions.admit(request, call, this, draft)
     const there = this.there(request)
     if (!there || mustReplace(request)) this.assertRoom(1)
-    return this.#carryOut(request, call, there)
+    return this.settle(request, call, there, draft)
   }
 
   /** First all that may refuse, then all that changes: all or none. `drafts`: what was made of them beforehand. */
@@ -149,7 +150,7 @@ export class Intake implements Admitting {
         request.attach?.(twin.job)
         return { job: twin.job, disposition: 'existing' }
       }
-      const inserted = this.#carryOut(request, requests, this.there(request), drafts?.[index])
+      const inserted = this.insertNow(request, requests, drafts?.[index])
       if (id !== undefined) insertedById.set(id, inserted)
       return inserted
     })
@@ -179,18 +180,13 @@ export class Intake implements Admitting {
     if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
   }
 
-  #carryOut(request: InsertRequest, call: object | undefined, there: LiveJob | undefined, draft?: LiveJob): Inserted {
-    const { extensions } = this.#jobs
-    if (extensions?.admits) return extensions.admit(request, call, this, draft)
-    return this.settle(request, call, there, there !== undefined && mustReplace(request), draft)
-  }
-
+  /** `there`: the job that it is, or whose place it takes. */
   settle(
     request: InsertRequest,
     call: object | undefined,
     there: LiveJob | undefined,
-    isReplaced: boolean,
     draft?: LiveJob,
+    isReplaced = there !== undefined && mustReplace(request),
   ): Inserted {
     if (there && isReplaced) this.#jobs.replace(there, call)
     const job = there && !isReplaced ? there : this.#add(request, call, draft)

@@ -75,7 +75,7 @@ export type JobEvent = JobEventMap[JobEventType]
 
 /** The types of an extension's events: a word, a colon, a word, and none of ours. */
 export const isExtensionEvent = (type: unknown): boolean =>
-  typeof type === 'string' && /^(?!worker:|store:)[\w-]+:[\w:-]+$/.test(type)
+  typeof type === 'string' && /^(?!worker:|store:).+:./.test(type)
 
 /** The names of all events as values, for checks at run time. */
 export const eventTypes: readonly string[] = Object.keys({

@@ -97,6 +97,7 @@ export const tally: Extension<{ bump(key: string, isRefusable: boolean): Promise
       host.turn(
         (turn) => {
           const count = ((turn.rows.get('count') as number | undefined) ?? 0) + 1
+          turn.put('count', -1)
           turn.put('count', count)
           turn.put(key, true)
           return count
