@@ -163,8 +163,17 @@ export class Jobs {
   }
 
   /** Never before those that were added before, though the clock was set back. */
-  fallDue(job: LiveJob, type: 'due' | 'unblock' = 'due'): boolean {
-    return this.moveIfLegal(job, { type }, Math.max(this.lines.time, this.clock.now()))
+  fallDue(job: LiveJob): boolean {
+    return this.moveIfLegal(job, { type: 'due' }, this.#lineTime)
+  }
+
+  unblock(job: LiveJob): boolean {
+    return this.moveIfLegal(job, { type: 'unblock', lineTime: this.#lineTime })
+  }
+
+  /** Never goes back, as the clock may. */
+  get #lineTime(): number {
+    return Math.max(this.lines.time, this.clock.now())
   }
 
   retry(job: LiveJob): boolean {
@@ -225,7 +234,9 @@ export class Jobs {
     this.#leave(job)
     this.#become(job, transition(job.record, action, now, into))
     // What else it waits for is the same as long as its state is.
-    if (job.record.state !== state || state === 'queued') this.#place(job, now)
+    if (job.record.state === state && state !== 'queued') return
+    // What a job waits for that was blocked did not begin now.
+    this.#place(job, state === 'blocked' ? undefined : now)
   }
 
   #leave(job: LiveJob): void {

@@ -157,8 +157,9 @@ export class ExtensionTurn extends View implements Turn {
       case 'retry':
         return jobs.retry(job)
       case 'due':
+        return jobs.fallDue(job)
       case 'unblock':
-        return jobs.fallDue(job, action.type)
+        return jobs.unblock(job)
       case 'block':
         return jobs.moveIfLegal(job, { type: 'block' })
       case 'prioritize':

@@ -57,7 +57,8 @@ export type Action =
   | { readonly type: 'cancel'; readonly error: unknown }
   | { readonly type: 'retry' }
   | { readonly type: 'block' }
-  | { readonly type: 'unblock' }
+  /** `lineTime`: its place in line is no earlier than this. */
+  | { readonly type: 'unblock'; readonly lineTime: number }
   | { readonly type: 'mark'; readonly rules: Rules }
 
 /** After so many deaths of its own making a job fails instead of taking down threads for ever. */
@@ -171,7 +172,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.state = 'blocked'
       break
     case 'unblock':
-      unblock(after, now)
+      unblock(after, action.lineTime, now)
       break
     case 'mark':
       after.rules = action.rules
@@ -183,12 +184,12 @@ export function transition(record: JobRecord, action: Action, now: number, after
 export type MutableRecord = ReturnType<typeof copyRecord>
 
 /** Only now is it due for the first time, unless it has been tried before: a retry keeps its place. */
-function unblock(record: MutableRecord, now: number): void {
+function unblock(record: MutableRecord, lineTime: number, now: number): void {
   const { runAt = now } = record
   const isLater = runAt > now
   record.state = isLater ? 'scheduled' : 'queued'
   if (!isLater) record.runAt = undefined
-  if (record.attempt === 0) record.dueAt = Math.max(runAt, now)
+  if (record.attempt === 0) record.dueAt = Math.max(runAt, lineTime)
 }
 
 function end(record: MutableRecord, state: 'failed' | 'cancelled', error: unknown, now: number): void {

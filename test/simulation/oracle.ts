@@ -123,7 +123,10 @@ export class Oracle {
   }
 
   notBumped(key: string, isRefusable: boolean, error: unknown): void {
-    if (!isRefusable || this.isStopped || (error as OffstageError)?.code !== 'STORE_WRITE_FAILED') return
+    const { code, message } = error as OffstageError
+    if (!isRefusable || this.isStopped || code !== 'STORE_WRITE_FAILED') return
+    // It is counted, and what else the command has seen is not committed.
+    if (message.startsWith('What was done is not recorded yet')) return
     this.#world.stats.count('turns refused')
     assert(!this.truth.rows.has(`tally/${key}`), 'I6', () => `'${key}' is refused, and is counted`)
     this.#refusedBumps.add(key)

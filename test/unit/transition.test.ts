@@ -31,7 +31,7 @@ const actions: Record<Action['type'], Action> = {
   cancel: { type: 'cancel', error },
   retry: { type: 'retry' },
   block: { type: 'block' },
-  unblock: { type: 'unblock' },
+  unblock: { type: 'unblock', lineTime: 0 },
   mark: { type: 'mark', rules: { ...base.rules, marks: ['flows'] } },
 }
 
@@ -60,16 +60,19 @@ describe('every action from every state', () => {
 
 test('a blocked job has its place in line from when it is unblocked, and a time before which it does not start', () => {
   const later = now + 500
+  const unblock = (lineTime: number): Action => ({ type: 'unblock', lineTime })
   const blocked = transition(inState('queued', { dueAt: 3 }), actions.block, now)
   expect(blocked).toMatchObject({ state: 'blocked', dueAt: 3 })
-  expect(transition(blocked, actions.unblock, later)).toMatchObject({ state: 'queued', dueAt: later })
+  expect(transition(blocked, unblock(later), later)).toMatchObject({ state: 'queued', dueAt: later })
   const delayed = transition(inState('scheduled', { runAt: later, dueAt: later }), actions.block, now)
-  const early = transition(delayed, actions.unblock, now)
+  const early = transition(delayed, unblock(now), now)
   expect(early).toMatchObject({ state: 'scheduled', runAt: later, dueAt: later })
-  const late = transition(delayed, actions.unblock, later + 1)
+  const late = transition(delayed, unblock(later + 1), later + 1)
   expect(late).toMatchObject({ state: 'queued', runAt: undefined, dueAt: later + 1 })
+  const setBack = transition(delayed, unblock(later + 9), now)
+  expect(setBack).toMatchObject({ state: 'scheduled', runAt: later, dueAt: later + 9 })
   // It has waited its turn once.
-  const retried = transition(inState('blocked', { attempt: 1, dueAt: 3 }), actions.unblock, later)
+  const retried = transition(inState('blocked', { attempt: 1, dueAt: 3 }), unblock(later), later)
   expect(retried).toMatchObject({ state: 'queued', dueAt: 3 })
 })
 
