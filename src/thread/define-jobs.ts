@@ -31,7 +31,7 @@ import { Server } from './serve.ts'
  * })
  * ```
  */
-export function defineJobs<const Handlers extends JobTable>(handlers: Handlers & CheckedHandlers<Handlers>): Handlers {
+export function defineJobs<const Handlers extends JobTable>(handlers: CheckedHandlers<Handlers>): Handlers {
   if (!isObject(handlers) || !isPlain(handlers))
     throw new OffstageError(
       'INVALID_OPTION',
@@ -50,7 +50,7 @@ export function defineJobs<const Handlers extends JobTable>(handlers: Handlers &
     const server = new Server(port, table)
     return () => server.stop()
   }
-  return { ...handlers, [serveInline]: serve }
+  return { ...(handlers as unknown as Handlers), [serveInline]: serve }
 }
 
 /**

@@ -87,9 +87,18 @@ type Crossing =
       | 'FileSystemDirectoryHandle'
     >
 
+/** The names of those properties that hold a function, perhaps among other things. */
+type Uncopied<T> = {
+  [Key in keyof T & (string | number)]-?: IsAny<T[Key]> extends true
+    ? never
+    : [Extract<T[Key], Callable>] extends [never]
+      ? never
+      : Key
+}[keyof T & (string | number)]
+
 /**
- * The path to the part of `T` that cannot be copied to another thread, or `never`. It looks at a few levels only, because types
- * may be infinitely deep.
+ * What cannot cross a thread in `T`, in words, or `never`. Looks a few levels deep, because types may be endless, and not into
+ * an object that has methods: it would lose these, and the DOM's types lead to each other without end.
  */
 type Culprit<T, Path extends string, Depth extends 0[] = []> =
   IsAny<T> extends true
@@ -100,25 +109,47 @@ type Culprit<T, Path extends string, Depth extends 0[] = []> =
         ? never
         : T extends Primitive | void | Crossing
           ? never
-          : T extends symbol | Callable
-            ? Path
-            : T extends ReadonlyMap<infer Key, infer Value>
-              ? Culprit<Key | Value, `${Path}.get()`, [...Depth, 0]>
-              : T extends ReadonlySet<infer Item>
-                ? Culprit<Item, `${Path}.values()`, [...Depth, 0]>
-                : T extends readonly (infer Item)[]
-                  ? Culprit<Item, `${Path}[]`, [...Depth, 0]>
-                  : {
-                      [Key in keyof T & (string | number)]-?: Culprit<T[Key], `${Path}.${Key}`, [...Depth, 0]>
-                    }[keyof T & (string | number)]
+          : T extends symbol
+            ? `${Path} is a symbol`
+            : T extends Callable
+              ? `${Path} is a function`
+              : T extends PromiseLike<unknown>
+                ? `${Path} is a promise`
+                : T extends Global<'HTMLCanvasElement'>
+                  ? `${Path} is a canvas of the page; give the job \`canvas.transferControlToOffscreen()\`, and name it in \`transfer\``
+                  : T extends Global<'Node'>
+                    ? `${Path} is a node of the page`
+                    : T extends ReadonlyMap<infer Key, infer Value>
+                      ? Culprit<Key | Value, `${Path}.get()`, [...Depth, 0]>
+                      : T extends ReadonlySet<infer Item>
+                        ? Culprit<Item, `${Path}.values()`, [...Depth, 0]>
+                        : T extends readonly (infer Item)[]
+                          ? Culprit<Item, `${Path}[]`, [...Depth, 0]>
+                          : [Uncopied<T>] extends [never]
+                            ? {
+                                [Key in keyof T & (string | number)]-?: Culprit<T[Key], `${Path}.${Key}`, [...Depth, 0]>
+                              }[keyof T & (string | number)]
+                            : `${Path}.${OneOf<`${Uncopied<T>}`>} is a function`
+
+/** One member of a union: an error says one thing. */
+type OneOf<Union> = (Union extends unknown ? (give: () => Union) => void : never) extends (give: infer All) => void
+  ? All extends () => infer One
+    ? One & string
+    : never
+  : never
+
+/** What is wrong with a handler, in one sentence, or `never`. */
+type Misfit<Handler> = SentenceOn<OneOf<Culprit<InputOf<Handler>, 'input'> | Culprit<ResultOf<Handler>, 'result'>>>
+type SentenceOn<Why extends string> = [Why] extends [never] ? never : `It cannot be copied to another thread: ${Why}.`
 
 /**
- * Each handler unchanged; or, if its input or result cannot be copied to another thread, a text that says which part cannot.
+ * Every handler as it is, or, where its input or result cannot cross a thread, a sentence that says what is in the way. A
+ * handler that is none makes the compiler fall back on `JobTable`, which has all names and none in particular.
  */
 export type CheckedHandlers<Handlers> = {
-  [Name in keyof Handlers]: [
-    Culprit<InputOf<Handlers[Name]>, 'input'> | Culprit<ResultOf<Handlers[Name]>, 'result'>,
-  ] extends [never]
-    ? Handlers[Name]
-    : `Cannot be copied to another thread: ${Culprit<InputOf<Handlers[Name]>, 'input'> | Culprit<ResultOf<Handlers[Name]>, 'result'>}`
+  [Name in keyof Handlers]: string extends Name
+    ? Handlers[Name] | 'A handler takes one input, and then its context: make one object of several values.'
+    : [Misfit<Handlers[Name]>] extends [never]
+      ? Handlers[Name]
+      : Misfit<Handlers[Name]>
 }

@@ -1,5 +1,6 @@
 // Checks test/types against the built declarations with each version of TypeScript we support. `--quick`: with the one that
 // takes a second instead of seven.
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, run } from './process.mjs'
@@ -27,10 +28,41 @@ const foreign = readdirSync(dist)
 for (const line of foreign) console.error(line)
 if (foreign.length > 0) process.exitCode = 1
 
-for (const [name, folder] of Object.entries(compilers)) {
-  const isRight = ['test/types', 'test/types/es2022'].every((project) =>
-    run('node', [`node_modules/${folder}/bin/tsc`, '--noEmit', '-p', project]),
+/** In test/types/messages each error is announced in the line above it, in the words that a user is to read. */
+const messages = 'test/types/messages'
+const announced = readdirSync(join(root, messages))
+  .filter((file) => file.endsWith('.ts'))
+  .flatMap((file) => {
+    const lines = readFileSync(join(root, messages, file), 'utf8').split('\n')
+    return lines.flatMap((line, at) => {
+      const [, text] = /^\s*\/\/ error: (.*)$/.exec(line) ?? []
+      return text ? { place: `${messages}/${file}:${at + 2}`, text } : []
+    })
+  })
+
+/** @param {string} tsc */
+function saysSo(tsc) {
+  const { stdout } = spawnSync('node', [tsc, '--noEmit', '--pretty', 'false', '-p', messages], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  const said = Array.from(stdout.matchAll(/^(\S+)\((\d+),\d+\): error TS\d+: (.*)$/gm), ([, file, line, text]) => ({
+    place: `${file}:${line}`,
+    text: text ?? '',
+  }))
+  const missing = announced.filter(
+    (one) => !said.some(({ place, text }) => place === one.place && text.includes(one.text)),
   )
+  const surplus = said.filter(({ place }) => !announced.some((one) => one.place === place))
+  for (const { place, text } of missing) console.error(`${place}: no compiler error says: ${text}`)
+  for (const { place, text } of surplus) console.error(`${place}: ${text}`)
+  return missing.length + surplus.length === 0
+}
+
+for (const [name, folder] of Object.entries(compilers)) {
+  const tsc = `node_modules/${folder}/bin/tsc`
+  const isRight =
+    ['test/types', 'test/types/es2022'].every((project) => run('node', [tsc, '--noEmit', '-p', project])) && saysSo(tsc)
   console.log(`${isRight ? '✓' : '✗'} types hold on ${name}`)
   if (!isRight) process.exitCode = 1
 }
