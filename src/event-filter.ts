@@ -2,10 +2,19 @@ import { type AnyEvent, type EventType, eventTypes, isExtensionEvent, type JobEv
 import { idCheck } from './job/job-options.ts'
 import * as check from './shared/check.ts'
 
-export interface EventFilter {
-  readonly type?: EventType | readonly EventType[] | undefined
+/** Which events are meant: those that fit all that is given. A field that is `undefined` is no filter. */
+export interface EventFilter<
+  Type extends EventType = EventType,
+  // biome-ignore lint/suspicious/noExplicitAny: a filter that knows of no table fits every scheduler's.
+  Name extends string | undefined = any,
+> {
+  /** Of this type, or of one of these. */
+  readonly type?: Type | readonly Type[] | undefined
+  /** Of the job with this id. */
   readonly jobId?: string | undefined
-  readonly name?: string | undefined
+  /** Of jobs of this type. */
+  readonly name?: Name
+  /** Of jobs in this queue; and of the queue itself, when it is paused or resumed. */
   readonly queue?: string | undefined
 }
 

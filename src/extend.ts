@@ -7,12 +7,10 @@ import { nameCheck, takeJobOptions } from './job/job-options.ts'
 import * as check from './shared/check.ts'
 import { copyValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
+import type { Scheduler } from './typed-scheduler.ts'
 
-/** A scheduler, as made by `createScheduler`. */
-export interface Extensible {
-  /** @internal */
-  readonly [extensionPoint]: ExtensionPoint
-}
+/** A scheduler, as made by `createScheduler`, whatever jobs it has. */
+export type Extensible = Pick<Scheduler, 'queue' | 'close'>
 
 const extensionChecks: check.Checks = {
   name: (value) => (typeof value === 'string' && value !== '' ? nameCheck(value) : 'a name'),
@@ -46,7 +44,7 @@ const extensionChecks: check.Checks = {
  * ```
  */
 export function extend<Commands>(scheduler: Extensible, extension: Extension<Commands>): Commands {
-  const point = scheduler?.[extensionPoint]
+  const { [extensionPoint]: point } = (scheduler ?? {}) as { readonly [extensionPoint]?: ExtensionPoint }
   if (!point) throw new OffstageError('INVALID_OPTION', 'Expected `scheduler` to be what createScheduler() returned.')
   check.checkArgument('extension', check.object, extension)
   const { name, moves, scope, events, open, moved, admit } = extension

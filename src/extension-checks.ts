@@ -1,10 +1,10 @@
 import type { Extension, Move, Turn } from './engine/extension.ts'
 import { extend } from './extend.ts'
 import { isTerminal, type JobRecord } from './job/record.ts'
-import type { Scheduler } from './scheduler.ts'
 import type { OffstageError } from './shared/errors.ts'
 import { show } from './shared/show.ts'
 import { defineJobs } from './thread/define-jobs.ts'
+import type { Scheduler } from './typed-scheduler.ts'
 
 /** One thing that must be true of extensions wherever jobs are kept; rejects with what is wrong. */
 export interface ExtensionCheck {

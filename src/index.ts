@@ -1,26 +1,17 @@
-export type {
-  CloseMode,
-  Counts,
-  Disposition,
-  FindOptions,
-  JobFilter,
-  SchedulerSnapshot,
-  Stats,
-  Totals,
-} from './engine/engine.ts'
+export type { CloseMode, Counts, Disposition, SchedulerSnapshot, Stats, Totals } from './engine/engine.ts'
 export type { JobSnapshot } from './engine/job-observers.ts'
 export type { EventFilter } from './event-filter.ts'
 export type { AnyEvent, EventMap, EventType, JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
 export type { EventStream } from './events/stream.ts'
 export type { JobDefaults, JobOptions } from './job/job-options.ts'
 export type { Backoff, State } from './job/record.ts'
-export type { JobOf, JobRequest } from './job-calls.ts'
-export { Job } from './job-handle.ts'
+export type { JobRequest } from './job-calls.ts'
+export type { FindOptions, JobFilter } from './job-filter.ts'
 export type { WorkerOptions, WorkerSource } from './platform/spawn.ts'
 export type { LineOptions as QueueOptions } from './queue/line.ts'
 export type { RateLimit } from './queue/rate-limit.ts'
 export type { Queue } from './queue-handle.ts'
-export { createScheduler, inline, Scheduler } from './scheduler.ts'
+export { createScheduler, inline } from './scheduler.ts'
 export type { CloseOptions, KeepOptions, SchedulerOptions, WorkersOptions } from './scheduler-options.ts'
 export type { Clock } from './shared/clock.ts'
 export type { EngineSource } from './shared/engine-source.ts'
@@ -29,3 +20,6 @@ export { OffstageError } from './shared/errors.ts'
 export type { StandardSchema } from './shared/standard-schema.ts'
 export type { Change, Row, Store, Stored } from './store/store.ts'
 export type { JobTable } from './thread/job-types.ts'
+export type { EventOf, JobEventOf } from './typed-events.ts'
+export type { AnyJobOf, Job, JobOf } from './typed-job.ts'
+export type { Scheduler } from './typed-scheduler.ts'

@@ -1,5 +1,4 @@
 import type { JobOptions } from './job/job-options.ts'
-import type { Job } from './job-handle.ts'
 import type { InputOf, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
 
 type OptionsOf<Handler> = JobOptions<ResultOf<Handler>, ProgressOf<Handler>, ValueOf<Handler>>
@@ -7,14 +6,6 @@ export type ArgumentsOf<Handler> =
   undefined extends InputOf<Handler>
     ? [input?: InputOf<Handler>, options?: OptionsOf<Handler>]
     : [input: InputOf<Handler>, options?: OptionsOf<Handler>]
-
-/** The handle of a job of this type: `JobOf<typeof jobs, 'countPrimes'>`. */
-export type JobOf<Table, Name extends keyof Table> = Job<
-  ResultOf<Table[Name]>,
-  ProgressOf<Table[Name]>,
-  ValueOf<Table[Name]>
->
-export type AnyJobOf<Table> = { [Name in keyof Table]: JobOf<Table, Name> }[keyof Table]
 
 /** One job for `addMany`. */
 export type JobRequest<Table> = {

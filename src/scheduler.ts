@@ -1,21 +1,11 @@
-import type {
-  Counts,
-  Engine,
-  FindOptions,
-  Inserted,
-  InsertRequest,
-  JobFilter,
-  SchedulerSnapshot,
-  Stats,
-  Verb,
-} from './engine/engine.ts'
+import type { Counts, Engine, Inserted, InsertRequest, SchedulerSnapshot, Stats, Verb } from './engine/engine.ts'
 import { type EngineHost, engineFrom } from './engine/engine-host.ts'
 import type { JobView } from './engine/job-view.ts'
 import { LiveJob } from './engine/live-job.ts'
 import { LocalEngine } from './engine/local-engine.ts'
 import { checkListener, type EventFilter, eventFilterChecks, fitsEvent } from './event-filter.ts'
 import type { AnyEvent, EventMap, EventType, JobEvent } from './events/event-map.ts'
-import { EventStream } from './events/stream.ts'
+import { BufferedStream, type EventStream } from './events/stream.ts'
 import { type ExtensionPoint, extensionPoint } from './extension-point.ts'
 import {
   finiteCheck,
@@ -28,9 +18,9 @@ import {
 } from './job/job-options.ts'
 import { isTerminal } from './job/record.ts'
 import { hasCompany, hearing, runAll } from './job-callbacks.ts'
-import { type AnyJobOf, type ArgumentsOf, byName, type JobOf, type JobRequest } from './job-calls.ts'
-import { findChecks, targetOf } from './job-filter.ts'
-import { Job, streamCapacity } from './job-handle.ts'
+import { byName, type JobRequest } from './job-calls.ts'
+import { type FindOptions, findChecks, type JobFilter, targetOf } from './job-filter.ts'
+import { JobHandle, streamCapacity } from './job-handle.ts'
 import { reportUncaught } from './platform/host.ts'
 import { atOnceMax, inSlices } from './platform/in-slices.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
@@ -44,7 +34,9 @@ import { serveInline } from './shared/inline.ts'
 import { type StandardSchema, validate } from './shared/standard-schema.ts'
 import { isThenable } from './shared/thenable.ts'
 import { Signals } from './signals.ts'
-import type { JobTable, ResultOf } from './thread/job-types.ts'
+import type { JobTable } from './thread/job-types.ts'
+import type { Job } from './typed-job.ts'
+import type { Scheduler } from './typed-scheduler.ts'
 
 interface Request {
   readonly name: string
@@ -69,7 +61,7 @@ export function createScheduler<Table extends JobTable = JobTable>(
   source: WorkerSource | null,
   options?: SchedulerOptions<NoInfer<keyof Table & string>>,
 ): Scheduler<Table> {
-  return new Scheduler<Table>(source, options)
+  return new EngineScheduler(source, options) as unknown as Scheduler<Table>
 }
 
 /** Runs jobs on the thread that it is called on, through the same encoding: for component tests, and places without workers. */
@@ -79,25 +71,23 @@ export function inline(jobs: JobTable): InlineSource {
   return { serveInline: serve }
 }
 
-export class Scheduler<Table extends JobTable = JobTable> {
+/** Members whose types follow from the job table in ways that a class without one cannot promise. */
+type Typed = 'get' | 'find' | 'on' | 'once' | 'off' | 'events'
+
+/** Checks and copies what comes in, hands out handles, and asks the engine. What the job table says of it all is in `Scheduler`. */
+class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> {
   readonly #engine: Engine
   readonly #defaults = new Map<string, ResolvedDefaults>()
   readonly #defaultsByName: Readonly<Record<string, object>>
   readonly #signals = new Signals()
   readonly #schemas: Readonly<Record<string, StandardSchema>>
 
-  /** Adds a job and waits for its result: `scheduler.run.countPrimes({ upTo: 5e6 })`. */
-  readonly run: {
-    readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<ResultOf<Table[Name]>>
-  }
+  readonly run: Scheduler['run']
+  readonly add: Scheduler['add']
 
-  /** Adds a job; resolves when it is committed to the store: `scheduler.add.countPrimes({ upTo: 5e6 })`. */
-  readonly add: { readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<JobOf<Table, Name>> }
-
-  /** @internal For `extend`. */
+  /** For `extend`. */
   readonly [extensionPoint]: ExtensionPoint
 
-  /** @internal Use `createScheduler`. */
   constructor(source: WorkerSource | null, given?: SchedulerOptions<never>) {
     if (source !== null) checkSource(source)
     const options = resolveOptions(given)
@@ -144,18 +134,14 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   // Adding.
 
-  /**
-   * Adds many jobs in one commit: all or none. Up to a thousand are there when the call returns, as with `add`. More, or
-   * some whose schema takes its time, are prepared first, in slices: what is called meanwhile comes before them.
-   */
-  async addMany(jobs: readonly JobRequest<Table>[]): Promise<AnyJobOf<Table>[]> {
+  async addMany(jobs: readonly JobRequest<JobTable>[]): Promise<Job[]> {
     check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
     const preparing = this.#prepareMany(jobs as readonly Request[])
     const requests = isThenable(preparing) ? await preparing : preparing
     const { opening } = this.#engine
     if (opening) await opening
     const inserted = await this.#insertMany(requests)
-    return inSlices(inserted, (each) => this.#handle(each)) as Promise<AnyJobOf<Table>[]>
+    return inSlices(inserted, (each) => this.#handle(each))
   }
 
   async #insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
@@ -234,7 +220,7 @@ export class Scheduler<Table extends JobTable = JobTable> {
   }
 
   #handle({ job, disposition }: Inserted): Job {
-    return new Job(this.#engine, job, disposition)
+    return new JobHandle(this.#engine, job, disposition)
   }
 
   /** Checks a request and copies it, within the call: what the caller changes later is no longer the job's. */
@@ -299,23 +285,22 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   // Looking things up. Each sees all that was called before it and nothing that was called after.
 
-  async get<Name extends keyof Table = keyof Table>(id: string): Promise<JobOf<Table, Name> | undefined> {
+  async get(id: string): Promise<Job | undefined> {
     this.#assertNotEnded()
     check.checkArgument('id', idCheck, id)
     const { opening } = this.#engine
     if (opening) await opening
     const job = await this.#engine.get(id)
-    return job && (this.#handle({ job, disposition: 'existing' }) as JobOf<Table, Name>)
+    return job && this.#handle({ job, disposition: 'existing' })
   }
 
-  /** Jobs that fit all that is given, in the order in which they were added. */
-  async find(options: FindOptions = {}): Promise<AnyJobOf<Table>[]> {
+  async find(options: FindOptions = {}): Promise<Job[]> {
     this.#assertNotEnded()
     const copy = check.copyOptions(options, findChecks)
     const { opening } = this.#engine
     if (opening) await opening
     const found = await this.#engine.find(copy)
-    return found.map((job) => this.#handle({ job, disposition: 'existing' })) as AnyJobOf<Table>[]
+    return found.map((job) => this.#handle({ job, disposition: 'existing' }))
   }
 
   async counts(): Promise<Counts> {
@@ -328,29 +313,24 @@ export class Scheduler<Table extends JobTable = JobTable> {
   // Acting. Which jobs are meant is decided within the call; each resolves when it is committed to the store, with how many
   // jobs it moved.
 
-  /** Ends jobs, wherever they are in their life. Their promises reject with `JOB_CANCELLED`, whose `cause` is `reason`. */
   cancel(idOrFilter: string | JobFilter, reason?: unknown): Promise<number> {
     return this.#act('cancel', idOrFilter, reason)
   }
 
-  /** Runs failed and cancelled jobs again, with all their attempts. */
   retry(idOrFilter: string | JobFilter): Promise<number> {
     return this.#act('retry', idOrFilter)
   }
 
-  /** Takes the records away; a job that has not ended is cancelled first. */
   remove(idOrFilter: string | JobFilter): Promise<number> {
     return this.#act('remove', idOrFilter)
   }
 
-  /** Moves a job in its line. Answers whether there was such a job to move. */
   async setPriority(id: string, priority: number): Promise<boolean> {
     check.checkArgument('id', idCheck, id)
     check.checkArgument('priority', finiteCheck, priority)
     return (await this.#act('setPriority', id, priority)) > 0
   }
 
-  /** Lets a scheduled job start now. Answers whether there was such a job. */
   async promote(id: string): Promise<boolean> {
     check.checkArgument('id', idCheck, id)
     return (await this.#act('promote', id)) > 0
@@ -371,7 +351,6 @@ export class Scheduler<Table extends JobTable = JobTable> {
 
   // Queues and pauses.
 
-  /** The queue of that name. */
   queue(name: string): Queue {
     check.checkArgument('name', queueNameCheck, name)
     this.#assertNotEnded()
@@ -382,7 +361,6 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return this.#engine.isPaused
   }
 
-  /** Starts nothing more; what runs goes on. */
   pause(): void {
     this.#engine.pause()
   }
@@ -391,7 +369,6 @@ export class Scheduler<Table extends JobTable = JobTable> {
     this.#engine.resume()
   }
 
-  /** Resolves when nothing is queued, running or waiting for another attempt. Jobs planned for later do not count. */
   async onIdle(): Promise<void> {
     this.#assertNotEnded()
     await this.#engine.opening
@@ -415,14 +392,10 @@ export class Scheduler<Table extends JobTable = JobTable> {
     this.#engine.bus.off(type, listener)
   }
 
-  /**
-   * All events from now on, or those that fit. 1,024 of them wait for a slow reader; beyond that the oldest are dropped
-   * and counted in `dropped`. Ends when the scheduler is closed.
-   */
   events(filter: EventFilter = {}): EventStream<AnyEvent> {
     const copy = check.copyOptions(filter, eventFilterChecks)
     const stops: (() => void)[] = []
-    const stream = new EventStream<AnyEvent>({
+    const stream = new BufferedStream<AnyEvent>({
       capacity: streamCapacity,
       onClose: () => runAll(stops),
     })
@@ -438,13 +411,11 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return stream
   }
 
-  /** Calls back when `snapshot()` answers something new. */
   subscribe(listener: () => void): () => void {
     check.checkArgument('listener', check.callable, listener)
     return this.#engine.subscribe(listener)
   }
 
-  /** What can be seen now. Frozen; a new object only when something changed. */
   snapshot(): SchedulerSnapshot {
     return this.#engine.snapshot()
   }
@@ -453,10 +424,6 @@ export class Scheduler<Table extends JobTable = JobTable> {
     return this.#engine.stats()
   }
 
-  /**
-   * Ends the scheduler and its threads. Calling it again answers the same promise; with `now` it hurries a close that is
-   * under way. Promises of jobs that have not ended reject with `SCHEDULER_CLOSED`.
-   */
   async close(options: CloseOptions = {}): Promise<void> {
     check.checkOptions(options, closeChecks)
     return this.#engine.close(options.mode ?? 'finish', options.timeoutMs)

@@ -1,5 +1,5 @@
 import type { JobEvent } from '../events/event-map.ts'
-import { EventStream } from '../events/stream.ts'
+import { BufferedStream } from '../events/stream.ts'
 import { type JobRecord, plus, type State } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 
@@ -40,7 +40,7 @@ export class JobObservers {
   #snapshot: JobSnapshot | undefined
   #seen: JobRecord | undefined
   #unread: unknown[] = []
-  #reader: EventStream<unknown> | undefined
+  #reader: BufferedStream<unknown> | undefined
 
   watch(watcher: Watcher): () => void {
     this.watchers.add(watcher)
@@ -96,11 +96,11 @@ export class JobObservers {
   }
 
   /** `onTake` is told of each value that the reader took and that was not let through when it came. */
-  read(onTake: () => void, onLeave?: () => void): EventStream<unknown> {
+  read(onTake: () => void, onLeave?: () => void): BufferedStream<unknown> {
     if (this.#reader)
       throw new OffstageError('INVALID_OPTION', 'The values of a job have one reader at a time; there is one.')
     let letThrough = this.#unread.length
-    const reader = new EventStream<unknown>({
+    const reader = new BufferedStream<unknown>({
       capacity: Number.POSITIVE_INFINITY,
       onTake: () => (letThrough > 0 ? letThrough-- : onTake()),
       onClose: () => {

@@ -1,4 +1,4 @@
-import type { EventStream } from '../events/stream.ts'
+import type { BufferedStream } from '../events/stream.ts'
 import { isTerminal, type JobRecord } from '../job/record.ts'
 import { defer } from '../shared/deferred.ts'
 import { JobObservers, type JobSnapshot } from './job-observers.ts'
@@ -67,7 +67,7 @@ export class JobView {
   }
 
   /** The one reader of what the handler sends. */
-  values(onTake: () => void, onLeave?: () => void): EventStream<unknown> {
+  values(onTake: () => void, onLeave?: () => void): BufferedStream<unknown> {
     const reader = this.observe().read(onTake, onLeave)
     if (this.hasEnded) reader.end()
     return reader

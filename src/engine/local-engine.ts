@@ -7,7 +7,7 @@
  */
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent } from '../events/event-map.ts'
-import type { EventStream } from '../events/stream.ts'
+import type { BufferedStream } from '../events/stream.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
 import type { PoolOptions } from '../pool/pool.ts'
@@ -247,7 +247,7 @@ export class LocalEngine implements Engine {
     return refusal ? Promise.reject(refusal) : job.result()
   }
 
-  values(job: LiveJob): EventStream<unknown> {
+  values(job: LiveJob): BufferedStream<unknown> {
     const stream = job.values(() => job.taken())
     if (this.isEnded) stream.end()
     return stream

@@ -8,39 +8,42 @@ interface EventBase<Type extends string> {
   readonly at: number
 }
 
-interface JobEventBase<Type extends string> extends EventBase<Type> {
+interface JobEventBase<Type extends string, Name extends string> extends EventBase<Type> {
   readonly jobId: string
-  readonly name: string
+  /** The job type. */
+  readonly name: Name
   readonly queue: string
   /** The number of the newest attempt, 0 before the first. */
   readonly attempt: number
 }
 
 /** The events of a job. Each is emitted after what it reports is committed to the store. */
-export interface JobEventMap {
+export interface JobEventMap<Result = unknown, Progress = unknown, Value = unknown, Name extends string = string> {
   /** A job is committed to the store. */
-  added: JobEventBase<'added'> & { readonly state: State; readonly priority: number }
+  added: JobEventBase<'added', Name> & { readonly state: State; readonly priority: number }
   /** An attempt was given to a thread. */
-  started: JobEventBase<'started'>
+  started: JobEventBase<'started', Name>
   /** The job's newest progress. Values in between may be left out. Not stored. */
-  progress: JobEventBase<'progress'> & { readonly progress: unknown }
+  progress: JobEventBase<'progress', Name> & { readonly progress: Progress }
   /** The handler called `job.log(...args)`. Not stored. */
-  log: JobEventBase<'log'> & { readonly args: readonly unknown[] }
+  log: JobEventBase<'log', Name> & { readonly args: readonly unknown[] }
   /** The handler called `job.send(value)`. Not stored. */
-  value: JobEventBase<'value'> & { readonly value: unknown }
+  value: JobEventBase<'value', Name> & { readonly value: Value }
   /** An attempt failed. Another will follow at `runAt` (wall time in milliseconds since 1970). */
-  retrying: JobEventBase<'retrying'> & { readonly error: unknown; readonly runAt: number }
+  retrying: JobEventBase<'retrying', Name> & { readonly error: unknown; readonly runAt: number }
   /** The thread ended while it ran the job. The job is queued again, and no attempt is used up. */
-  interrupted: JobEventBase<'interrupted'> & { readonly error: unknown }
-  completed: JobEventBase<'completed'> & { readonly result: unknown }
+  interrupted: JobEventBase<'interrupted', Name> & { readonly error: unknown }
+  /** The handler has returned `result`. */
+  completed: JobEventBase<'completed', Name> & { readonly result: Result }
   /**
    * The job has failed for good: its attempts are used up, another would fail the same way, it did not start in time, or it was
    * interrupted too often.
    */
-  failed: JobEventBase<'failed'> & { readonly error: unknown }
-  cancelled: JobEventBase<'cancelled'> & { readonly error: unknown }
+  failed: JobEventBase<'failed', Name> & { readonly error: unknown }
+  /** The job was cancelled, or its signal was aborted. `error` says why. */
+  cancelled: JobEventBase<'cancelled', Name> & { readonly error: unknown }
   /** The record is gone: `remove` was called, a job with the same id took its place, or it was kept long enough. */
-  removed: JobEventBase<'removed'> & { readonly reason: 'removed' | 'replaced' | 'retention' }
+  removed: JobEventBase<'removed', Name> & { readonly reason: 'removed' | 'replaced' | 'retention' }
 }
 
 /** The events of the scheduler itself. */
@@ -49,6 +52,7 @@ interface SchedulerEventMap {
   idle: EventBase<'idle'>
   /** The scheduler was paused; or, if `queue` is given, that queue. */
   paused: EventBase<'paused'> & { readonly queue: string | undefined }
+  /** The scheduler was resumed; or, if `queue` is given, that queue. */
   resumed: EventBase<'resumed'> & { readonly queue: string | undefined }
   /** A thread has loaded the worker module and is ready. */
   'worker:online': EventBase<'worker:online'> & { readonly workerId: number }
@@ -59,19 +63,34 @@ interface SchedulerEventMap {
   'worker:exit': EventBase<'worker:exit'> & { readonly workerId: number; readonly error: unknown }
   /** This tab or process has begun to run the jobs (`isLeader`), or has ceased to. */
   leader: EventBase<'leader'> & { readonly isLeader: boolean }
+  /** The store could not write, is damaged, or is held by another process or tab. `error.code` says which. */
   'store:error': EventBase<'store:error'> & { readonly error: unknown }
   /** A listener or a callback of the application threw, and no other code could catch it. */
   error: EventBase<'error'> & { readonly error: unknown }
 }
 
 /**
- * Open to extensions: `declare module 'offstage' { interface EventMap { 'flow:completed': { … } } }` types what they tell.
+ * Every event by its type. Open to extensions, whose events then are known to `on` and `events`:
+ *
+ * @example
+ * ```ts
+ * declare module 'offstage' {
+ *   interface EventMap {
+ *     'backup:done': { readonly type: 'backup:done'; readonly seq: number; readonly at: number; readonly bytes: number }
+ *   }
+ * }
+ * ```
  */
 export interface EventMap extends JobEventMap, SchedulerEventMap {}
 export type EventType = keyof EventMap
 export type JobEventType = keyof JobEventMap
 export type AnyEvent = EventMap[EventType]
-export type JobEvent = JobEventMap[JobEventType]
+export type JobEvent<Result = unknown, Progress = unknown, Value = unknown, Name extends string = string> = JobEventMap<
+  Result,
+  Progress,
+  Value,
+  Name
+>[JobEventType]
 
 /** The types of an extension's events: a word, a colon, a word, and none of ours. */
 export const isExtensionEvent = (type: unknown): boolean =>

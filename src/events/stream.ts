@@ -19,11 +19,29 @@ export interface StreamOptions<T> {
  * It keeps the protocol of async generators, with one difference: `return` and `throw` do not wait behind a `next()` for a
  * value that may never come, but end it.
  */
-export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable {
+export interface EventStream<T> extends AsyncIterableIterator<T>, AsyncDisposable {
+  /** How many values were dropped because the reader was too slow. */
+  readonly dropped: number
+  /** Resolves with the next value. After the end of the stream, `done` is true. */
+  next(): Promise<IteratorResult<T, undefined>>
+  /** Leaves the stream, and resolves with `value`. `break` in a `for await` does this. */
+  return<Value = undefined>(value?: Value | PromiseLike<Value>): Promise<IteratorReturnResult<Value>>
+  /** Leaves the stream, and rejects with `error`. */
+  throw(error?: unknown): Promise<IteratorResult<T, undefined>>
+  /** The stream itself: for `for await`. */
+  [Symbol.asyncIterator](): this
+  /** Leaves the stream: for `await using`. */
+  [asyncDispose](): Promise<void>
+  /** Returns the same values as a web stream, which is the only reader from then on. */
+  toReadableStream(): ReadableStream<T>
+}
+
+/** A stream that is filled from within. */
+export class BufferedStream<T> implements EventStream<T> {
   static {
     // `%AsyncIteratorPrototype%` has no global name. Platforms put there what every async iterator can do.
     const { prototype } = Object.getPrototypeOf(async function* () {})
-    Object.setPrototypeOf(EventStream.prototype, Object.getPrototypeOf(prototype))
+    Object.setPrototypeOf(BufferedStream.prototype, Object.getPrototypeOf(prototype))
   }
 
   readonly #options: StreamOptions<T>
@@ -41,7 +59,6 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     this.#options = options
   }
 
-  /** @internal */
   push(value: T): void {
     if (this.#isEnded) return
     const reader = this.#readers.shift()
@@ -53,7 +70,7 @@ export class EventStream<T> implements AsyncIterableIterator<T>, AsyncDisposable
     }
   }
 
-  /** @internal Adds no more values. Values that wait can still be read. */
+  /** Adds no more values. Values that wait can still be read. */
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true

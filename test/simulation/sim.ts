@@ -1,12 +1,13 @@
 /** The scheduler and its journal, whole, over a disk, a clock, threads and a user that are all played. */
 
 import { extend } from '../../src/extend.ts'
-import type { Job } from '../../src/job-handle.ts'
-import { createScheduler, type Scheduler } from '../../src/scheduler.ts'
+import { createScheduler } from '../../src/scheduler.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { FileMedium } from '../../src/store/file-medium.ts'
 import { Journal } from '../../src/store/journal.ts'
+import type { Job } from '../../src/typed-job.ts'
+import type { Scheduler } from '../../src/typed-scheduler.ts'
 import { Chance } from './chance.ts'
 import { drain } from './drain.ts'
 import { show } from './equal.ts'

@@ -205,7 +205,8 @@ describe.each(places)('on %s', (place) => {
       for (const filter of [{ tag: 7 }, { name: null }, [], null]) {
         await expect(scheduler.find(wrong(filter))).rejects.toMatchObject({ code: 'INVALID_OPTION' })
       }
-      for (const filter of [{ name: 7 }, [], null]) expect(() => scheduler.events(wrong(filter))).toThrow('Expected')
+      for (const filter of [{ name: 7 }, [], null])
+        expect(() => scheduler.events(wrong<never>(filter))).toThrow('Expected')
     })
   })
 

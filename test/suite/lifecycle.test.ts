@@ -409,7 +409,7 @@ describe.each(places)('on %s', (place) => {
 
     test('scheduler.events() takes a filter', async () => {
       const scheduler = startJobs()
-      const filtered = [{ jobId: 'b' }, { name: 'noop' }, { queue: 'two' }].map((filter) =>
+      const filtered = ([{ jobId: 'b' }, { name: 'noop' }, { queue: 'two' }] as const).map((filter) =>
         scheduler.events({ ...filter, type: 'completed' }),
       )
       await scheduler.run.double(1, { id: 'a', queue: 'two' })

@@ -37,7 +37,7 @@ export function heard<Type extends EventType>(
   scheduler: Pick<Scheduler<never>, 'once'>,
   type: Type,
 ): Promise<EventMap[Type]> {
-  return new Promise((resolve) => scheduler.once(type, resolve))
+  return new Promise((resolve) => scheduler.once(type, resolve as (event: unknown) => void))
 }
 
 /** One turn of the event loop: what was thrown and caught by nobody has been told by then. */

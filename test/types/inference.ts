@@ -62,20 +62,58 @@ scheduler.run.mailWithProgress({ to: '' }, { onValue: (value) => expectType<stri
 // Handles.
 
 const job = await scheduler.add.report('a.txt')
-expectType<Job<number, { done: number }, Uint8Array<ArrayBufferLike>>>()(job)
+expectType<Job<number, { done: number }, Uint8Array<ArrayBufferLike>, string, 'report'>>()(job)
 expectType<JobOf<typeof jobs, 'report'>>()(job)
 expectType<number>()(await job.result())
 expectType<{ done: number } | undefined>()(job.snapshot().progress)
 expectType<JobSnapshot<{ done: number }>>()(job.snapshot())
-expectType<unknown>()(job.input)
+expectType<string>()(job.input)
+expectType<'report'>()(job.name)
 expectType<'created' | 'existing' | 'replaced'>()(job.disposition)
 for await (const value of job.values()) expectType<Uint8Array<ArrayBufferLike>>()(value)
-for await (const event of job.events()) if (event.type === 'retrying') expectType<number>()(event.runAt)
+for await (const event of job.events()) {
+  if (event.type === 'retrying') expectType<number>()(event.runAt)
+  if (event.type === 'completed') expectType<number>()(event.result)
+  if (event.type === 'progress') expectType<{ done: number }>()(event.progress)
+  if (event.type === 'value') expectType<Uint8Array<ArrayBufferLike>>()(event.value)
+}
+job.on('progress', ({ progress }) => expectType<{ done: number }>()(progress))
+job.once('completed', ({ result }) => expectType<number>()(result))
+job.off('value', ({ value }: { value: Uint8Array<ArrayBufferLike> }) => value)
+// With a schema the input is what was given, and not what the schema makes of it.
+expectType<MailInput>()((await scheduler.add.mail({ to: 'Ada' })).input)
 expectType<boolean>()(await job.cancel('enough'))
 
 const found = await scheduler.get<'countPrimes'>('primes:5e6')
 if (found) expectType<number[]>()(await found.result())
-for (const each of await scheduler.find({ state: ['queued', 'running'], name: 'double' })) expectType<string>()(each.id)
+for (const each of await scheduler.find({ state: ['queued', 'running'], name: 'double' })) {
+  expectType<number>()(await each.result())
+  expectType<number>()(each.input)
+  expectType<'double'>()(each.name)
+}
+
+// Of which type a job is, its name says.
+
+const some = await scheduler.get('some')
+if (some?.name === 'countPrimes') {
+  expectType<number[]>()(await some.result())
+  expectType<{ upTo: number }>()(some.input)
+}
+if (some) {
+  // Whatever it is, it is a job.
+  expectType<string>()(some.id)
+  await some.cancel()
+  some.on('completed', (event) => {
+    expectType<number>()(event.attempt)
+    if (event.name === 'double') expectType<number>()(event.result)
+  })
+  for await (const event of some.events()) if (event.type === 'log') expectType<readonly unknown[]>()(event.args)
+}
+for (const each of await scheduler.find({ tag: 'nightly' })) {
+  if (each.name === 'report') expectType<number>()(await each.result())
+}
+declare const either: 'double' | 'greet'
+for (const each of await scheduler.find({ name: either })) expectType<number | string>()(await each.result())
 
 // `addMany`: each request by its own type.
 

@@ -57,6 +57,22 @@ scheduler.on('started', (event) => event.result)
 job.on('idle', () => {})
 // @ts-expect-error: there is no such state.
 scheduler.find({ state: 'waiting' })
+// @ts-expect-error: there is no such job.
+scheduler.find({ name: 'treble' })
+// @ts-expect-error: there is no such field.
+scheduler.find({ names: 'double' })
+// @ts-expect-error: there is no such job.
+scheduler.cancel({ name: 'treble' })
+// @ts-expect-error: there is no such job.
+scheduler.events({ name: 'treble' })
+// @ts-expect-error: there is no such event.
+scheduler.events({ type: 'complete' })
+// @ts-expect-error: there is no such job.
+scheduler.get<'treble'>('id')
+// @ts-expect-error: the input of this job is a number.
+job.input satisfies string
+// @ts-expect-error: the result of this job is a number.
+job.on('completed', ({ result }) => result satisfies string)
 declare const user: { readonly tag?: string }
 // @ts-expect-error: without a tag it would name nothing.
 scheduler.remove({ tag: user.tag })

@@ -5,7 +5,11 @@ import {
   type Counts,
   createScheduler,
   type ErrorCode,
+  type EventFilter,
   type EventMap,
+  type EventOf,
+  type EventStream,
+  type FindOptions,
   type JobEvent,
   type JobFilter,
   OffstageError,
@@ -67,16 +71,47 @@ scheduler.on('removed', ({ reason }) => expectType<'removed' | 'replaced' | 'ret
 const listener = (event: EventMap['completed']): void => expectType<unknown>()(event.result)
 scheduler.off('completed', listener)
 
+// By type and by name, alone and together.
+for await (const event of scheduler.events({ type: 'completed', name: 'countPrimes' })) {
+  expectType<number[]>()(event.result)
+  expectType<'completed'>()(event.type)
+}
 for await (const event of scheduler.events({ type: ['completed', 'failed'], name: 'double' })) {
-  expectType<AnyEvent>()(event)
-  if (event.type === 'completed') expectType<unknown>()(event.result)
+  expectType<'completed' | 'failed'>()(event.type)
+  if (event.type === 'completed') expectType<number>()(event.result)
+  else expectType<unknown>()(event.error)
+}
+for await (const event of scheduler.events({ name: 'report' })) {
+  expectType<'report'>()(event.name)
+  if (event.type === 'progress') expectType<{ done: number }>()(event.progress)
+}
+for await (const event of scheduler.events({ type: 'progress' })) {
+  if (event.name === 'both') expectType<number | 'half'>()(event.progress)
+}
+for await (const event of scheduler.events({ jobId: 'a', queue: 'network' })) {
+  if (event.type === 'completed' && event.name === 'double') expectType<number>()(event.result)
   if (event.type === 'error') expectType<unknown>()(event.error)
 }
-expectType<ReadableStream<AnyEvent>>()(scheduler.events().toReadableStream())
+for await (const event of scheduler.events({ type: ['idle', 'worker:exit'] })) {
+  if (event.type === 'worker:exit') expectType<number>()(event.workerId)
+}
+const every = scheduler.events()
+expectType<EventStream<EventOf<typeof jobs>>>()(every)
+every satisfies EventStream<AnyEvent>
+every.toReadableStream() satisfies ReadableStream<AnyEvent>
+scheduler.on('completed', (event) => {
+  if (event.name === 'countPrimes') expectType<number[]>()(event.result)
+})
+
+// A filter that knows of no table fits.
+const eventFilter: EventFilter = { name: 'double' }
+scheduler.events(eventFilter)
+const findOptions: FindOptions = { name: 'double', limit: 3 }
+expectType<string>()((await scheduler.find(findOptions))[0]?.id as string)
 
 const job = await scheduler.add.double(1)
-job.on('completed', ({ result }) => expectType<unknown>()(result))
-expectType<ReadableStream<JobEvent>>()(job.events().toReadableStream())
+job.on('completed', ({ result }) => expectType<number>()(result))
+job.events().toReadableStream() satisfies ReadableStream<JobEvent>
 
 // Acting and looking.
 
@@ -120,6 +155,18 @@ try {
 // Without a table every name goes, and nothing is known of it.
 const untyped = createScheduler('./jobs.js')
 expectType<unknown>()(await untyped.run.whatever?.({ any: 'thing' }))
+untyped.on('completed', ({ name, result }) => {
+  expectType<string>()(name)
+  expectType<unknown>()(result)
+})
+for (const each of await untyped.find({ name: 'whatever' })) {
+  expectType<unknown>()(each.input)
+  expectType<unknown>()(await each.result())
+}
+for await (const event of untyped.events({ type: 'completed', name: 'whatever' })) expectType<unknown>()(event.result)
+// Any scheduler will do for code that knows of no table.
+const anyone = (each: Pick<Scheduler, 'counts' | 'queue' | 'onIdle'>) => each.queue('default').size
+anyone(scheduler)
 
 await using closed = untyped
 expectType<Promise<void>>()(closed.close({ mode: 'drain', timeoutMs: 1_000 }))

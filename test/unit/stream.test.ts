@@ -1,6 +1,6 @@
 // Events for one reader: nothing is missed from the moment the stream is made, and a slow reader costs bounded memory.
 import { expect, test } from 'vitest'
-import { EventStream } from '../../src/events/stream.ts'
+import { BufferedStream } from '../../src/events/stream.ts'
 import { asyncDispose } from '../../src/shared/async-dispose.ts'
 
 const read = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
@@ -10,7 +10,7 @@ const read = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
 }
 
 test('what came before the reader did is there', async () => {
-  const stream = new EventStream<number>({ capacity: 10 })
+  const stream = new BufferedStream<number>({ capacity: 10 })
   stream.push(1)
   const reading = read(stream)
   stream.push(2)
@@ -19,7 +19,7 @@ test('what came before the reader did is there', async () => {
 })
 
 test('beyond its capacity the oldest is dropped, and counted', async () => {
-  const stream = new EventStream<number>({ capacity: 3 })
+  const stream = new BufferedStream<number>({ capacity: 3 })
   for (let n = 1; n <= 5; n++) stream.push(n)
   stream.end()
   expect(await read(stream)).toEqual([3, 4, 5])
@@ -27,14 +27,14 @@ test('beyond its capacity the oldest is dropped, and counted', async () => {
 })
 
 test('thousands of values stay in order', async () => {
-  const stream = new EventStream<number>({ capacity: Number.POSITIVE_INFINITY })
+  const stream = new BufferedStream<number>({ capacity: Number.POSITIVE_INFINITY })
   const values = Array.from({ length: 5_000 }, (_, n) => n)
   for (const value of values) stream.push(value)
   stream.end()
   expect(await read(stream)).toEqual(values)
 })
 
-const waysOut: Record<string, (stream: EventStream<number>) => Promise<unknown>> = {
+const waysOut: Record<string, (stream: BufferedStream<number>) => Promise<unknown>> = {
   break: async (stream) => {
     for await (const _ of stream) break
   },
@@ -51,7 +51,7 @@ const waysOut: Record<string, (stream: EventStream<number>) => Promise<unknown>>
 test.each(Object.entries(waysOut))('%s closes it once, and what was not read counts as taken', async (_, leave) => {
   const taken: number[] = []
   let closed = 0
-  const stream = new EventStream<number>({ capacity: 10, onTake: (n) => taken.push(n), onClose: () => closed++ })
+  const stream = new BufferedStream<number>({ capacity: 10, onTake: (n) => taken.push(n), onClose: () => closed++ })
   for (const n of [1, 2, 3]) stream.push(n)
   await leave(stream)
   stream.push(4)
@@ -62,13 +62,13 @@ test.each(Object.entries(waysOut))('%s closes it once, and what was not read cou
 })
 
 test('without anybody to tell of what was taken, it is left just the same', async () => {
-  const stream = new EventStream<number>({ capacity: 10 })
+  const stream = new BufferedStream<number>({ capacity: 10 })
   for (const n of [1, 2, 3]) stream.push(n)
   expect(await stream.return()).toEqual({ done: true, value: undefined })
 })
 
 test('several reads may wait at a time', async () => {
-  const stream = new EventStream<number>({ capacity: 10 })
+  const stream = new BufferedStream<number>({ capacity: 10 })
   const reads = [stream.next(), stream.next(), stream.next()]
   stream.push(1)
   stream.push(2)
@@ -77,7 +77,7 @@ test('several reads may wait at a time', async () => {
 })
 
 test('it is a web stream on request', async () => {
-  const stream = new EventStream<number>({ capacity: 10 })
+  const stream = new BufferedStream<number>({ capacity: 10 })
   const reader = stream.toReadableStream().getReader()
   stream.push(1)
   expect(await reader.read()).toEqual({ done: false, value: 1 })
