@@ -1,12 +1,21 @@
-export type { CloseMode, Counts, Disposition, SchedulerSnapshot, Stats, Totals } from './engine/engine.ts'
+export type {
+  CloseMode,
+  Counts,
+  Disposition,
+  QueueState,
+  SchedulerSnapshot,
+  Stats,
+  Totals,
+  WaitReason,
+} from './engine/engine.ts'
 export type { JobSnapshot } from './engine/job-observers.ts'
 export type { EventFilter } from './event-filter.ts'
 export type { AnyEvent, EventMap, EventType, JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
 export type { EventStream } from './events/stream.ts'
 export type { JobDefaults, JobOptions } from './job/job-options.ts'
-export type { Backoff, State } from './job/record.ts'
+export type { Backoff, JobHeaders, State } from './job/record.ts'
 export type { JobRequest } from './job-calls.ts'
-export type { FindOptions, JobFilter } from './job-filter.ts'
+export type { FindOptions, JobFilter, WatchFilter } from './job-filter.ts'
 export type { WorkerOptions, WorkerSource } from './platform/spawn.ts'
 export type { LineOptions as QueueOptions } from './queue/line.ts'
 export type { RateLimit } from './queue/rate-limit.ts'
@@ -22,4 +31,4 @@ export type { Change, Row, Store, Stored } from './store/store.ts'
 export type { JobTable } from './thread/job-types.ts'
 export type { EventOf, JobEventOf } from './typed-events.ts'
 export type { AnyJobOf, Job, JobOf } from './typed-job.ts'
-export type { Scheduler } from './typed-scheduler.ts'
+export type { JobUpdate, JobWatch, Scheduler } from './typed-scheduler.ts'

@@ -2,11 +2,13 @@ import type { EventBus } from './events/event-bus.ts'
 import type { JobEvent } from './events/event-map.ts'
 import type { JobCallbacks, JobOptions } from './job/job-options.ts'
 
-/** Whether anything of the caller's is to be hung on the job: callbacks, a signal. */
-export function hasCompany(options: JobOptions): boolean {
-  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled, signal } = options
-  return Boolean(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled || signal)
+export function hasCallbacks(options: JobCallbacks): boolean {
+  const { onStarted, onProgress, onLog, onValue, onCompleted, onFailed, onSettled } = options
+  return Boolean(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled)
 }
+
+/** Whether anything of the caller's is to be hung on the job: callbacks, a signal. */
+export const hasCompany = (options: JobOptions): boolean => options.signal !== undefined || hasCallbacks(options)
 
 export function runAll(stops: readonly (() => void)[]): void {
   for (const stop of stops) stop()

@@ -36,6 +36,10 @@ export type FindOptions<Name extends string = any> = {
   readonly after?: string | undefined
 }
 
+/** Which jobs a live list shows: the first that fit, in the order of adding. */
+// biome-ignore lint/suspicious/noExplicitAny: as above.
+export type WatchFilter<Name extends string = any> = Omit<FindOptions<Name>, 'after'>
+
 const filterChecks: check.Checks = {
   state: check.someOf(states, 'states'),
   name: check.text,
@@ -43,7 +47,8 @@ const filterChecks: check.Checks = {
   tag: check.text,
 }
 const actChecks: check.Checks = { ...filterChecks, all: (value) => (value === true ? undefined : 'true') }
-export const findChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1), after: idCheck }
+export const watchChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1) }
+export const findChecks: check.Checks = { ...watchChecks, after: idCheck }
 
 /** What `undefined` must never widen: a filter that names nothing, or names a field without a value, is refused. */
 export function targetOf(idOrFilter: string | JobFilter): string | EngineJobFilter {

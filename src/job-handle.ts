@@ -4,6 +4,8 @@ import type { JobView } from './engine/job-view.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
 import { BufferedStream, type EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
+import { type JobHeaders, noHeaders } from './job/record.ts'
+import { thisContext } from './platform/async-context.ts'
 import { structuredClone } from './platform/structured-clone.ts'
 import { checkArgument } from './shared/check.ts'
 import type { Job } from './typed-job.ts'
@@ -42,6 +44,10 @@ export class JobHandle implements Job {
     }
   }
 
+  get headers(): JobHeaders {
+    return this.#job.record.rules.headers ?? noHeaders
+  }
+
   get snapshot(): () => JobSnapshot {
     return this.#view.snapshot
   }
@@ -60,7 +66,7 @@ export class JobHandle implements Job {
         this.#engine.observersOf(this.#job)
         return this.#job.snapshot()
       },
-      subscribe: (listener) => this.#engine.observersOf(this.#job).subscribe(listener),
+      subscribe: (listener) => this.#engine.observersOf(this.#job).subscribe(thisContext()(listener)),
     }
     return this.#lastView
   }

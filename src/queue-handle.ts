@@ -5,6 +5,7 @@ import * as check from './shared/check.ts'
 
 /** A named line with its own concurrency, rate limit and pause. */
 export interface Queue extends QueueControl {
+  /** As jobs name it in their options. */
   readonly name: string
   /** At most so many jobs of this queue run at a time; `Infinity` for no limit but the threads. */
   setConcurrency(concurrency: number): void

@@ -1,4 +1,15 @@
-import type { Counts, Engine, Inserted, InsertRequest, SchedulerSnapshot, Stats, Verb } from './engine/engine.ts'
+import type {
+  Counts,
+  Engine,
+  Inserted,
+  InsertRequest,
+  JobList,
+  QueueState,
+  SchedulerSnapshot,
+  Stats,
+  Verb,
+  WaitReason,
+} from './engine/engine.ts'
 import { type EngineHost, engineFrom } from './engine/engine-host.ts'
 import type { JobView } from './engine/job-view.ts'
 import { LiveJob } from './engine/live-job.ts'
@@ -17,10 +28,12 @@ import {
   takeJobOptions,
 } from './job/job-options.ts'
 import { isTerminal } from './job/record.ts'
-import { hasCompany, hearing, runAll } from './job-callbacks.ts'
+import { hasCallbacks, hasCompany, hearing, runAll } from './job-callbacks.ts'
 import { byName, type JobRequest } from './job-calls.ts'
-import { type FindOptions, findChecks, type JobFilter, targetOf } from './job-filter.ts'
+import { type FindOptions, findChecks, type JobFilter, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
 import { JobHandle, streamCapacity } from './job-handle.ts'
+import { takeChanges } from './job-update.ts'
+import { type InContext, thisContext } from './platform/async-context.ts'
 import { reportUncaught } from './platform/host.ts'
 import { atOnceMax, inSlices } from './platform/in-slices.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
@@ -36,7 +49,7 @@ import { isThenable } from './shared/thenable.ts'
 import { Signals } from './signals.ts'
 import type { JobTable } from './thread/job-types.ts'
 import type { Job } from './typed-job.ts'
-import type { Scheduler } from './typed-scheduler.ts'
+import type { JobUpdate, Scheduler } from './typed-scheduler.ts'
 
 interface Request {
   readonly name: string
@@ -72,7 +85,7 @@ export function inline(jobs: JobTable): InlineSource {
 }
 
 /** Members whose types follow from the job table in ways that a class without one cannot promise. */
-type Typed = 'get' | 'find' | 'on' | 'once' | 'off' | 'events'
+type Typed = 'get' | 'find' | 'watch' | 'on' | 'once' | 'off' | 'events'
 
 /** Checks and copies what comes in, hands out handles, and asks the engine. What the job table says of it all is in `Scheduler`. */
 class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> {
@@ -235,13 +248,14 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
       : undefined
     const copy = transferred ? transferred.value : copyValue(input, 'input', this.#checkStorable)
     const stops: (() => void)[] | undefined = options && hasCompany(options) ? [] : undefined
+    const inContext = options && hasCallbacks(options) ? thisContext() : undefined
     const prepared: InsertRequest = {
       name,
       input: copy,
       options,
       defaults: this.#defaultsOf(name),
       transfer: transferred?.transfer,
-      attach: stops && ((job) => this.#attach(job, options as JobOptions, stops)),
+      attach: stops && ((job) => this.#attach(job, options as JobOptions, stops, inContext)),
       detach: stops && (() => runAll(stops)),
     }
     const schema = Object.hasOwn(this.#schemas, name) ? this.#schemas[name] : undefined
@@ -263,12 +277,13 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
   }
 
   /** Callbacks and signals belong to this page or process: they hang on the job in memory. */
-  #attach(job: JobView, options: JobOptions, stops: (() => void)[]): void {
+  #attach(job: JobView, options: JobOptions, stops: (() => void)[], inContext: InContext | undefined): void {
     const { signal } = options
     // While a schema took its time. An abort while the store was opening has its own turn.
     if (signal?.aborted && !this.#engine.opening) void this.#abort(job, signal)
     else if (signal) stops.push(this.#signals.follow(signal, () => void this.#abort(job, signal)))
-    const hear = hearing(options, stops, this.#engine.bus)
+    const heard = hearing(options, stops, this.#engine.bus)
+    const hear = inContext ? inContext(heard) : heard
     // A job that was there already may have ended.
     if (job.committed && isTerminal(job.committed.state))
       queueMicrotask(() => this.#engine.bus.call(hear, this.#engine.lastEvent(job) as JobEvent))
@@ -336,6 +351,24 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return (await this.#act('promote', id)) > 0
   }
 
+  async update(id: string, given: JobUpdate): Promise<boolean> {
+    this.#assertNotEnded()
+    check.checkArgument('id', idCheck, id)
+    const changes = takeChanges(given, this.#checkStorable)
+    const { opening } = this.#engine
+    if (opening) await opening
+    if (changes.input !== undefined && Object.keys(this.#schemas).length > 0)
+      await this.#checkInputOf(id, changes.input)
+    return this.#engine.update(id, changes)
+  }
+
+  /** Only the job itself says of which type it is. */
+  async #checkInputOf(id: string, input: unknown): Promise<void> {
+    const { name = '' } = (await this.#engine.get(id))?.record ?? {}
+    const schema = Object.hasOwn(this.#schemas, name) ? this.#schemas[name] : undefined
+    if (schema) await validate(schema, name, input)
+  }
+
   async #act(verb: Verb, idOrFilter: string | JobFilter, argument?: unknown): Promise<number> {
     this.#assertNotEnded()
     if (verb === 'retry' && this.#engine.isClosed) throw this.#engine.closedError()
@@ -349,7 +382,37 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     if (this.#engine.isEnded) throw this.#engine.closedError()
   }
 
+  // Looking on.
+
+  watch(filter: WatchFilter = {}): JobList {
+    this.#assertNotEnded()
+    const list = this.#engine.watch(check.copyOptions(filter, watchChecks))
+    return {
+      snapshot: () => list.snapshot(),
+      subscribe(listener) {
+        check.checkArgument('listener', check.callable, listener)
+        return list.subscribe(listener)
+      },
+      close: () => list.close(),
+    }
+  }
+
+  async whyWaiting(id: string): Promise<readonly WaitReason[]> {
+    this.#assertNotEnded()
+    check.checkArgument('id', idCheck, id)
+    const { opening } = this.#engine
+    if (opening) await opening
+    return this.#engine.whyWaiting(id)
+  }
+
   // Queues and pauses.
+
+  async queues(): Promise<readonly QueueState[]> {
+    this.#assertNotEnded()
+    const { opening } = this.#engine
+    if (opening) await opening
+    return this.#engine.queues()
+  }
 
   queue(name: string): Queue {
     check.checkArgument('name', queueNameCheck, name)

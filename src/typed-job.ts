@@ -2,6 +2,7 @@ import type { Disposition } from './engine/engine.ts'
 import type { JobSnapshot } from './engine/job-observers.ts'
 import type { JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
 import type { EventStream } from './events/stream.ts'
+import type { JobHeaders } from './job/record.ts'
 import type { InputOf, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
 
 /**
@@ -30,6 +31,8 @@ export interface Job<
   readonly name: Name
   /** A copy of what the job was added with, made each time; `undefined` when that was moved to its thread with `transfer`. */
   readonly input: Input
+  /** The headers that it was added with. Frozen; an empty object for none. */
+  readonly headers: JobHeaders
   /** Whether this call made the job (`created`), found it under its id (`existing`), or put it in the place of another (`replaced`). */
   readonly disposition: Disposition
   /** What can be seen now. Frozen; a new object only when something changed. Bound to the job. */

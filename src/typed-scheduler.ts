@@ -1,15 +1,41 @@
-import type { Counts, SchedulerSnapshot, Stats } from './engine/engine.ts'
+import type { Counts, QueueState, SchedulerSnapshot, Stats, WaitReason } from './engine/engine.ts'
+import type { JobSnapshot } from './engine/job-observers.ts'
 import type { EventFilter } from './event-filter.ts'
 import type { EventType } from './events/event-map.ts'
 import type { EventStream } from './events/stream.ts'
 import type { ArgumentsOf, JobRequest } from './job-calls.ts'
-import type { FindOptions, JobFilter } from './job-filter.ts'
+import type { FindOptions, JobFilter, WatchFilter } from './job-filter.ts'
 import type { Queue } from './queue-handle.ts'
 import type { CloseOptions } from './scheduler-options.ts'
 import type { asyncDispose } from './shared/async-dispose.ts'
-import type { JobTable, ResultOf } from './thread/job-types.ts'
+import type { InputOf, JobTable, ProgressOf, ResultOf } from './thread/job-types.ts'
 import type { EventOf, FilteredEvent } from './typed-events.ts'
 import type { AnyJobOf, JobOf, NameOf } from './typed-job.ts'
+
+/** What to change of a job that waits. A field that is `undefined` stays as it is. */
+export interface JobUpdate<Input = unknown> {
+  /** Copied, as with `add`. */
+  readonly input?: Input | undefined
+  /** Starts no sooner than this moment; one that has passed means now. */
+  readonly runAt?: number | Date | undefined
+  /** Higher first. */
+  readonly priority?: number | undefined
+  /** Instead of those that it has; at most 64. */
+  readonly tags?: readonly string[] | undefined
+}
+
+/** A list of jobs that is kept up to date. All three are bound, for UI libraries to take apart. */
+export interface JobWatch<Progress = unknown> {
+  /** Calls back when `snapshot()` returns something new; returns how to stop that. A burst of changes is one call. */
+  readonly subscribe: (listener: () => void) => () => void
+  /**
+   * What is in the list now. Frozen; another array only when something in it changed, and then the same objects for all that did
+   * not. Empty while the store is opening, and in a tab that has yet to hear from the one that runs the jobs.
+   */
+  readonly snapshot: () => readonly JobSnapshot<Progress>[]
+  /** Lets go of the list: it stays as it is from then on. */
+  readonly close: () => void
+}
 
 /**
  * Adds jobs, runs them in workers, and says what becomes of them. `createScheduler` makes one.
@@ -59,8 +85,32 @@ export interface Scheduler<Table extends JobTable = JobTable> {
   remove(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
   /** Moves a job that has not ended in its line: a higher number goes first. Resolves with whether there was one to move. */
   setPriority(id: string, priority: number): Promise<boolean>
+  /**
+   * Changes a job that waits, whether for a thread, for a time or for other jobs. What is not given stays: its place in line, and
+   * what earlier attempts have recorded. Resolves with whether there was one: of a job that runs or has ended nothing is
+   * changed. Rejects with `DATA_CLONE` or `INVALID_INPUT` for an input that `add` would refuse. `update<'countPrimes'>(id, …)`
+   * says what type of job it is.
+   */
+  update<Name extends NameOf<Table> = NameOf<Table>>(
+    id: string,
+    changes: JobUpdate<InputOf<Table[Name]>>,
+  ): Promise<boolean>
   /** Lets a scheduled job start now. Resolves with whether there was one. */
   promote(id: string): Promise<boolean>
+
+  /**
+   * A live list of the jobs that fit, in the order of `find`: the first 1,000, unless `limit` says otherwise. It is kept up to date
+   * until it is closed, or the scheduler is: close it when nobody looks any more. What a change costs grows with `limit`, not
+   * with the number of jobs; a list of more than 2,000 is brought up to date at intervals, a tab that follows every 50 ms.
+   */
+  watch<const Name extends NameOf<Table> = NameOf<Table>>(filter?: WatchFilter<Name>): JobWatch<ProgressOf<Table[Name]>>
+  /** Every queue that was named in the options or has something in it or set for it, by name. */
+  queues(): Promise<readonly QueueState[]>
+  /**
+   * Everything that keeps a job from starting now: several things may. An empty list for a job that does not wait. Rejects with
+   * `INVALID_OPTION` when there is no such job.
+   */
+  whyWaiting(id: string): Promise<readonly WaitReason[]>
 
   /** The queue of that name, with its concurrency, rate limit and pause. A name has 1 to 256 characters. */
   queue(name: string): Queue

@@ -171,6 +171,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     const job = run.owner
     job.progress = progress
     this.#jobs.notifier.announce(job, 'progress', { progress })
+    this.#jobs.lists.changed(job, false)
     this.#jobs.notifier.snapshotChanged(job)
   }
 

@@ -3,11 +3,12 @@ import type { JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { JobOptions, ResolvedDefaults } from '../job/job-options.ts'
 import type { Rules, State } from '../job/record.ts'
+import type { JobChanges } from '../job/transition.ts'
 import type { LineOptions } from '../queue/line.ts'
 import type { RateLimit } from '../queue/rate-limit.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { Row } from '../store/store.ts'
-import type { JobObservers } from './job-observers.ts'
+import type { JobObservers, JobSnapshot } from './job-observers.ts'
 import type { JobView } from './job-view.ts'
 import type { Percentiles } from './meter.ts'
 
@@ -69,7 +70,9 @@ export type Counts = Readonly<Record<State, number>>
 
 /** What can be seen of a scheduler at one moment. Frozen; a new object only when something changed. */
 export interface SchedulerSnapshot {
+  /** How many jobs are in which state. */
   readonly counts: Counts
+  /** Whether the scheduler was paused as a whole. */
   readonly isPaused: boolean
   /** Nothing is queued, running or waiting for another attempt. */
   readonly isIdle: boolean
@@ -78,6 +81,7 @@ export interface SchedulerSnapshot {
 }
 
 export interface Stats {
+  /** Threads that are ready, those of them that run something, and those that are being started. */
   readonly workers: { readonly online: number; readonly busy: number; readonly starting: number }
   /** Jobs that could run if there were room. */
   readonly depth: number
@@ -91,21 +95,78 @@ export interface Stats {
 
 /** How many jobs were added, and how many ended in which way. One that is retried by hand may end more than once. */
 export interface Totals {
+  /** Jobs that the store has taken. */
   readonly added: number
+  /** Jobs whose handler returned. */
   readonly completed: number
+  /** Jobs whose attempts were used up, or that could not go on. */
   readonly failed: number
+  /** Jobs that were cancelled, or whose signal was aborted. */
   readonly cancelled: number
+}
+
+/** A queue, as it is at one moment. */
+export interface QueueState {
+  /** As jobs name it in their options. */
+  readonly name: string
+  /** Whether it was paused on its own; the whole scheduler may be paused besides. */
+  readonly isPaused: boolean
+  /** Jobs that wait in it and could start, but for its limits. Those that wait for a time do not count. */
+  readonly size: number
+  /** Jobs of it that run. */
+  readonly running: number
+  /** How many may run at a time; `Infinity` for no limit but the threads. */
+  readonly concurrency: number
+  /** How many may start in a span; `undefined` for no limit. */
+  readonly rateLimit: RateLimit | undefined
+}
+
+/** Something that keeps a job from starting now. */
+export interface WaitReason {
+  /**
+   * `paused`, `queue-paused`: the scheduler is, or its queue. `concurrency`, `rate-limit`, `group`, `condition`: its queue lets
+   * nobody through. `delayed`, `backing-off`: its time has not come, before its first attempt or before another. `blocked`: other
+   * jobs have to end first. `no-worker`: no thread has room for it. `behind`: others go first.
+   */
+  readonly reason:
+    | 'paused'
+    | 'queue-paused'
+    | 'concurrency'
+    | 'rate-limit'
+    | 'group'
+    | 'delayed'
+    | 'backing-off'
+    | 'blocked'
+    | 'condition'
+    | 'no-worker'
+    | 'behind'
+  /** The same in a sentence, with its numbers. */
+  readonly detail: string
+}
+
+/** A list that is kept up to date. */
+export interface JobList {
+  /** What is in it now, in the order of adding. Frozen; another array, with other objects, only where something changed. */
+  snapshot(): readonly JobSnapshot[]
+  subscribe(observer: () => void): () => void
+  close(): void
 }
 
 /** One queue, as far as it can be steered from outside. */
 export interface QueueControl {
+  /** Whether it was paused on its own. */
   readonly isPaused: boolean
-  /** Jobs that wait in it. */
+  /** Jobs that wait in it and could start, but for its limits. */
   readonly size: number
+  /** Jobs of it that run. */
   readonly running: number
+  /** Starts nothing more of it; what runs goes on. Throws `SCHEDULER_CLOSED`. */
   pause(): void
+  /** Starts jobs of it again. Throws `SCHEDULER_CLOSED`. */
   resume(): void
+  /** How many of its jobs may run at a time. */
   setConcurrency(concurrency: number): void
+  /** How many of its jobs may start in a span. */
   setRateLimit(rateLimit: RateLimit | undefined): void
 }
 
@@ -161,6 +222,13 @@ export interface Engine {
   values(job: JobView): EventStream<unknown>
   /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
   lastEvent(job: JobView): JobEvent | undefined
+  /** Whether the job waits, and so could be changed. */
+  update(id: string, changes: JobChanges): Promise<boolean>
+  queues(): Promise<readonly QueueState[]>
+  /** Rejects when there is no such job. */
+  whyWaiting(id: string): Promise<readonly WaitReason[]>
+  /** Of jobs that fit, the first `limit`. */
+  watch(filter: FindOptions): JobList
   queue(name: string): QueueControl
   pause(): void
   resume(): void

@@ -11,6 +11,7 @@
  * something that has happened, it is taken back and done anew.
  */
 import type { JobRecord, Rules } from '../job/record.ts'
+import type { JobChanges } from '../job/transition.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row } from '../store/store.ts'
@@ -383,6 +384,7 @@ export class Extensions implements ExtensionHooks {
     if (!job.isListed) return
     if (type === 'cancel') jobs.moveIfLegal(job, { type, error: (after as JobRecord).error })
     if (type === 'prioritize') jobs.moveIfLegal(job, { type, priority: (after as JobRecord).priority })
+    if (type === 'update') jobs.update(job, changesBetween(before as JobRecord, after as JobRecord))
     if (type === 'mark') jobs.move(job, { type, rules: (after as JobRecord).rules })
     if (type === 'removed' && before) jobs.remove(job, type)
   }
@@ -437,3 +439,16 @@ function failed({ extension }: Attached, what: string, cause: unknown, jobId?: s
 
 /** A step that is about no job has one that nobody knows. */
 const noRecord = { id: '', attempt: 0 } as JobRecord
+
+/** What an update has asked for, as far as it can be told. */
+function changesBetween(before: JobRecord, after: JobRecord): JobChanges {
+  const { input, priority, rules } = after
+  const isMoved = before.runAt !== after.runAt
+  return {
+    input: before.input === input ? undefined : input,
+    // One that has passed means now.
+    runAt: isMoved ? (after.runAt ?? 0) : undefined,
+    priority,
+    tags: before.rules === rules ? undefined : rules.tags,
+  }
+}

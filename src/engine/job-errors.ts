@@ -54,6 +54,11 @@ export const placeUnknown = (id: string): OffstageError => {
 export const extensionMissing = (name: string): OffstageError =>
   new OffstageError('EXTENSION_MISSING', `The extension '${name}' is not attached where jobs run; its rows are kept.`)
 
+export const unknownId = (id: string): OffstageError =>
+  new OffstageError('INVALID_OPTION', `Expected \`id\` to be the id of a job that is there; there is no job '${id}'.`, {
+    jobId: id,
+  })
+
 /** Why the store cannot keep a value that came from a thread, if it cannot. */
 export function unstorable(store: Store, value: unknown, what: string): OffstageError | undefined {
   try {

@@ -4,7 +4,7 @@ import { placeUnknown } from './job-errors.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Step } from './steps.ts'
 
-const findLimitDefault = 1_000
+export const findLimitDefault = 1_000
 /** Of so many jobs that are gone, and at most twice as many, it is known where they stood. */
 const goneMax = 10_000
 
@@ -92,10 +92,11 @@ export class JobIndex implements Tally {
 
   /** In the order in which they were added. */
   get jobs(): Iterable<LiveJob> {
-    return this.#jobsFrom(0)
+    return this.jobsFrom(0)
   }
 
-  *#jobsFrom(seq: number): Iterable<LiveJob> {
+  /** Those from this number on, in the same order. */
+  *jobsFrom(seq: number): Iterable<LiveJob> {
     for (const [number, { jobs }] of this.#pages) {
       if (number < pageOf(seq)) continue
       for (const job of jobs) if (job && job.record.seq >= seq) yield job
@@ -175,7 +176,7 @@ export class JobIndex implements Tally {
     const found: LiveJob[] = []
     const left = leaving?.find(({ record }) => record.id === after)
     const from = after === undefined ? 0 : 1 + (left?.record.seq ?? this.#placeOf(after))
-    const jobs = this.#jobsFrom(from)
+    const jobs = this.jobsFrom(from)
     for (const job of leaving?.length ? merge(jobs, leaving, from) : jobs) {
       if (found.length === limit) break
       const record = leaving ? job.committed : job.record
@@ -248,7 +249,7 @@ function count(counts: Record<State, number>, state: State, by: number): void {
   }
 }
 
-function fits({ name, queue, state, rules }: JobRecord, filter: FindOptions): boolean {
+export function fits({ name, queue, state, rules }: JobRecord, filter: FindOptions): boolean {
   if (filter.name !== undefined && filter.name !== name) return false
   if (filter.queue !== undefined && filter.queue !== queue) return false
   if (filter.tag !== undefined && !rules.tags.includes(filter.tag)) return false

@@ -1,27 +1,46 @@
 import type { JobEvent } from '../events/event-map.ts'
 import { BufferedStream } from '../events/stream.ts'
-import { type JobRecord, plus, type State } from '../job/record.ts'
+import { type JobHeaders, type JobRecord, noHeaders, plus, type State } from '../job/record.ts'
+import { thisContext } from '../platform/async-context.ts'
 import { OffstageError } from '../shared/errors.ts'
 
 /** What can be seen of a job at one moment. Frozen; a new object only when something changed. */
 export interface JobSnapshot<Progress = unknown> {
+  /** The id that it was given, or one that was made up. */
   readonly id: string
+  /** The job type. */
   readonly name: string
+  /** The queue that it is in. */
   readonly queue: string
+  /** The words that it can be found by. */
   readonly tags: readonly string[]
+  /** As given when it was added; an empty object for none. */
+  readonly headers: JobHeaders
+  /** Where it is in its life. */
   readonly state: State
+  /** Higher goes first. */
   readonly priority: number
   /** The number of the newest attempt, 0 before the first. */
   readonly attempt: number
   /** The newest progress of the newest attempt. */
   readonly progress: Progress | undefined
+  /** When it was added. This and the other times: wall time in milliseconds since 1970. */
   readonly addedAt: number
   /** While scheduled: when it is due. */
   readonly runAt: number | undefined
+  /** When its newest attempt was started. */
   readonly startedAt: number | undefined
+  /** When it was completed, failed or cancelled. */
   readonly finishedAt: number | undefined
   /** Of a failed or cancelled job; of one that waits for its next attempt, what the last one threw. */
   readonly error: unknown
+}
+
+export function snapshotOf(record: JobRecord, progress: unknown): JobSnapshot {
+  const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startMs, finishMs, error } = record
+  const { tags, headers = noHeaders } = rules
+  const times = { addedAt, runAt, startedAt: plus(startMs, addedAt), finishedAt: plus(finishMs, addedAt) }
+  return Object.freeze({ id, name, queue, tags, headers, state, priority, attempt, progress, ...times, error })
 }
 
 /** Values that were sent while nobody read: the newest of them wait for a reader that comes later. */
@@ -53,11 +72,11 @@ export class JobObservers {
   }
 
   listen(type: string, listener: Watcher, isOnce: boolean): () => void {
-    const watcher: Watcher = (event) => {
+    const watcher: Watcher = thisContext()((event) => {
       if (event.type !== type) return
       if (isOnce) stop()
       return listener(event)
-    }
+    })
     const stop = () => {
       this.watchers.delete(watcher)
       this.#listeners.delete(entry)
@@ -75,11 +94,8 @@ export class JobObservers {
   /** The same object as long as nothing changed. */
   see(record: JobRecord, progress: unknown): JobSnapshot {
     if (!this.#snapshot || this.#seen !== record || this.#snapshot.progress !== progress) {
-      const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startMs, finishMs, error } = record
-      const { tags } = rules
-      const times = { addedAt, runAt, startedAt: plus(startMs, addedAt), finishedAt: plus(finishMs, addedAt) }
       this.#seen = record
-      this.#snapshot = Object.freeze({ id, name, queue, tags, state, priority, attempt, progress, ...times, error })
+      this.#snapshot = snapshotOf(record, progress)
     }
     return this.#snapshot
   }

@@ -2,7 +2,7 @@ import { EventBus } from '../events/event-bus.ts'
 import type { JobEventType } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
 import { isWaiting, type JobRecord } from '../job/record.ts'
-import { type Action, canExpire, isLegal, type MutableRecord, transition } from '../job/transition.ts'
+import { type Action, canExpire, isLegal, type JobChanges, type MutableRecord, transition } from '../job/transition.ts'
 import type { Run } from '../pool/slot.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Store } from '../store/store.ts'
@@ -13,6 +13,7 @@ import type { ExtensionHooks } from './extension-hooks.ts'
 import { GroupCommit } from './group-commit.ts'
 import { cancelled } from './job-errors.ts'
 import { JobIndex, makeChance, type Tally } from './job-index.ts'
+import { JobLists } from './job-lists.ts'
 import { Lines } from './lines.ts'
 import type { LiveJob } from './live-job.ts'
 import { Notifier } from './notifier.ts'
@@ -62,6 +63,7 @@ export class Jobs {
   readonly retention: Retention
   readonly notifier: Notifier
   readonly dashboard: Dashboard
+  readonly lists: JobLists
   /** Set by itself, before there are jobs. */
   starter!: JobStarter
   /** Until the first is attached there are none, and nobody pays for them. */
@@ -85,6 +87,7 @@ export class Jobs {
     this.retention = new Retention(keep, this.timers, (job) => this.remove(job, 'retention'))
     this.notifier = new Notifier(this.bus)
     this.dashboard = new Dashboard(this)
+    this.lists = new JobLists(this.index, this.bus, this.timers)
   }
 
   /** How many are in which state, as committed. Where nothing is stored, what is decided is so. */
@@ -176,6 +179,18 @@ export class Jobs {
     return Math.max(this.lines.time, this.clock.now())
   }
 
+  /** Returns whether the job still waits. A time that has come puts it no further ahead than `fallDue` does. */
+  update(job: LiveJob, changes: JobChanges): boolean {
+    if (!isLegal(job.record.state, 'update')) return false
+    const now = this.clock.now()
+    const { input, runAt } = changes
+    const isDue = runAt !== undefined && runAt <= now
+    this.move(job, { type: 'update', changes }, undefined, isDue ? this.#lineTime : now)
+    // It went with the input before.
+    if (input !== undefined) job.transfer = undefined
+    return true
+  }
+
   retry(job: LiveJob): boolean {
     if (!isLegal(job.record.state, 'retry') || job.isInputGone) return false
     this.retention.drop(job)
@@ -230,13 +245,14 @@ export class Jobs {
 
   /** `into`: what its next record is written into, if not into a new one. */
   #change(job: LiveJob, action: Action, now: number, into?: MutableRecord): void {
-    const { state } = job.record
+    const { state, runAt } = job.record
     this.#leave(job)
     this.#become(job, transition(job.record, action, now, into))
     // What else it waits for is the same as long as its state is.
-    if (job.record.state === state && state !== 'queued') return
-    // What a job waits for that was blocked did not begin now.
-    this.#place(job, state === 'blocked' ? undefined : now)
+    const isPutOff = action.type === 'update' && job.record.runAt !== runAt
+    if (job.record.state === state && state !== 'queued' && !isPutOff) return
+    // What a job waits for that was blocked, or has got another time, did not begin now.
+    this.#place(job, state === 'blocked' || isPutOff ? undefined : now)
   }
 
   #leave(job: LiveJob): void {
@@ -251,7 +267,7 @@ export class Jobs {
 
   /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be announced before it. */
   #isUnseen(event: JobEventType, type: Step['type'], record: JobRecord): boolean {
-    const isClear = !this.store.isDurable && this.commits.isClear
+    const isClear = !this.store.isDurable && this.commits.isClear && !this.lists.isWatched
     return isClear && !this.bus.isHeard(event) && !this.extensions?.needs(type, record)
   }
 

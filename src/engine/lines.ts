@@ -3,7 +3,7 @@ import type { Limiter } from '../queue/limiter.ts'
 import { Line, type LineOptions } from '../queue/line.ts'
 import { IndexedHeap } from '../shared/indexed-heap.ts'
 import type { TimerQueue } from '../timers/timer-queue.ts'
-import type { EngineQueues, QueueControl } from './engine.ts'
+import type { EngineQueues, QueueControl, QueueState } from './engine.ts'
 import type { LiveJob } from './live-job.ts'
 
 /** Lines that are empty and have no settings are dropped, but for so many: the next job often has the queue of the last. */
@@ -23,6 +23,7 @@ export class Lines {
   readonly #spares: (Line<LiveJob> | undefined)[] = new Array(sparesMax).fill(undefined)
   #oldest = 0
   readonly #timers: TimerQueue
+  readonly #named: readonly string[]
   readonly #onOpen: () => void
   /** When the newest job was added: the next takes no place before it, though the clock was set back. */
   time = 0
@@ -31,6 +32,7 @@ export class Lines {
   constructor(queues: EngineQueues, timers: TimerQueue, onOpen: () => void) {
     this.#timers = timers
     this.#onOpen = onOpen
+    this.#named = ['default', ...Object.keys(queues)]
     for (const [name, options] of Object.entries(queues)) this.#rest(this.#add(name, options))
   }
 
@@ -124,6 +126,17 @@ export class Lines {
 
   close(): void {
     for (const { limiter } of this.#byName.values()) limiter.drain()
+  }
+
+  /** Those that were named in the options, the default one, and all that are not like one that was just made, by name. */
+  get queues(): QueueState[] {
+    const others = [...this.#byName.values()].filter((line) => !line.isForgettable)
+    const names = new Set([...this.#named, ...others.map(({ name }) => name)])
+    return [...names].sort().map((name) => {
+      const { size = 0, limiter } = this.#byName.get(name) ?? {}
+      const { isPaused = false, running = 0, concurrency = Number.POSITIVE_INFINITY, rateLimit } = limiter ?? {}
+      return { name, isPaused, size, running, concurrency, rateLimit }
+    })
   }
 
   /** By name, so that it holds when the line was dropped and is there again. */

@@ -9,7 +9,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent } from '../events/event-map.ts'
 import type { BufferedStream } from '../events/stream.ts'
 import type { JobRecord } from '../job/record.ts'
-import type { Action } from '../job/transition.ts'
+import type { Action, JobChanges } from '../job/transition.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
@@ -25,17 +25,21 @@ import type {
   Inserted,
   InsertRequest,
   JobFilter,
+  JobList,
   MakeExtensions,
   NamedExtension,
   QueueControl,
+  QueueState,
   SchedulerSnapshot,
   Stats,
   Verb,
+  WaitReason,
 } from './engine.ts'
 import type { Extension } from './extension.ts'
 import type { ExtensionHooks } from './extension-hooks.ts'
 import { Intake } from './intake.ts'
-import { cancelled, extensionMissing } from './job-errors.ts'
+import { cancelled, extensionMissing, unknownId } from './job-errors.ts'
+import type { ListView } from './job-list.ts'
 import type { JobObservers } from './job-observers.ts'
 import type { JobView } from './job-view.ts'
 import { Jobs } from './jobs.ts'
@@ -43,6 +47,7 @@ import { type Dropped, Lifecycle } from './lifecycle.ts'
 import { LiveJob } from './live-job.ts'
 import { Outcomes } from './outcomes.ts'
 import type { KeepByState } from './retention.ts'
+import { whyWaiting } from './waiting.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store
@@ -90,11 +95,13 @@ export class LocalEngine implements Engine {
     this.#lifecycle = lifecycle
     this.#intake = intake
     this.#parts = { jobs, dispatcher, outcomes, lifecycle, intake }
+    lifecycle.onClose(() => jobs.lists.close())
     lifecycle.open(options.pool.errors, ({ records, rows }) => {
       this.#rows = rows
       intake.restore(records, options.wasLetGo?.() ? interruption : { type: 'crash' })
       for (const attach of this.#attaching ?? []) attach()
       this.#attaching = undefined
+      jobs.lists.refresh()
       if (rows.length > 0) jobs.timers.after(missingAfterMs, () => this.#nameMissing())
     })
   }
@@ -161,6 +168,15 @@ export class LocalEngine implements Engine {
       case 'promote':
         return this.#jobs.fallDue(job)
     }
+  }
+
+  async update(id: string, changes: JobChanges): Promise<boolean> {
+    if (this.#jobs.commits.failure) throw this.closedError()
+    const job = this.#jobs.index.get(id)
+    const act = () => job !== undefined && this.#jobs.update(job, changes)
+    const isChanged = this.#jobs.extensions?.inCall(undefined, act) ?? act()
+    await this.#outcomes.whenCommitted()
+    return isChanged && !this.#outcomes.refusalOf(job as LiveJob)
   }
 
   check(value: unknown, what: string): void {
@@ -273,7 +289,27 @@ export class LocalEngine implements Engine {
     return this.#dispatcher.onStranded(listener)
   }
 
+  watch(filter: FindOptions): JobList {
+    return this.#jobs.lists.watch(filter)
+  }
+
+  /** As `watch`, in a view that others have shown something in. Returns how to stop. */
+  showIn(view: ListView, filter: FindOptions): () => void {
+    return this.#jobs.lists.showIn(view, filter)
+  }
+
+  async whyWaiting(id: string): Promise<WaitReason[]> {
+    await this.#isWritten()
+    const job = this.#jobs.index.get(id)
+    if (!job) throw unknownId(id)
+    return whyWaiting(job, this.#jobs, this.#dispatcher.pool)
+  }
+
   // Queues and pauses.
+
+  async queues(): Promise<QueueState[]> {
+    return this.#jobs.lines.queues
+  }
 
   queue(name: string): QueueControl {
     return this.#jobs.lines.control(name, this.bus)

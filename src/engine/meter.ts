@@ -5,8 +5,11 @@ const longestUs = 2 ** 31 - 1
 const samplesMax = 65_536
 
 export interface Percentiles {
+  /** Half of all are no longer than this. */
   readonly p50: number
+  /** 95 of 100 are no longer than this. */
   readonly p95: number
+  /** 99 of 100 are no longer than this. */
   readonly p99: number
 }
 

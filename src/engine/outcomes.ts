@@ -10,8 +10,8 @@ import type { LiveJob } from './live-job.ts'
 import { fallenOf, type Removal, type Step } from './steps.ts'
 
 const noDetails = {}
-/** What a thread has handed over is in them. */
-const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step']
+/** They bring a value: from a thread, or an input. */
+const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step', 'update']
 
 /** What comes of a step: committed, those who wait or listen are notified; refused by the store, it is taken back. */
 export class Outcomes implements CommitListener {
@@ -44,6 +44,7 @@ export class Outcomes implements CommitListener {
     if (!after) {
       if (type === 'turn') return afterwards?.()
       this.#jobs.notifier.announce(job, 'removed', { reason: type as Removal })
+      this.#jobs.lists.changed(job, true)
       return this.#jobs.notifier.snapshotChanged(job)
     }
     job.committed = after
@@ -54,10 +55,12 @@ export class Outcomes implements CommitListener {
       if (isTerminal(after.state)) this.#jobs.settle(job, after)
     }
     afterwards?.()
+    this.#jobs.lists.changed(job, false)
     if (before) this.#jobs.notifier.snapshotChanged(job)
   }
 
   afterSlice(): void {
+    this.#jobs.lists.flush()
     this.#dispatcher.pool.flush()
   }
 
@@ -161,7 +164,7 @@ export class Outcomes implements CommitListener {
     for (const job of this.#unstorable) {
       if (!job.committed) continue
       this.#dispatcher.abort(job, error)
-      this.#jobs.fail(job, error, true)
+      if (!isTerminal(job.record.state)) this.#jobs.fail(job, error, true)
       if (fallen.some((step) => step.job === job && !step.call && !step.after)) this.#jobs.remove(job, 'removed')
     }
   }

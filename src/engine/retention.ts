@@ -6,6 +6,7 @@ import type { LiveJob } from './live-job.ts'
 export interface Keep {
   /** Beyond so many the oldest go. */
   readonly count: number
+  /** Those go that ended so many milliseconds ago. */
   readonly ageMs: number
 }
 

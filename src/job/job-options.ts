@@ -1,14 +1,18 @@
 import * as check from '../shared/check.ts'
 import { isObject } from '../shared/show.ts'
-import type { Backoff, JobRecord, Rules } from './record.ts'
+import type { Backoff, JobHeaders, JobRecord, Rules } from './record.ts'
 
 /** What happens to one job and is reported by callback. They belong to this page or process and are not stored. */
 export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unknown> {
   /** An attempt was given to a thread; called again for each attempt. */
   readonly onStarted?: ((attempt: number) => void) | undefined
+  /** The newest progress of the job; values in between may be left out. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
+  /** What the handler gave to `job.log`. */
   readonly onLog?: ((...args: readonly unknown[]) => void) | undefined
+  /** What the handler gave to `job.send`. */
   readonly onValue?: ((value: Value) => void) | undefined
+  /** The handler has returned `result`. */
   readonly onCompleted?: ((result: Result) => void) | undefined
   /** All attempts are used up. */
   readonly onFailed?: ((error: unknown) => void) | undefined
@@ -51,6 +55,11 @@ export interface JobOptions<Result = unknown, Progress = unknown, Value = unknow
   readonly extensions?: { readonly [extension: string]: unknown } | undefined
   /** Moved into the job instead of copied; afterwards the caller's are empty. */
   readonly transfer?: readonly Transferable[] | undefined
+  /**
+   * Texts by name, which the handler reads as `job.headers`: a trace, a tenant. They stay with the job over attempts and restarts.
+   * At most 64, with 8,192 bytes of names and values in all (UTF-8). Default: none.
+   */
+  readonly headers?: JobHeaders | undefined
   /** Cancels the job. Its `reason` is what the promises reject with. */
   readonly signal?: AbortSignal | undefined
 }
@@ -59,6 +68,8 @@ const idLengthMax = 1_024
 const nameLengthMax = 256
 const attemptsMax = 1_000_000
 const tagsMax = 64
+const headersMax = 64
+const headerBytesMax = 8_192
 
 const backoffChecks: check.Checks = {
   type: check.oneOf('fixed', 'linear', 'exponential'),
@@ -85,6 +96,17 @@ const tags: check.Check = (value) =>
     ? check.listOf(check.string(nameLengthMax), 'strings')(value)
     : `an array of at most ${tagsMax} strings`
 
+const areTexts = (texts: readonly unknown[]): boolean => texts.every((text) => typeof text === 'string')
+
+const headers: check.Check = (value) => {
+  const entries = isObject(value) && !Array.isArray(value) ? Object.entries(value).flat() : [0]
+  const isFine =
+    areTexts(entries) &&
+    entries.length <= 2 * headersMax &&
+    new TextEncoder().encode(entries.join('')).length <= headerBytesMax
+  return isFine ? undefined : `an object of at most ${headersMax} strings with ${headerBytesMax} bytes in all`
+}
+
 const defaultsChecks: check.Checks = {
   queue: check.string(nameLengthMax),
   priority: check.finite,
@@ -102,6 +124,7 @@ const optionChecks: check.Checks = {
   id: check.string(idLengthMax),
   ifExists: check.oneOf('return', 'replace', 'reject'),
   runAt: moment,
+  headers,
   transfer: check.array,
   extensions: check.object,
   // Not `instanceof`: test environments bring a class of their own.
@@ -126,6 +149,7 @@ export function takeJobOptions(given: JobOptions | undefined): JobOptions | unde
   if (options.backoff) options.backoff = check.taken(options.backoff)
   if (options.tags) options.tags = check.taken(options.tags)
   if (options.runAt instanceof Date) options.runAt = options.runAt.getTime()
+  if (options.headers) options.headers = check.taken(options.headers)
   check.checkOptions(options, optionChecks)
   return options
 }
@@ -142,6 +166,14 @@ export function areJobOptions(options: unknown): boolean {
 
 export const checkJobDefaults = (defaults: JobDefaults | undefined, prefix: string): void =>
   check.checkOptions(defaults, defaultsChecks, prefix)
+
+/** What can be changed of a job that waits. */
+export const changesChecks: check.Checks = {
+  input: () => undefined,
+  runAt: moment,
+  priority: check.finite,
+  tags,
+}
 
 export const finiteCheck = check.finite
 export const idCheck = check.string(idLengthMax)
@@ -179,20 +211,22 @@ const resolveOptions = (own: JobOptions, shared: ResolvedDefaults): ResolvedDefa
   expiresInMs: own.expiresInMs ?? shared.expiresInMs,
 })
 
-const rulesOf = (own: JobDefaults, shared: JobDefaults): Rules => ({
+const rulesOf = (own: JobOptions, shared: JobDefaults): Rules => ({
   attempts: own.attempts ?? shared.attempts ?? 1,
   backoff: own.backoff ?? shared.backoff,
   timeoutMs: own.timeoutMs ?? shared.timeoutMs,
   keepMs: own.keepMs ?? shared.keepMs,
   tags: own.tags ?? shared.tags ?? [],
+  ...(own.headers && { headers: Object.freeze(own.headers) }),
 })
 
-const hasOwnRules = ({ attempts, backoff, timeoutMs, keepMs, tags }: JobDefaults): boolean =>
+const hasOwnRules = ({ attempts, backoff, timeoutMs, keepMs, tags, headers }: JobOptions): boolean =>
   attempts !== undefined ||
   backoff !== undefined ||
   timeoutMs !== undefined ||
   keepMs !== undefined ||
-  tags !== undefined
+  tags !== undefined ||
+  headers !== undefined
 
 /**
  * The first record of a job. Options were checked, and `input` is a copy of our own. `lineTime` is `now` but for clocks

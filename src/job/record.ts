@@ -14,6 +14,12 @@ export interface Backoff {
   readonly jitter?: number | undefined
 }
 
+/** Texts by name, for whoever handles the job or looks at it: a trace, a tenant, a locale. */
+export type JobHeaders = { readonly [name: string]: string }
+
+/** What is read where a job has none. */
+export const noHeaders: JobHeaders = Object.freeze({})
+
 /** The part of a job's options that is kept with it; most jobs of a type share one of these objects. */
 export interface Rules {
   readonly attempts: number
@@ -23,6 +29,8 @@ export interface Rules {
   readonly tags: readonly string[]
   /** The extensions that have marked the job, by name. Of most jobs none has, and then it is not there. */
   readonly marks?: readonly string[]
+  /** What its caller says about the job, for handlers and listeners to read. Of most jobs nothing, and then it is not there. */
+  readonly headers?: JobHeaders
 }
 
 /**

@@ -13,8 +13,8 @@
  *   checkpoint   running                          running     what a later attempt starts from
  *   step         running                          running     a value that later attempts get instead of work
  *   complete     running                          completed
- *   fail         running, queued, blocked         scheduled   attempts left: until the back-off is over
- *                                                 queued      attempts left and no back-off
+ *   fail         running, scheduled, blocked,     scheduled   attempts left: until the back-off is over
+ *                queued                           queued      attempts left and no back-off
  *                                                 failed      attempts used up
  *   expire       scheduled, blocked, queued       failed      not started in time (JOB_EXPIRED)
  *   due          scheduled                        queued      its time has come, or `promote`
@@ -24,6 +24,9 @@
  *   mark         all                              the same    an extension hears of its moves from now on
  *   prioritize   scheduled, blocked, queued,      the same    another place in line
  *                running
+ *   update       scheduled, blocked, queued       the same    another input, time, priority or tags
+ *                                                 scheduled   from queued: a time that is still to come
+ *                                                 queued      from scheduled: a time that has come
  *   cancel       scheduled, blocked, queued,      cancelled
  *                running
  *   retry        failed, cancelled                queued      with all its attempts again; checkpoint and steps stay
@@ -41,6 +44,15 @@ import { copyRecord, isTerminal, isWaiting, type JobRecord, type Rules, type Sta
 import { backoffDelayMs } from './retry.ts'
 import { withStep } from './steps.ts'
 
+/** What can be changed of a job that waits. A field that is `undefined` stays as it is. */
+export interface JobChanges {
+  readonly input?: unknown
+  /** Wall time in milliseconds. */
+  readonly runAt?: number | undefined
+  readonly priority?: number | undefined
+  readonly tags?: readonly string[] | undefined
+}
+
 export type Action =
   | { readonly type: 'start' }
   | { readonly type: 'release' }
@@ -54,6 +66,7 @@ export type Action =
   | { readonly type: 'expire' }
   | { readonly type: 'due' }
   | { readonly type: 'prioritize'; readonly priority: number }
+  | { readonly type: 'update'; readonly changes: JobChanges }
   | { readonly type: 'cancel'; readonly error: unknown }
   | { readonly type: 'retry' }
   | { readonly type: 'block' }
@@ -80,8 +93,9 @@ export function isLegal(state: State, type: Action['type']): boolean {
     case 'complete':
       return state === 'running'
     case 'fail':
-      return state === 'running' || state === 'queued' || state === 'blocked'
+      return state === 'running' || isWaiting(state)
     case 'expire':
+    case 'update':
       return isWaiting(state)
     case 'due':
       return state === 'scheduled'
@@ -156,6 +170,9 @@ export function transition(record: JobRecord, action: Action, now: number, after
     case 'prioritize':
       after.priority = action.priority
       break
+    case 'update':
+      update(after, action.changes, now)
+      break
     case 'cancel':
       end(after, 'cancelled', action.error, now)
       break
@@ -197,6 +214,19 @@ function end(record: MutableRecord, state: 'failed' | 'cancelled', error: unknow
   record.finishMs = now - record.addedAt
   record.runAt = undefined
   record.error = error
+}
+
+/** A job that has been tried keeps its place in line, as with any retry. */
+function update(record: MutableRecord, { input, runAt, priority, tags }: JobChanges, now: number): void {
+  if (input !== undefined) record.input = input
+  if (priority !== undefined) record.priority = priority
+  if (tags) record.rules = { ...record.rules, tags }
+  if (runAt === undefined) return
+  const isLater = runAt > now
+  const isNew = record.attempt === 0 && record.failures === 0
+  if (record.state !== 'blocked') record.state = isLater ? 'scheduled' : 'queued'
+  record.runAt = isLater ? runAt : undefined
+  if (isNew) record.dueAt = isLater ? runAt : Math.min(record.dueAt, now)
 }
 
 function interrupt(record: MutableRecord, error: unknown, isOwnMaking: boolean, now: number): void {

@@ -36,7 +36,7 @@ type WorkerFactory = () => WorkerLike | PromiseLike<WorkerLike>
 
 /** What `inline(jobs)` returns: it serves jobs on this thread. */
 export interface InlineSource {
-  readonly serveInline: ServeInline
+  readonly serveInline: (port: never) => () => void
 }
 
 /** Where workers come from: a function that makes one, its URL or path (on servers), or `inline(jobs)`. */
@@ -145,7 +145,7 @@ function spawnInline(source: InlineSource): Port {
   const { port1, port2 } = makeChannel()
   const far = portOf(port2)
   const near = portOf(port1)
-  const stop = source.serveInline(far)
+  const stop = (source.serveInline as ServeInline)(far)
   return {
     ...near,
     onMessage(listener) {

@@ -5,6 +5,8 @@
  * Flat and numeric because structured clone costs by the object: a small array for each note halves the throughput.
  */
 
+import type { JobHeaders } from '../job/record.ts'
+
 /** From the scheduler to a thread. */
 export const tell = {
   /** ticket, name, id, attempt, isWatched, resume, input */
@@ -56,10 +58,11 @@ export function lengthOfNote(batch: readonly unknown[], at: number, fields: read
   return at + length <= batch.length ? length : 0
 }
 
-/** What an attempt after the first starts from. */
+/** What most attempts have none of: the headers of the job, and what earlier attempts have left. */
 export interface Resume {
   readonly checkpoint: unknown
   readonly steps: ReadonlyMap<string, unknown> | undefined
+  readonly headers?: JobHeaders
 }
 
 /** Values that a handler may send ahead of a slow reader before `send` makes it wait. */

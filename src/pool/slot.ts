@@ -217,8 +217,11 @@ export class Slot {
       run.isSent = true
       this.#claims?.offer(run.ticket)
       const { id, name, attempt, rules, checkpoint, steps, input } = run.record
+      const { headers } = rules
       const resume: Resume | 0 =
-        checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps: steps && new Map(steps) }
+        checkpoint === undefined && steps === undefined && !headers
+          ? 0
+          : { checkpoint, steps: steps && new Map(steps), ...(headers && { headers }) }
       const mustSayBegun = rules.timeoutMs !== undefined || (!this.#claims && isWatched(run))
       if (attempt === 1 && !mustSayBegun && !resume) batch.push(tell.runFirst, run.ticket, name, id, input)
       else batch.push(tell.run, run.ticket, name, id, attempt, mustSayBegun ? 1 : 0, resume, input)

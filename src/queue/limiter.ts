@@ -25,6 +25,7 @@ export class Limiter {
   #isPermitRequested = false
   readonly #timers: TimerQueue
   #window: RateWindow | undefined
+  #rateLimit: RateLimit | undefined
   /** Whether the rate limit has refused a job since the last look. */
   #isAwaited = false
   #timer: Timer | undefined
@@ -47,6 +48,16 @@ export class Limiter {
 
   get concurrency(): number {
     return this.#concurrency
+  }
+
+  get rateLimit(): RateLimit | undefined {
+    return this.#rateLimit
+  }
+
+  /** For how long the rate limit lets no job start. `Infinity` until a job that was let in is sent. */
+  get waitMs(): number {
+    const now = this.#timers.clock.monotonic()
+    return this.#window ? this.#window.nextStartAt(now) - now : 0
   }
 
   /** Whether it differs from a limiter that was just made. */
@@ -153,6 +164,7 @@ export class Limiter {
   }
 
   #windowOf(rateLimit: RateLimit | undefined): RateWindow | undefined {
+    this.#rateLimit = rateLimit
     if (!rateLimit) return undefined
     const { limit, intervalMs } = rateLimit
     // The clock rounds by up to `resolutionMs`, so two times may be nearer to each other than they look by that much.

@@ -1,8 +1,18 @@
 /** What a client asks, and how the engine that runs the jobs answers. Whatever it answers is committed. */
-import type { Counts, FindOptions, Inserted, InsertRequest, JobFilter, Verb } from '../engine/engine.ts'
+import type {
+  Counts,
+  FindOptions,
+  Inserted,
+  InsertRequest,
+  JobFilter,
+  QueueState,
+  Verb,
+  WaitReason,
+} from '../engine/engine.ts'
 import type { JobView } from '../engine/job-view.ts'
 import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
+import type { JobChanges } from '../job/transition.ts'
 
 /** `steer` is answered by whoever keeps how everything is set. */
 export type QuestionKind = keyof typeof answers | 'steer'
@@ -34,6 +44,9 @@ const answers = {
   /** Asked again of another engine, it may answer fewer jobs than the first has moved; none is moved twice but by `retry`. */
   act: (engine: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> =>
     engine.act(verb, target, argument),
+  update: (engine: LocalEngine, id: string, changes: JobChanges): Promise<boolean> => engine.update(id, changes),
+  queues: (engine: LocalEngine): Promise<readonly QueueState[]> => engine.queues(),
+  whyWaiting: (engine: LocalEngine, id: string): Promise<readonly WaitReason[]> => engine.whyWaiting(id),
   idle: (engine: LocalEngine): Promise<void> => engine.onIdle(),
   /** Asked again of another engine, it is carried out again. */
   command: (engine: LocalEngine, extension: string, name: string, args: readonly unknown[]): Promise<unknown> =>

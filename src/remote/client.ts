@@ -15,12 +15,15 @@ import type {
   Inserted,
   InsertRequest,
   JobFilter,
+  JobList,
   MakeExtensions,
   NamedExtension,
   QueueControl,
+  QueueState,
   SchedulerSnapshot,
   Stats,
   Verb,
+  WaitReason,
 } from '../engine/engine.ts'
 import { closedError } from '../engine/job-errors.ts'
 import type { JobObservers } from '../engine/job-observers.ts'
@@ -28,6 +31,7 @@ import type { JobView } from '../engine/job-view.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
+import type { JobChanges } from '../job/transition.ts'
 import type { Clock } from '../shared/clock.ts'
 import { cloneError } from '../shared/clone.ts'
 import { Closers } from '../shared/closers.ts'
@@ -37,6 +41,7 @@ import type { QuestionKind } from './answers.ts'
 import { type Board, BoardView } from './board.ts'
 import { Connection, type Post } from './connection.ts'
 import { KnownJobs, type KnownJobsOptions } from './known-jobs.ts'
+import { WatchedLists } from './lists.ts'
 import { momentOf } from './moment.ts'
 import { type Question, Questions } from './questions.ts'
 import { Readings } from './readings.ts'
@@ -63,6 +68,7 @@ export class Client {
   protected readonly jobs: KnownJobs
   protected readonly questions: Questions
   protected readonly board: BoardView
+  protected readonly lists: WatchedLists
   /** Of a connection whose session has not said welcome yet, too. */
   #post: Post | undefined
   #connection: Connection | undefined
@@ -89,6 +95,7 @@ export class Client {
       this.#connection?.send('look', queues, isObserving)
       return this.#connection !== undefined
     })
+    this.lists = new WatchedLists(bus, errors)
     bus.onListening = () => this.#listen()
   }
 
@@ -105,6 +112,7 @@ export class Client {
     this.#post = undefined
     this.#connection?.close()
     this.#connection = undefined
+    this.lists.keepBy(undefined)
     this.questions.askOf(undefined)
   }
 
@@ -129,6 +137,7 @@ export class Client {
     event: (event: AnyEvent, change: WireRecord | undefined) =>
       this.jobs.hear(eventFromWire(event, this.#errors), change),
     change: (change: WireRecord) => this.jobs.change(change),
+    listed: (number: number, pieces: readonly never[]) => this.lists.hear(number, pieces),
     gone: (id: string) => this.jobs.lose(id),
     stranded: (ids: readonly string[], thrown: WireThrown) => {
       const error = thrownFromWire(thrown, this.#errors)
@@ -163,6 +172,7 @@ export class Client {
     this.#listen()
     connection.send('watch', this.jobs.watched)
     for (const [reading, job] of this.#readings.all) connection.send('read', reading, job.record.id)
+    this.lists.keepBy(connection)
     this.board.lookAnew()
     this.questions.askOf(connection)
   }
@@ -249,6 +259,18 @@ export class Client {
     return this.ask('counts')
   }
 
+  queues(): Promise<readonly QueueState[]> {
+    return this.ask('queues')
+  }
+
+  whyWaiting(id: string): Promise<readonly WaitReason[]> {
+    return this.ask('whyWaiting', id)
+  }
+
+  update(id: string, changes: JobChanges): Promise<boolean> {
+    return this.ask('update', id, changes)
+  }
+
   onIdle(): Promise<void> {
     return this.ask('idle')
   }
@@ -269,6 +291,10 @@ export class Client {
   }
 
   // Looking on.
+
+  watch(filter: FindOptions): JobList {
+    return this.lists.watch(filter)
+  }
 
   observersOf(job: JobView): JobObservers {
     if (!job.observers) this.#connection?.send('attend', job.record.id)
@@ -408,6 +434,7 @@ export class Client {
     this.letGo()
     this.jobs.end(error)
     this.questions.end(error, !isFailure)
+    this.lists.end()
     this.#closers.call()
     this.board.notify()
   }

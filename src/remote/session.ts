@@ -1,5 +1,5 @@
 /** The other end of a client, where the engine is that runs the jobs: answers what it asks, and tells it of what it looks at. */
-import type { Inserted, JobFilter, Verb } from '../engine/engine.ts'
+import type { FindOptions, Inserted, JobFilter, Verb } from '../engine/engine.ts'
 import type { JobView } from '../engine/job-view.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import { type AnyEvent, type EventType, isExtensionEvent, type JobEvent } from '../events/event-map.ts'
@@ -12,6 +12,7 @@ import type { OffstageError } from '../shared/errors.ts'
 import { answer, type QuestionKind } from './answers.ts'
 import type { Board } from './board.ts'
 import { Connection, type Post } from './connection.ts'
+import { ListSender } from './lists.ts'
 import { noDefaults } from './requests.ts'
 import { fromClient, messagesOf } from './shapes.ts'
 import type { Steer } from './steers.ts'
@@ -31,6 +32,8 @@ interface Watched {
   readonly job: JobView
   /** The record as the client has it. */
   sent: JobRecord | undefined
+  /** One with the input and the rules that the client has. */
+  known: JobRecord | undefined
   /** Somebody there looks on: progress, logs and values go there too. */
   isAttended: boolean
   readonly stop: () => void
@@ -58,6 +61,7 @@ export class Session {
   /** Those too that are being replaced by one of the same id. */
   readonly #allWatched = new Set<Watched>()
   readonly #readers = new Map<number, Reader>()
+  readonly #lists = new Map<number, ListSender>()
   readonly #heard = new Map<EventType, () => void>()
   readonly #stopStranded: () => void
   #queues: readonly string[] = []
@@ -99,6 +103,7 @@ export class Session {
     for (const stop of this.#heard.values()) stop()
     for (const { stop } of this.#allWatched) stop()
     for (const reader of this.#readers.values()) reader.leave()
+    for (const list of this.#lists.values()) list.close()
     this.#connection.close()
   }
 
@@ -120,6 +125,15 @@ export class Session {
         if (job) this.#show(job, isAttended)
         else this.#connection.send('gone', id)
       }
+    },
+    list: (number: number, filter: FindOptions) => {
+      this.#lists.get(number)?.close()
+      const send = (pieces: readonly unknown[]) => this.#connection.send('listed', number, pieces)
+      this.#lists.set(number, new ListSender(this.#engine.watch(filter), this.#options.clock, send))
+    },
+    unlist: (number: number) => {
+      this.#lists.get(number)?.close()
+      this.#lists.delete(number)
     },
     attend: (id: string) => {
       const job = this.#engine.job(id)
@@ -180,7 +194,7 @@ export class Session {
       // From the first moment: it may have ended before the answer is there.
       attach: (job: JobView) => {
         attached.push(job)
-        this.#watch(job, isAttended)
+        this.#watch(job, isAttended).known ??= job.record
       },
     })
     return [requests.map(toRequest), ...rest]
@@ -191,12 +205,14 @@ export class Session {
     if (isJob(answer)) {
       const watched = this.#watch(answer, false)
       watched.sent = answer.visible
+      watched.known = answer.visible
       return recordToWire(answer.visible)
     }
     if (typeof answer !== 'object' || answer === null || !('disposition' in answer)) return answer
     const { job, disposition } = answer as Inserted
     const watched = this.#watch(job, false)
     watched.sent = job.visible
+    watched.known = job.visible
     const isKnown = disposition !== 'existing' && inputs.includes(job.visible.input)
     return [isKnown ? changeToWire(job.visible) : recordToWire(job.visible), disposition]
   }
@@ -219,7 +235,7 @@ export class Session {
       const stop = () => {
         for (const each of stops) each()
       }
-      const made: Watched = { job, sent: undefined, isAttended, stop }
+      const made: Watched = { job, sent: undefined, known: undefined, isAttended, stop }
       watched = made
       this.#watched.set(id, made)
       this.#allWatched.add(made)
@@ -260,8 +276,14 @@ export class Session {
   #change(watched: Watched) {
     const { visible } = watched.job
     if (watched.sent === visible) return undefined
+    const { known } = watched
     watched.sent = visible
-    return changeToWire(visible)
+    watched.known = visible
+    // Another input comes with `update` alone, other rules also when an extension marks the job.
+    const { input, rules } = visible
+    const isInput = !known || known.input !== input
+    const areRules = !known || known.rules !== rules
+    return { ...changeToWire(visible), ...(isInput && { input }), ...(areRules && { rules }) }
   }
 
   #observe(isObserving: boolean): void {

@@ -49,12 +49,15 @@ const fits =
 const state: Is = (value) => states.includes(value as never)
 const sharedType: Is = (value) => sharedTypes.includes(value as EventType) || isExtensionEvent(value)
 
-const rules = { tags: listOf('') }
+const headers: Is = (value) => isLike({}, value) && listOf('')(Object.values(value as object))
+const rules = { tags: listOf(''), headers: maybe(headers) }
 const numbers = { priority: 0, dueAt: 0, seq: 0, attempt: 0, failures: 0, interruptions: 0, crashes: 0, addedAt: 0 }
 const times = { runAt: maybe(0), expiresAt: maybe(0), startMs: maybe(0), finishMs: maybe(0) }
 /** What may change of a record. */
 const change = { id: '', name: '', queue: '', state, rules: maybe(rules), ...numbers, ...times }
 const record = { ...change, rules }
+
+const snapshot = { id: '', name: '', queue: '', tags: listOf(''), headers, state, priority: 0, attempt: 0, addedAt: 0 }
 
 const ofNoJob = /^(idle|paused|resumed|worker:.*|store:error)$/
 const event: Is = (value) =>
@@ -96,6 +99,15 @@ const options: Is = (value) => isLike({ id: '' }, value) && areJobOptions(value)
 const inserted: Is = (item) =>
   isLike([change, ''], item) && ((item as unknown[])[1] !== 'existing' || isLike([record], item))
 
+const queue = {
+  name: '',
+  isPaused: false,
+  size: 0,
+  running: 0,
+  concurrency: settings.setConcurrency,
+  rateLimit: settings.setRateLimit,
+}
+
 /** By kind of question: what is asked, and what is answered. */
 const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answered: unknown]>> = {
   insert: [[listOf({ name: '', input: any, options, isAttended: false }), 0, false], listOf(inserted)],
@@ -103,6 +115,9 @@ const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answere
   find: [[jobs], listOf(record)],
   counts: [[], emptyBoard.snapshot.counts],
   act: [act, 0],
+  update: [['', { input: any, runAt: maybe(0), priority: maybe(0), tags: maybe(listOf('')) }], false],
+  queues: [[], listOf(queue)],
+  whyWaiting: [[''], listOf({ reason: '', detail: '' })],
   idle: [[], any],
   command: [['', '', Array.isArray], any],
   steer: [[steer], any],
@@ -128,6 +143,7 @@ export const fromSession: Samples = {
   },
   change: [change],
   gone: [''],
+  listed: [0, listOf((piece: unknown) => isLike(Array.isArray(piece) ? [0, 0] : snapshot, piece))],
   stranded: [listOf('')],
   value: [0],
   end: [0],
@@ -143,6 +159,8 @@ export const fromClient: Samples = {
   hear: [listOf(sharedType)],
   watch: [listOf(['', false])],
   attend: [''],
+  list: [0, jobs],
+  unlist: [0],
   look: [listOf(''), false],
   read: [0, ''],
   taken: [0],

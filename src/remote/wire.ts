@@ -57,10 +57,9 @@ export interface WireInsert {
 export type NamedRequest = InsertRequest & { readonly options: JobOptions & { readonly id: string } }
 
 export function insertToWire({ name, input, options, attach }: NamedRequest): WireInsert {
-  const { id, ifExists, queue, priority, runAt, delayMs, expiresInMs, attempts, backoff, timeoutMs, keepMs, tags } =
-    options
-  const { extensions } = options
-  const rules = { attempts, backoff, timeoutMs, keepMs, tags }
+  const { id, ifExists, queue, priority, runAt, delayMs, expiresInMs } = options
+  const { attempts, backoff, timeoutMs, keepMs, tags, headers, extensions } = options
+  const rules = { attempts, backoff, timeoutMs, keepMs, tags, headers }
   return {
     name,
     input,

@@ -41,8 +41,11 @@ export interface ErrorDetails {
  * ```
  */
 export class OffstageError extends Error {
+  /** What happened: see the codes. */
   readonly code: ErrorCode
+  /** The job that it is about, if it is about one. */
   readonly jobId: string | undefined
+  /** The attempt of that job, if it is about one. */
   readonly attempt: number | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {

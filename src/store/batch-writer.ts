@@ -177,8 +177,9 @@ export class BatchWriter {
     this.#out.varint(number)
     if (number < this.#rules.size) return
     this.#rules.set(rules, number)
-    const { attempts, backoff, timeoutMs, keepMs, tags, marks } = rules
-    writeValue(this.#out, [attempts, backoff, timeoutMs, keepMs, tags, ...(marks ? [marks] : [])], 'rules')
+    const { attempts, backoff, timeoutMs, keepMs, tags, marks, headers } = rules
+    const list = [attempts, backoff, timeoutMs, keepMs, tags, ...(marks ? [marks] : []), ...(headers ? [headers] : [])]
+    writeValue(this.#out, list, 'rules')
   }
 
   #time(time: number | undefined): void {

@@ -54,8 +54,9 @@ export class LiveRecords {
     this.bytes = Math.max(0, this.bytes - this.#bytesOf(record))
   }
 
-  #bytesOf({ id, input, result, error, checkpoint, steps }: JobRecord): number {
+  #bytesOf({ id, input, result, error, checkpoint, steps, rules: { headers } }: JobRecord): number {
     const values = [input, result, error, checkpoint, steps]
+    if (headers) values.push(headers)
     const room = values.reduce<number>((left, value) => roomBehind(value, left), shownBytesMax)
     if (room >= 0) return id.length + (shownBytesMax - room) / 2
     const out = this.#scratch
@@ -63,6 +64,7 @@ export class LiveRecords {
     out.string(id)
     try {
       writeValue(out, input, 'input')
+      if (headers) writeValue(out, headers, 'headers')
       if (result !== undefined) writeValue(out, result, 'result')
       if (error !== undefined) writeThrown(out, error, this.#errorBytesMax)
       if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint')

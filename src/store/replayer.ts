@@ -1,5 +1,6 @@
 import { type JobRecord, plus, type Rules, type State, states } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
+import { isObject } from '../shared/show.ts'
 import { ByteReader } from './bytes.ts'
 import { bits, bitsEnd, blank, operations, stepsKinds, times } from './change-format.ts'
 import type { LiveRecords } from './live-records.ts'
@@ -186,11 +187,15 @@ function share<Value>(values: Map<string, Value>, key: string, make: () => Value
 }
 
 function rulesFrom(list: unknown): Rules {
-  if (!Array.isArray(list) || list.length < 5 || list.length > 6) throw newer('kind of rules')
-  const [attempts, backoff, timeoutMs, keepMs, tags, marks] = list
-  if (!Array.isArray(tags) || (list.length === 6 && !Array.isArray(marks))) throw new Error('the rules make no sense')
+  if (!Array.isArray(list)) throw newer('kind of rules')
+  const [attempts, backoff, timeoutMs, keepMs, tags, ...more] = list
+  // Of most rules neither is there. They can be told apart.
+  const marks = Array.isArray(more[0]) ? more.shift() : undefined
+  const headers = isObject(more[0]) && !Array.isArray(more[0]) ? more.shift() : undefined
+  if (list.length < 5 || more.length > 0) throw newer('kind of rules')
+  if (!Array.isArray(tags)) throw new Error('the rules make no sense')
   const rules = { attempts: numberFrom(attempts), backoff, timeoutMs, keepMs, tags }
-  return marks ? { ...rules, marks } : rules
+  return { ...rules, ...(marks && { marks }), ...(headers && { headers: Object.freeze(headers) }) }
 }
 
 function numberFrom(value: unknown): number {

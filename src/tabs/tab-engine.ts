@@ -157,6 +157,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     this.#local = local
     this.jobs.handOver((job) => local.job(job.record.id) === job)
     this.bus.publish('leader', { isLeader: true })
+    this.lists.keepBy((view, filter) => local.showIn(view, filter))
     this.#election.lead()
     this.questions.askOf((kind, args) => answer(local, kind, args))
     this.board.notify()

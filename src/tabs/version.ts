@@ -1,7 +1,7 @@
 import { OffstageError } from '../shared/errors.ts'
 
 /** Raised by whoever changes what tabs say to each other. The first version said nothing of it. */
-export const tabsVersion = 3
+export const tabsVersion = 4
 
 /** There is a tab that speaks another version. */
 export function otherVersion(version = 1): OffstageError {

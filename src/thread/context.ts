@@ -1,3 +1,4 @@
+import { type JobHeaders, noHeaders } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { listen, mustListen } from './drive.ts'
 import type { Task } from './task.ts'
@@ -26,11 +27,14 @@ export class Transfer {
 
 /** What a handler gets beside its input. */
 export interface JobContext<Progress = unknown, Value = unknown> {
+  /** The id of the job. */
   readonly id: string
   /** The job type. */
   readonly name: string
   /** The number of this attempt, from 1. */
   readonly attempt: number
+  /** The headers that the job was added with. An empty object if there are none. */
+  readonly headers: JobHeaders
   /** Aborted when the job is cancelled or out of time. What the handler does then is ignored; `graceMs` later its thread is ended. */
   readonly signal: AbortSignal
   /** Reports how far the job is. The latest wins: of many in quick succession some are left out, the last never is. */
@@ -83,6 +87,10 @@ export class TaskContext implements JobContext<unknown, unknown> {
 
   get attempt(): number {
     return this.#task.attempt
+  }
+
+  get headers(): JobHeaders {
+    return this.#task.resume?.headers ?? noHeaders
   }
 
   get signal(): AbortSignal {

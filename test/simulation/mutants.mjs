@@ -821,8 +821,14 @@ export const mutants = [
   {
     name: 'a checkpoint is not given to the next attempt',
     file: slot,
-    find: 'checkpoint === undefined && steps === undefined ? 0 : { checkpoint, steps:',
-    replace: 'steps === undefined ? 0 : { checkpoint, steps:',
+    find: 'checkpoint === undefined && steps === undefined && !headers',
+    replace: 'steps === undefined && !headers',
+  },
+  {
+    name: 'headers are not given to an attempt',
+    file: slot,
+    find: ', ...(headers && { headers }) }',
+    replace: ' }',
   },
   {
     name: 'finished jobs go too early',
@@ -872,6 +878,25 @@ export const mutants = [
     file: jobs,
     find: '      : this.timers.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
     replace: '      : this.timers.at(wallMs, callback, keepsProcessAlive)',
+  },
+  // Jobs that are changed while they wait.
+  {
+    name: 'an update leaves the timer as it was',
+    file: jobs,
+    find: " && state !== 'queued' && !isPutOff) return",
+    replace: " && state !== 'queued') return",
+  },
+  {
+    name: 'an update loses the input',
+    file: move,
+    find: '  if (input !== undefined) record.input = input\n',
+    replace: '',
+  },
+  {
+    name: 'an update puts a job that was tried at the end of its line',
+    file: move,
+    find: '  if (isNew) record.dueAt = isLater',
+    replace: '  record.dueAt = isLater',
   },
   // Threads that cannot be started, and threads that do not listen.
   {

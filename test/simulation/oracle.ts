@@ -30,6 +30,13 @@ export interface Found {
   readonly priority: number
 }
 
+/** What `update` is given. */
+export interface Changes {
+  readonly input?: unknown
+  readonly runAt?: number
+  readonly priority?: number
+}
+
 type Terminal = 'completed' | 'failed' | 'cancelled'
 
 export interface World {
@@ -52,6 +59,8 @@ export class Oracle {
   violation: unknown
   /** By the tag in its input. */
   readonly adds = new Map<number, Added>()
+  /** What was asked to be changed of jobs, by id, in all lives. */
+  readonly updates = new Map<string, Changes[]>()
   readonly #inserted = new Set<number>()
   readonly #absent = new Set<number>()
   readonly #completed = new Set<number>()
@@ -197,7 +206,7 @@ export class Oracle {
       const tag = tagOf(record)
       const added = this.adds.get(tag)
       assert(
-        added !== undefined && isEqual(added.input, record.input),
+        added !== undefined && (isEqual(added.input, record.input) || this.#isUpdatedTo(record)),
         'I1',
         () => `job '${record.id}' has another input`,
       )
@@ -307,13 +316,20 @@ export class Oracle {
     if (!before) throw new Violation('I3', what())
     if (!after) return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
     const moved = after
-    assert(moved.id === id && moved.seq === before.seq && moved.input === before.input, 'I1', what)
+    const isUpdate = type === 'update'
+    const hasInput = moved.input === before.input || (isUpdate && this.#isUpdatedTo(moved))
+    assert(moved.id === id && moved.seq === before.seq && hasInput, 'I1', what)
+    const isUntried = isUpdate && before.attempt === 0 && before.failures === 0
     assert(
-      type === 'due' || type === 'unblock' || moved.dueAt === before.dueAt,
+      type === 'due' || type === 'unblock' || isUntried || moved.dueAt === before.dueAt,
       'I7',
       () => `${what()} has another place in line`,
     )
-    assert(type === 'prioritize' || moved.priority === before.priority, 'I7', () => `${what()} has another priority`)
+    assert(
+      type === 'prioritize' || isUpdate || moved.priority === before.priority,
+      'I7',
+      () => `${what()} has another priority`,
+    )
     assert(
       !isTerminal(before.state) || type === 'retry' || type === 'mark',
       'I3',
@@ -324,9 +340,12 @@ export class Oracle {
     this.#judgeMove(step, before, moved, model, isNew, what)
   }
 
-  #noteSpans({ seq, runAt, addedAt, rules, state }: JobRecord, type: Step['type']): void {
+  #noteSpans(record: JobRecord, type: Step['type']): void {
+    const { seq, runAt, addedAt, rules, state } = record
     const { elapsedAtReset, elapsed } = this.#world.clock
     if (type === 'insert') this.#added.set(seq, elapsedAtReset)
+    // A moment that was given goes by the wall clock.
+    if (type === 'update' && this.#changesOf(record).some((each) => each.runAt === runAt)) this.#spans.delete(seq)
     const isBackoff = type === 'fail' && state === 'scheduled'
     const spanMs = isTerminal(state) ? 0 : isBackoff ? (rules.backoff?.delayMs ?? 0) : (runAt ?? addedAt) - addedAt
     if (type === 'insert' || isBackoff || isTerminal(state))
@@ -423,6 +442,19 @@ export class Oracle {
       case 'unblock':
         this.#world.stats.count('unblocked with the end of another')
         return assert(before.state === 'blocked' && isWaiting(after.state), 'I3', what)
+      case 'update': {
+        const mayBeDue = this.#changesOf(before).some(({ runAt }) => (runAt ?? Infinity) <= clock.highest) || !isNew
+        const isSame = after.state === before.state && after.runAt === before.runAt
+        const isBlocked = before.state === 'blocked' && after.state === 'blocked'
+        const isLater = after.state === 'scheduled' && (after.runAt as number) > clock.lowest
+        assert(isWaiting(before.state), 'I3', what)
+        assert(
+          isSame || isBlocked || isLater || !isNew || (after.state === 'queued' && mayBeDue),
+          'I7',
+          () => `${what()} in time`,
+        )
+        return
+      }
       case 'retry':
         assert(before.state === 'failed' || before.state === 'cancelled', 'I3', what)
         return
@@ -432,6 +464,14 @@ export class Oracle {
       case 'step':
         return assert(before.state === 'running', 'I3', what)
     }
+  }
+
+  #changesOf(record: JobRecord): readonly Changes[] {
+    return this.updates.get(record.id) ?? []
+  }
+
+  #isUpdatedTo(record: JobRecord): boolean {
+    return this.#changesOf(record).some(({ input }) => input !== undefined && isEqual(input, record.input))
   }
 
   /** A start that ended with its process is counted once; what shows that the process lives on takes all of it back. */
@@ -580,12 +620,12 @@ export class Oracle {
     const start = this.#starts.get(key)
     if (!start) throw new Violation('I4', `attempt ${attempt} of '${id}' is sent before its start is safe`)
     this.#starts.delete(key)
-    const { input, checkpoint, steps } = start
+    const { input, checkpoint, steps, rules } = start
     assert(!this.#completed.has(tagOf(start)), 'I2', () => `'${id}' is run again after it was completed`)
     assert(isEqual(task.input, input), 'I1', () => `'${id}' is run with another input`)
     const resume = task.resume === 0 ? { checkpoint: undefined, steps: undefined } : task.resume
     assert(
-      isEqual(resume, { checkpoint, steps }),
+      isEqual(resume, { checkpoint, steps, ...(rules.headers && { headers: rules.headers }) }),
       'I1',
       () => `'${id}' resumes from ${show(task.resume)}, not from ${show({ checkpoint, steps })}`,
     )
@@ -761,6 +801,18 @@ export class Oracle {
         'I4',
         () => `setPriority of '${id}' resolved; it has ${record?.priority}, not ${String(argument)}`,
       )
+    if (verb === 'update' && record && isWaiting(record.state)) {
+      const { input, runAt, priority } = argument as Changes
+      assert(
+        input === undefined || isEqual(record.input, input),
+        'I4',
+        () => `'${id}' has another input than it was given`,
+      )
+      assert(priority === undefined || record.priority === priority, 'I4', () => `'${id}' has another priority`)
+      const isUntried = record.state === 'scheduled' && record.attempt === 0 && record.failures === 0
+      const isLater = isUntried && runAt !== undefined && runAt > this.#world.clock.highest
+      assert(!isLater || record.runAt === runAt, 'I4', () => `'${id}' is due at ${record.runAt}, not at ${runAt}`)
+    }
     if (verb === 'promote')
       assert(
         record?.state !== 'scheduled' || record.attempt > 0 || record.failures > 0,

@@ -57,6 +57,7 @@ const mustHappen = [
   'remove: 1',
   'setPriority: 1',
   'promote: 1',
+  'update: 1',
   'disk: generations published',
   'disk: torn tails set aside',
   'disk: seals',

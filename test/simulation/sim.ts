@@ -14,7 +14,7 @@ import { show } from './equal.ts'
 import { extensions, tally } from './extensions.ts'
 import { Faults } from './faults.ts'
 import { folder } from './journal-sim.ts'
-import { type Added, type Found, Oracle, WatchedStore } from './oracle.ts'
+import { type Added, type Changes, type Found, Oracle, WatchedStore } from './oracle.ts'
 import { hops } from './platform/hop.ts'
 import { SimClock } from './sim-clock.ts'
 import { SimDisk, SimFileSystem } from './sim-disk.ts'
@@ -35,7 +35,7 @@ const names = ['tiny', 'mail', '__proto__']
 const queueNames = ['default', 'narrow', 'wide', 'paced']
 const paced = { limit: 2, intervalMs: 700 }
 const lookUps = ['get', 'find', 'counts']
-const verbs = ['cancel', 'retry', 'remove', 'setPriority', 'promote'] as const
+const verbs = ['cancel', 'retry', 'remove', 'setPriority', 'promote', 'update'] as const
 
 /** Of one life of a process. */
 class Life {
@@ -535,6 +535,7 @@ export class Simulation implements WorkerHost {
     if (chance.is(0.06)) options.keepMs = chance.of([0, 1_000, Number.POSITIVE_INFINITY])
     if (chance.is(0.3)) options.queue = chance.of(queueNames)
     if (chance.is(0.05)) options.tags = ['tagged']
+    if (chance.is(0.05)) options.headers = { trace: String(tag) }
     if (chance.is(0.05)) {
       const controller = new AbortController()
       this.#life.controllers.push(controller)
@@ -689,9 +690,13 @@ export class Simulation implements WorkerHost {
     this.#oracle.verbs.set(id, serial)
     if (verb === 'promote') this.#oracle.promoted.add(id)
     if (verb === 'remove') this.#oracle.removed.add(id)
-    const argument = verb === 'setPriority' ? chance.int(5) : undefined
+    const argument = verb === 'setPriority' ? chance.int(5) : verb === 'update' ? this.#changes(id, serial) : undefined
     const { scheduler } = this.#life
-    const promise = verb === 'setPriority' ? scheduler.setPriority(id, argument as number) : scheduler[verb](id)
+    const call = () => {
+      if (verb === 'setPriority') return scheduler.setPriority(id, argument as number)
+      return verb === 'update' ? scheduler.update(id, argument as Changes) : scheduler[verb](id)
+    }
+    const promise = call()
     this.#watch(
       `${verb} ${id}`,
       promise as Promise<number | boolean>,
@@ -701,6 +706,19 @@ export class Simulation implements WorkerHost {
       },
       (error) => this.#notActed(verb, error),
     )
+  }
+
+  /** Another input only for a job that nobody can have put another in the place of. */
+  #changes(id: string, serial: number): Changes {
+    const { chance } = this
+    const record = this.#oracle.byId(id)
+    const changes: { -readonly [Name in keyof Changes]: Changes[Name] } = {}
+    if (chance.is(0.4)) changes.priority = chance.of([-1, 1, 2])
+    if (chance.is(0.5)) changes.runAt = this.#clock.now() + chance.of([-5_000, 50, 5_000, 100_000])
+    if (record && serial === 1 && !ownIds.includes(id) && chance.is(0.6))
+      changes.input = { ...(record.input as object), value: chance.value(++this.#tag, 200) }
+    this.#oracle.updates.set(id, [...(this.#oracle.updates.get(id) ?? []), changes])
+    return changes
   }
 
   #actOnMany(): void {

@@ -377,6 +377,75 @@ export function engineCases(
       await vi.waitFor(() => expect(scheduler.stats().workers.online).toBe(1))
     })
 
+    test('headers reach the handler, the handle and the snapshot', async () => {
+      const scheduler = await start()
+      const headers = { trace: '7', tenant: 'a' }
+      const job = await scheduler.add.headersOf(1, { headers, id: 'h', attempts: 2 })
+      expect([await job.result(), job.headers, job.snapshot().headers]).toEqual([headers, headers, headers])
+      expect((await scheduler.get('h'))?.headers).toEqual(headers)
+    })
+
+    test('`update` changes the input, the tags and the priority of a job that waits', async () => {
+      const scheduler = await start()
+      scheduler.pause()
+      const job = await scheduler.add.echo(1, { id: 'u', tags: ['old'] })
+      expect(await scheduler.update('u', { input: { n: 2 }, tags: ['new'], priority: 3 })).toBe(true)
+      await vi.waitFor(() => expect(job.snapshot()).toMatchObject({ tags: ['new'], priority: 3 }))
+      expect(job.input).toEqual({ n: 2 })
+      expect(await scheduler.update('nobody', { priority: 1 })).toBe(false)
+      await expect(scheduler.update('u', { input: () => {} })).rejects.toMatchObject({ code: 'DATA_CLONE' })
+      scheduler.resume()
+      expect(await job.result()).toEqual({ n: 2 })
+      expect(await scheduler.update('u', { priority: 1 })).toBe(false)
+    })
+
+    test('`queues` and `whyWaiting` are of the engine that runs the jobs', async () => {
+      const scheduler = await start({ queues: { mail: { concurrency: 2 } } })
+      scheduler.queue('mail').pause()
+      const job = await scheduler.add.noop(undefined, { queue: 'mail' })
+      const [mail] = (await scheduler.queues()).filter(({ name }) => name === 'mail')
+      expect(mail).toEqual({ name: 'mail', isPaused: true, size: 1, running: 0, concurrency: 2, rateLimit: undefined })
+      expect(await scheduler.whyWaiting(job.id)).toContainEqual({
+        reason: 'queue-paused',
+        detail: "The queue 'mail' is paused.",
+      })
+      await expect(scheduler.whyWaiting('nobody')).rejects.toMatchObject({ code: 'INVALID_OPTION', jobId: 'nobody' })
+    })
+
+    test('`watch` says what `find` says, with the same objects for what did not change', async () => {
+      const scheduler = await start()
+      scheduler.pause()
+      const list = scheduler.watch({ state: ['queued', 'cancelled'], limit: 3 })
+      const observer = vi.fn()
+      list.subscribe(observer)
+      const show = (expected: string) =>
+        vi.waitFor(() =>
+          expect(
+            list
+              .snapshot()
+              .map(({ id, state }) => `${id} ${state}`)
+              .join(),
+          ).toBe(expected),
+        )
+      for (const id of ['a', 'b', 'c', 'd']) await scheduler.add.noop(undefined, { id })
+      await show('a queued,b queued,c queued')
+      expect(observer).toHaveBeenCalled()
+      expect(Object.isFrozen(list.snapshot())).toBe(true)
+      const before = list.snapshot()
+      await scheduler.cancel('b')
+      await show('a queued,b cancelled,c queued')
+      const after = list.snapshot()
+      expect([after[0] === before[0], after[1] === before[1], after[2] === before[2]]).toEqual([true, false, true])
+      expect(after[1]?.error).toMatchObject({ code: 'JOB_CANCELLED' })
+      await scheduler.remove('a')
+      await show('b cancelled,c queued,d queued')
+      expect(list.snapshot()[1]).toBe(before[2])
+      list.close()
+      await scheduler.remove('c')
+      await scheduler.counts()
+      expect(list.snapshot().map(({ id }) => id)).toEqual(['b', 'c', 'd'])
+    })
+
     test('bad inputs are refused here, and harm nobody', async () => {
       const scheduler = await start()
       const good = scheduler.run.double(1)

@@ -1,4 +1,5 @@
 // One of each kind of what clients and sessions, and tabs, send each other, and what becomes of it when one thing in it is of another type.
+import { snapshotOf } from '../../src/engine/job-observers.ts'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import { emptyBoard } from '../../src/remote/board.ts'
 import { changeToWire, insertToWire, type Message, recordToWire } from '../../src/remote/wire.ts'
@@ -40,6 +41,9 @@ const completed = { type: 'completed', seq: any(1), at: 2, jobId: 'a', name: 'do
 const limit = [maybe('mails'), 'setRateLimit', maybe({ limit: 1, intervalMs: 5 })]
 const filter = { name: maybe('double'), queue: maybe('mails'), tag: maybe('x') }
 
+const seen = snapshotOf(timed, undefined)
+const snapshot = { ...seen, ...all(any, pick(seen, 'progress', 'runAt', 'startedAt', 'finishedAt', 'error')) }
+
 const sessionTemplates: readonly unknown[] = [
   ['welcome', [[undefined, 'isPaused', true], [maybe('mails'), 'setConcurrency', 3], limit]],
   ['board', { ...emptyBoard, queues: { mails: [1, 2] } }],
@@ -51,6 +55,7 @@ const sessionTemplates: readonly unknown[] = [
   ['event', { type: 'idle', seq: any(1), at: 2 }, undefined],
   ['change', change],
   ['gone', 'a'],
+  ['listed', 1, [[0, 5], { ...snapshot, error: any(undefined) }]],
   ['stranded', ['a'], thrown],
   ['value', 1, any('value')],
   ['end', 1, any(undefined)],
@@ -64,12 +69,17 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'act', [any('remove'), 'a', thrown]],
   ['ask', 1, 'act', [any('cancel'), new Loose({ ...filter, state: maybe('queued') }, 'string'), thrown]],
   ['ask', 1, 'act', [any('setPriority'), 'a', { kind: any('value'), value: 3 }]],
+  ['ask', 1, 'update', ['a', { input: any(1), runAt: maybe(5), priority: maybe(1), tags: maybe(['x']) }]],
+  ['ask', 1, 'queues', []],
+  ['ask', 1, 'whyWaiting', ['a']],
   ['ask', 1, 'idle', []],
   ['ask', 1, 'steer', [limit]],
   ['hear', ['completed', 'idle']],
   ['watch', [['a', true]]],
   ['attend', 'a'],
   ['look', ['mails'], true],
+  ['list', 1, { ...filter, state: maybe('queued'), limit: maybe(5) }],
+  ['unlist', 1],
   ['read', 1, 'a'],
   ['taken', 1],
   ['unread', 1],
@@ -86,6 +96,21 @@ const answerTemplates: readonly (readonly [ask: string, answer: unknown])[] = [
   ['find', [record]],
   ['counts', emptyBoard.snapshot.counts],
   ['act', 1],
+  ['update', true],
+  ['whyWaiting', [{ reason: 'paused', detail: 'The scheduler is paused.' }]],
+  [
+    'queues',
+    [
+      {
+        name: 'a',
+        isPaused: false,
+        size: 1,
+        running: 2,
+        concurrency: 3,
+        rateLimit: maybe({ limit: 1, intervalMs: 5 }),
+      },
+    ],
+  ],
 ]
 
 interface Case<Value> {

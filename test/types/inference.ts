@@ -1,5 +1,13 @@
 // What a worker module says is known at the call: input, result, progress and values, across the thread.
-import { createScheduler, inline, type Job, type JobOf, type JobRequest, type JobSnapshot } from 'offstage'
+import {
+  createScheduler,
+  inline,
+  type Job,
+  type JobHeaders,
+  type JobOf,
+  type JobRequest,
+  type JobSnapshot,
+} from 'offstage'
 import type { InputOf, ProgressOf, ResultOf, ValueOf } from 'offstage/worker'
 import { expectType } from './expect-type.ts'
 import { type Crossing, crossing, jobs, type MailInput, orders, type Tree } from './jobs.ts'
@@ -69,6 +77,8 @@ expectType<{ done: number } | undefined>()(job.snapshot().progress)
 expectType<JobSnapshot<{ done: number }>>()(job.snapshot())
 expectType<string>()(job.input)
 expectType<'report'>()(job.name)
+expectType<JobHeaders>()(job.headers)
+scheduler.run.double(1, { headers: { trace: '7' } })
 expectType<'created' | 'existing' | 'replaced'>()(job.disposition)
 for await (const value of job.values()) expectType<Uint8Array<ArrayBufferLike>>()(value)
 for await (const event of job.events()) {

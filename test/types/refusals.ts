@@ -70,6 +70,14 @@ scheduler.events({ type: 'complete' })
 // @ts-expect-error: there is no such job.
 scheduler.get<'treble'>('id')
 // @ts-expect-error: the input of this job is a number.
+scheduler.update<'double'>('id', { input: 'three' })
+// @ts-expect-error: the queue of a job stays what it is.
+scheduler.update('id', { queue: 'other' })
+// @ts-expect-error: a list begins at the beginning.
+scheduler.watch({ after: 'id' })
+// @ts-expect-error: a header is a text.
+scheduler.run.double(1, { headers: { trace: 7 } })
+// @ts-expect-error: the input of this job is a number.
 job.input satisfies string
 // @ts-expect-error: the result of this job is a number.
 job.on('completed', ({ result }) => result satisfies string)

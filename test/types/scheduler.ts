@@ -12,11 +12,15 @@ import {
   type FindOptions,
   type JobEvent,
   type JobFilter,
+  type JobSnapshot,
+  type JobWatch,
   OffstageError,
+  type QueueState,
   type Scheduler,
   type SchedulerSnapshot,
   type State,
   type Stats,
+  type WaitReason,
 } from 'offstage'
 import { manualClock, seededRandom } from 'offstage/testing'
 import { expectType } from './expect-type.ts'
@@ -129,6 +133,21 @@ expectType<number>()((await scheduler.counts()).failed)
 expectType<Stats>()(scheduler.stats())
 expectType<number>()(scheduler.stats().latencies.run.p99)
 expectType<number>()(scheduler.stats().totals.completed)
+
+expectType<boolean>()(
+  await scheduler.update<'double'>('id', { input: 3, runAt: new Date(0), priority: 1, tags: ['x'] }),
+)
+expectType<boolean>()(await scheduler.update('id', { input: { upTo: 3 } }))
+expectType<readonly QueueState[]>()(await scheduler.queues())
+for (const { reason, detail } of await scheduler.whyWaiting('id')) {
+  expectType<WaitReason['reason']>()(reason)
+  expectType<string>()(detail)
+}
+const list = scheduler.watch({ name: 'countPrimes', state: 'running', limit: 10 })
+expectType<readonly JobSnapshot<number>[]>()(list.snapshot())
+expectType<() => void>()(list.subscribe(() => {}))
+list.close()
+scheduler.watch() satisfies JobWatch
 
 const queue = scheduler.queue('network')
 queue.setConcurrency(2)

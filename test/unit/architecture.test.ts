@@ -36,7 +36,7 @@ const folders: Record<string, Layer> = {
 const meetings: Record<string, RegExp> = {
   engine: /./,
   thread: /^pool\/(protocol|outbox)\.ts$/,
-  remote: /^engine\/(notifier|job-view|job-errors)\.ts$/,
+  remote: /^engine\/(notifier|job-view|job-errors|job-list)\.ts$/,
   tabs: /^(remote\/|engine\/(engine-host|job-errors|steps)\.ts$)/,
   cli: /^store\//,
 }

@@ -246,7 +246,7 @@ class Real {
     const source = inline(defineJobs(handlers))
     const serveInline = (port: Port) => {
       this.ports.push(port)
-      return source.serveInline(port)
+      return source.serveInline(port as never)
     }
     const keepAll = { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY }
     const scheduler = createScheduler(

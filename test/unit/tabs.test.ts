@@ -62,6 +62,75 @@ test('adding an id whose job goes at that moment: the new job has what was asked
   expect(await second.result()).toBe(42)
 })
 
+describe('a watched list', () => {
+  const idsIn = (list: ReturnType<Scheduler<Jobs>['watch']>) => list.snapshot().map(({ id, state }) => `${id} ${state}`)
+
+  test('goes on with the next leader: what did not change stays the same object', async () => {
+    const { leader, follower, leaderTab } = await pair()
+    leader.pause()
+    await leader.addMany(['a', 'b'].map((id) => ({ name: 'noop', options: { id } }) as const))
+    const list = follower.watch()
+    await vi.waitFor(() => expect(idsIn(list)).toEqual(['a queued', 'b queued']))
+    const before = list.snapshot()
+    const leads = heard(follower, 'leader')
+    leaderTab.crash()
+    await leads
+    expect(list.snapshot()).toBe(before)
+    await follower.cancel('b')
+    expect(idsIn(list)).toEqual(['a queued', 'b cancelled'])
+    expect(list.snapshot()[0]).toBe(before[0])
+  })
+
+  test('of a tab that leads no longer, it is kept by the tab that does', async () => {
+    const { leader, follower, leaderTab, followerTab } = await pair()
+    leader.pause()
+    await leader.add.noop(undefined, { id: 'a' })
+    const list = leader.watch()
+    expect(idsIn(list)).toEqual(['a queued'])
+    const leads = heard(follower, 'leader')
+    leaderTab.sleep()
+    await leads
+    leaderTab.wake()
+    await follower.cancel('a')
+    await vi.waitFor(() => expect(idsIn(list)).toEqual(['a cancelled']))
+    followerTab.crash()
+    await heard(leader, 'leader')
+    await leader.retry('a')
+    expect(idsIn(list)).toEqual(['a queued'])
+  })
+
+  test('a follower that is closed, or has closed its list, costs the leader nothing more', async () => {
+    const { leader, follower, origin, leaderTab } = await pair()
+    const inUse = origin.inUse
+    const list = follower.watch()
+    await follower.run.noop()
+    await vi.waitFor(() => expect(list.snapshot()).toHaveLength(1))
+    list.close()
+    await follower.close()
+    await leader.run.noop()
+    expect(origin.inUse).toBeLessThan(inUse)
+    expect(leaderTab.isDead).toBe(false)
+    expect(list.snapshot()).toHaveLength(1)
+  })
+})
+
+test('a handle of a follower has the input that an update gave while nobody told it', async () => {
+  const { leader, follower, leaderTab, origin } = await pair()
+  leader.pause()
+  const job = await follower.add.echo(1, { id: 'a' })
+  const third = startIn(origin.openTab())
+  await third.counts()
+  const leads = heard(follower, 'leader')
+  leaderTab.crash()
+  void third.update('a', { input: 2, tags: ['x'] })
+  await leads
+  await vi.waitFor(() => expect(job.snapshot().tags).toEqual(['x']))
+  expect(job.input).toBe(2)
+  const seen = await third.get('a')
+  await follower.update('a', { input: 3 })
+  await vi.waitFor(() => expect(seen?.input).toBe(3))
+})
+
 describe('who leads', () => {
   test('`leader` is told when a tab begins to lead', async () => {
     const origin = new FakeOrigin()

@@ -28,6 +28,7 @@ const actions: Record<Action['type'], Action> = {
   expire: { type: 'expire' },
   due: { type: 'due' },
   prioritize: { type: 'prioritize', priority: 5 },
+  update: { type: 'update', changes: { input: 2, runAt: now + 5, priority: 1, tags: ['t'] } },
   cancel: { type: 'cancel', error },
   retry: { type: 'retry' },
   block: { type: 'block' },

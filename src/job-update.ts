@@ -1,0 +1,19 @@
+import { changesChecks } from './job/job-options.ts'
+import type { JobChanges } from './job/transition.ts'
+import * as check from './shared/check.ts'
+import { copyValue } from './shared/clone.ts'
+import type { JobUpdate } from './typed-scheduler.ts'
+
+/** The caller's changes, checked and copied. `checkStorable` throws for an input that the store cannot keep. */
+export function takeChanges(given: JobUpdate, checkStorable: (value: unknown, what: string) => void): JobChanges {
+  check.checkArgument('changes', check.object, given)
+  const changes = check.taken(given, 1)
+  check.checkOptions(changes, changesChecks)
+  const { input, runAt, priority, tags } = changes
+  return {
+    input: input === undefined ? undefined : copyValue(input, 'input', checkStorable),
+    runAt: runAt === undefined ? undefined : Number(runAt),
+    priority,
+    tags: check.taken(tags),
+  }
+}
