@@ -2,7 +2,7 @@ import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
 import { warn } from '../platform/host.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
-import type { Run, Slot } from '../pool/slot.ts'
+import type { Attempt, PoolWorker } from '../pool/pool-worker.ts'
 import { restMsAfter, type StartFailure } from '../pool/starter.ts'
 import type { Line } from '../queue/line.ts'
 import type { OffstageError } from '../shared/errors.ts'
@@ -23,7 +23,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   readonly #strandedListeners = new Set<OnStranded>()
   /** Made when there are some. */
   #suspects: Suspects | undefined
-  #runs = 0
+  #attempts = 0
   /** Of what is being heard, or started: one look at the clock for all that comes in one message. */
   #now = 0
   /** Whether jobs may start at all. */
@@ -38,8 +38,8 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   /** Attempts that are on a thread or on their way to one, those included that no longer count. */
-  get runs(): number {
-    return this.#runs
+  get attempts(): number {
+    return this.#attempts
   }
 
   /** Calls back with stored jobs that wait for a thread in vain, and why. */
@@ -68,35 +68,35 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
         this.#jobs.move(job, { type: 'expire' })
         continue
       }
-      const slot = this.pool.roomFor(job.record.name, job.mustRunAlone)
-      if (!slot) return ahead + this.#jobs.lines.startable(this.#threadsMax)
+      const worker = this.pool.roomFor(job.record.name, job.mustRunAlone)
+      if (!worker) return ahead + this.#jobs.lines.startable(this.#threadsMax)
       if (!line.limiter.acquire()) {
         this.#jobs.lines.park(line)
         continue
       }
-      if (!slot.isIdle) ahead++
-      this.#start(job, line, slot)
+      if (!worker.isIdle) ahead++
+      this.#start(job, line, worker)
     }
   }
 
-  #start(job: LiveJob, line: Line<LiveJob>, slot: Slot): void {
+  #start(job: LiveJob, line: Line<LiveJob>, worker: PoolWorker): void {
     const now = this.#now
-    this.#runs++
+    this.#attempts++
     this.#jobs.dashboard.waitMs.add(now - job.record.dueAt)
     const isUnseen = this.#jobs.start(job, now)
     job.progress = undefined
     job.line = line
-    job.run = this.pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)
+    job.attempt = this.pool.reserve(worker, job, job.record, transferOf(job), job.mustRunAlone)
     if (!isUnseen) return
-    this.pool.send(job.run)
+    this.pool.send(job.attempt)
     job.line?.limiter.sent()
   }
 
   /** A start is committed. Returns whether the attempt was sent: the job may have been cancelled, or its thread have died. */
   send(job: LiveJob, record: JobRecord): boolean {
-    const { run } = job
-    const isOn = run?.record === record && !run.isStale
-    if (isOn) this.pool.send(run)
+    const { attempt } = job
+    const isOn = attempt?.record === record && !attempt.isStale
+    if (isOn) this.pool.send(attempt)
     this.#jobs.lines.limiterOf(job)?.sent()
     return isOn
   }
@@ -108,90 +108,90 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
 
   /** Starts a job that stands in no line, in this queue, if a thread is free. */
   startAside(job: LiveJob, line: Line<LiveJob>): void {
-    const slot = this.pool.roomFor(job.record.name, job.mustRunAlone)
-    if (slot && line.limiter.acquire()) this.#start(job, line, slot)
+    const worker = this.pool.roomFor(job.record.name, job.mustRunAlone)
+    if (worker && line.limiter.acquire()) this.#start(job, line, worker)
   }
 
   // Ending them.
 
   /** The attempt of this job, if it has one, counts no longer. */
-  abort({ run }: LiveJob, reason: unknown): void {
-    if (run && !run.isStale) this.#abort(run, reason)
+  abort({ attempt }: LiveJob, reason: unknown): void {
+    if (attempt && !attempt.isStale) this.#abort(attempt, reason)
   }
 
-  #abort(run: Run<LiveJob>, reason: unknown): void {
-    this.#jobs.timers.cancel(run.timeout)
-    this.pool.abort(run, reason)
+  #abort(attempt: Attempt<LiveJob>, reason: unknown): void {
+    this.#jobs.timers.cancel(attempt.timeout)
+    this.pool.abort(attempt, reason)
   }
 
-  #timeOut(run: Run<LiveJob>): void {
-    const error = timedOut(run.record)
-    this.#abort(run, error)
-    this.#jobs.fail(run.owner, error, hasMoved(run))
+  #timeOut(attempt: Attempt<LiveJob>): void {
+    const error = timedOut(attempt.record)
+    this.#abort(attempt, error)
+    this.#jobs.fail(attempt.owner, error, hasMoved(attempt))
   }
 
   /** A thread has let go of an attempt, one way or another. */
-  #end(run: Run<LiveJob>): void {
-    const job = run.owner
-    this.#runs--
-    if (job.run === run) job.run = undefined
-    this.#suspects?.ended(run)
-    if (hasMoved(run)) job.loseInput()
-    this.#jobs.timers.cancel(run.timeout)
-    if (!run.isBegun) job.line?.limiter.began()
+  #end(attempt: Attempt<LiveJob>): void {
+    const job = attempt.owner
+    this.#attempts--
+    if (job.attempt === attempt) job.attempt = undefined
+    this.#suspects?.ended(attempt)
+    if (hasMoved(attempt)) job.loseInput()
+    this.#jobs.timers.cancel(attempt.timeout)
+    if (!attempt.isBegun) job.line?.limiter.began()
     this.#jobs.lines.leave(job)
-    if (run.isStale) this.#jobs.letNext(run)
-    if (run.isStale) this.#jobs.commits.schedule()
+    if (attempt.isStale) this.#jobs.letNext(attempt)
+    if (attempt.isStale) this.#jobs.commits.schedule()
   }
 
-  onBegun(run: Run<LiveJob>): void {
-    this.#jobs.lines.limiterOf(run.owner)?.began()
-    const { timeoutMs } = run.record.rules
-    if (timeoutMs !== undefined) run.timeout = this.#jobs.timers.after(timeoutMs, () => this.#timeOut(run))
+  onBegun(attempt: Attempt<LiveJob>): void {
+    this.#jobs.lines.limiterOf(attempt.owner)?.began()
+    const { timeoutMs } = attempt.record.rules
+    if (timeoutMs !== undefined) attempt.timeout = this.#jobs.timers.after(timeoutMs, () => this.#timeOut(attempt))
   }
 
-  onDone(run: Run<LiveJob>, runMs: number, result: unknown): void {
-    this.#end(run)
-    if (run.isStale) return
+  onDone(attempt: Attempt<LiveJob>, runMs: number, result: unknown): void {
+    this.#end(attempt)
+    if (attempt.isStale) return
     this.#jobs.dashboard.runMs.add(runMs)
     const why = unstorable(this.#jobs.store, result, 'result')
-    if (why) return this.#jobs.fail(run.owner, why, true)
+    if (why) return this.#jobs.fail(attempt.owner, why, true)
     this.#jobs.dashboard.completed.add(this.#now)
-    this.#jobs.complete(run.owner, result, this.#now)
+    this.#jobs.complete(attempt.owner, result, this.#now)
   }
 
-  onFailed(run: Run<LiveJob>, _runMs: number, error: unknown, isFinal: boolean): void {
-    this.#end(run)
-    if (run.isStale) return
+  onFailed(attempt: Attempt<LiveJob>, _runMs: number, error: unknown, isFinal: boolean): void {
+    this.#end(attempt)
+    if (attempt.isStale) return
     this.#jobs.dashboard.failed.add(this.#jobs.clock.now())
-    this.#jobs.fail(run.owner, error, isFinal || hasMoved(run))
+    this.#jobs.fail(attempt.owner, error, isFinal || hasMoved(attempt))
   }
 
-  onProgress(run: Run<LiveJob>, progress: unknown): void {
-    const job = run.owner
+  onProgress(attempt: Attempt<LiveJob>, progress: unknown): void {
+    const job = attempt.owner
     job.progress = progress
     this.#jobs.notifier.announce(job, 'progress', { progress })
     this.#jobs.lists.changed(job, false)
     this.#jobs.notifier.snapshotChanged(job)
   }
 
-  onValue(run: Run<LiveJob>, value: unknown): void {
-    if (run.owner.observe().receive(value)) run.slot.taken(run, 1)
-    this.#jobs.notifier.announce(run.owner, 'value', { value })
+  onValue(attempt: Attempt<LiveJob>, value: unknown): void {
+    if (attempt.owner.observe().receive(value)) attempt.worker.taken(attempt, 1)
+    this.#jobs.notifier.announce(attempt.owner, 'value', { value })
   }
 
-  onLog(run: Run<LiveJob>, args: unknown[]): void {
-    this.#jobs.notifier.announce(run.owner, 'log', { args })
+  onLog(attempt: Attempt<LiveJob>, args: unknown[]): void {
+    this.#jobs.notifier.announce(attempt.owner, 'log', { args })
   }
 
-  onKeep(run: Run<LiveJob>, call: number, key: string, value: unknown): void {
+  onKeep(attempt: Attempt<LiveJob>, call: number, key: string, value: unknown): void {
     const why = unstorable(this.#jobs.store, value, key === '' ? 'checkpoint' : `value of step '${key}'`)
     if (why) {
-      this.#abort(run, why)
-      return this.#jobs.fail(run.owner, why, true)
+      this.#abort(attempt, why)
+      return this.#jobs.fail(attempt.owner, why, true)
     }
     const action: Action = key === '' ? { type: 'checkpoint', checkpoint: value } : { type: 'step', key, value }
-    this.#jobs.move(run.owner, action, () => run.slot.kept(run, call))
+    this.#jobs.move(attempt.owner, action, () => attempt.worker.kept(attempt, call))
   }
 
   onHearing(): void {
@@ -250,23 +250,24 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     for (const listener of this.#strandedListeners) listener(overdue, error)
   }
 
-  onLost(run: Run<LiveJob>, loss: Loss, error: OffstageError): void {
-    const job = run.owner
-    this.#end(run)
+  onLost(attempt: Attempt<LiveJob>, loss: Loss, error: OffstageError): void {
+    const job = attempt.owner
+    this.#end(attempt)
     if (loss === 'blamed' || loss === 'suspected') job.mustRunAlone = true
     if (loss === 'interrupted') job.disturb()
-    if (!run.isStale) this.#moveLost(run, loss, error)
+    if (!attempt.isStale) this.#moveLost(attempt, loss, error)
     if (loss !== 'blamed' || job.record.state !== 'queued' || !job.isListed) return
     // It has cost a thread, and is not to cost one after the other.
     const { failures, interruptions } = job.record
     this.#jobs.holdBack(job, restMsAfter(Math.max(failures + interruptions, 1)))
   }
 
-  #moveLost(run: Run<LiveJob>, loss: Loss, error: OffstageError): void {
-    const job = run.owner
+  #moveLost(attempt: Attempt<LiveJob>, loss: Loss, error: OffstageError): void {
+    const job = attempt.owner
     // On closing the job is given up with all others.
-    if (hasMoved(run) && !this.pool.isClosed) return this.#jobs.fail(job, inputGone(run.record, error), true)
-    if (loss === 'released' || (loss === 'suspected' && !run.isBegun)) return this.#jobs.move(job, { type: 'release' })
+    if (hasMoved(attempt) && !this.pool.isClosed) return this.#jobs.fail(job, inputGone(attempt.record, error), true)
+    if (loss === 'released' || (loss === 'suspected' && !attempt.isBegun))
+      return this.#jobs.move(job, { type: 'release' })
     this.#jobs.move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
   }
 }

@@ -3,7 +3,7 @@ import type { JobEventType } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
 import { isWaiting, type JobRecord } from '../job/record.ts'
 import { type Action, canExpire, isLegal, type JobChanges, type MutableRecord, transition } from '../job/transition.ts'
-import type { Run } from '../pool/slot.ts'
+import type { Attempt } from '../pool/pool-worker.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Store } from '../store/store.ts'
 import { type Timer, TimerQueue } from '../timers/timer-queue.ts'
@@ -69,7 +69,7 @@ export class Jobs {
   /** Until the first is attached there are none, and nobody pays for them. */
   extensions: ExtensionHooks | undefined
   /** By id: attempts that are still on a thread, although their jobs are gone. Another job of that id waits for them. */
-  readonly #staleRuns = new Map<string, Run<LiveJob>>()
+  readonly #staleAttempts = new Map<string, Attempt<LiveJob>>()
 
   constructor({ store, clock, random, queues, keep, reportUnheard, bus }: JobsOptions) {
     this.store = store
@@ -102,7 +102,7 @@ export class Jobs {
   add(job: LiveJob, options: JobOptions | undefined, isWatched: boolean, call: object | undefined): void {
     const { record } = job
     this.index.add(job, options?.id === undefined)
-    if (this.#staleRuns.size > 0 && options?.id !== undefined) job.run = this.#staleRuns.get(record.id)
+    if (this.#staleAttempts.size > 0 && options?.id !== undefined) job.attempt = this.#staleAttempts.get(record.id)
     this.dashboard.added.add(record.addedAt)
     this.#watchExpiry(job, record.addedAt)
     this.#place(job, options?.runAt === undefined ? record.addedAt : undefined)
@@ -134,7 +134,7 @@ export class Jobs {
     const isUnseen = job.hasEnded && !job.observers && this.#isUnseen('removed', reason, job.record)
     this.index.remove(job)
     this.retention.drop(job)
-    if (job.run) this.#staleRuns.set(job.record.id, job.run)
+    if (job.attempt) this.#staleAttempts.set(job.record.id, job.attempt)
     if (isUnseen) this.commits.schedule()
     else this.#write(job, reason, job.record, undefined, undefined, call)
   }
@@ -218,7 +218,7 @@ export class Jobs {
   /** The store refused this step: it was for a call that is refused as well, or of a job that fails instead. */
   takeBack({ job, before, after }: Step): void {
     // Its attempt may have left the thread while another job had its id.
-    if (job.run && !job.run.slot.has(job.run)) job.run = undefined
+    if (job.attempt && !job.attempt.worker.has(job.attempt)) job.attempt = undefined
     if (!after) return this.index.putBack(job)
     this.#leave(job)
     this.#become(job, before as JobRecord)
@@ -304,7 +304,7 @@ export class Jobs {
 
   /** An earlier attempt may not be off its thread yet; until then the next must not start, nor while it lets others go first. */
   #join(job: LiveJob): void {
-    if (job.record.state !== 'queued' || job.run || job.timer) return
+    if (job.record.state !== 'queued' || job.attempt || job.timer) return
     if (job.record.crashes > 0) this.starter.suspect(job)
     else this.lines.join(job)
   }
@@ -345,11 +345,11 @@ export class Jobs {
   }
 
   /** A stale attempt is off its thread. It may have kept another waiting: of its job, or of one that has got its id. */
-  letNext(run: Run<LiveJob>): void {
-    const { id } = run.record
-    this.#staleRuns.delete(id)
+  letNext(attempt: Attempt<LiveJob>): void {
+    const { id } = attempt.record
+    this.#staleAttempts.delete(id)
     const job = this.index.get(id)
-    if (job?.run === run) job.run = undefined
+    if (job?.attempt === attempt) job.attempt = undefined
     if (job?.heapIndex === -1) this.#join(job)
   }
 }

@@ -138,7 +138,7 @@ export class Lifecycle {
     const isDrain = mode === 'drain'
     if (isDrain) this.#resumeAll()
     else this.#dispatcher.mayStart = false
-    const hasEnded = () => this.#dispatcher.runs === 0 && (!isDrain || this.#jobs.index.isIdle)
+    const hasEnded = () => this.#dispatcher.attempts === 0 && (!isDrain || this.#jobs.index.isIdle)
     if (this.#closing !== 'now') await this.#inTime(this.#waitFor(hasEnded), timeoutMs)
     this.#dispatcher.mayStart = false
     await this.#shutDown()
@@ -158,9 +158,9 @@ export class Lifecycle {
       await this.#outcomes.when(hasEnded)
     } catch {
       const unsent = this.#jobs.commits.pending.filter(
-        ({ type, job, after }) => type === 'start' && job.run?.record === after,
+        ({ type, job, after }) => type === 'start' && job.attempt?.record === after,
       )
-      if (this.#dispatcher.runs > unsent.length) await this.#waitFor(hasEnded)
+      if (this.#dispatcher.attempts > unsent.length) await this.#waitFor(hasEnded)
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Run } from '../pool/slot.ts'
+import type { Attempt } from '../pool/pool-worker.ts'
 import type { Line } from '../queue/line.ts'
 import type { HeapItem } from '../shared/indexed-heap.ts'
 import type { Timer } from '../timers/timer-queue.ts'
@@ -19,7 +19,7 @@ interface LiveRare extends Rare {
 }
 
 /** Its input is on the thread, and nowhere else. */
-export const hasMoved = ({ transfer, isSent }: Run): boolean => transfer !== undefined && isSent
+export const hasMoved = ({ transfer, isSent }: Attempt): boolean => transfer !== undefined && isSent
 
 /** A job where it runs: what can be seen of it, and its place. Small, because a million of them may wait. */
 export class LiveJob extends JobView implements HeapItem {
@@ -30,7 +30,7 @@ export class LiveJob extends JobView implements HeapItem {
   /** While it waits there, or has an attempt on a thread: a queue of which there is no more is forgotten. */
   line: Line<LiveJob> | undefined = undefined
   /** The attempt that is on a thread. It outlives its right to settle the job until the thread has let go of it. */
-  run: Run<LiveJob> | undefined = undefined
+  attempt: Attempt<LiveJob> | undefined = undefined
   /** One object for what most jobs never have, of the view's and of ours. */
   declare protected rare: LiveRare | undefined
 
@@ -59,7 +59,7 @@ export class LiveJob extends JobView implements HeapItem {
   }
 
   get isInputGone(): boolean {
-    return this.rare?.isInputGone === true || (this.run !== undefined && hasMoved(this.run))
+    return this.rare?.isInputGone === true || (this.attempt !== undefined && hasMoved(this.attempt))
   }
 
   /** Its attempt is over, and what was moved for it does not come back. */
@@ -96,7 +96,7 @@ export class LiveJob extends JobView implements HeapItem {
 
   /** The reader took a value: the handler may send one more. */
   taken(): void {
-    this.run?.slot.taken(this.run, 1)
+    this.attempt?.worker.taken(this.attempt, 1)
   }
 
   /** Its engine is no more; another may adopt it. What was not committed has not happened. */
@@ -104,7 +104,7 @@ export class LiveJob extends JobView implements HeapItem {
     this.heapIndex = -1
     this.isListed = false
     this.record = this.visible
-    this.run = undefined
+    this.attempt = undefined
     this.line = undefined
     this.timer = undefined
     this.expiry = undefined

@@ -1,4 +1,4 @@
-import type { Run } from '../pool/slot.ts'
+import type { Attempt } from '../pool/pool-worker.ts'
 import { isBefore, type Line } from '../queue/line.ts'
 import type { Timer } from '../timers/timer-queue.ts'
 import type { Jobs } from './jobs.ts'
@@ -9,7 +9,7 @@ type KnownJobs = Pick<Jobs, 'timers' | 'lines' | 'commits' | 'move'>
 /** Who starts jobs and suspects. */
 interface Starter {
   /** Attempts that are on threads. */
-  readonly runs: number
+  readonly attempts: number
   /** Starts what waits in line. Returns how many more threads it would need. */
   startInOrder(): number
   /** Starts it in this queue if a thread is free. */
@@ -37,7 +37,7 @@ export class Suspects {
   readonly #starter: Starter
   readonly #since: number
   readonly #waiting = new Set<LiveJob>()
-  #trial: Run<LiveJob> | undefined
+  #trial: Attempt<LiveJob> | undefined
   /** For the end of the trial, or for when the next may begin. */
   #timer: Timer | undefined
   /** Of what is no suspect. */
@@ -65,20 +65,20 @@ export class Suspects {
     const isTheirTurn = Math.floor(livedMs / turnMs) % 2 === 1
     let wanted = 0
     if (!isTheirTurn || !this.#next()) {
-      const before = starter.runs
+      const before = starter.attempts
       wanted = starter.startInOrder()
-      if (starter.runs > before) this.#lastStart = now
+      if (starter.attempts > before) this.#lastStart = now
       if (lines.next()) return wanted
     }
     const job = this.#next()
     if (!job) return wanted
-    const waitMs = Math.max(graceMs - livedMs, starter.runs > 0 ? this.#lastStart + trialMs - now : 0)
+    const waitMs = Math.max(graceMs - livedMs, starter.attempts > 0 ? this.#lastStart + trialMs - now : 0)
     if (waitMs > 0) {
       this.#setAlarm(waitMs)
       return wanted
     }
     starter.startAside(job, lines.lineOf(job))
-    this.#trial = job.run
+    this.#trial = job.attempt
     // Where there is no thread for it there may be one for others, in their turn.
     this.#setAlarm(this.#trial ? trialMs : turnMs)
     return this.#trial ? wanted : wanted + 1
@@ -103,20 +103,20 @@ export class Suspects {
   }
 
   #ring(): void {
-    const run = this.#trial
+    const attempt = this.#trial
     this.#trial = undefined
-    if (run && !run.isStale) this.#jobs.move(run.owner, { type: 'acquit' })
+    if (attempt && !attempt.isStale) this.#jobs.move(attempt.owner, { type: 'acquit' })
     this.#jobs.commits.schedule()
   }
 
   /** An attempt is off its thread. */
-  ended(run: Run<LiveJob>): void {
-    if (run !== this.#trial) return
+  ended(attempt: Attempt<LiveJob>): void {
+    if (attempt !== this.#trial) return
     this.#trial = undefined
     this.#jobs.timers.cancel(this.#timer)
   }
 }
 
 /** It may have been cancelled or removed, or it is on its thread still. */
-const isWaiting = ({ isListed, record, run, timer }: LiveJob): boolean =>
-  isListed && record.state === 'queued' && record.crashes > 0 && !run && !timer
+const isWaiting = ({ isListed, record, attempt, timer }: LiveJob): boolean =>
+  isListed && record.state === 'queued' && record.crashes > 0 && !attempt && !timer

@@ -29,7 +29,7 @@ export function whyWaiting(
     else say('delayed', `It starts ${wait}`)
   }
   if (state === 'blocked') say('blocked', 'It waits for other jobs to end.')
-  if (isQueued && job.run) say('behind', 'An earlier attempt has not left its thread yet.')
+  if (isQueued && job.attempt) say('behind', 'An earlier attempt has not left its thread yet.')
   else if (isQueued && job.timer)
     say('backing-off', 'Its last attempt ended its thread, and others go first for a moment.')
   else if (isQueued && crashes > 0) say('behind', 'It ran when its process or page ended, and waits to run alone.')

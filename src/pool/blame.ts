@@ -3,22 +3,22 @@
  * it by its own making; of several candidates none is blamed, but each runs alone next time, so that the next death is
  * exact. What merely waited on the thread goes back to its place in line as if nothing had happened.
  */
-import type { Run } from './slot.ts'
+import type { Attempt } from './pool-worker.ts'
 
 /** The attempts that may have ended their thread: of those that cannot be taken back any more, those that have begun, if any have. */
-export function candidatesAmong(runs: readonly Run[]): Run[] {
-  const taken = runs.filter((run) => !run.slot.recall(run))
-  const begun = taken.filter((run) => run.isBegun)
+export function candidatesAmong(attempts: readonly Attempt[]): Attempt[] {
+  const taken = attempts.filter((attempt) => !attempt.worker.recall(attempt))
+  const begun = taken.filter((attempt) => attempt.isBegun)
   return begun.length > 0 ? begun : taken
 }
 
 /** Of an attempt whose thread ended by itself. */
 export function lossByDeath(
-  run: Run,
-  candidates: readonly Run[],
+  attempt: Attempt,
+  candidates: readonly Attempt[],
   isExact: boolean,
 ): 'blamed' | 'suspected' | 'released' {
-  if (!candidates.includes(run)) return 'released'
+  if (!candidates.includes(attempt)) return 'released'
   return isExact ? 'blamed' : 'suspected'
 }
 
@@ -26,8 +26,8 @@ export function lossByDeath(
  * Of an attempt whose thread is ended for another's sake. On closing nobody waits for what the thread may still have to say:
  * an attempt that was sent may have begun, and its number is not given to another.
  */
-export function lossAtEnd(run: Run, isClosing: boolean): 'interrupted' | 'released' {
-  const { slot } = run
-  const mayHaveBegun = isClosing || slot.isShared ? !slot.recall(run) : run.isBegun
+export function lossAtEnd(attempt: Attempt, isClosing: boolean): 'interrupted' | 'released' {
+  const { worker } = attempt
+  const mayHaveBegun = isClosing || worker.isShared ? !worker.recall(attempt) : attempt.isBegun
   return mayHaveBegun ? 'interrupted' : 'released'
 }

@@ -1,27 +1,27 @@
-import { lengthOfNote, say, sayFields } from './protocol.ts'
+import { fromThread, fromThreadFields, lengthOfNote } from './protocol.ts'
 
 /**
  * How many places the note of a thread takes up that begins there; 0 when it is none. Code in a thread can get hold of the
  * line to the scheduler, and say anything. Values may be anything, and what was thrown is looked at when it is rebuilt.
  */
 export function heardLength(batch: readonly unknown[], at: number): number {
-  const length = lengthOfNote(batch, at, sayFields)
+  const length = lengthOfNote(batch, at, fromThreadFields)
   return length > 0 && hasItsFields(batch, at) ? length : 0
 }
 
 function hasItsFields(batch: readonly unknown[], at: number): boolean {
   const operation = batch[at]
   const field = batch[at + 2]
-  if (operation === say.ready || operation === say.fatal) return true
+  if (operation === fromThread.ready || operation === fromThread.fatal) return true
   if (typeof batch[at + 1] !== 'number') return false
   switch (operation) {
-    case say.done:
+    case fromThread.done:
       return isDuration(field)
-    case say.failed:
+    case fromThread.failed:
       return isDuration(field) && typeof batch[at + 4] === 'boolean'
-    case say.log:
+    case fromThread.log:
       return Array.isArray(field)
-    case say.keep:
+    case fromThread.keep:
       return typeof field === 'number' && typeof batch[at + 3] === 'string'
     default:
       return true

@@ -13,8 +13,8 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import type { TimerQueue } from '../timers/timer-queue.ts'
 import { candidatesAmong, lossAtEnd, lossByDeath } from './blame.ts'
+import { Attempt, PoolWorker, type WorkerListener } from './pool-worker.ts'
 import { Probation } from './probation.ts'
-import { Run, Slot, type SlotListener } from './slot.ts'
 import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
 import { Watch } from './watch.ts'
 
@@ -36,14 +36,14 @@ export type Loss = 'blamed' | 'suspected' | 'interrupted' | 'released'
 
 /** The engine, as the pool sees it. */
 export interface PoolListener<Owner> {
-  onBegun(run: Run<Owner>): void
-  onDone(run: Run<Owner>, runMs: number, result: unknown): void
-  onFailed(run: Run<Owner>, runMs: number, error: unknown, isFinal: boolean): void
-  onProgress(run: Run<Owner>, progress: unknown): void
-  onValue(run: Run<Owner>, value: unknown): void
-  onLog(run: Run<Owner>, args: unknown[]): void
-  onKeep(run: Run<Owner>, call: number, key: string, value: unknown): void
-  onLost(run: Run<Owner>, loss: Loss, error: OffstageError): void
+  onBegun(attempt: Attempt<Owner>): void
+  onDone(attempt: Attempt<Owner>, runMs: number, result: unknown): void
+  onFailed(attempt: Attempt<Owner>, runMs: number, error: unknown, isFinal: boolean): void
+  onProgress(attempt: Attempt<Owner>, progress: unknown): void
+  onValue(attempt: Attempt<Owner>, value: unknown): void
+  onLog(attempt: Attempt<Owner>, args: unknown[]): void
+  onKeep(attempt: Attempt<Owner>, call: number, key: string, value: unknown): void
+  onLost(attempt: Attempt<Owner>, loss: Loss, error: OffstageError): void
   /** A thread is about to say something, or more than one thing. */
   onHearing(): void
   /** It has said it. */
@@ -76,9 +76,9 @@ const stuckMsMax = 100
 
 export class Pool<Owner> {
   readonly #options: PoolOptions
-  readonly #timetable: TimerQueue
+  readonly #timers: TimerQueue
   readonly #listener: PoolListener<Owner>
-  readonly #slots: Slot[] = []
+  readonly #workers: PoolWorker[] = []
   readonly #costs = new Costs()
   readonly #closings = new Set<Promise<void>>()
   readonly #probation: Probation
@@ -90,13 +90,13 @@ export class Pool<Owner> {
 
   constructor(options: PoolOptions, timetable: TimerQueue, listener: PoolListener<Owner>) {
     this.#options = options
-    this.#timetable = timetable
+    this.#timers = timetable
     this.#listener = listener
     this.#probation = new Probation(timetable, options.startTimeoutMs)
     this.#starter = new Starter(options, timetable, this.#probation, this.#starterListener)
-    this.#watch = new Watch(this.#slots, timetable, options, {
-      onStuck: (slot) => this.#relieve(slot),
-      onDeaf: (slot) => this.#endDeaf(slot),
+    this.#watch = new Watch(this.#workers, timetable, options, {
+      onStuck: (worker) => this.#relieve(worker),
+      onDeaf: (worker) => this.#endDeaf(worker),
     })
   }
 
@@ -105,7 +105,7 @@ export class Pool<Owner> {
   }
 
   get online(): number {
-    return this.#slots.length
+    return this.#workers.length
   }
 
   get starting(): number {
@@ -113,53 +113,53 @@ export class Pool<Owner> {
   }
 
   get busy(): number {
-    return this.#slots.filter((slot) => !slot.isIdle).length
+    return this.#workers.filter((worker) => !worker.isIdle).length
   }
 
   /**
    * The thread that should take a job of this type now: one that is awake and will be done with what it has in less time than
    * it takes to wake another (if it can be taken back, should that prove wrong); else an idle one; else the one with most room.
    */
-  roomFor(name: string, isAlone: boolean): Slot | undefined {
+  roomFor(name: string, isAlone: boolean): PoolWorker | undefined {
     const cost = this.#costs.of(name)
     const costMs = costMsOf(cost)
     const maxMs = cost.meanMs === cost.estimateMs ? steadyMsMax : workMsMax
-    let idle: Slot | undefined
-    let found: Slot | undefined
-    for (const slot of this.#slots) {
-      if (!slot.hasRoom(costMs, isAlone, maxMs)) continue
-      if (slot.isIdle) idle ??= slot
-      else if (slot.isShared && slot.workMs + costMs + slot.size * noteMs <= wakeMs) return slot
-      else if (!found || slot.size < found.size) found = slot
+    let idle: PoolWorker | undefined
+    let found: PoolWorker | undefined
+    for (const worker of this.#workers) {
+      if (!worker.hasRoom(costMs, isAlone, maxMs)) continue
+      if (worker.isIdle) idle ??= worker
+      else if (worker.isShared && worker.workMs + costMs + worker.size * noteMs <= wakeMs) return worker
+      else if (!found || worker.size < found.size) found = worker
     }
     return idle ?? found
   }
 
   /** Reserves a place; `send` follows when the start is committed. */
   reserve(
-    slot: Slot,
+    worker: PoolWorker,
     owner: Owner,
     record: JobRecord,
     transfer: Transferable[] | undefined,
     isAlone: boolean,
-  ): Run<Owner> {
-    const run = new Run(
-      slot.nextTicket(),
+  ): Attempt<Owner> {
+    const attempt = new Attempt(
+      worker.nextWireId(),
       owner,
-      slot,
+      worker,
       record,
       transfer,
       costMsOf(this.#costs.of(record.name)),
       isAlone,
     )
-    if (slot.idleAlarm) this.#callOffRest(slot)
-    slot.reserve(run)
-    this.#watch.reserved(slot)
-    return run
+    if (worker.idleTimer) this.#callOffRest(worker)
+    worker.reserve(attempt)
+    this.#watch.reserved(worker)
+    return attempt
   }
 
-  send(run: Run<Owner>): void {
-    if (run.slot.has(run)) run.slot.send(run)
+  send(attempt: Attempt<Owner>): void {
+    if (attempt.worker.has(attempt)) attempt.worker.send(attempt)
   }
 
   /** Starts threads for so many jobs that wait for one. */
@@ -167,23 +167,23 @@ export class Pool<Owner> {
     if (this.#isClosed) return
     const starter = this.#starter
     if (waiting === 0) {
-      if (this.#slots.length === 0) starter.giveUp()
+      if (this.#workers.length === 0) starter.giveUp()
       return
     }
-    const most = Math.min(waiting, this.#options.max - this.#slots.length, starter.startingMax)
+    const most = Math.min(waiting, this.#options.max - this.#workers.length, starter.startingMax)
     while (starter.starting < most) this.#track(starter.start())
   }
 
   /** Sends what the threads have need of. */
   flush(): void {
-    for (const slot of this.#slots) slot.flush()
+    for (const worker of this.#workers) worker.flush()
   }
 
   /** All that was heard is safe and told, and what could start has started. */
   rest(): void {
-    for (const slot of this.#slots) {
-      slot.rest()
-      if (slot.isIdle) this.#restWhenIdle(slot)
+    for (const worker of this.#workers) {
+      worker.rest()
+      if (worker.isIdle) this.#restWhenIdle(worker)
     }
   }
 
@@ -191,41 +191,41 @@ export class Pool<Owner> {
    * Stops an attempt that no longer counts: first its signal, then, `graceMs` later, its thread. The place on the thread
    * is taken until it has really stopped.
    */
-  abort(run: Run<Owner>, reason: unknown): void {
-    run.isStale = true
-    if (run.slot.recall(run)) return this.#drop(run)
-    run.slot.abort(run, reason)
-    this.#timetable.after(this.#options.graceMs, () => this.#endGrace(run))
+  abort(attempt: Attempt<Owner>, reason: unknown): void {
+    attempt.isStale = true
+    if (attempt.worker.recall(attempt)) return this.#drop(attempt)
+    attempt.worker.abort(attempt, reason)
+    this.#timers.after(this.#options.graceMs, () => this.#endGrace(attempt))
   }
 
-  #endGrace(run: Run<Owner>): void {
-    const { slot } = run
-    if (!slot.has(run) || slot.isClosing) return
-    const others = slot.runs.filter((other) => other !== run)
+  #endGrace(attempt: Attempt<Owner>): void {
+    const { worker } = attempt
+    if (!worker.has(attempt) || worker.isClosing) return
+    const others = worker.attempts.filter((other) => other !== attempt)
     // It waits behind an attempt that is known to run. The thread drops it as soon as it listens again.
-    if (!run.isBegun && others.some((other) => other.isBegun)) {
-      this.#timetable.after(this.#options.graceMs, () => this.#endGrace(run))
+    if (!attempt.isBegun && others.some((other) => other.isBegun)) {
+      this.#timers.after(this.#options.graceMs, () => this.#endGrace(attempt))
       return
     }
     const error = new OffstageError(
       'WORKER_CRASHED',
-      `The thread was ended: it did not stop '${run.record.id}' within ${this.#options.graceMs} ms.`,
+      `The thread was ended: it did not stop '${attempt.record.id}' within ${this.#options.graceMs} ms.`,
     )
-    this.#end(slot, error, (other) => (other === run ? 'blamed' : lossAtEnd(other, this.#isClosed)))
+    this.#end(worker, error, (other) => (other === attempt ? 'blamed' : lossAtEnd(other, this.#isClosed)))
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     this.#watch.close()
-    for (const slot of [...this.#slots]) this.#end(slot, undefined)
+    for (const worker of [...this.#workers]) this.#end(worker, undefined)
     this.#starter.close()
     while (this.#closings.size > 0) await Promise.all(this.#closings)
   }
 
   /** The thread never heard of it. */
-  #drop(run: Run<Owner>): void {
-    this.#free(run)
-    this.#listener.onLost(run, 'released', ended)
+  #drop(attempt: Attempt<Owner>): void {
+    this.#free(attempt)
+    this.#listener.onLost(attempt, 'released', ended)
     this.#listener.onRoom()
   }
 
@@ -233,79 +233,79 @@ export class Pool<Owner> {
    * A thread above `min` that gets no work for `idleMs` is ended. Not while there is some that it is about to get, or that waits
    * for a rate limit: then another would have to be started for it.
    */
-  #restWhenIdle(slot: Slot): void {
+  #restWhenIdle(worker: PoolWorker): void {
     const { min, idleMs } = this.#options
-    if (slot.idleAlarm || this.#slots.length <= min || idleMs === Number.POSITIVE_INFINITY) return
-    slot.idleAlarm = this.#timetable.after(idleMs, () => {
-      slot.idleAlarm = undefined
-      if (slot.isIdle && this.#slots.length > min && !this.#listener.hasWork()) this.#end(slot, undefined)
+    if (worker.idleTimer || this.#workers.length <= min || idleMs === Number.POSITIVE_INFINITY) return
+    worker.idleTimer = this.#timers.after(idleMs, () => {
+      worker.idleTimer = undefined
+      if (worker.isIdle && this.#workers.length > min && !this.#listener.hasWork()) this.#end(worker, undefined)
     })
   }
 
-  #callOffRest(slot: Slot): void {
-    this.#timetable.cancel(slot.idleAlarm)
-    slot.idleAlarm = undefined
+  #callOffRest(worker: PoolWorker): void {
+    this.#timers.cancel(worker.idleTimer)
+    worker.idleTimer = undefined
   }
 
   // Threads that do not listen.
 
   /** A thread that may take what another has no time for. */
-  #hasOtherThan(slot: Slot): boolean {
-    return this.#slots.length < this.#options.max || this.#slots.some((other) => other !== slot && !other.isStuck)
+  #hasOtherThan(worker: PoolWorker): boolean {
+    return this.#workers.length < this.#options.max || this.#workers.some((other) => other !== worker && !other.isStuck)
   }
 
   /** What was sent to a thread that turns out to be busy for long is taken back, and goes to the next that is free. */
-  #relieve(slot: Slot): void {
-    if (!this.#hasOtherThan(slot)) return
-    slot.isStuck = true
-    const { runs } = slot
+  #relieve(worker: PoolWorker): void {
+    if (!this.#hasOtherThan(worker)) return
+    worker.isStuck = true
+    const { attempts } = worker
     // A thread that is at nothing may only be slow to wake up. The first stays: should it never be taken up, that will show.
-    const behind = runs.some((run) => slot.hasTaken(run)) ? runs : runs.slice(1)
+    const behind = attempts.some((attempt) => worker.hasTaken(attempt)) ? attempts : attempts.slice(1)
     // What was moved to the thread is there and nowhere else.
-    this.#takeBack(behind.filter((run) => !(run.isSent && run.transfer) && slot.recall(run)))
-    if (this.#options.concurrency > 1) this.#timetable.after(stuckMsMax, () => this.#unstick(slot))
+    this.#takeBack(behind.filter((attempt) => !(attempt.isSent && attempt.transfer) && worker.recall(attempt)))
+    if (this.#options.concurrency > 1) this.#timers.after(stuckMsMax, () => this.#unstick(worker))
   }
 
   /** A thread at several attempts may have nothing to say of any of them for long, although it listens again. */
-  #unstick(slot: Slot): void {
-    slot.isStuck = false
+  #unstick(worker: PoolWorker): void {
+    worker.isStuck = false
     this.#listener.onRoom()
   }
 
   /** The thread will pass over them. */
-  #takeBack(runs: readonly Run[]): void {
-    for (const run of runs) this.#free(run)
-    for (const run of runs) this.#listener.onLost(run as Run<Owner>, 'released', ended)
-    if (runs.length > 0) this.#listener.onRoom()
+  #takeBack(attempts: readonly Attempt[]): void {
+    for (const attempt of attempts) this.#free(attempt)
+    for (const attempt of attempts) this.#listener.onLost(attempt as Attempt<Owner>, 'released', ended)
+    if (attempts.length > 0) this.#listener.onRoom()
   }
 
   /** Nothing that is on it has begun, and what keeps it busy is no job: a loop, say, that an earlier one left behind. */
-  #endDeaf(slot: Slot): void {
-    const { runs } = slot
-    const untaken = slot.isShared ? runs.filter((run) => slot.recall(run)) : runs
+  #endDeaf(worker: PoolWorker): void {
+    const { attempts } = worker
+    const untaken = worker.isShared ? attempts.filter((attempt) => worker.recall(attempt)) : attempts
     // It has just woken up.
-    if (untaken.length < runs.length) return this.#takeBack(untaken)
+    if (untaken.length < attempts.length) return this.#takeBack(untaken)
     const message =
       `The thread was ended: for ${this.#watch.deafMs} ms it did not take up what it was sent. ` +
       'Something that is no job keeps it busy, such as a loop that an earlier one left behind.'
-    this.#end(slot, new OffstageError('WORKER_CRASHED', message), () => 'released')
-    this.#diedByItself(slot)
+    this.#end(worker, new OffstageError('WORKER_CRASHED', message), () => 'released')
+    this.#diedByItself(worker)
   }
 
   // Starting.
 
   readonly #starterListener: StarterListener = {
-    hasThreads: () => this.#slots.length > 0,
-    makeSlot: (workerId, port) => {
-      const slot = new Slot(workerId, port, this.#options.concurrency, this.#slotListener)
-      port.onClose((cause) => this.#broke(slot, cause))
-      return slot
+    hasThreads: () => this.#workers.length > 0,
+    makeWorker: (workerId, port) => {
+      const worker = new PoolWorker(workerId, port, this.#options.concurrency, this.#workerListener)
+      port.onClose((cause) => this.#broke(worker, cause))
+      return worker
     },
-    onStarted: (slot) => {
+    onStarted: (worker) => {
       // It may have died in the meantime.
-      if (this.#isClosed || slot.isClosing) return this.#track(slot.port.close())
-      this.#slots.push(slot)
-      this.#listener.onOnline(slot.id)
+      if (this.#isClosed || worker.isClosing) return this.#track(worker.port.close())
+      this.#workers.push(worker)
+      this.#listener.onOnline(worker.id)
       this.#listener.onRoom()
     },
     onFailed: (workerId, failure) => {
@@ -318,38 +318,38 @@ export class Pool<Owner> {
 
   /** Ends a thread of ours. */
   #end(
-    slot: Slot,
+    worker: PoolWorker,
     error: OffstageError | undefined,
-    lossOf: (run: Run) => Loss = (run) => lossAtEnd(run, this.#isClosed),
+    lossOf: (attempt: Attempt) => Loss = (attempt) => lossAtEnd(attempt, this.#isClosed),
   ): void {
-    slot.isClosing = true
-    this.#remove(slot)
-    this.#track(slot.port.close(error ? 0 : slot.isIdle ? idleDrainMs : busyDrainMs))
-    this.#lose(slot.runs, error ?? ended, lossOf)
-    this.#listener.onExit(slot.id, error)
+    worker.isClosing = true
+    this.#remove(worker)
+    this.#track(worker.port.close(error ? 0 : worker.isIdle ? idleDrainMs : busyDrainMs))
+    this.#lose(worker.attempts, error ?? ended, lossOf)
+    this.#listener.onExit(worker.id, error)
     this.#listener.onRoom()
   }
 
-  #broke(slot: Slot, cause: unknown): void {
-    if (slot.isReady && !slot.probation) return this.#died(slot, cause)
-    const waitedFor = slot.probation ?? slot.ready
+  #broke(worker: PoolWorker, cause: unknown): void {
+    if (worker.isReady && !worker.probation) return this.#died(worker, cause)
+    const waitedFor = worker.probation ?? worker.ready
     waitedFor.reject(loadError('it failed while it was loading', cause))
   }
 
-  #died(slot: Slot, cause: unknown): void {
-    if (slot.isClosing) return
-    slot.isClosing = true
-    this.#remove(slot)
-    this.#track(slot.port.close())
+  #died(worker: PoolWorker, cause: unknown): void {
+    if (worker.isClosing) return
+    worker.isClosing = true
+    this.#remove(worker)
+    this.#track(worker.port.close())
     const reason = reasonOf(cause) || 'the platform does not say why.'
     const error = new OffstageError('WORKER_CRASHED', `The thread ended: ${reason}`, { cause })
-    const { runs } = slot
-    const candidates = candidatesAmong(runs)
+    const { attempts } = worker
+    const candidates = candidatesAmong(attempts)
     const [first] = candidates
-    const isExact = candidates.length === 1 && !this.#probation.shields(first as Run, this.#slots)
-    this.#lose(runs, error, (run) => lossByDeath(run, candidates, isExact))
-    this.#listener.onExit(slot.id, error)
-    if (candidates.length === 0) this.#diedByItself(slot)
+    const isExact = candidates.length === 1 && !this.#probation.shields(first as Attempt, this.#workers)
+    this.#lose(attempts, error, (attempt) => lossByDeath(attempt, candidates, isExact))
+    this.#listener.onExit(worker.id, error)
+    if (candidates.length === 0) this.#diedByItself(worker)
     this.#listener.onRoom()
   }
 
@@ -357,22 +357,22 @@ export class Pool<Owner> {
    * No job is to blame. Threads that do so one after the other, before anything is completed, are answered with longer and longer
    * pauses. A job that ends its thread has a pause of its own, and the others go on.
    */
-  #diedByItself(slot: Slot): void {
-    this.#crashes = slot.completed > 0 ? 0 : this.#crashes + 1
+  #diedByItself(worker: PoolWorker): void {
+    this.#crashes = worker.completed > 0 ? 0 : this.#crashes + 1
     if (this.#crashes > 1) this.#starter.rest(this.#crashes - 1)
   }
 
-  #lose(runs: readonly Run[], error: OffstageError, lossOf: (run: Run) => Loss): void {
+  #lose(attempts: readonly Attempt[], error: OffstageError, lossOf: (attempt: Attempt) => Loss): void {
     // First the judgement, then its effects: they may start other things.
-    const losses = runs.map((run) => [run as Run<Owner>, lossOf(run)] as const)
-    for (const [run] of losses) run.slot.free(run)
-    for (const [run, loss] of losses) this.#listener.onLost(run, loss, error)
+    const losses = attempts.map((attempt) => [attempt as Attempt<Owner>, lossOf(attempt)] as const)
+    for (const [attempt] of losses) attempt.worker.free(attempt)
+    for (const [attempt, loss] of losses) this.#listener.onLost(attempt, loss, error)
   }
 
-  #remove(slot: Slot): void {
-    this.#callOffRest(slot)
-    const index = this.#slots.indexOf(slot)
-    if (index !== -1) this.#slots.splice(index, 1)
+  #remove(worker: PoolWorker): void {
+    this.#callOffRest(worker)
+    const index = this.#workers.indexOf(worker)
+    if (index !== -1) this.#workers.splice(index, 1)
   }
 
   /** `close` waits for it. */
@@ -384,39 +384,41 @@ export class Pool<Owner> {
 
   // What the threads say.
 
-  readonly #slotListener: SlotListener = {
-    onBegun: (run) => {
-      if (run.isBegun) return
-      run.isBegun = true
-      if (!run.isStale) this.#listener.onBegun(run as Run<Owner>)
+  readonly #workerListener: WorkerListener = {
+    onBegun: (attempt) => {
+      if (attempt.isBegun) return
+      attempt.isBegun = true
+      if (!attempt.isStale) this.#listener.onBegun(attempt as Attempt<Owner>)
     },
-    onDone: (run, runMs, result) => {
-      this.#costs.of(run.record.name).add(runMs)
+    onDone: (attempt, runMs, result) => {
+      this.#costs.of(attempt.record.name).add(runMs)
       this.#crashes = 0
-      this.#free(run)
-      this.#listener.onDone(run as Run<Owner>, runMs, result)
+      this.#free(attempt)
+      this.#listener.onDone(attempt as Attempt<Owner>, runMs, result)
     },
-    onFailed: (run, runMs, thrown, isFinal) => {
+    onFailed: (attempt, runMs, thrown, isFinal) => {
       // What a stale attempt has thrown nobody looks at.
-      const error = run.isStale ? undefined : thrownFromWire(thrown, this.#options.errors)
-      this.#free(run)
-      this.#listener.onFailed(run as Run<Owner>, runMs, error, isFinal)
+      const error = attempt.isStale ? undefined : thrownFromWire(thrown, this.#options.errors)
+      this.#free(attempt)
+      this.#listener.onFailed(attempt as Attempt<Owner>, runMs, error, isFinal)
     },
-    onProgress: (run, progress) => run.isStale || this.#listener.onProgress(run as Run<Owner>, progress),
-    onValue: (run, value) => run.isStale || this.#listener.onValue(run as Run<Owner>, value),
-    onLog: (run, args) => run.isStale || this.#listener.onLog(run as Run<Owner>, args),
-    onKeep: (run, call, key, value) => run.isStale || this.#listener.onKeep(run as Run<Owner>, call, key, value),
-    onFatal: (slot, thrown: WireThrown) => this.#broke(slot, thrownFromWire(thrown, this.#options.errors)),
-    onNonsense: (slot) =>
-      this.#broke(slot, new Error('it sent what is no message of offstage, of this version at least')),
+    onProgress: (attempt, progress) =>
+      attempt.isStale || this.#listener.onProgress(attempt as Attempt<Owner>, progress),
+    onValue: (attempt, value) => attempt.isStale || this.#listener.onValue(attempt as Attempt<Owner>, value),
+    onLog: (attempt, args) => attempt.isStale || this.#listener.onLog(attempt as Attempt<Owner>, args),
+    onKeep: (attempt, call, key, value) =>
+      attempt.isStale || this.#listener.onKeep(attempt as Attempt<Owner>, call, key, value),
+    onFatal: (worker, thrown: WireThrown) => this.#broke(worker, thrownFromWire(thrown, this.#options.errors)),
+    onNonsense: (worker) =>
+      this.#broke(worker, new Error('it sent what is no message of offstage, of this version at least')),
     onHearing: () => this.#listener.onHearing(),
     onHeard: () => this.#listener.onHeard(),
   }
 
-  #free(run: Run): void {
-    const { slot } = run
-    slot.free(run)
-    if (slot.isIdle) this.#restWhenIdle(slot)
+  #free(attempt: Attempt): void {
+    const { worker } = attempt
+    worker.free(attempt)
+    if (worker.isIdle) this.#restWhenIdle(worker)
   }
 }
 

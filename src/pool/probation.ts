@@ -1,6 +1,6 @@
 import { interruptionsMax } from '../job/transition.ts'
 import type { TimerQueue } from '../timers/timer-queue.ts'
-import type { Run, Slot } from './slot.ts'
+import type { Attempt, PoolWorker } from './pool-worker.ts'
 
 /** How long a thread has to live where another lived for so long: no two take the same time to fail. */
 const enoughMs = (livedMs: number): number => 1.5 * livedMs + 100
@@ -34,14 +34,14 @@ export class Probation {
   }
 
   /** Whether this attempt, the only one that may have ended its thread, is not to be blamed before the module was looked at. */
-  shields({ slot, record }: Run, others: readonly Slot[]): boolean {
-    if (!slot.port.answersEarly) return false
+  shields({ worker, record }: Attempt, others: readonly PoolWorker[]): boolean {
+    if (!worker.port.answersEarly) return false
     const now = this.#timers.monotonic()
     // Nobody knows when it called `defineJobs`: after it was made, and before that was heard.
-    const ms = Math.min(enoughMs(now - slot.madeAt), this.#startTimeoutMs)
+    const ms = Math.min(enoughMs(now - worker.madeAt), this.#startTimeoutMs)
     const isKnownToLoad =
-      slot.readyAt - this.#passedAt <= trustMs ||
-      now - slot.readyAt >= this.#startTimeoutMs ||
+      worker.readyAt - this.#passedAt <= trustMs ||
+      now - worker.readyAt >= this.#startTimeoutMs ||
       others.some(({ readyAt }) => now - readyAt >= ms)
     if (isKnownToLoad) return false
     if (record.interruptions >= interruptionsMax - 2) this.ms = Math.max(this.ms, ms)

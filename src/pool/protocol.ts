@@ -8,48 +8,48 @@
 import type { JobHeaders } from '../job/record.ts'
 
 /** From the scheduler to a thread. */
-export const tell = {
-  /** ticket, name, id, attempt, isWatched, resume, input */
+export const toThread = {
+  /** wireId, name, id, attempt, isWatched, resume, input */
   run: 0,
-  /** ticket, thrown: stop, for this reason, and say when you have. */
+  /** wireId, thrown: stop, for this reason, and say when you have. */
   abort: 1,
-  /** ticket, count: so many values were read. */
+  /** wireId, count: so many values were read. */
   taken: 2,
-  /** ticket, call: what was to be kept is safe. */
+  /** wireId, call: what was to be kept is safe. */
   kept: 3,
   /** count: run no more async handlers than this at a time. */
   concurrency: 4,
-  /** ticket, name, id, input: a first attempt that nothing is to be said of but this. Most are. */
+  /** wireId, name, id, input: a first attempt that nothing is to be said of but this. Most are. */
   runFirst: 5,
   /** memory: of the table in which attempts are claimed. */
   claims: 6,
 } as const
 
 /** From a thread to the scheduler. */
-export const say = {
+export const fromThread = {
   /** (nothing): the module is loaded. */
   ready: 0,
-  /** ticket: it runs now. Said for attempts that are watched or may be long. */
+  /** wireId: it runs now. Said for attempts that are watched or may be long. */
   begun: 1,
-  /** ticket, runUs (a whole number: fractions are objects), result */
+  /** wireId, runUs (a whole number: fractions are objects), result */
   done: 2,
-  /** ticket, runUs, thrown, isFinal: another attempt would fail the same way. */
+  /** wireId, runUs, thrown, isFinal: another attempt would fail the same way. */
   failed: 3,
-  /** ticket, progress */
+  /** wireId, progress */
   progress: 4,
-  /** ticket, value */
+  /** wireId, value */
   value: 5,
-  /** ticket, args */
+  /** wireId, args */
   log: 6,
-  /** ticket, call, key (of a step; '' for the checkpoint), value */
+  /** wireId, call, key (of a step; '' for the checkpoint), value */
   keep: 7,
   /** thrown: something that nobody caught; this thread cannot be trusted any more. */
   fatal: 8,
 } as const
 
 /** How many fields follow each operation. */
-export const tellFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1]
-export const sayFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
+export const toThreadFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1]
+export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
 
 /** How many places the note takes up that begins there; 0 when it is none. `fields`: of all operations there are. */
 export function lengthOfNote(batch: readonly unknown[], at: number, fields: readonly number[]): number {

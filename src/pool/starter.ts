@@ -2,8 +2,8 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
+import type { PoolWorker } from './pool-worker.ts'
 import type { Probation } from './probation.ts'
-import type { Slot } from './slot.ts'
 
 export interface StarterOptions {
   readonly startTimeoutMs: number
@@ -22,9 +22,9 @@ export interface StartFailure {
 
 export interface StarterListener {
   hasThreads(): boolean
-  /** A thread on this port: the slot's `ready` is what is waited for. */
-  makeSlot(workerId: number, port: Port): Slot
-  onStarted(slot: Slot): void
+  /** A thread on this port: the worker's `ready` is what is waited for. */
+  makeWorker(workerId: number, port: Port): PoolWorker
+  onStarted(worker: PoolWorker): void
   onFailed(workerId: number, failure: StartFailure): void
   /** A pause is over. */
   onRested(): void
@@ -41,7 +41,7 @@ export const restMsAfter = (count: number): number => Math.min(restMsMin * 2 ** 
 /** Starts threads. While starts fail it tries one at a time, with longer and longer pauses, for as long as one is needed. */
 export class Starter {
   readonly #options: StarterOptions
-  readonly #timetable: TimerQueue
+  readonly #timers: TimerQueue
   readonly #probation: Probation
   readonly #listener: StarterListener
   /** Threads that are loading: rejected, each is given up. */
@@ -58,7 +58,7 @@ export class Starter {
 
   constructor(options: StarterOptions, timetable: TimerQueue, probation: Probation, listener: StarterListener) {
     this.#options = options
-    this.#timetable = timetable
+    this.#timers = timetable
     this.#probation = probation
     this.#listener = listener
   }
@@ -76,19 +76,19 @@ export class Starter {
   /** Nobody needs a thread any more, so there is nothing to try again. */
   giveUp(): void {
     this.#beginAnew()
-    this.#timetable.cancel(this.#rest)
+    this.#timers.cancel(this.#rest)
     this.#rest = undefined
   }
 
   /** Waits before the next start, longer each time, so that a thread that cannot live does not eat a core. */
   rest(count: number): number {
-    this.#timetable.cancel(this.#rest)
+    this.#timers.cancel(this.#rest)
     const ms = restMsAfter(count)
     const end = () => {
       this.#rest = undefined
       this.#listener.onRested()
     }
-    this.#rest = this.#timetable.after(ms, end, true)
+    this.#rest = this.#timers.after(ms, end, true)
     return ms
   }
 
@@ -100,7 +100,7 @@ export class Starter {
   /** Resolves when it is known how it went. */
   async start(): Promise<void> {
     const workerId = ++this.#lastWorkerId
-    const begin = this.#timetable.monotonic()
+    const begin = this.#timers.monotonic()
     this.#starting++
     const started = await this.#load(workerId).catch((error: OffstageError) => error)
     this.#starting--
@@ -125,11 +125,11 @@ export class Starter {
   }
 
   /** Resolves with a thread that has said it is ready; rejects with `WORKER_LOAD_FAILED`. */
-  async #load(workerId: number): Promise<Slot> {
+  async #load(workerId: number): Promise<PoolWorker> {
     const { startTimeoutMs, spawn } = this.#options
     const late = defer<never>()
     this.#loads.add(late)
-    const timer = this.#timetable.after(startTimeoutMs, () => {
+    const timer = this.#timers.after(startTimeoutMs, () => {
       this.#isLate = true
       late.reject(loadError(`it was not ready within ${startTimeoutMs} ms`, undefined, lateHint))
     })
@@ -138,13 +138,13 @@ export class Starter {
     try {
       port = await Promise.race([spawning, late.promise])
       port.hold(true)
-      const slot = this.#listener.makeSlot(workerId, port)
-      slot.madeAt = this.#timetable.monotonic()
-      await Promise.race([slot.ready.promise, late.promise])
-      slot.readyAt = this.#timetable.monotonic()
-      this.#timetable.cancel(timer)
-      if (this.#probation.ms > 0) await this.#live(slot, late.promise)
-      return slot
+      const worker = this.#listener.makeWorker(workerId, port)
+      worker.madeAt = this.#timers.monotonic()
+      await Promise.race([worker.ready.promise, late.promise])
+      worker.readyAt = this.#timers.monotonic()
+      this.#timers.cancel(timer)
+      if (this.#probation.ms > 0) await this.#live(worker, late.promise)
+      return worker
     } catch (error) {
       // A factory that takes its time may still come up with a thread that nobody waits for.
       if (port) await port.close()
@@ -152,16 +152,16 @@ export class Starter {
       throw error
     } finally {
       this.#loads.delete(late)
-      this.#timetable.cancel(timer)
+      this.#timers.cancel(timer)
     }
   }
 
   /** Resolves when a thread has lived through its probation; rejects when it has not. */
-  async #live(slot: Slot, givenUp: Promise<never>): Promise<void> {
+  async #live(worker: PoolWorker, givenUp: Promise<never>): Promise<void> {
     const probation = defer<void>()
-    slot.probation = probation
-    this.#timetable.after(this.#probation.ms, () => {
-      slot.probation = undefined
+    worker.probation = probation
+    this.#timers.after(this.#probation.ms, () => {
+      worker.probation = undefined
       probation.resolve()
     })
     await Promise.race([probation.promise, givenUp])

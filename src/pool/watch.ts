@@ -1,12 +1,12 @@
 import { hop } from '../platform/hop.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
-import type { Slot } from './slot.ts'
+import type { PoolWorker } from './pool-worker.ts'
 
 export interface WatchListener {
   /** It is busy for long, and something waits behind that. */
-  onStuck(slot: Slot): void
+  onStuck(worker: PoolWorker): void
   /** It has not taken up anything of what is on it, for as long as it may take. */
-  onDeaf(slot: Slot): void
+  onDeaf(worker: PoolWorker): void
 }
 
 /** How often threads are looked at on which something waits behind another attempt. */
@@ -23,66 +23,66 @@ const deafMsMin = 1_000
  * by the clock alone: a machine that slept, or a page whose timers are slowed down, looks fewer times and not sooner.
  */
 export class Watch {
-  readonly #slots: readonly Slot[]
-  readonly #timetable: TimerQueue
+  readonly #workers: readonly PoolWorker[]
+  readonly #timers: TimerQueue
   readonly #listener: WatchListener
   readonly deafMs: number
   /** There is another thread, or can be, that what waits may go to. */
   readonly #hasOthers: boolean
-  #stuckAlarm: Timer | undefined
+  #stuckTimer: Timer | undefined
   /** Set as well while the last look waits for messages to be heard. */
-  #deafAlarm: Timer | undefined
+  #deafTimer: Timer | undefined
   #isClosed = false
 
   constructor(
-    slots: readonly Slot[],
+    workers: readonly PoolWorker[],
     timetable: TimerQueue,
     { max, graceMs }: { readonly max: number; readonly graceMs: number },
     listener: WatchListener,
   ) {
-    this.#slots = slots
-    this.#timetable = timetable
+    this.#workers = workers
+    this.#timers = timetable
     this.#listener = listener
     this.#hasOthers = max > 1
     this.deafMs = Math.max(graceMs, deafMsMin)
   }
 
   /** One more attempt is on a thread. */
-  reserved(slot: Slot): void {
-    if (!this.#deafAlarm) this.#deafAlarm = this.#timetable.after(this.deafMs / deafLooks, this.#lookForDeaf)
-    if (!this.#stuckAlarm && slot.size > 1 && this.#hasOthers)
-      this.#stuckAlarm = this.#timetable.after(stuckLookMs, this.#lookForStuck)
+  reserved(worker: PoolWorker): void {
+    if (!this.#deafTimer) this.#deafTimer = this.#timers.after(this.deafMs / deafLooks, this.#lookForDeaf)
+    if (!this.#stuckTimer && worker.size > 1 && this.#hasOthers)
+      this.#stuckTimer = this.#timers.after(stuckLookMs, this.#lookForStuck)
   }
 
   close(): void {
     this.#isClosed = true
-    this.#timetable.cancel(this.#stuckAlarm)
-    this.#timetable.cancel(this.#deafAlarm)
+    this.#timers.cancel(this.#stuckTimer)
+    this.#timers.cancel(this.#deafTimer)
   }
 
   readonly #lookForStuck = (): void => {
-    this.#stuckAlarm = undefined
+    this.#stuckTimer = undefined
     let isMoreToSee = false
-    for (const slot of this.#slots) {
-      if (slot.isStuck || !slot.isAwaited) continue
+    for (const worker of this.#workers) {
+      if (worker.isStuck || !worker.isAwaited) continue
       isMoreToSee = true
-      if (slot.wasHeard) slot.wasHeard = false
-      else hop(() => this.#judge(slot))
+      if (worker.wasHeard) worker.wasHeard = false
+      else hop(() => this.#judge(worker))
     }
-    if (isMoreToSee) this.#stuckAlarm = this.#timetable.after(stuckLookMs, this.#lookForStuck)
+    if (isMoreToSee) this.#stuckTimer = this.#timers.after(stuckLookMs, this.#lookForStuck)
   }
 
-  #judge(slot: Slot): void {
-    if (!slot.wasHeard && !slot.isStuck && !slot.isClosing && slot.isAwaited) this.#listener.onStuck(slot)
+  #judge(worker: PoolWorker): void {
+    if (!worker.wasHeard && !worker.isStuck && !worker.isClosing && worker.isAwaited) this.#listener.onStuck(worker)
   }
 
   readonly #lookForDeaf = (): void => hop(() => this.#countDeaf())
 
   #countDeaf(): void {
-    this.#deafAlarm = undefined
+    this.#deafTimer = undefined
     if (this.#isClosed) return
-    for (const slot of [...this.#slots]) if (slot.countPassedOver() >= deafLooks) this.#listener.onDeaf(slot)
-    if (this.#slots.some((slot) => slot.mayBeDeaf))
-      this.#deafAlarm = this.#timetable.after(this.deafMs / deafLooks, this.#lookForDeaf)
+    for (const worker of [...this.#workers]) if (worker.countPassedOver() >= deafLooks) this.#listener.onDeaf(worker)
+    if (this.#workers.some((worker) => worker.mayBeDeaf))
+      this.#deafTimer = this.#timers.after(this.deafMs / deafLooks, this.#lookForDeaf)
   }
 }

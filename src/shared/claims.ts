@@ -10,7 +10,7 @@ export const canShare = typeof SharedArrayBuffer === 'function'
  * thread skips it.
  */
 export class Claims {
-  /** At each place, a ticket that neither side has claimed, or 0. */
+  /** At each place, a wireId that neither side has claimed, or 0. */
   readonly #open: Int32Array
 
   constructor(buffer: ArrayBufferLike) {
@@ -18,29 +18,29 @@ export class Claims {
   }
 
   /**
-   * Memory for one thread. `places` is a power of two. No two tickets that are open at the same time may be equal modulo
+   * Memory for one thread. `places` is a power of two. No two wire ids that are open at the same time may be equal modulo
    * `places`.
    */
   static memory(places: number): SharedArrayBuffer {
     return new SharedArrayBuffer(places * Int32Array.BYTES_PER_ELEMENT)
   }
 
-  /** Lets both sides claim a ticket; the first gets it. A ticket is a number of 32 bits, and not 0. */
-  offer(ticket: number): void {
-    Atomics.store(this.#open, this.#placeOf(ticket), ticket)
+  /** Lets both sides claim a wireId; the first gets it. A wire id is a number of 32 bits, and not 0. */
+  offer(wireId: number): void {
+    Atomics.store(this.#open, this.#placeOf(wireId), wireId)
   }
 
-  /** Whether neither side has claimed the ticket. That may change at any moment. */
-  isOpen(ticket: number): boolean {
-    return Atomics.load(this.#open, this.#placeOf(ticket)) === ticket
+  /** Whether neither side has claimed the wireId. That may change at any moment. */
+  isOpen(wireId: number): boolean {
+    return Atomics.load(this.#open, this.#placeOf(wireId)) === wireId
   }
 
-  /** Returns whether this side has got the ticket. */
-  claim(ticket: number): boolean {
-    return Atomics.compareExchange(this.#open, this.#placeOf(ticket), ticket, 0) === ticket
+  /** Returns whether this side has got the wireId. */
+  claim(wireId: number): boolean {
+    return Atomics.compareExchange(this.#open, this.#placeOf(wireId), wireId, 0) === wireId
   }
 
-  #placeOf(ticket: number): number {
-    return ticket & (this.#open.length - 1)
+  #placeOf(wireId: number): number {
+    return wireId & (this.#open.length - 1)
   }
 }

@@ -1,17 +1,17 @@
 import { type JobHeaders, noHeaders } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
+import type { Attempt } from './attempt.ts'
 import { listen, mustListen } from './drive.ts'
-import type { Task } from './task.ts'
 
 /** It is stored with each value. */
 const keyLengthMax = 1_024
 
 /** What an attempt needs of the thread that runs it. */
 export interface Host {
-  progress(task: Task, progress: unknown): void
-  value(task: Task, value: unknown): Promise<void> | undefined
-  log(task: Task, args: unknown[]): void
-  keep(task: Task, key: string, value: unknown): Promise<void>
+  progress(attempt: Attempt, progress: unknown): void
+  value(attempt: Attempt, value: unknown): Promise<void> | undefined
+  log(attempt: Attempt, args: unknown[]): void
+  keep(attempt: Attempt, key: string, value: unknown): Promise<void>
 }
 
 /** A value that goes back with its transferables. */
@@ -68,12 +68,12 @@ export interface JobContext<Progress = unknown, Value = unknown> {
 
 /** The context of one attempt. Little is made until it is used: most jobs use none of it. */
 export class TaskContext implements JobContext<unknown, unknown> {
-  readonly #task: Task
+  readonly #task: Attempt
   readonly #host: Host
   #steps: Map<string, Promise<unknown>> | undefined
 
-  constructor(task: Task, host: Host) {
-    this.#task = task
+  constructor(attempt: Attempt, host: Host) {
+    this.#task = attempt
     this.#host = host
   }
 

@@ -2,7 +2,7 @@ import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { isObject } from '../shared/show.ts'
 import { isThenable } from '../shared/thenable.ts'
-import type { Task } from './task.ts'
+import type { Attempt } from './attempt.ts'
 
 /** While a thread works, it handles its messages at least this often, in milliseconds, if its handlers let it. */
 const sliceMs = 8
@@ -30,13 +30,17 @@ type Iteration = Required<Iterator<unknown>> | Required<AsyncIterator<unknown>>
 type Step = IteratorResult<unknown> | Promise<IteratorResult<unknown>>
 
 /** Runs a generator to its end. Each value that it yields is progress, and each `yield` is a place to stop. */
-export async function drive(task: Task, generator: Iteration, onYield: (value: unknown) => void): Promise<unknown> {
+export async function drive(
+  attempt: Attempt,
+  generator: Iteration,
+  onYield: (value: unknown) => void,
+): Promise<unknown> {
   let hasBeenTold = false
   for (;;) {
     // Thrown only once: a generator that catches the abort may clean up. If it goes on for long, it is ended with its thread.
-    const mustStop = task.abortedBy !== undefined && !hasBeenTold
+    const mustStop = attempt.abortedBy !== undefined && !hasBeenTold
     if (mustStop) hasBeenTold = true
-    const step: Step = mustStop ? generator.throw(task.abortedBy?.reason) : generator.next()
+    const step: Step = mustStop ? generator.throw(attempt.abortedBy?.reason) : generator.next()
     const { done, value } = isThenable(step) ? await step : step
     if (done) return value
     if (value !== undefined) onYield(value)

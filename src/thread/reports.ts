@@ -1,11 +1,11 @@
 import { systemClock } from '../platform/host.ts'
 import type { Outbox } from '../pool/outbox.ts'
-import { say } from '../pool/protocol.ts'
+import { fromThread } from '../pool/protocol.ts'
 import { cloneError, copyPlain, notPlain, readable } from '../shared/clone.ts'
 import { outgoing } from '../shared/outgoing.ts'
 import { show } from '../shared/show.ts'
+import type { Attempt } from './attempt.ts'
 import type { Host } from './context.ts'
-import type { Task } from './task.ts'
 
 /** Progress is sent at most this often per job, in milliseconds. A screen shows no more. */
 const progressMs = 16
@@ -15,7 +15,7 @@ export class Reports implements Host {
   readonly #outbox: Outbox
   readonly #flush: () => void
   /** Tasks with progress that was not sent yet. */
-  readonly #late = new Set<Task>()
+  readonly #late = new Set<Attempt>()
   #isLateTimed = false
   #lastCall = 0
 
@@ -24,15 +24,15 @@ export class Reports implements Host {
     this.#flush = flush
   }
 
-  progress(task: Task, value: unknown): void {
-    if (task.isEnded) return
-    task.progress = { value }
-    if (systemClock.monotonic() - task.progressSentAt >= progressMs) {
-      this.sendProgress(task)
+  progress(attempt: Attempt, value: unknown): void {
+    if (attempt.isEnded) return
+    attempt.progress = { value }
+    if (systemClock.monotonic() - attempt.progressSentAt >= progressMs) {
+      this.sendProgress(attempt)
       this.#flush()
       return
     }
-    this.#late.add(task)
+    this.#late.add(attempt)
     if (this.#isLateTimed) return
     this.#isLateTimed = true
     systemClock.startTimer(() => this.#sendLate(), progressMs, true)
@@ -40,47 +40,47 @@ export class Reports implements Host {
 
   #sendLate(): void {
     this.#isLateTimed = false
-    for (const task of this.#late) this.sendProgress(task)
+    for (const attempt of this.#late) this.sendProgress(attempt)
     this.#flush()
   }
 
-  /** Sends the newest progress of a task, if it was not sent yet. */
-  sendProgress(task: Task): void {
-    const { progress } = task
+  /** Sends the newest progress of an attempt, if it was not sent yet. */
+  sendProgress(attempt: Attempt): void {
+    const { progress } = attempt
     if (!progress) return
-    task.progress = undefined
-    task.progressSentAt = systemClock.monotonic()
-    this.#late.delete(task)
+    attempt.progress = undefined
+    attempt.progressSentAt = systemClock.monotonic()
+    this.#late.delete(attempt)
     try {
-      this.#send([say.progress, task.ticket, progress.value])
+      this.#send([fromThread.progress, attempt.wireId, progress.value])
     } catch {
       // Progress is not worth a failed job, but its loss must not be a mystery either.
-      this.log(task, ['Progress that cannot be copied to another thread was left out:', show(progress.value)])
+      this.log(attempt, ['Progress that cannot be copied to another thread was left out:', show(progress.value)])
     }
   }
 
-  value(task: Task, value: unknown): Promise<void> | undefined {
-    if (task.isEnded) return undefined
+  value(attempt: Attempt, value: unknown): Promise<void> | undefined {
+    if (attempt.isEnded) return undefined
     try {
-      this.#send([say.value, task.ticket, value])
+      this.#send([fromThread.value, attempt.wireId, value])
     } catch (cause) {
       throw cloneError(value, 'value', cause)
     }
-    return task.whenRoomForValues()
+    return attempt.whenRoomForValues()
   }
 
-  log(task: Task, args: unknown[]): void {
-    if (!task.isEnded) this.#outbox.open().push(say.log, task.ticket, args.map(readable))
+  log(attempt: Attempt, args: unknown[]): void {
+    if (!attempt.isEnded) this.#outbox.open().push(fromThread.log, attempt.wireId, args.map(readable))
   }
 
-  keep(task: Task, key: string, value: unknown): Promise<void> {
+  keep(attempt: Attempt, key: string, value: unknown): Promise<void> {
     const call = ++this.#lastCall
     try {
-      this.#send([say.keep, task.ticket, call, key, value])
+      this.#send([fromThread.keep, attempt.wireId, call, key, value])
     } catch (cause) {
       throw cloneError(value, key === '' ? 'checkpoint' : `value of step '${key}'`, cause)
     }
-    return task.whenKept(call)
+    return attempt.whenKept(call)
   }
 
   /**

@@ -7,7 +7,7 @@
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
-import { lengthOfNote, type Resume, say, sayFields, tell, tellFields } from '../pool/protocol.ts'
+import { fromThread, fromThreadFields, lengthOfNote, type Resume, toThread, toThreadFields } from '../pool/protocol.ts'
 import { Claims } from '../shared/claims.ts'
 import { cloneError, copyPlain, notPlain } from '../shared/clone.ts'
 import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
@@ -15,11 +15,11 @@ import { OffstageError } from '../shared/errors.ts'
 import { outgoing } from '../shared/outgoing.ts'
 import type { Port } from '../shared/port.ts'
 import { isThenable } from '../shared/thenable.ts'
+import { Attempt } from './attempt.ts'
 import { TaskContext, Transfer } from './context.ts'
 import { drive, hasListened, isGenerator, mustListen } from './drive.ts'
 import { checkInput, type Handler, type HandlerTable, type JobType, makeJobType } from './handlers.ts'
 import { Reports } from './reports.ts'
-import { Task } from './task.ts'
 
 /**
  * Results of tiny jobs are held back until the last message is older than this, in milliseconds. So the first result after a
@@ -51,11 +51,11 @@ export class Server {
   readonly #handlers: HandlerTable
   readonly #outbox: Outbox
   readonly #reports: Reports
-  #inbox: Task[] = []
-  /** The index of the first task in the inbox that was not begun. It is above 0 only within `#work`. */
+  #inbox: Attempt[] = []
+  /** The index of the first attempt in the inbox that was not begun. It is above 0 only within `#work`. */
   #next = 0
-  /** Tasks whose handlers are running, by ticket. */
-  readonly #running = new Map<number, Task>()
+  /** Tasks whose handlers are running, by wireId. */
+  readonly #running = new Map<number, Attempt>()
   #concurrency = 1
   #claims: Claims | undefined
   readonly #types = new Map<string, JobType>()
@@ -74,18 +74,18 @@ export class Server {
     // Batches hold only plain data. Anything that may fail is sent on its own, where the failure can be reported.
     this.#outbox = new Outbox(
       (batch) => port.post(batch),
-      sayFields,
+      fromThreadFields,
       (_note, cause) => this.fail(cause),
     )
     this.#reports = new Reports(this.#outbox, () => this.#flush())
     port.onClose((error) => this.fail(error))
     port.onMessage((batch) => this.#hear(batch))
-    this.#outbox.open().push(say.ready)
+    this.#outbox.open().push(fromThread.ready)
   }
 
   /** Reports an error that belongs to no job. The scheduler then ends this thread. */
   fail(error: unknown): void {
-    this.#outbox.open().push(say.fatal, thrownToWire(error))
+    this.#outbox.open().push(fromThread.fatal, thrownToWire(error))
     this.#outbox.flush()
   }
 
@@ -93,7 +93,7 @@ export class Server {
   stop(): void {
     this.#inbox = []
     const reason = new OffstageError('WORKER_CRASHED', 'The scheduler has ended this worker.')
-    for (const task of this.#running.values()) task.abort(reason)
+    for (const attempt of this.#running.values()) attempt.abort(reason)
     this.#port.close()
   }
 
@@ -133,7 +133,7 @@ export class Server {
 
   #follow(batch: unknown[]): void {
     for (let at = 0; at < batch.length; ) {
-      const length = lengthOfNote(batch, at, tellFields)
+      const length = lengthOfNote(batch, at, toThreadFields)
       if (length === 0) return this.fail(nonsense())
       this.#hearNote(batch, at)
       at += length
@@ -142,32 +142,34 @@ export class Server {
   }
 
   #hearNote(batch: unknown[], at: number): void {
-    const ticket = batch[at + 1] as number
+    const wireId = batch[at + 1] as number
     switch (batch[at]) {
-      case tell.runFirst: {
+      case toThread.runFirst: {
         const type = this.#typeOf(batch[at + 2] as string)
-        this.#inbox.push(new Task(ticket, type, batch[at + 3] as string, 1, false, undefined, batch[at + 4]))
+        this.#inbox.push(new Attempt(wireId, type, batch[at + 3] as string, 1, false, undefined, batch[at + 4]))
         break
       }
-      case tell.run: {
+      case toThread.run: {
         const [name, id, attempt, isWatched, resume, input] = batch.slice(at + 2, at + 8) as RunFields
         const type = this.#typeOf(name)
-        this.#inbox.push(new Task(ticket, type, id, attempt, isWatched === 1, resume === 0 ? undefined : resume, input))
+        this.#inbox.push(
+          new Attempt(wireId, type, id, attempt, isWatched === 1, resume === 0 ? undefined : resume, input),
+        )
         break
       }
-      case tell.abort:
-        this.#abort(ticket, thrownFromWire(batch[at + 2] as WireThrown, []))
+      case toThread.abort:
+        this.#abort(wireId, thrownFromWire(batch[at + 2] as WireThrown, []))
         break
-      case tell.taken:
-        this.#running.get(ticket)?.valuesTaken(batch[at + 2] as number)
+      case toThread.taken:
+        this.#running.get(wireId)?.valuesTaken(batch[at + 2] as number)
         break
-      case tell.kept:
-        this.#running.get(ticket)?.kept(batch[at + 2] as number)
+      case toThread.kept:
+        this.#running.get(wireId)?.kept(batch[at + 2] as number)
         break
-      case tell.concurrency:
+      case toThread.concurrency:
         this.#concurrency = batch[at + 1] as number
         break
-      case tell.claims:
+      case toThread.claims:
         this.#claims = new Claims(batch[at + 1] as SharedArrayBuffer)
     }
   }
@@ -186,22 +188,22 @@ export class Server {
     return type
   }
 
-  #abort(ticket: number, reason: unknown): void {
-    this.#running.get(ticket)?.abort(reason)
-    const waiting = this.#inbox.find((task) => task.ticket === ticket)
+  #abort(wireId: number, reason: unknown): void {
+    this.#running.get(wireId)?.abort(reason)
+    const waiting = this.#inbox.find((attempt) => attempt.wireId === wireId)
     if (!waiting) return
-    this.#inbox = this.#inbox.filter((task) => task !== waiting)
-    this.#outbox.open().push(say.failed, ticket, 0, thrownToWire(reason), false)
+    this.#inbox = this.#inbox.filter((attempt) => attempt !== waiting)
+    this.#outbox.open().push(fromThread.failed, wireId, 0, thrownToWire(reason), false)
   }
 
   // Running.
 
-  /** Runs the waiting tasks in order, as long as there is room and time. */
+  /** Runs the waiting attempts in order, as long as there is room and time. */
   #work(): void {
     if (this.#isWorking) return
     this.#isWorking = true
     while (this.#next < this.#inbox.length && this.#hasRoom && !mustListen(this.#now))
-      this.#begin(this.#inbox[this.#next++] as Task)
+      this.#begin(this.#inbox[this.#next++] as Attempt)
     if (this.#next === this.#inbox.length) this.#inbox = []
     else if (this.#next > 0) this.#inbox.splice(0, this.#next)
     this.#next = 0
@@ -229,63 +231,64 @@ export class Server {
     })
   }
 
-  #begin(task: Task): void {
+  #begin(attempt: Attempt): void {
     // The scheduler may have taken the attempt back.
-    if (this.#claims && !this.#claims.claim(task.ticket)) return
-    this.#running.set(task.ticket, task)
-    if (task.isWatched || !task.type.cost.isTiny) {
-      this.#notes.push(say.begun, task.ticket)
+    if (this.#claims && !this.#claims.claim(attempt.wireId)) return
+    this.#running.set(attempt.wireId, attempt)
+    if (attempt.isWatched || !attempt.type.cost.isTiny) {
+      this.#notes.push(fromThread.begun, attempt.wireId)
       this.#flush()
     }
-    task.beganAt = this.#now
+    attempt.beganAt = this.#now
     try {
-      const outcome = this.#call(task)
-      if (!isThenable(outcome)) return this.#complete(task, outcome)
+      const outcome = this.#call(attempt)
+      if (!isThenable(outcome)) return this.#complete(attempt, outcome)
       this.#now = systemClock.monotonic()
       outcome.then(
-        (result) => this.#complete(task, result),
-        (thrown) => this.#fail(task, thrown),
+        (result) => this.#complete(attempt, result),
+        (thrown) => this.#fail(attempt, thrown),
       )
     } catch (thrown) {
-      this.#fail(task, thrown)
+      this.#fail(attempt, thrown)
     }
   }
 
-  #call(task: Task): unknown {
-    const { name, handler } = task.type
-    if (!handler) throw this.#unknown(task)
-    const input = checkInput(handler, name, task.input)
-    if (isThenable(input)) return input.then((checked) => this.#enter(task, handler, checked))
-    return this.#enter(task, handler, input)
+  #call(attempt: Attempt): unknown {
+    const { name, handler } = attempt.type
+    if (!handler) throw this.#unknown(attempt)
+    const input = checkInput(handler, name, attempt.input)
+    if (isThenable(input)) return input.then((checked) => this.#enter(attempt, handler, checked))
+    return this.#enter(attempt, handler, input)
   }
 
-  #unknown({ type, id, attempt }: Task): OffstageError {
+  #unknown({ type, id, attempt }: Attempt): OffstageError {
     const known = Object.keys(this.#handlers).join(', ')
     const message = `The worker module defines no job '${type.name}'; it defines: ${known}.`
     return new OffstageError('UNKNOWN_JOB', message, { jobId: id, attempt })
   }
 
-  #enter(task: Task, handler: Handler, input: unknown): unknown {
-    const outcome = handler(input as never, new TaskContext(task, this.#reports) as never)
-    return isGenerator(outcome) ? drive(task, outcome, (value) => this.#reports.progress(task, value)) : outcome
+  #enter(attempt: Attempt, handler: Handler, input: unknown): unknown {
+    const outcome = handler(input as never, new TaskContext(attempt, this.#reports) as never)
+    return isGenerator(outcome) ? drive(attempt, outcome, (value) => this.#reports.progress(attempt, value)) : outcome
   }
 
   // Ending.
 
-  #complete(task: Task, result: unknown): void {
-    const runUs = this.#end(task)
-    if (result instanceof Transfer) this.#sendResult(task, runUs, result.value, result.transferables)
-    else this.#sendResult(task, runUs, result)
+  #complete(attempt: Attempt, result: unknown): void {
+    const runUs = this.#end(attempt)
+    if (result instanceof Transfer) this.#sendResult(attempt, runUs, result.value, result.transferables)
+    else this.#sendResult(attempt, runUs, result)
     this.#goOn()
   }
 
-  #sendResult(task: Task, runUs: number, value: unknown, transfer?: Transferable[]): void {
+  #sendResult(attempt: Attempt, runUs: number, value: unknown, transfer?: Transferable[]): void {
     try {
       const copy = transfer ? notPlain : copyPlain(value)
-      if (copy === notPlain) this.#outbox.send([say.done, task.ticket, runUs, outgoing(value, transfer)], transfer)
-      else this.#notes.push(say.done, task.ticket, runUs, copy)
+      if (copy === notPlain)
+        this.#outbox.send([fromThread.done, attempt.wireId, runUs, outgoing(value, transfer)], transfer)
+      else this.#notes.push(fromThread.done, attempt.wireId, runUs, copy)
     } catch (cause) {
-      this.#sendFailure(task, runUs, cloneError(value, 'result', cause))
+      this.#sendFailure(attempt, runUs, cloneError(value, 'result', cause))
     }
   }
 
@@ -294,25 +297,25 @@ export class Server {
     return this.#isWorking ? this.#outbox.batch : this.#outbox.open()
   }
 
-  #fail(task: Task, thrown: unknown): void {
-    this.#sendFailure(task, this.#end(task), thrown)
+  #fail(attempt: Attempt, thrown: unknown): void {
+    this.#sendFailure(attempt, this.#end(attempt), thrown)
     this.#goOn()
   }
 
-  #sendFailure(task: Task, runUs: number, thrown: unknown): void {
+  #sendFailure(attempt: Attempt, runUs: number, thrown: unknown): void {
     const isFinal =
       thrown instanceof OffstageError && (thrown.code === 'UNKNOWN_JOB' || thrown.code === 'INVALID_INPUT')
-    this.#outbox.open().push(say.failed, task.ticket, runUs, thrownToWire(thrown), isFinal)
+    this.#outbox.open().push(fromThread.failed, attempt.wireId, runUs, thrownToWire(thrown), isFinal)
   }
 
-  #end(task: Task): number {
+  #end(attempt: Attempt): number {
     this.#now = systemClock.monotonic()
     // Not negative, and not NaN: tests may install or remove a fake clock within a job.
-    const runMs = Math.max(this.#now - task.beganAt, 0) || 0
-    task.type.cost.add(runMs)
-    this.#reports.sendProgress(task)
-    task.isEnded = true
-    this.#running.delete(task.ticket)
+    const runMs = Math.max(this.#now - attempt.beganAt, 0) || 0
+    attempt.type.cost.add(runMs)
+    this.#reports.sendProgress(attempt)
+    attempt.isEnded = true
+    this.#running.delete(attempt.wireId)
     return Math.round(runMs * 1_000)
   }
 

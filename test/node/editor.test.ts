@@ -117,9 +117,9 @@ describe('what cannot cross the thread', () => {
   }
 
   test.each([
-    ['apply', 'Cannot be copied to another thread: input'],
-    ['query', 'Cannot be copied to another thread: input.where.test'],
-    ['later', 'Cannot be copied to another thread: result.undo'],
+    ['apply', 'It cannot be copied to another thread: input is a function.'],
+    ['query', 'It cannot be copied to another thread: input.where.test is a function.'],
+    ['later', 'It cannot be copied to another thread: result.undo is a function.'],
   ])('is refused at `%s`: %s', (name, message) => expect(messageOn(name)).toContain(`"${message}"`))
 
   test('and the rest is left alone', () => expect(problems).toHaveLength(3))

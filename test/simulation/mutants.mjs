@@ -19,7 +19,7 @@ const lifecycle = 'src/engine/lifecycle.ts'
 const move = 'src/job/transition.ts'
 const pool = 'src/pool/pool.ts'
 const blame = 'src/pool/blame.ts'
-const slot = 'src/pool/slot.ts'
+const poolWorker = 'src/pool/pool-worker.ts'
 const starter = 'src/pool/starter.ts'
 const probation = 'src/pool/probation.ts'
 const line = 'src/queue/line.ts'
@@ -515,7 +515,7 @@ export const mutants = [
   {
     name: 'a job does not wait for the attempt of one that had its id',
     file: jobs,
-    find: '    if (job.run) this.#staleRuns.set(job.record.id, job.run)\n',
+    find: '    if (job.attempt) this.#staleAttempts.set(job.record.id, job.attempt)\n',
     replace: '',
   },
   {
@@ -539,14 +539,14 @@ export const mutants = [
   {
     name: "a stale attempt's result is taken",
     file: dispatcher,
-    find: '    this.#end(run)\n    if (run.isStale) return\n    this.#jobs.dashboard.runMs',
-    replace: '    this.#end(run)\n    this.#jobs.dashboard.runMs',
+    find: '    this.#end(attempt)\n    if (attempt.isStale) return\n    this.#jobs.dashboard.runMs',
+    replace: '    this.#end(attempt)\n    this.#jobs.dashboard.runMs',
   },
   {
     name: 'a checkpoint is said to be safe before it is',
     file: dispatcher,
-    find: '    this.#jobs.move(run.owner, action, () => run.slot.kept(run, call))',
-    replace: '    this.#jobs.move(run.owner, action)\n    run.slot.kept(run, call)',
+    find: '    this.#jobs.move(attempt.owner, action, () => attempt.worker.kept(attempt, call))',
+    replace: '    this.#jobs.move(attempt.owner, action)\n    attempt.worker.kept(attempt, call)',
   },
   {
     name: 'what ran in another life stays as it was',
@@ -577,7 +577,7 @@ export const mutants = [
   {
     name: 'the next attempt does not wait for the one before',
     file: jobs,
-    find: "if (job.record.state !== 'queued' || job.run || job.timer) return",
+    find: "if (job.record.state !== 'queued' || job.attempt || job.timer) return",
     replace: "if (job.record.state !== 'queued' || job.timer) return",
   },
   {
@@ -663,7 +663,7 @@ export const mutants = [
   {
     name: 'a trial begins beside what has just started',
     file: suspects,
-    find: 'starter.runs > 0 ? this.#lastStart + trialMs - now : 0',
+    find: 'starter.attempts > 0 ? this.#lastStart + trialMs - now : 0',
     replace: '0',
   },
   {
@@ -680,20 +680,20 @@ export const mutants = [
   },
   {
     name: 'what is no message is passed over',
-    file: slot,
-    find: '(batch[at] === say.ready && this.isReady)) return false\n',
-    replace: '(batch[at] === say.ready && this.isReady)) return true\n',
+    file: poolWorker,
+    find: '(batch[at] === fromThread.ready && this.isReady)) return false\n',
+    replace: '(batch[at] === fromThread.ready && this.isReady)) return true\n',
   },
   {
     name: 'a thread may say of an attempt that it has not been sent that it is done',
-    file: slot,
-    find: 'if (!run?.isSent) return',
+    file: poolWorker,
+    find: 'if (!attempt?.isSent) return',
     replace: 'if (!run) return',
   },
   {
     name: 'an attempt begins each time that its thread says so',
     file: pool,
-    find: '      if (run.isBegun) return\n',
+    find: '      if (attempt.isBegun) return\n',
     replace: '',
   },
   {
@@ -753,20 +753,20 @@ export const mutants = [
   },
   {
     name: 'what was held for a thread is sent although it is over',
-    file: slot,
-    find: 'if (!run.isSent && this.#held.includes(run))',
-    replace: 'if (run.isSent)',
+    file: poolWorker,
+    find: 'if (!attempt.isSent && this.#held.includes(attempt))',
+    replace: 'if (attempt.isSent)',
   },
   {
     name: 'what was sent is taken back although the thread may have it',
-    file: slot,
-    find: 'return !run.isSent || this.#claims?.claim(run.ticket) === true',
-    replace: 'return !run.isSent || this.#claims?.claim(run.ticket) !== undefined',
+    file: poolWorker,
+    find: 'return !attempt.isSent || this.#claims?.claim(attempt.wireId) === true',
+    replace: 'return !attempt.isSent || this.#claims?.claim(attempt.wireId) !== undefined',
   },
   {
     name: 'an attempt is not offered to its thread',
-    file: slot,
-    find: '      this.#claims?.offer(run.ticket)\n',
+    file: poolWorker,
+    find: '      this.#claims?.offer(attempt.wireId)\n',
     replace: '',
   },
   {
@@ -778,14 +778,14 @@ export const mutants = [
   {
     name: 'a thread that died takes its attempts with it',
     file: pool,
-    find: '    this.#lose(runs, error, (run) => lossByDeath(run, candidates, isExact))\n',
+    find: '    this.#lose(attempts, error, (attempt) => lossByDeath(attempt, candidates, isExact))\n',
     replace: '',
   },
   {
     name: 'what only waited on a thread is blamed',
     file: blame,
-    find: "if (!candidates.includes(run)) return 'released'",
-    replace: "if (!candidates.includes(run)) return 'blamed'",
+    find: "if (!candidates.includes(attempt)) return 'released'",
+    replace: "if (!candidates.includes(attempt)) return 'blamed'",
   },
   {
     name: 'a job is poisoned for what the module did',
@@ -808,25 +808,25 @@ export const mutants = [
   {
     name: 'a thread that ends on probation is waited for',
     file: pool,
-    find: 'const waitedFor = slot.probation ?? slot.ready',
-    replace: 'const waitedFor = slot.ready',
+    find: 'const waitedFor = worker.probation ?? worker.ready',
+    replace: 'const waitedFor = worker.ready',
   },
   {
     name: 'an attempt is sent before its start is safe',
     file: dispatcher,
-    find: '    job.run = this.pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n',
+    find: '    job.attempt = this.pool.reserve(worker, job, job.record, transferOf(job), job.mustRunAlone)\n',
     replace:
-      '    job.run = this.pool.reserve(slot, job, job.record, transferOf(job), job.mustRunAlone)\n    this.pool.send(job.run)\n',
+      '    job.attempt = this.pool.reserve(worker, job, job.record, transferOf(job), job.mustRunAlone)\n    this.pool.send(job.attempt)\n',
   },
   {
     name: 'a checkpoint is not given to the next attempt',
-    file: slot,
+    file: poolWorker,
     find: 'checkpoint === undefined && steps === undefined && !headers',
     replace: 'steps === undefined && !headers',
   },
   {
     name: 'headers are not given to an attempt',
-    file: slot,
+    file: poolWorker,
     find: ', ...(headers && { headers }) }',
     replace: ' }',
   },
@@ -920,7 +920,7 @@ export const mutants = [
   {
     name: 'a thread that a leftover loop keeps busy is left as it is',
     file: pool,
-    find: 'onDeaf: (slot) => this.#endDeaf(slot)',
+    find: 'onDeaf: (worker) => this.#endDeaf(worker)',
     replace: 'onDeaf: () => {}',
   },
   {

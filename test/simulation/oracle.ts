@@ -6,7 +6,7 @@
  */
 import type { Step } from '../../src/engine/steps.ts'
 import { finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
-import { say } from '../../src/pool/protocol.ts'
+import { fromThread } from '../../src/pool/protocol.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Store, Stored, StoreHost } from '../../src/store/store.ts'
@@ -653,10 +653,10 @@ export class Oracle {
 
   heard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void {
     const key = `${(task.input as { tag: number }).tag}/${task.attempt}`
-    if (operation === say.begun) this.#begun.add(key)
-    if (operation === say.done) this.#answers.set(key, value)
-    if (operation === say.failed && isFinal) this.#finals.add(key)
-    if (operation === say.done || operation === say.failed) this.#released.add(task.id)
+    if (operation === fromThread.begun) this.#begun.add(key)
+    if (operation === fromThread.done) this.#answers.set(key, value)
+    if (operation === fromThread.failed && isFinal) this.#finals.add(key)
+    if (operation === fromThread.done || operation === fromThread.failed) this.#released.add(task.id)
   }
 
   kept(value: unknown): void {

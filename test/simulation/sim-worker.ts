@@ -4,7 +4,7 @@
  * simulation says so.
  */
 
-import { say, tell, tellFields } from '../../src/pool/protocol.ts'
+import { fromThread, toThread, toThreadFields } from '../../src/pool/protocol.ts'
 import { Claims } from '../../src/shared/claims.ts'
 import { type Deferred, defer } from '../../src/shared/deferred.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
@@ -15,7 +15,7 @@ type Plan = 'complete' | 'fail' | 'hang' | 'crash' | 'stubborn' | 'kill'
 
 /** One attempt in a thread. */
 export interface SimTask {
-  readonly ticket: number
+  readonly wireId: number
   readonly id: string
   readonly attempt: number
   readonly resume: unknown
@@ -60,7 +60,7 @@ export interface WorkerHost {
   nextTag(): number
 }
 
-const isRun = (operation: unknown): boolean => operation === tell.run || operation === tell.runFirst
+const isRun = (operation: unknown): boolean => operation === toThread.run || operation === toThread.runFirst
 
 export class SimWorker implements Port {
   readonly #host: WorkerHost
@@ -72,7 +72,7 @@ export class SimWorker implements Port {
   readonly #nonsense = new WeakSet<unknown[]>()
   /** Said of attempts that it has not been sent. */
   readonly #forged = new WeakSet<unknown[]>()
-  #lastTicket = 0
+  #lastWireId = 0
   /** In order; one is in its handler. */
   tasks: SimTask[] = []
   readonly known = new Map<number, SimTask>()
@@ -108,8 +108,8 @@ export class SimWorker implements Port {
 
   post(message: unknown[]): void {
     if (this.isDead) return
-    if (message.includes(tell.claims) && !this.#mayShare(message)) throw new Error('this memory cannot be shared')
-    for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number))
+    if (message.includes(toThread.claims) && !this.#mayShare(message)) throw new Error('this memory cannot be shared')
+    for (let at = 0; at < message.length; at += 1 + (toThreadFields[message[at] as number] as number))
       this.#look(message, at)
     this.#inbox.push(message)
   }
@@ -136,8 +136,8 @@ export class SimWorker implements Port {
 
   /** Some platforms share no memory. */
   #mayShare(message: unknown[]): boolean {
-    for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number)) {
-      if (message[at] !== tell.claims) continue
+    for (let at = 0; at < message.length; at += 1 + (toThreadFields[message[at] as number] as number)) {
+      if (message[at] !== toThread.claims) continue
       if (!this.#host.chance.is(0.7)) return false
       this.#claims = new Claims(message[at + 1] as SharedArrayBuffer)
       this.#open = new Int32Array(message[at + 1] as SharedArrayBuffer)
@@ -147,12 +147,12 @@ export class SimWorker implements Port {
 
   /** What is on its way is judged when it is sent. */
   #look(message: unknown[], at: number): void {
-    const ticket = message[at + 1] as number
+    const wireId = message[at + 1] as number
     if (isRun(message[at])) {
       const [id, attempt, isWatched, resume, input] =
-        message[at] === tell.run ? message.slice(at + 3, at + 8) : [message[at + 3], 1, 0, 0, message[at + 4]]
+        message[at] === toThread.run ? message.slice(at + 3, at + 8) : [message[at + 3], 1, 0, 0, message[at + 4]]
       const task: SimTask = {
-        ticket,
+        wireId,
         id: id as string,
         attempt: attempt as number,
         isWatched: isWatched === 1,
@@ -167,14 +167,14 @@ export class SimWorker implements Port {
         keeps: this.#host.chance.is(0.15) ? 1 + this.#host.chance.int(2) : 0,
         waiting: new Map(),
       }
-      this.known.set(ticket, task)
-      this.#lastTicket = ticket
+      this.known.set(wireId, task)
+      this.#lastWireId = wireId
       this.#host.onRun(this, task)
-    } else if (message[at] === tell.abort) {
-      const task = this.known.get(ticket)
+    } else if (message[at] === toThread.abort) {
+      const task = this.known.get(wireId)
       if (task) task.isStale = true
-    } else if (message[at] === tell.kept) {
-      const task = this.known.get(ticket)
+    } else if (message[at] === toThread.kept) {
+      const task = this.known.get(wireId)
       const call = message[at + 2] as number
       if (task) this.#host.onKept(this, task.waiting.get(call))
     }
@@ -218,7 +218,7 @@ export class SimWorker implements Port {
   #load(): void {
     if (!this.#onMessage) return
     this.isReady = true
-    this.#outbox.push([say.ready])
+    this.#outbox.push([fromThread.ready])
     if (this.failsAfterMs === undefined) return
     this.#callOff = this.#host.after(this.failsAfterMs, () => {
       if (this.isClosing) return
@@ -234,12 +234,12 @@ export class SimWorker implements Port {
   }
 
   #hear(message: unknown[]): void {
-    for (let at = 0; at < message.length; at += 1 + (tellFields[message[at] as number] as number)) {
+    for (let at = 0; at < message.length; at += 1 + (toThreadFields[message[at] as number] as number)) {
       const task = this.known.get(message[at + 1] as number)
       if (!task) continue
       if (isRun(message[at])) this.tasks.push(task)
-      else if (message[at] === tell.abort) this.#abort(task)
-      else if (message[at] === tell.kept) task.waiting.delete(message[at + 2] as number)
+      else if (message[at] === toThread.abort) this.#abort(task)
+      else if (message[at] === toThread.kept) task.waiting.delete(message[at + 2] as number)
     }
   }
 
@@ -247,20 +247,20 @@ export class SimWorker implements Port {
     task.isAborted = true
     if (task.isOver || task.isBegun) return
     // It had not begun.
-    this.#finish(task, [say.failed, task.ticket, 0, thrownToWire(new Error('aborted')), false])
+    this.#finish(task, [fromThread.failed, task.wireId, 0, thrownToWire(new Error('aborted')), false])
   }
 
   #work(task: SimTask): void {
     const { chance, isCalm } = this.#host
     if (!task.isBegun) {
       if (this.#claims) {
-        if (!this.#claims.claim(task.ticket)) return this.#passOver(task)
+        if (!this.#claims.claim(task.wireId)) return this.#passOver(task)
         this.#host.onClaimed(task)
       }
       task.isBegun = true
-      if (task.isWatched || chance.is(0.7)) this.#outbox.push([say.begun, task.ticket])
+      if (task.isWatched || chance.is(0.7)) this.#outbox.push([fromThread.begun, task.wireId])
       // Once more.
-      if (chance.is(0.03)) this.#outbox.push([say.begun, task.ticket])
+      if (chance.is(0.03)) this.#outbox.push([fromThread.begun, task.wireId])
       return
     }
     if (task.waiting.size > 0 && !task.isAborted && !isCalm && chance.is(0.8)) return
@@ -276,14 +276,14 @@ export class SimWorker implements Port {
   }
 
   /** Not what the scheduler has taken back. */
-  mayRun({ isBegun, ticket }: SimTask): boolean {
-    return isBegun || !this.#open || this.#open[ticket & (this.#open.length - 1)] === ticket
+  mayRun({ isBegun, wireId }: SimTask): boolean {
+    return isBegun || !this.#open || this.#open[wireId & (this.#open.length - 1)] === wireId
   }
 
   /** The scheduler has taken it back. */
   #passOver(task: SimTask): void {
     this.tasks.splice(this.tasks.indexOf(task), 1)
-    this.known.delete(task.ticket)
+    this.known.delete(task.wireId)
   }
 
   #keep(task: SimTask): void {
@@ -293,36 +293,36 @@ export class SimWorker implements Port {
     const value = { kept: this.#host.nextTag(), more: chance.value(call, 60) }
     task.waiting.set(call, value)
     const key = chance.is(0.5) ? '' : `step ${chance.int(3)}`
-    this.#outbox.push([say.keep, task.ticket, call, key, value])
+    this.#outbox.push([fromThread.keep, task.wireId, call, key, value])
   }
 
   #talk(task: SimTask): void {
     const { chance } = this.#host
     if (!this.#host.isCalm && chance.is(0.02)) return this.#babble(task)
     const pick = chance.int(5)
-    if (pick === 0) this.#outbox.push([say.progress, task.ticket, chance.random()])
-    else if (pick === 1) this.#outbox.push([say.value, task.ticket, chance.random()])
-    else if (pick === 2) this.#outbox.push([say.log, task.ticket, ['word']])
+    if (pick === 0) this.#outbox.push([fromThread.progress, task.wireId, chance.random()])
+    else if (pick === 1) this.#outbox.push([fromThread.value, task.wireId, chance.random()])
+    else if (pick === 2) this.#outbox.push([fromThread.log, task.wireId, ['word']])
     // Of an attempt that never was.
-    else if (pick === 3) this.#outbox.push([say.done, 1e9 + chance.int(100), 1, 'forged'])
+    else if (pick === 3) this.#outbox.push([fromThread.done, 1e9 + chance.int(100), 1, 'forged'])
     else this.#foretell()
   }
 
   /** Of an attempt that has a place on it, perhaps, and has not been sent. */
   #foretell(): void {
-    const note = [say.done, this.#lastTicket + 1 + this.#host.chance.int(2), 1, 'forged']
+    const note = [fromThread.done, this.#lastWireId + 1 + this.#host.chance.int(2), 1, 'forged']
     this.#forged.add(note)
     this.#outbox.push(note)
   }
 
   /** What comes behind it, if anything, is not heard, and so its attempts never end. */
-  #babble({ ticket }: SimTask): void {
+  #babble({ wireId }: SimTask): void {
     const { chance } = this.#host
     const note = chance.of<unknown[]>([
       [99],
-      [say.ready],
-      [say.done, ticket, Number.NaN, 'forged'],
-      [say.log, ticket, 5],
+      [fromThread.ready],
+      [fromThread.done, wireId, Number.NaN, 'forged'],
+      [fromThread.log, wireId, 5],
     ])
     this.#nonsense.add(note)
     this.#outbox.push(note)
@@ -332,20 +332,20 @@ export class SimWorker implements Port {
   #complete(task: SimTask): void {
     const { chance, isCalm } = this.#host
     const runMs = chance.is(0.8) ? 0.05 : 5
-    const result = { by: task.id, attempt: task.attempt, tag: this.#host.nextTag(), of: chance.value(task.ticket, 120) }
-    this.#finish(task, [say.done, task.ticket, runMs, result])
+    const result = { by: task.id, attempt: task.attempt, tag: this.#host.nextTag(), of: chance.value(task.wireId, 120) }
+    this.#finish(task, [fromThread.done, task.wireId, runMs, result])
     // Without claims nobody can tell it from a thread that runs something short.
     if (this.#claims && !isCalm && this.tasks.every(({ isBegun }) => !isBegun)) this.isDeaf = this.#host.leavesLoop()
     // Once more, or the opposite.
-    if (chance.is(0.03)) this.#outbox.push([say.done, task.ticket, runMs, 'a second answer'])
+    if (chance.is(0.03)) this.#outbox.push([fromThread.done, task.wireId, runMs, 'a second answer'])
     if (chance.is(0.03))
-      this.#outbox.push([say.failed, task.ticket, runMs, thrownToWire(new Error('after all')), false])
+      this.#outbox.push([fromThread.failed, task.wireId, runMs, thrownToWire(new Error('after all')), false])
   }
 
   #fail(task: SimTask): void {
     const { chance } = this.#host
     const error = chance.is(0.1) ? `text ${this.#host.nextTag()}` : new RangeError(`error ${this.#host.nextTag()}`)
-    this.#finish(task, [say.failed, task.ticket, 1, thrownToWire(error), chance.is(0.05)])
+    this.#finish(task, [fromThread.failed, task.wireId, 1, thrownToWire(error), chance.is(0.05)])
   }
 
   #finish(task: SimTask, note: unknown[]): void {
@@ -365,14 +365,14 @@ export class SimWorker implements Port {
       .filter((note) => !(this.#forged.has(note) && this.known.has(note[1] as number)))
     for (const note of notes) {
       const operation = note[0] as number
-      if (operation === say.fatal || this.#nonsense.has(note)) {
+      if (operation === fromThread.fatal || this.#nonsense.has(note)) {
         // Nobody listens to what comes behind it.
         this.#host.onGone(this, true)
         break
       }
-      const task = operation > say.ready && operation < say.fatal && this.known.get(note[1] as number)
+      const task = operation > fromThread.ready && operation < fromThread.fatal && this.known.get(note[1] as number)
       if (!task || this.isClosing) continue
-      if (operation === say.done || operation === say.failed) this.known.delete(task.ticket)
+      if (operation === fromThread.done || operation === fromThread.failed) this.known.delete(task.wireId)
       this.#host.onHeard(task, operation, note[3], note[4] === true)
     }
     this.#onMessage?.(notes.flat(1))
@@ -382,7 +382,7 @@ export class SimWorker implements Port {
   die(isSudden: boolean): void {
     if (this.isDead) return
     if (!isSudden && this.isReady) {
-      this.#outbox.push([say.fatal, thrownToWire(new Error('fatal'))])
+      this.#outbox.push([fromThread.fatal, thrownToWire(new Error('fatal'))])
       this.tasks = []
       return
     }

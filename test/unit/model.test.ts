@@ -8,7 +8,7 @@ import { fileStore } from 'offstage/file'
 import { type ManualClock, manualClock, seededRandom } from 'offstage/testing'
 import { defineJobs } from 'offstage/worker'
 import { expect, test } from 'vitest'
-import { say } from '../../src/pool/protocol.ts'
+import { fromThread } from '../../src/pool/protocol.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { idbMedium } from '../../src/store/idb-medium.ts'
@@ -324,7 +324,7 @@ class Real {
 
   /** The thread dies under whatever it runs. */
   crash(): void {
-    this.ports.at(-1)?.post([say.fatal, thrownToWire(new Error('crash'))])
+    this.ports.at(-1)?.post([fromThread.fatal, thrownToWire(new Error('crash'))])
   }
 
   /** Lets every message, microtask and thread start that is on its way arrive. */

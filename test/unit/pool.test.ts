@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import { Pool } from '../../src/pool/pool.ts'
-import { say } from '../../src/pool/protocol.ts'
-import type { Run } from '../../src/pool/slot.ts'
+import type { Attempt } from '../../src/pool/pool-worker.ts'
+import { fromThread } from '../../src/pool/protocol.ts'
 import { defer } from '../../src/shared/deferred.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import type { Port } from '../../src/shared/port.ts'
@@ -16,7 +16,7 @@ async function onePool() {
     post() {},
     onMessage(listener) {
       hear = listener
-      queueMicrotask(() => hear([say.ready]))
+      queueMicrotask(() => hear([fromThread.ready]))
     },
     onClose() {},
     async close() {},
@@ -57,7 +57,7 @@ async function onePool() {
   pool.grow(1)
   await isOnline.promise
   const records = { name: 'work', input: undefined, seq: 1, lineTime: 0 }
-  const start = (id: string): Run<undefined> | undefined => {
+  const start = (id: string): Attempt<undefined> | undefined => {
     const slot = pool.roomFor('work', false)
     const record = createRecord({ ...records, id }, undefined, resolveDefaults(undefined), 0)
     const run = slot && pool.reserve(slot, undefined, record, undefined, false)
@@ -70,7 +70,7 @@ async function onePool() {
       for (const ms of costsMs) {
         const run = start('ran')
         pool.flush()
-        hear([say.done, run?.ticket, ms * 1_000, undefined])
+        hear([fromThread.done, run?.wireId, ms * 1_000, undefined])
       }
     },
     /** How many may be on the thread at a time. */

@@ -5,9 +5,9 @@ import { type ManualClock, manualClock } from 'offstage/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { isHello } from '../../src/platform/hello.ts'
 import { hop, nextTask } from '../../src/platform/hop.ts'
+import type { Attempt, PoolWorker } from '../../src/pool/pool-worker.ts'
 import { Probation } from '../../src/pool/probation.ts'
-import { say, tell, tellFields } from '../../src/pool/protocol.ts'
-import type { Run, Slot } from '../../src/pool/slot.ts'
+import { fromThread, toThread, toThreadFields } from '../../src/pool/protocol.ts'
 import { Claims } from '../../src/shared/claims.ts'
 import { Journal } from '../../src/store/journal.ts'
 import { TimerQueue } from '../../src/timers/timer-queue.ts'
@@ -61,7 +61,7 @@ class ThreadPlay extends EventTarget {
     const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>
     const ready = () => {
       this.isLoading = false
-      this.#say(say.ready)
+      this.#say(fromThread.ready)
       if (this.#world.failsAfterMs !== undefined) this.#endAfter(this.#world.failsAfterMs, 'no database')
     }
     // In a task of its own, as messages come.
@@ -74,22 +74,22 @@ class ThreadPlay extends EventTarget {
   }
 
   #hear(batch: unknown[]): void {
-    for (let at = 0; at < batch.length - 1; at += 1 + (tellFields[batch[at] as number] as number)) {
-      const [operation, ticket] = batch.slice(at, at + 2)
-      if (operation === tell.claims) this.#claims = new Claims(ticket as SharedArrayBuffer)
-      if (operation !== tell.run && operation !== tell.runFirst) continue
-      const [id, input] = [batch[at + 3], batch[at + (operation === tell.run ? 7 : 4)]]
-      queueMicrotask(() => this.#begin(ticket as number, id as string, input as string))
+    for (let at = 0; at < batch.length - 1; at += 1 + (toThreadFields[batch[at] as number] as number)) {
+      const [operation, wireId] = batch.slice(at, at + 2)
+      if (operation === toThread.claims) this.#claims = new Claims(wireId as SharedArrayBuffer)
+      if (operation !== toThread.run && operation !== toThread.runFirst) continue
+      const [id, input] = [batch[at + 3], batch[at + (operation === toThread.run ? 7 : 4)]]
+      queueMicrotask(() => this.#begin(wireId as number, id as string, input as string))
     }
   }
 
-  #begin(ticket: number, id: string, input: string): void {
+  #begin(wireId: number, id: string, input: string): void {
     const { begun, clock, diesAfterMs } = this.#world
-    if (this.#claims && !this.#claims.claim(ticket)) return
+    if (this.#claims && !this.#claims.claim(wireId)) return
     begun.push({ id, ageMs: clock.monotonic() - this.#madeAt })
-    this.#say(say.begun, ticket)
+    this.#say(fromThread.begun, wireId)
     if (input === 'deadly') this.#endAfter(diesAfterMs, 'out of memory')
-    if (input === 'good') clock.startTimer(() => this.#say(say.done, ticket, 1, 'done'), 1_000, false)
+    if (input === 'good') clock.startTimer(() => this.#say(fromThread.done, wireId, 1, 'done'), 1_000, false)
   }
 
   #say(...note: unknown[]): void {
@@ -208,8 +208,8 @@ test.each([
   const clock = manualClock()
   const probation = new Probation(new TimerQueue(clock), 10_000)
   clock.advance(1_000)
-  const slot = (madeAt: number, readyAt: number) => ({ madeAt, readyAt, port: { answersEarly: true } }) as Slot
-  const run = { slot: slot(800, 900), record: { interruptions: 2 } } as Run
+  const slot = (madeAt: number, readyAt: number) => ({ madeAt, readyAt, port: { answersEarly: true } }) as PoolWorker
+  const run = { worker: slot(800, 900), record: { interruptions: 2 } } as Attempt
   expect(
     probation.shields(
       run,

@@ -1,6 +1,6 @@
 // How a thread takes its messages, handed out one by one or asked for while it has nothing else to do, and how it answers.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { say, sayFields, tell } from '../../src/pool/protocol.ts'
+import { fromThread, fromThreadFields, toThread } from '../../src/pool/protocol.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { Server } from '../../src/thread/serve.ts'
 
@@ -48,8 +48,14 @@ function serve(poll: () => unknown[] | undefined = () => undefined) {
   return { ran, sent, asked: () => asked, hear: (message: unknown[]) => hear(message) }
 }
 
-let lastTicket = 0
-const run = (input: unknown, name = 'note'): unknown[] => [tell.runFirst, ++lastTicket, name, `id${lastTicket}`, input]
+let lastWireId = 0
+const run = (input: unknown, name = 'note'): unknown[] => [
+  toThread.runFirst,
+  ++lastWireId,
+  name,
+  `id${lastWireId}`,
+  input,
+]
 
 test('a thread whose last message came at once looks out for the next before it waits', () => {
   const coming: unknown[][] = []
@@ -162,8 +168,8 @@ function resultsPerMessage(count: number, ms: number, pauseMs: number): number[]
 
 function doneIn(message: readonly unknown[]): number {
   let done = 0
-  for (let at = 0; at < message.length; at += 1 + (sayFields[message[at] as number] as number))
-    if (message[at] === say.done) done++
+  for (let at = 0; at < message.length; at += 1 + (fromThreadFields[message[at] as number] as number))
+    if (message[at] === fromThread.done) done++
   return done
 }
 
@@ -181,13 +187,13 @@ test.each([
   ['nothing at all', null],
   ['a text', 'x'],
   ['an operation that there is not', [99, 1]],
-  ['a note that is cut off', [tell.run, 1, 'note']],
-  ['an operation as text', [`${tell.concurrency}`, 2]],
+  ['a note that is cut off', [toThread.run, 1, 'note']],
+  ['an operation as text', [`${toThread.concurrency}`, 2]],
 ])('a scheduler that says %s is told that this thread is of no use', (_what, message) => {
   const { ran, sent, hear } = serve()
   hear(message as never)
   const why = expect.objectContaining({ message: expect.stringContaining('no message of offstage') })
-  expect(sent).toEqual([[say.ready, say.fatal, why]])
+  expect(sent).toEqual([[fromThread.ready, fromThread.fatal, why]])
   hear(run('after'))
   expect(ran).toEqual(['after'])
 })

@@ -4,7 +4,7 @@ import { createScheduler, type Scheduler } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { defineJobs, type JobContext } from 'offstage/worker'
 import { expect, onTestFinished, test } from 'vitest'
-import { say } from '../../src/pool/protocol.ts'
+import { fromThread } from '../../src/pool/protocol.ts'
 import { isCloneable } from '../../src/shared/clone.ts'
 import { type ServeInline, serveInline } from '../../src/shared/inline.ts'
 import type { Port } from '../../src/shared/port.ts'
@@ -71,7 +71,7 @@ async function disturb(message: unknown) {
 }
 
 /** Of the attempt that runs; nothing has run on that thread before. */
-const ticket = 1
+const wireId = 1
 const wire = { kind: 'value', value: 'forged' }
 const holes = new Array(3)
 
@@ -80,30 +80,30 @@ test.each([
   ['a text', 'x'],
   ['a number', 7],
   ['an object', {}],
-  ['what looks like an array', { length: 3, 0: say.done, 1: ticket, 2: 3 }],
+  ['what looks like an array', { length: 3, 0: fromThread.done, 1: wireId, 2: 3 }],
   ['a map', new Map([[1, 2]])],
   ['packed nonsense', { packed: 'x' }],
   ['a list in a list', [[]]],
   ['a list of nothing', [null]],
   ['holes', holes],
-  ['an operation that there is not', [99, ticket]],
-  ['an operation below all', [-1, ticket]],
-  ['half an operation', [say.begun + 0.5, ticket]],
-  ['the name of a method', ['map', ticket]],
-  ['an operation as text', [`${say.begun}`, ticket]],
-  ['a note that is cut off', [say.done, ticket, 1]],
-  ['a note behind which nothing is right', [say.begun, ticket, 99]],
-  ['a ticket that is no number', [say.begun, {}]],
-  ['a ticket that is too large to be one', [say.begun, 10n]],
-  ['a time that is no number', [say.done, ticket, 'long', 'forged']],
-  ['a time before the beginning', [say.done, ticket, -1, 'forged']],
-  ['no time', [say.done, ticket, Number.NaN, 'forged']],
-  ['a time without end', [say.failed, ticket, Number.POSITIVE_INFINITY, wire, false]],
-  ['a failure that may be final', [say.failed, ticket, 1, wire, 'perhaps']],
-  ['a log of no list', [say.log, ticket, 5]],
-  ['a step with no name', [say.keep, ticket, 1, { a: 1 }, 5]],
-  ['a step that nobody waits for', [say.keep, ticket, 'first', 'step', 5]],
-  ['that it is ready, once more', [say.ready]],
+  ['an operation that there is not', [99, wireId]],
+  ['an operation below all', [-1, wireId]],
+  ['half an operation', [fromThread.begun + 0.5, wireId]],
+  ['the name of a method', ['map', wireId]],
+  ['an operation as text', [`${fromThread.begun}`, wireId]],
+  ['a note that is cut off', [fromThread.done, wireId, 1]],
+  ['a note behind which nothing is right', [fromThread.begun, wireId, 99]],
+  ['a wireId that is no number', [fromThread.begun, {}]],
+  ['a wireId that is too large to be one', [fromThread.begun, 10n]],
+  ['a time that is no number', [fromThread.done, wireId, 'long', 'forged']],
+  ['a time before the beginning', [fromThread.done, wireId, -1, 'forged']],
+  ['no time', [fromThread.done, wireId, Number.NaN, 'forged']],
+  ['a time without end', [fromThread.failed, wireId, Number.POSITIVE_INFINITY, wire, false]],
+  ['a failure that may be final', [fromThread.failed, wireId, 1, wire, 'perhaps']],
+  ['a log of no list', [fromThread.log, wireId, 5]],
+  ['a step with no name', [fromThread.keep, wireId, 1, { a: 1 }, 5]],
+  ['a step that nobody waits for', [fromThread.keep, wireId, 'first', 'step', 5]],
+  ['that it is ready, once more', [fromThread.ready]],
 ])('%s: the thread is ended, and the job runs again', async (_what, message) => {
   const { result, ends, next } = await disturb(message)
   expect(result).toBe('right')
@@ -114,11 +114,14 @@ test.each([
 
 test.each([
   ['an empty message', []],
-  ['of an attempt that never was', [say.done, 77, 1, 'forged', say.failed, -3, 1, wire, true]],
-  ['that it has begun, again and again', [say.begun, ticket, say.begun, ticket]],
-  ['progress, values and logs', [say.progress, ticket, 1, say.value, ticket, 2, say.log, ticket, [3]]],
-  ['a checkpoint that it never made', [say.keep, ticket, 7, '', 'forged']],
-  ['a step that it never made', [say.keep, ticket, -7, 'step', 'forged']],
+  ['of an attempt that never was', [fromThread.done, 77, 1, 'forged', fromThread.failed, -3, 1, wire, true]],
+  ['that it has begun, again and again', [fromThread.begun, wireId, fromThread.begun, wireId]],
+  [
+    'progress, values and logs',
+    [fromThread.progress, wireId, 1, fromThread.value, wireId, 2, fromThread.log, wireId, [3]],
+  ],
+  ['a checkpoint that it never made', [fromThread.keep, wireId, 7, '', 'forged']],
+  ['a step that it never made', [fromThread.keep, wireId, -7, 'step', 'forged']],
 ])('%s: harms nobody', async (_what, message) => {
   expect(await disturb(message)).toEqual({ result: 'right', ends: [], next: 'next' })
 })
@@ -127,7 +130,7 @@ test('the right notes before the first wrong one are heard, and none behind it',
   const { scheduler, forge, settled } = start()
   const results = ['a', 'b'].map((id) => scheduler.run.hold(id))
   while (begun.length === 0) await turn()
-  forge([say.done, ticket, 1, 'said', say.log, ticket + 1, 5, say.done, ticket + 1, 1, 'forged'])
+  forge([fromThread.done, wireId, 1, 'said', fromThread.log, wireId + 1, 5, fromThread.done, wireId + 1, 1, 'forged'])
   expect(await settled(results[0] as Promise<unknown>)).toBe('said')
   while (begun.length < 2) {
     await turn()
@@ -174,19 +177,19 @@ const live = fc.integer({ min: 1, max: 12 })
 const noTicket = fc.oneof(fc.integer({ min: 1_000, max: 5_000 }), fc.integer({ max: 0 }))
 const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true })
 const notes = fc.oneof(
-  fc.tuple(fc.constant(say.begun), live),
-  fc.tuple(fc.constantFrom(say.progress, say.value), live, anything),
-  fc.tuple(fc.constant(say.log), live, fc.array(anything)),
-  fc.tuple(fc.constant(say.keep), live, fc.integer(), fc.string(), anything),
-  fc.tuple(fc.constant(say.done), noTicket, fc.nat(), anything),
-  fc.tuple(fc.constant(say.failed), noTicket, fc.nat(), anything, fc.boolean()),
+  fc.tuple(fc.constant(fromThread.begun), live),
+  fc.tuple(fc.constantFrom(fromThread.progress, fromThread.value), live, anything),
+  fc.tuple(fc.constant(fromThread.log), live, fc.array(anything)),
+  fc.tuple(fc.constant(fromThread.keep), live, fc.integer(), fc.string(), anything),
+  fc.tuple(fc.constant(fromThread.done), noTicket, fc.nat(), anything),
+  fc.tuple(fc.constant(fromThread.failed), noTicket, fc.nat(), anything, fc.boolean()),
 )
 const wrongTime = fc.oneof(fc.constantFrom(Number.NaN, -1, Number.POSITIVE_INFINITY, null, '1'), fc.object())
 const wrongNotes = fc.oneof(
-  fc.tuple(fc.constant(say.done), live, wrongTime, anything),
-  fc.tuple(fc.constant(say.failed), live, wrongTime, anything, fc.boolean()),
-  fc.tuple(fc.constantFrom(say.log, say.keep), live, anything),
-  fc.tuple(fc.constant(say.fatal), anything),
+  fc.tuple(fc.constant(fromThread.done), live, wrongTime, anything),
+  fc.tuple(fc.constant(fromThread.failed), live, wrongTime, anything, fc.boolean()),
+  fc.tuple(fc.constantFrom(fromThread.log, fromThread.keep), live, anything),
+  fc.tuple(fc.constant(fromThread.fatal), anything),
   fc.array(anything, { minLength: 1, maxLength: 3 }),
 )
 const message = fc.oneof(

@@ -3,8 +3,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import { nextTask } from '../../src/platform/hop.ts'
 import { Pool } from '../../src/pool/pool.ts'
-import { say, tell } from '../../src/pool/protocol.ts'
-import type { Run } from '../../src/pool/slot.ts'
+import type { Attempt } from '../../src/pool/pool-worker.ts'
+import { fromThread, toThread } from '../../src/pool/protocol.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { TimerQueue } from '../../src/timers/timer-queue.ts'
@@ -22,7 +22,7 @@ class Thread implements Port {
   }
   onMessage(listener: (message: unknown[]) => void): void {
     this.say = listener
-    queueMicrotask(() => listener([say.ready]))
+    queueMicrotask(() => listener([fromThread.ready]))
   }
   onClose(listener: (cause: unknown) => void): void {
     this.die = listener
@@ -67,7 +67,7 @@ function pool(max = 1) {
     made.grow(1)
     await nextTask()
   }
-  const reserve = (timeoutMs?: number): Run<undefined> => {
+  const reserve = (timeoutMs?: number): Attempt<undefined> => {
     const record = createRecord(
       { id: 'id', name: 'work', input: undefined, seq: 1, lineTime: 0 },
       timeoutMs === undefined ? undefined : { timeoutMs },
@@ -78,7 +78,7 @@ function pool(max = 1) {
     if (!slot) throw new Error('there is no room')
     return made.reserve(slot, undefined, record, undefined, false)
   }
-  const send = (run: Run<undefined>) => {
+  const send = (run: Attempt<undefined>) => {
     made.send(run)
     made.flush()
     return run
@@ -99,7 +99,7 @@ test('an attempt that would say that it begins, and does not, is taken back, and
   await grow()
   start()
   const [thread] = threads
-  expect(thread?.sent).toEqual([[tell.run, 1, 'work', 'id', 0, 1, 0, undefined]])
+  expect(thread?.sent).toEqual([[toThread.run, 1, 'work', 'id', 0, 1, 0, undefined]])
   await pass()
   expect(lost).toEqual(['released'])
   expect(thread?.isClosed).toBe(true)
@@ -108,8 +108,8 @@ test('an attempt that would say that it begins, and does not, is taken back, and
 test('one that has said so may take as long as it likes', async () => {
   const { threads, lost, grow, start, pass } = pool()
   await grow()
-  const { ticket } = start()
-  threads[0]?.say([say.begun, ticket])
+  const { wireId } = start()
+  threads[0]?.say([fromThread.begun, wireId])
   await pass()
   expect([lost, threads[0]?.isClosed]).toEqual([[], false])
 })
@@ -117,11 +117,11 @@ test('one that has said so may take as long as it likes', async () => {
 test('of one that is tiny nothing is known, unless it has a time limit', async () => {
   const { threads, lost, grow, start, pass } = pool()
   await grow()
-  for (let time = 0; time < 8; time++) threads[0]?.say([say.done, start().ticket, 10, undefined])
-  const { ticket } = start()
+  for (let time = 0; time < 8; time++) threads[0]?.say([fromThread.done, start().wireId, 10, undefined])
+  const { wireId } = start()
   await pass()
   expect(lost).toEqual([])
-  threads[0]?.say([say.done, ticket, 10, undefined])
+  threads[0]?.say([fromThread.done, wireId, 10, undefined])
   start(1_000)
   await pass()
   expect(lost).toEqual(['released'])
@@ -167,18 +167,18 @@ test('what a thread says of an attempt that it has not been sent is not heard', 
   const { threads, told, grow, reserve, send } = pool()
   await grow()
   const run = reserve()
-  threads[0]?.say([say.begun, run.ticket, say.done, run.ticket, 10, 'forged'])
+  threads[0]?.say([fromThread.begun, run.wireId, fromThread.done, run.wireId, 10, 'forged'])
   expect(told).toEqual([])
   send(run)
-  threads[0]?.say([say.begun, run.ticket, say.done, run.ticket, 10, 'right'])
+  threads[0]?.say([fromThread.begun, run.wireId, fromThread.done, run.wireId, 10, 'right'])
   expect(told).toEqual(['begun', 'done'])
 })
 
 test('an attempt begins once, however often its thread says so', async () => {
   const { threads, told, grow, start } = pool()
   await grow()
-  const { ticket } = start()
-  threads[0]?.say([say.begun, ticket, say.begun, ticket])
-  threads[0]?.say([say.begun, ticket])
+  const { wireId } = start()
+  threads[0]?.say([fromThread.begun, wireId, fromThread.begun, wireId])
+  threads[0]?.say([fromThread.begun, wireId])
   expect(told).toEqual(['begun'])
 })

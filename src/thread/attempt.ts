@@ -3,8 +3,8 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import type { JobType } from './handlers.ts'
 
 /** One attempt in this thread. */
-export class Task {
-  readonly ticket: number
+export class Attempt {
+  readonly wireId: number
   readonly type: JobType
   readonly id: string
   readonly attempt: number
@@ -22,12 +22,12 @@ export class Task {
   progress: { readonly value: unknown } | undefined
   progressSentAt = Number.NEGATIVE_INFINITY
   #valuesUnread = 0
-  /** Made when they are first needed, as most of a task is: most jobs need nothing. */
+  /** Made when they are first needed, as most of an attempt is: most jobs need nothing. */
   #senders: Deferred<void>[] | undefined
   #keepers: Map<number, Deferred<void>> | undefined
 
   constructor(
-    ticket: number,
+    wireId: number,
     type: JobType,
     id: string,
     attempt: number,
@@ -35,7 +35,7 @@ export class Task {
     resume: Resume | undefined,
     input: unknown,
   ) {
-    this.ticket = ticket
+    this.wireId = wireId
     this.type = type
     this.id = id
     this.attempt = attempt
