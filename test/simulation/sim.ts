@@ -111,7 +111,7 @@ export class Simulation implements WorkerHost {
       outages: chance.of([0, 0, 0.01]),
       jumps: chance.of([0, 0, 0.1]),
       failsAfterMs:
-        this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, undefined, undefined, 300, 1_200]),
+        this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, 300, 1_200]),
       hasExtensions: chance.is(0.5),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
     }
