@@ -60,6 +60,7 @@ export class JobObservers {
   #seen: JobRecord | undefined
   #unread: unknown[] = []
   #reader: BufferedStream<unknown> | undefined
+  #isKeeping = false
 
   watch(watcher: Watcher): () => void {
     this.watchers.add(watcher)
@@ -118,7 +119,11 @@ export class JobObservers {
     let letThrough = this.#unread.length
     const reader = new BufferedStream<unknown>({
       capacity: Number.POSITIVE_INFINITY,
-      onTake: () => (letThrough > 0 ? letThrough-- : onTake()),
+      onTake: (value) => {
+        if (this.#isKeeping) this.receive(value)
+        if (letThrough > 0) letThrough--
+        else onTake()
+      },
       onClose: () => {
         this.#reader = undefined
         onLeave?.()
@@ -127,6 +132,13 @@ export class JobObservers {
     for (const value of this.#unread.splice(0)) reader.push(value)
     this.#reader = reader
     return reader
+  }
+
+  /** Ends a reading. The values that it leaves wait for the next one. */
+  interrupt(reader: BufferedStream<unknown>): void {
+    this.#isKeeping = true
+    void reader.return()
+    this.#isKeeping = false
   }
 
   get isRead(): boolean {
