@@ -107,7 +107,7 @@ const headers: check.Check = (value) => {
   return isFine ? undefined : `an object of at most ${headersMax} strings with ${headerBytesMax} bytes in all`
 }
 
-const defaultsChecks: check.Checks = {
+export const defaultsChecks: check.Checks = {
   queue: check.string(nameLengthMax),
   priority: check.finite,
   delayMs: check.durationMs,

@@ -1,4 +1,4 @@
-/** What a client asks, and how the engine that runs the jobs answers. Whatever it answers is committed. */
+/** The questions of a client, and how the engine that runs the jobs answers them. What an answer reports is committed. */
 import type {
   Counts,
   FindOptions,
@@ -14,18 +14,18 @@ import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import type { JobChanges } from '../job/transition.ts'
 
-/** `steer` is answered by whoever keeps how everything is set. */
+/** `steer` is answered by the place that keeps all settings. */
 export type QuestionKind = keyof typeof answers | 'steer'
 
 const answers = {
-  /** `isAgain`: another engine may have done it, but has not answered. `since`: when it was asked for first. */
+  /** `isAgain`: it may have been done before, but no answer came. `since`: when it was first asked. */
   async insert(
     engine: LocalEngine,
     requests: readonly InsertRequest[],
     since: number,
     isAgain: boolean,
   ): Promise<Inserted[]> {
-    // A job of that id and type that was added since then is the one that was asked for.
+    // If a job of that id and type was added since then, it is the one that was asked for.
     const isDone = ({ name, options }: InsertRequest): boolean => {
       const there = isAgain && engine.job(options?.id as string)?.record
       return there !== false && there?.name === name && there.addedAt >= since
@@ -41,17 +41,27 @@ const answers = {
   get: (engine: LocalEngine, id: string): Promise<JobView | undefined> => engine.get(id),
   find: (engine: LocalEngine, options: FindOptions): Promise<JobView[]> => engine.find(options),
   counts: (engine: LocalEngine): Promise<Counts> => engine.counts(),
-  /** Asked again of another engine, it may answer fewer jobs than the first has moved; none is moved twice but by `retry`. */
-  act: (engine: LocalEngine, verb: Verb, target: LiveJob | string | JobFilter, argument: unknown): Promise<number> =>
-    engine.act(verb, target, argument),
+  /**
+   * `target` is `undefined` if the job is gone. Another engine may return fewer jobs than the first one has moved. It moves none
+   * a second time, but for `retry`.
+   */
+  act: async (
+    engine: LocalEngine,
+    verb: Verb,
+    target: LiveJob | string | JobFilter | undefined,
+    argument: unknown,
+  ): Promise<number> => (target === undefined ? 0 : engine.act(verb, target, argument)),
   update: (engine: LocalEngine, id: string, changes: JobChanges): Promise<boolean> => engine.update(id, changes),
   queues: (engine: LocalEngine): Promise<readonly QueueState[]> => engine.queues(),
   whyWaiting: (engine: LocalEngine, id: string): Promise<readonly WaitReason[]> => engine.whyWaiting(id),
   idle: (engine: LocalEngine): Promise<void> => engine.onIdle(),
-  /** Asked again of another engine, it is carried out again. */
+  /** Another engine carries it out again. */
   command: (engine: LocalEngine, extension: string, name: string, args: readonly unknown[]): Promise<unknown> =>
     engine.command(extension, name, args),
 } satisfies { readonly [kind: string]: (engine: LocalEngine, ...args: never[]) => Promise<unknown> }
+
+/** Whether it must not be done again for a client that has lost the answer. A job that is added again is known by its id. */
+export const isOnceOnly = (kind: QuestionKind): boolean => kind === 'act' || kind === 'update' || kind === 'command'
 
 /** Answers a question of any kind but `steer`. */
 export function answer(engine: LocalEngine, kind: QuestionKind, args: readonly unknown[]): Promise<unknown> {

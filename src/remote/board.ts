@@ -1,14 +1,18 @@
 import type { Counts, SchedulerSnapshot, Stats } from '../engine/engine.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import { states } from '../job/record.ts'
+import type { Clock } from '../shared/clock.ts'
 
-/** What a client knows of the whole scheduler. It is sent when somebody looks, and on changes while somebody observes. */
+/** What a client shows of the whole scheduler. The session sends it when the client looks, and on changes if it observes. */
 export interface Board {
   readonly snapshot: SchedulerSnapshot
   readonly stats: Stats
-  /** Of the queues that it has looked at and that are not empty: how many wait, how many run. */
+  /** The queues that the client has looked at and that are not empty: how many jobs wait, how many run. */
   readonly queues: { readonly [name: string]: readonly [size: number, running: number] }
 }
+
+/** Boards of one client that observes follow one another at this distance or more: they change with every job. */
+export const boardMs = 50
 
 /** Before anything is known. */
 export const emptyBoard: Board = {
@@ -28,49 +32,56 @@ export const emptyBoard: Board = {
   queues: {},
 }
 
-/** The board as it was shown last. Whoever looks gets that at once, and has it shown anew for the next time. */
+/** Asks a session for the board, and whether to send changes as well. Returns whether there is a session. */
+type Ask = (queues: readonly string[], isObserving: boolean) => boolean
+
+/** The newest board that has come. Reading it returns that at once, and asks for a newer one for the next time. */
 export class BoardView {
   readonly #bus: EventBus
-  readonly #ask: (queues: readonly string[], isObserving: boolean) => boolean
+  readonly #clock: Clock
+  readonly #ask: Ask
   #board = emptyBoard
-  /** Queues that were looked at since the board was asked for last, and those that are not empty. */
-  readonly #queues = new Set<string>()
-  /** It was asked for, and has not come yet. */
+  #cameAt = 0
+  /** A board was asked for, and has not come yet. */
   #isAsked = false
+  /** The queues that were asked for. */
+  #shown: ReadonlySet<string> = new Set()
+  /** The queues that were looked at since then. */
+  readonly #looked = new Set<string>()
   readonly #observers = new Set<() => void>()
 
-  /**
-   * `ask` asks to be shown the board, and to be kept up to date from then on or not; it returns whether there is anybody to ask.
-   * Observers are the user's, and called by the bus.
-   */
-  constructor(bus: EventBus, ask: (queues: readonly string[], isObserving: boolean) => boolean) {
+  /** Observers are the application's, so the bus calls them. */
+  constructor(bus: EventBus, clock: Clock, ask: Ask) {
     this.#bus = bus
+    this.#clock = clock
     this.#ask = ask
   }
 
   look(): Board {
-    if (!this.#isAsked && this.#ask([...this.#queues], this.isObserved)) {
-      this.#isAsked = true
-      this.#queues.clear()
-    }
+    // An observer looks at what has just come. To ask for more would make the next board come at once, and so on.
+    if (!this.isObserved || this.#clock.monotonic() - this.#cameAt >= boardMs) this.#askOnce()
     return this.#board
   }
 
-  /** Somebody else is asked from now on, or something else. */
-  lookAnew(): Board {
-    this.#isAsked = false
-    return this.look()
-  }
-
   lookAt(queue: string): readonly [size: number, running: number] {
-    this.#queues.add(queue)
+    this.#looked.add(queue)
+    if (!this.#shown.has(queue)) this.#askOnce()
     return this.look().queues[queue] ?? [0, 0]
   }
 
-  /** Soon somebody will look at it. */
-  expect(queue: string): void {
-    this.#queues.add(queue)
-    this.lookAnew()
+  /** Asks another session, or asks the same one for something else. */
+  askAnew(): void {
+    this.#isAsked = false
+    this.#askOnce()
+  }
+
+  #askOnce(): void {
+    if (this.#isAsked) return
+    const queues = new Set([...Object.keys(this.#board.queues), ...this.#looked])
+    if (!this.#ask([...queues], this.isObserved)) return
+    this.#isAsked = true
+    this.#shown = queues
+    this.#looked.clear()
   }
 
   get isObserved(): boolean {
@@ -79,27 +90,27 @@ export class BoardView {
 
   observe(observer: () => void): () => void {
     this.#observers.add(observer)
-    this.lookAnew()
+    this.askAnew()
     return () => {
       this.#observers.delete(observer)
-      this.lookAnew()
+      this.askAnew()
     }
   }
 
-  /** The board has come. */
-  see(board: Board): void {
+  /** A board has come. */
+  receive(board: Board): void {
     this.#isAsked = false
-    for (const name of Object.keys(board.queues)) this.#queues.add(name)
+    this.#cameAt = this.#clock.monotonic()
     this.#show(board)
   }
 
-  /** Nobody shows it any more. */
+  /** No other board will come. */
   end(last: Board): void {
     this.#board = last
   }
 
-  /** Known before the board says so. */
-  seePause(isPaused: boolean): void {
+  /** Shows a pause before a board does. */
+  showPause(isPaused: boolean): void {
     this.#show({ ...this.#board, snapshot: { ...this.#board.snapshot, isPaused } })
   }
 

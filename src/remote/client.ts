@@ -1,11 +1,12 @@
 /**
- * Reaches an engine that runs jobs somewhere else, over whatever carries messages there and back:
+ * Reaches an engine that runs jobs somewhere else, over anything that carries messages there and back:
  *
  *   client.connect((messages) => port.postMessage(messages))     ──▶   session.hear(messages)
  *   client.hear(messages)                                        ◀──   post(messages)
  *
- * A session begins with its `welcome`. What was asked and is not answered is asked again then, and what is watched or read here is
- * watched and read there. So connections may come and go: handles, callbacks and promises hang on objects that stay.
+ * A session begins with its `welcome`. Then the client asks every question again that has no answer, and names the jobs that it
+ * watches and the values that it reads. So connections may come and go: handles, callbacks and promises belong to objects that
+ * stay.
  */
 import type {
   CloseMode,
@@ -30,7 +31,7 @@ import type { JobObservers } from '../engine/job-observers.ts'
 import type { JobView } from '../engine/job-view.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
-import type { EventStream } from '../events/stream.ts'
+import type { BufferedStream } from '../events/stream.ts'
 import type { JobChanges } from '../job/transition.ts'
 import type { Clock } from '../shared/clock.ts'
 import { cloneError } from '../shared/clone.ts'
@@ -42,17 +43,22 @@ import { type Board, BoardView } from './board.ts'
 import { Connection, type Post } from './connection.ts'
 import { KnownJobs, type KnownJobsOptions } from './known-jobs.ts'
 import { WatchedLists } from './lists.ts'
-import { momentOf } from './moment.ts'
 import { type Question, Questions } from './questions.ts'
-import { Readings } from './readings.ts'
-import { named, type Wish } from './requests.ts'
+import { momentOf, named, type Wish } from './requests.ts'
 import { fromSession, isAnswer, messagesOf } from './shapes.ts'
 import { isSameSetting, queueControl, type Steer, Steers } from './steers.ts'
-import { eventFromWire, isJob, sharedTypes, type WireRecord } from './wire.ts'
+import { eventFromWire, isJob, type Message, refOf, sharedTypes, type WireRecord } from './wire.ts'
 
 export interface ClientOptions extends KnownJobsOptions {
-  /** What the ids that it makes up begin with; nobody else's do. */
+  /** What the ids that the client makes up begin with. No other client has the same. */
   readonly idPrefix: string
+}
+
+/** Values of a job that are read here while it runs somewhere else. */
+interface Reading {
+  readonly job: JobView
+  /** How many values have come and wait for the reader. */
+  ahead: number
 }
 
 export class Client {
@@ -64,23 +70,25 @@ export class Client {
   readonly #idPrefix: string
   #lastId = 0
   readonly #makeId = () => `${this.#idPrefix}${(++this.#lastId).toString(36)}`
-  readonly #readings = new Readings()
+  /** By the number under which a session sends the values. */
+  readonly #readings = new Map<number, Reading>()
+  #lastReading = 0
   protected readonly jobs: KnownJobs
   protected readonly questions: Questions
   protected readonly board: BoardView
   protected readonly lists: WatchedLists
-  /** Of a connection whose session has not said welcome yet, too. */
+  /** Set from `connect` on, before the session has sent its welcome. */
   #post: Post | undefined
   #connection: Connection | undefined
-  /** That may be heard here: with those of extensions. */
+  /** The event types that can be heard here, with those of extensions. */
   readonly #eventTypes = [...sharedTypes]
-  /** The event types that the session knows to be heard here. */
+  /** The event types that the session sends. */
   #heard = ''
   readonly #closers = new Closers()
   #closed: Promise<void> | undefined
-  /** Why everything is over. */
+  /** Set when the client has ended, and says why. */
   #end: OffstageError | undefined
-  /** Ends the wait of a close: somebody is in a hurry, or nothing more will come of it. */
+  /** Ends the wait of a close: a caller cannot wait any longer, or there is nothing to wait for. */
   hurry: () => void = () => {}
 
   constructor(options: ClientOptions) {
@@ -89,10 +97,10 @@ export class Client {
     this.clock = clock
     this.#errors = errors
     this.#idPrefix = idPrefix
-    this.jobs = new KnownJobs(options, this.#readings)
+    this.jobs = new KnownJobs(options)
     this.questions = new Questions(clock, (question, give) => this.#answered(question, give))
-    this.board = new BoardView(bus, (queues, isObserving) => {
-      this.#connection?.send('look', queues, isObserving)
+    this.board = new BoardView(bus, clock, (queues, isObserving) => {
+      this.#send('look', queues, isObserving)
       return this.#connection !== undefined
     })
     this.lists = new WatchedLists(bus, errors)
@@ -101,13 +109,13 @@ export class Client {
 
   // Connecting.
 
-  /** Nothing is sent before the session has said welcome. */
+  /** Sends nothing before the session has sent its welcome. */
   connect(post: Post): void {
     this.disconnect()
-    this.#post = post
+    if (!this.isEnded) this.#post = post
   }
 
-  /** Also when it is broken: what is asked waits until there is another. */
+  /** Questions wait for the next connection. A wire that breaks disconnects by itself. */
   disconnect(): void {
     this.#post = undefined
     this.#connection?.close()
@@ -116,7 +124,11 @@ export class Client {
     this.questions.askOf(undefined)
   }
 
-  /** Whatever came: what is no message of a session is dropped. */
+  #send(...message: Message): void {
+    this.#connection?.send(...message)
+  }
+
+  /** Takes whatever has come over the wire, and drops what is no message of a session. */
   hear(messages: unknown): void {
     for (const [type, ...details] of messagesOf(messages, fromSession))
       if (this.#connection || type === 'welcome') this.#verbs[type]?.(...(details as never[]))
@@ -124,7 +136,12 @@ export class Client {
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
     welcome: (steers: readonly Steer[]) => this.#begin(steers),
-    board: (board: Board) => this.board.see(board),
+    board: (board: Board) => {
+      // A board that was sent before a pause came does not show it.
+      const isAsked = this.questions.steers.some(([queue, what]) => queue === undefined && what === 'isPaused')
+      const isPaused = isAsked ? this.isPaused : board.snapshot.isPaused
+      this.board.receive({ ...board, snapshot: { ...board.snapshot, isPaused } })
+    },
     steer: (steer: Steer) => {
       if (!this.questions.steers.some((asked) => isSameSetting(asked, steer))) this.#steered(steer)
     },
@@ -134,21 +151,30 @@ export class Client {
         this.questions.answered(id, (question) => this.#fromWire(question, answer))
     },
     refusal: (id: number, thrown: WireThrown) => this.#refused(id, thrownFromWire(thrown, this.#errors)),
-    event: (event: AnyEvent, change: WireRecord | undefined) =>
-      this.jobs.hear(eventFromWire(event, this.#errors), change),
+    event: (event: AnyEvent, change: WireRecord | undefined) => {
+      this.jobs.hear(eventFromWire(event, this.#errors), change)
+      // Its last listener was there for one event, and the bus does not report that it has left.
+      if (!change && !this.bus.isHeard(event.type)) this.#listen()
+    },
     change: (change: WireRecord) => this.jobs.change(change),
     listed: (number: number, pieces: readonly never[]) => this.lists.hear(number, pieces),
-    gone: (id: string) => this.jobs.lose(id),
+    progress: (id: string, progress: unknown) => this.jobs.progress(id, progress),
+    gone: (id: string, isAnnounced: boolean) => this.jobs.lose(id, isAnnounced),
     stranded: (ids: readonly string[], thrown: WireThrown) => {
       const error = thrownFromWire(thrown, this.#errors)
       for (const id of ids) this.jobs.find(id)?.letDown(error)
       this.hurry()
     },
-    value: (reading: number, value: unknown) => this.#readings.job(reading)?.observe().receive(value),
-    end: (reading: number, thrown: WireThrown | undefined) => {
-      const job = this.#readings.job(reading)
-      this.#readings.end(reading)
-      job?.observers?.endValues()
+    value: (number: number, value: unknown) => {
+      const reading = this.#readings.get(number)
+      if (!reading) return
+      reading.ahead++
+      reading.job.observe().receive(value)
+    },
+    end: (number: number, thrown: WireThrown | undefined) => {
+      const reading = this.#readings.get(number)
+      this.#readings.delete(number)
+      reading?.job.observers?.endValues()
       if (thrown) this.bus.report(thrownFromWire(thrown, this.#errors))
     },
   }
@@ -161,9 +187,7 @@ export class Client {
         if (type === 'ask') this.#refused(id as number, cloneError(args, 'input', cause))
         return undefined
       },
-      onBroken: () => {
-        if (connection === this.#connection) this.disconnect()
-      },
+      onBroken: () => this.disconnect(),
     })
     this.#connection = connection
     this.steers.clear()
@@ -171,19 +195,19 @@ export class Client {
     this.#heard = ''
     this.#listen()
     connection.send('watch', this.jobs.watched)
-    for (const [reading, job] of this.#readings.all) connection.send('read', reading, job.record.id)
+    for (const number of this.#readings.keys()) this.#sendRead(number)
     this.lists.keepBy(connection)
-    this.board.lookAnew()
+    this.board.askAnew()
     this.questions.askOf(connection)
   }
 
-  /** Tells which events somebody here listens to; no others are sent. */
+  /** Sends which event types have listeners here. The session sends no others. */
   #listen(): void {
     if (!this.#connection) return
     const types = this.#eventTypes.filter((type) => this.bus.isHeard(type))
     if (types.join() === this.#heard) return
     this.#heard = types.join()
-    this.#connection.send('hear', types)
+    this.#send('hear', types)
   }
 
   // Asking.
@@ -215,11 +239,12 @@ export class Client {
     if (kind === 'get') return answer && this.jobs.learn(answer as WireRecord)
     if (kind === 'find') return (answer as WireRecord[]).map((wire) => this.jobs.learn(wire))
     if (kind !== 'insert') return answer
-    return (answer as [WireRecord, Disposition][]).map(([wire, disposition], at): Inserted => {
-      const wish = (args[0] as readonly Wish[])[at] as Wish
-      const record = 'input' in wire ? wire : { ...wire, input: wish.input }
-      return { job: this.jobs.learn(record, wish), disposition }
-    })
+    return (answer as [WireRecord, Disposition][]).map(
+      ([wire, disposition], at): Inserted => ({
+        job: this.jobs.learn(wire, disposition === 'existing' ? undefined : (args[0] as readonly Wish[])[at]),
+        disposition,
+      }),
+    )
   }
 
   // Adding.
@@ -235,7 +260,7 @@ export class Client {
     return this.ask('insert', wishes, since)
   }
 
-  /** What was answered is committed; what is gone never was, or will not be heard of. */
+  /** An answer means that the job is committed. A job that is gone never was, or the client will hear nothing more of it. */
   async whenCommitted(inserted: JobView): Promise<void> {
     const gone = !inserted.committed && this.#gone(inserted)
     if (gone) throw gone
@@ -275,7 +300,7 @@ export class Client {
     return this.ask('idle')
   }
 
-  /** It is carried out at the other end. What it tells is heard here. */
+  /** The other end carries out its commands. Its events are heard here. */
   attach({ events = [] }: NamedExtension, _make?: MakeExtensions): void {
     this.#eventTypes.push(...(events as readonly EventType[]))
     this.#listen()
@@ -290,14 +315,14 @@ export class Client {
     return this.ask('act', verb, target, argument)
   }
 
-  // Looking on.
+  // Observing.
 
   watch(filter: FindOptions): JobList {
     return this.lists.watch(filter)
   }
 
   observersOf(job: JobView): JobObservers {
-    if (!job.observers) this.#connection?.send('attend', job.record.id)
+    if (!job.observers && job.committed) this.#send('attend', refOf(job.record))
     return job.observe()
   }
 
@@ -310,31 +335,39 @@ export class Client {
     return this.jobs.lastEvent(job)
   }
 
-  values(job: JobView, onTake = () => this.taken(job)): EventStream<unknown> {
-    const onLeave = () => this.unread(job)
-    if (this.#gone(job)) {
-      const stream = job.values(onTake, onLeave)
-      stream.end()
-      return stream
+  /** Asks the session even for values of a job that has ended: it may have kept some. */
+  values(job: JobView): BufferedStream<unknown> {
+    const number = ++this.#lastReading
+    const stream = this.observersOf(job).read(
+      () => this.taken(job, number),
+      () => {
+        if (this.#readings.delete(number)) this.#send('unread', number)
+      },
+    )
+    if (this.#gone(job)) stream.end()
+    else {
+      this.#readings.set(number, { job, ahead: 0 })
+      this.#sendRead(number)
     }
-    // Even of a job that has ended: the other side may have kept some.
-    const stream = this.observersOf(job).read(onTake, onLeave)
-    this.#connection?.send('read', this.#readings.begin(job), job.record.id)
     return stream
   }
 
-  /** The reader took a value: one more may come. */
-  taken(job: JobView): void {
-    const reading = this.#readings.of(job)
-    if (reading !== undefined) this.#connection?.send('taken', reading)
+  #sendRead(number: number): void {
+    const { job, ahead } = this.#readings.get(number) as Reading
+    this.#send('read', number, refOf(job.record), ahead)
   }
 
-  /** The reader has left. */
-  unread(job: JobView): void {
-    const reading = this.#readings.of(job)
-    if (reading === undefined) return
-    this.#readings.end(reading)
-    this.#connection?.send('unread', reading)
+  /** The reader took a value: the session may send one more. */
+  protected taken(_job: JobView, number: number): void {
+    const reading = this.#readings.get(number)
+    if (!reading) return
+    if (reading.ahead > 0) reading.ahead--
+    this.#send('taken', number)
+  }
+
+  /** Ends the values of jobs of which no more can come. */
+  protected endReadings(isOver: (job: JobView) => boolean): void {
+    for (const { job } of this.#readings.values()) if (isOver(job)) job.observers?.endValues()
   }
 
   snapshot(): SchedulerSnapshot {
@@ -364,7 +397,8 @@ export class Client {
   }
 
   queue(name: string): QueueControl {
-    this.board.expect(name)
+    // So that the first `size` that the caller reads a moment later is right.
+    this.board.lookAt(name)
     const look = () => {
       const [size, running] = this.board.lookAt(name)
       return { isPaused: this.steers.isPaused(name), size, running }
@@ -372,7 +406,7 @@ export class Client {
     return queueControl(name, look, (steer) => this.steer(steer))
   }
 
-  /** It holds here at once, whenever the other side hears of it. Nobody waits for the answer. */
+  /** Holds here at once, whenever it comes to the other end. No caller waits for the answer. */
   steer(steer: Steer): void {
     if (this.isClosed) throw this.closedError()
     this.#steered(steer)
@@ -382,7 +416,7 @@ export class Client {
   #steered(steer: Steer): void {
     const [queue] = steer
     this.steers.keep(steer)
-    if (queue === undefined) this.board.seePause(this.isPaused)
+    if (queue === undefined) this.board.showPause(this.isPaused)
   }
 
   // Closing.
@@ -403,7 +437,7 @@ export class Client {
     return this.#closers.add(callback)
   }
 
-  /** The jobs go on without it. With `drain` it waits first until nothing is left to do on the other side. */
+  /** The jobs go on at the other end. With `drain`, the client first waits until nothing is left to do there. */
   close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
     if (mode === 'now') this.hurry()
     this.#closed ??= this.shutDown(mode, timeoutMs)
@@ -415,7 +449,7 @@ export class Client {
     this.end(closedError())
   }
 
-  /** Resolves when nothing is left to do, after `timeoutMs`, or with `hurry`. */
+  /** Resolves when nothing is left to do, after `timeoutMs`, or when `hurry` is called. */
   protected drained(timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve) => {
       const stopTimer = timeoutMs === undefined ? undefined : this.clock.startTimer(() => this.hurry(), timeoutMs, true)
@@ -427,19 +461,20 @@ export class Client {
     })
   }
 
-  /** Whoever waits for anything here is told that it is over, and why. */
+  /** Ends all that waits here with the reason. */
   protected end(error: OffstageError, isFailure = false): void {
     if (this.#end) return
     this.#end = error
     this.letGo()
     this.jobs.end(error)
+    this.endReadings(() => true)
     this.questions.end(error, !isFailure)
     this.lists.end()
     this.#closers.call()
     this.board.notify()
   }
 
-  /** Of whatever leads to the other side. */
+  /** Lets go of everything that leads to the other end. */
   protected letGo(): void {
     this.disconnect()
   }

@@ -2,19 +2,19 @@ import { isCloneable } from '../shared/clone.ts'
 import { soon } from '../shared/soon.ts'
 import type { Message } from './wire.ts'
 
-/** Sends messages as one. Throws when it sends nothing: something in them cannot be cloned, or the wire is broken. */
+/** Sends messages as one. Throws when it sends nothing: when they cannot be cloned, or the wire is broken. */
 export type Post = (messages: readonly Message[]) => void
 
 interface ConnectionOptions {
-  /** What to send instead of a message that cannot be cloned, if anything. What it returns can be. */
+  /** Returns what to send in place of a message that cannot be cloned, if anything. That must be cloneable. */
   repair(message: Message, cause: unknown): Message | undefined
-  /** Nothing can be sent any more. */
+  /** Called when the wire is broken and nothing can be sent any more. */
   onBroken(): void
 }
 
 /**
- * One end of the wire between a client and a session. All messages of one microtask travel together. When they cannot be cloned,
- * each goes alone, and the culprit goes repaired, or not at all.
+ * One end of the wire between a client and a session. It sends all messages of one microtask together. When they cannot be cloned,
+ * it sends each alone, and the one that is to blame repaired, or not at all.
  */
 export class Connection {
   readonly #post: Post
@@ -32,7 +32,7 @@ export class Connection {
     if (this.#messages.length === 1) soon(this.#flush)
   }
 
-  /** Sends nothing more, not even what waits. */
+  /** Sends nothing more, not even the messages that wait. */
   close(): void {
     this.#isClosed = true
   }
@@ -65,6 +65,6 @@ export class Connection {
   }
 }
 
-/** Platforms refuse some of what they can clone on some wires: memory that is shared, for instance. */
+/** Platforms refuse on some wires what they can clone on others: shared memory, for instance. */
 const isOfContent = (cause: unknown, messages: readonly Message[]): boolean =>
   (cause as Error | undefined)?.name === 'DataCloneError' || !isCloneable(messages)

@@ -3,64 +3,54 @@ import type { JobView } from '../engine/job-view.ts'
 import { Notifier } from '../engine/notifier.ts'
 import type { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, JobEvent } from '../events/event-map.ts'
-import { isTerminal, type JobRecord } from '../job/record.ts'
+import { isTerminal, type JobRecord, type State } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { type Moment, wallOf } from './moment.ts'
-import type { Readings } from './readings.ts'
-import { draftRecord, type Wish } from './requests.ts'
-import { type NamedRequest, recordFromWire, type WireRecord } from './wire.ts'
+import { draftRecord, type Moment, type NamedRequest, type Wish, wallOf } from './requests.ts'
+import { type JobRef, recordFromWire, refOf, type WireRecord } from './wire.ts'
 
 interface Wanted {
   readonly job: JobView
   readonly since: Moment
+  /** Listeners have heard of its end, although the client did not know the job. */
+  isEndHeard: boolean
 }
 
 export interface KnownJobsOptions {
   readonly clock: Clock
   readonly errors: readonly ErrorClass[]
   readonly bus: EventBus
-  /** Makes the object that handles, callbacks and promises hang on. */
+  /** Makes the object that handles, callbacks and promises of a job belong to. */
   readonly makeJob: (record: JobRecord) => JobView
 }
 
-/** What a client knows of the jobs of another engine, and tells of them here. */
+/** The jobs of another engine that a client knows. It notifies listeners here of what happens to them there. */
 export class KnownJobs {
   readonly #options: KnownJobsOptions
-  readonly #readings: Readings
   readonly #notifier: Notifier
-  /** All that were ever added, found or got here, until they are removed. */
-  #known = new Map<string, JobView>()
-  /** From when they are asked for until that is answered: callbacks hang on them, and events may come before the answer. */
+  /** All jobs that were added, found or got here, until they are removed. */
+  readonly #known = new Map<string, JobView>()
+  /** From the call that adds a job until its answer. Callbacks are attached before, and events may come before. */
   readonly #wanted = new Map<string, Wanted>()
   /** Why jobs were aborted here: their promises reject with the very object. */
   readonly #reasons = new WeakMap<JobView, unknown>()
-  /** Of jobs that are gone, why nothing more will be heard of them. */
+  /** Why the client will hear nothing more of a job. */
   readonly #gone = new WeakMap<JobView, OffstageError>()
 
-  constructor(options: KnownJobsOptions, readings: Readings) {
+  constructor(options: KnownJobsOptions) {
     this.#options = options
-    this.#readings = readings
     this.#notifier = new Notifier(options.bus)
   }
 
-  /** Those of which something may still be heard, and whether somebody here looks on. */
-  get watched(): [id: string, isAttended: boolean][] {
-    const known = [...this.#known].filter(([, job]) => !job.hasEnded || job.observers)
-    return known.map(([id, job]) => [id, job.observers !== undefined])
+  /** For a new session to watch. With those that have ended: they may be retried, and they will be removed. */
+  get watched(): [job: JobRef, isAttended: boolean, finishMs: number | undefined][] {
+    return [...this.#known.values()].map((job) => [refOf(job.record), job.observers !== undefined, job.record.finishMs])
   }
 
-  /** Known or wanted. */
+  /** Returns a job that is known or wanted. */
   find(id: string): JobView | undefined {
     return this.#known.get(id) ?? this.#wanted.get(id)?.job
-  }
-
-  /** Something is heard of it that only who asked for it would hear: one that is wanted has been added. */
-  #meet(id: string): JobView | undefined {
-    const job = this.find(id)
-    if (job) this.#known.set(id, job)
-    return job
   }
 
   // Wanting.
@@ -69,7 +59,7 @@ export class KnownJobs {
     return this.#wanted.has(id)
   }
 
-  /** An object for callbacks to hang on before anything is heard of the job. */
+  /** Attaches callbacks before the client hears anything of the job. */
   want(request: NamedRequest, since: Moment): Wish {
     const { id, ifExists } = request.options
     const known = ifExists === 'replace' ? undefined : this.#known.get(id)
@@ -80,36 +70,42 @@ export class KnownJobs {
   }
 
   wantAgain(job: JobView, since: Moment): void {
-    this.#wanted.set(job.record.id, { job, since })
+    this.#wanted.set(job.record.id, { job, since, isEndHeard: false })
   }
 
+  /** The answer has come. `given` is another object than that of the wish if the id was taken by a job that was unknown here. */
   inserted({ job, attach, options }: Wish, given: JobView): void {
     this.#wanted.delete(options.id)
-    // There was one of which nothing was known here.
     if (given !== job) attach?.(given)
   }
 
-  notInserted({ job, options }: Wish, error: OffstageError): void {
+  notInserted({ job, detach, options }: Wish, error: OffstageError): void {
+    detach?.()
     if (this.#wanted.delete(options.id) && this.#known.get(options.id) !== job) this.#forget(job, error)
   }
 
   // Hearing.
 
+  /** An event comes with a change if the session watches the job. Then a job that is wanted has been added. */
   hear(event: AnyEvent, change: WireRecord | undefined): void {
-    const { jobId } = event as Partial<JobEvent>
-    const job = jobId === undefined ? undefined : change ? this.#meet(jobId) : this.#known.get(jobId)
-    if (!job) return this.#emit(event, undefined)
-    if (event.type === 'started') job.progress = undefined
+    const id = (event as Partial<JobEvent>).jobId ?? ''
+    const job = change ? this.find(id) : this.#known.get(id)
+    const wanted = this.#wanted.get(id)
+    if (!job) {
+      if (wanted) wanted.isEndHeard ||= isTerminal(event.type as State)
+      return this.#emit(event, undefined)
+    }
+    this.#known.set(id, job)
     if (event.type === 'progress') job.progress = event.progress
     if (change) this.#update(job, change, event)
     else {
       this.#emit(event, job)
       this.#notifier.snapshotChanged(job)
     }
-    if (event.type === 'removed') this.#known.delete(jobId as string)
+    if (event.type === 'removed') this.#known.delete(id)
   }
 
-  /** With a number of this bus. */
+  /** Numbers the event anew: each bus counts its own. */
   #emit({ type, seq, ...details }: AnyEvent, job: JobView | undefined): void {
     const { bus } = this.#options
     const event = bus.make(type, details as never) as AnyEvent
@@ -117,34 +113,47 @@ export class KnownJobs {
     for (const watcher of [...(job?.observers?.watchers ?? [])]) bus.call(watcher, event as JobEvent)
   }
 
-  /** Of one that nobody here knows a change tells too little. */
+  /** A change is not enough to make an unknown job from. */
   change(change: WireRecord): void {
     if (this.find(change.id)) this.learn(change)
   }
 
-  /** `asked`: of what was asked for, only that is told which may change. */
-  learn(wire: WireRecord, asked?: NamedRequest): JobView {
-    const record = () => (asked ? draftRecord(asked, 0) : ({ ...wire, error: undefined } as JobRecord))
-    const job = this.find(wire.id) ?? this.#options.makeJob(record())
-    this.#known.set(wire.id, job)
-    this.#update(job, wire, undefined)
-    return job
-  }
-
-  #update(job: JobView, change: WireRecord, event: AnyEvent | undefined): void {
-    const before = job.committed
-    let record = recordFromWire(job.record, change, this.#options.errors)
-    if (record.state === 'cancelled' && this.#reasons.has(job) && !isCancel(record))
-      record = { ...record, error: this.#reasons.get(job) }
-    job.record = record
-    job.committed = record
-    if (event) this.#emit('error' in event && record.error ? { ...event, error: record.error } : event, job)
-    else this.#notifier.catchUp(job, before)
-    if (isTerminal(record.state)) job.settle(record, this.#readings.of(job) !== undefined)
+  progress(id: string, progress: unknown): void {
+    const job = this.#known.get(id)
+    if (!job) return
+    job.progress = progress
     this.#notifier.snapshotChanged(job)
   }
 
-  /** Its promises reject with `reason` itself. */
+  /** `added`: the request, if the record is of a job that was added for it; then the record may lack what never changes. */
+  learn(wire: WireRecord, added?: NamedRequest): JobView {
+    const record = () => (added ? draftRecord(added, 0) : ({ ...wire, error: undefined } as JobRecord))
+    const job = this.find(wire.id) ?? this.#options.makeJob(record())
+    // If it has ended already, its events were lost with the last session.
+    const isMissed = added && !this.#wanted.get(wire.id)?.isEndHeard
+    this.#known.set(wire.id, job)
+    this.#update(job, wire, undefined, isMissed ? job.record : undefined)
+    return job
+  }
+
+  /** `before`: what listeners know of a job that was never committed here. */
+  #update(job: JobView, change: WireRecord, event: AnyEvent | undefined, before?: JobRecord): void {
+    const last = job.committed ?? before
+    let record = recordFromWire(job.record, change, this.#options.errors)
+    if (record.state === 'cancelled' && this.#reasons.has(job) && !isCancel(record))
+      record = { ...record, error: this.#reasons.get(job) }
+    // Progress belongs to an attempt.
+    if (record.attempt !== job.record.attempt) job.progress = undefined
+    job.record = record
+    job.committed = record
+    if (event) this.#emit('error' in event && record.error ? { ...event, error: record.error } : event, job)
+    else this.#notifier.catchUp(job, last)
+    // The last values may still be on their way; their reading ends by itself.
+    if (isTerminal(record.state)) job.settle(record, job.observers?.isRead)
+    this.#notifier.snapshotChanged(job)
+  }
+
+  /** Makes the promises of the job reject with `reason` itself. */
   abort(job: JobView, reason: unknown): void {
     this.#reasons.set(job, reason)
   }
@@ -155,21 +164,22 @@ export class KnownJobs {
 
   // Losing.
 
-  /** It was removed while nobody could tell. */
-  lose(id: string): void {
+  /** The job was removed. `isAnnounced`: by a session that has sent the event; else while there was none. */
+  lose(id: string, isAnnounced: boolean): void {
     const job = this.#known.get(id)
-    if (!job) return
     this.#known.delete(id)
+    if (job && !isAnnounced) this.announceLoss(job)
+  }
+
+  announceLoss(job: JobView): void {
     const error = cancelled(job.record, 'it was removed while nothing could be heard of it')
     if (!job.hasEnded) this.#notifier.announce(job, 'cancelled', { error })
     this.#notifier.announce(job, 'removed', { reason: job.hasEnded ? 'retention' : 'removed' })
     this.#forget(job, error)
   }
 
-  /** Nothing more will be heard of it here. */
   #forget(job: JobView, error: OffstageError): void {
     this.#gone.set(job, error)
-    this.#readings.end(this.#readings.of(job))
     job.abandon(error)
   }
 
@@ -178,15 +188,14 @@ export class KnownJobs {
   }
 
   end(error: OffstageError): void {
-    for (const job of [...this.#known.values(), ...[...this.#wanted.values()].map(({ job }) => job)])
-      if (!job.hasEnded) job.abandon(error)
+    for (const job of [...this.#known.values(), ...[...this.#wanted.values()].map(({ job }) => job)]) job.abandon(error)
     this.#known.clear()
     this.#wanted.clear()
   }
 
-  // Changing places with an engine that has the jobs themselves.
+  // Handing the jobs to an engine in this process, and taking them back.
 
-  /** The object on which handles hang already, for a record that such an engine finds or makes. */
+  /** Returns the object that handles belong to already, for a record that the engine restores or adds. */
   adopt({ id, addedAt, seq }: JobRecord, isNew: boolean): JobView | undefined {
     const known = isNew ? undefined : this.#known.get(id)
     if (known?.record.addedAt === addedAt && known.record.seq === seq) return known
@@ -194,20 +203,19 @@ export class KnownJobs {
     return wanted && addedAt >= wallOf(wanted.since, this.#options.clock) ? wanted.job : undefined
   }
 
-  /** It has adopted those that there are, and tells of them. */
-  handOver(has: (job: JobView) => boolean): void {
-    for (const [id, job] of this.#known) if (!has(job)) this.lose(id)
-    this.#known = new Map()
-    this.#readings.clear()
+  /** The engine has adopted its jobs, and notifies of them from now on. Returns the jobs that it does not have. */
+  handOver(has: (job: JobView) => boolean): JobView[] {
+    const lost = [...this.#known.values()].filter((job) => !has(job))
+    this.#known.clear()
+    return lost
   }
 
-  /** It tells nothing of them any more. */
+  /** The engine notifies no longer. */
   takeBack(jobs: readonly JobView[]): void {
     for (const job of jobs) this.#known.set(job.record.id, job)
-    for (const job of jobs) if (job.observers?.isRead) this.#readings.begin(job)
   }
 }
 
-/** Not for its signal's sake. */
+/** Whether it was cancelled with a reason, not aborted by a signal. */
 const isCancel = ({ id, error }: JobRecord): boolean =>
   error instanceof OffstageError && error.code === 'JOB_CANCELLED' && error.jobId === id

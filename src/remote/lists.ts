@@ -1,4 +1,4 @@
-/** Lists that a client watches: who keeps them, and what is said of them, which is what has changed. */
+/** Live lists of a client. The session sends what has changed in them. */
 import type { FindOptions, JobList } from '../engine/engine.ts'
 import { keepSame, ListView } from '../engine/job-list.ts'
 import type { JobSnapshot } from '../engine/job-observers.ts'
@@ -8,13 +8,13 @@ import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '
 import type { Connection } from './connection.ts'
 
 type WireSnapshot = Omit<JobSnapshot, 'error'> & { readonly error: WireThrown | undefined }
-/** So many of the list before, from there on; or a snapshot that was not in it. */
+/** A part of the list before: `count` snapshots from `from` on. Or a snapshot that was not in it. */
 type Piece = readonly [from: number, count: number] | WireSnapshot
 
-/** No list is told of more often than this. */
+/** Changes of one list follow one another at this distance or more. */
 const listMs = 50
 
-/** Tells a client what is in a list, at once and then whenever it has changed. */
+/** Sends a list at once, and then its changes. */
 export class ListSender {
   readonly #list: JobList
   readonly #post: (pieces: readonly Piece[]) => void
@@ -57,18 +57,18 @@ function piecesBetween(before: readonly JobSnapshot[], next: readonly JobSnapsho
   return pieces
 }
 
-/** Keeps what is in a list in a view; returns how to stop. */
+/** Shows a list in a view, and keeps it up to date. Returns a function that stops. */
 type Keep = (view: ListView, filter: FindOptions) => () => void
 
 interface Watched {
   readonly view: ListView
   readonly filter: FindOptions
-  /** As the session has told it. */
+  /** The list as the session has sent it. */
   heard: readonly JobSnapshot[]
   stop: () => void
 }
 
-/** What is watched here: kept by the other end of a wire, by somebody here, or, for a while, by nobody. */
+/** The lists of one client. A session keeps them up to date, or an engine in this process; between two of these, nothing does. */
 export class WatchedLists {
   readonly #bus: EventBus
   readonly #errors: readonly ErrorClass[]
@@ -92,7 +92,7 @@ export class WatchedLists {
     return view
   }
 
-  /** From now on these are kept so. */
+  /** Changes what keeps all lists up to date. */
   keepBy(keeper: Connection | Keep | undefined): void {
     this.#keeper = keeper
     for (const [number, list] of this.#lists) this.#entrust(number, list)

@@ -1,19 +1,18 @@
 import type { Clock } from '../shared/clock.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
-import type { QuestionKind } from './answers.ts'
+import { isOnceOnly, type QuestionKind } from './answers.ts'
 import type { Connection } from './connection.ts'
-import { type Moment, momentOf, wallOf } from './moment.ts'
-import { afterDelay, type Wish } from './requests.ts'
+import { afterDelay, insertToWire, type Moment, momentOf, type Wish, wallOf } from './requests.ts'
 import type { Steer } from './steers.ts'
-import { insertToWire, isJob } from './wire.ts'
+import { isJob, refOf } from './wire.ts'
 
-/** Something that was asked and is not answered. */
+/** A question that has no answer yet. */
 export interface Question {
   readonly kind: QuestionKind
   readonly args: readonly unknown[]
   readonly answer: Deferred<never>
-  /** It was put to somebody, who may have done it. */
+  /** It was asked before, and may have been done. */
   isAgain: boolean
 }
 
@@ -21,24 +20,24 @@ export interface Question {
 export type Answering = (kind: QuestionKind, args: readonly unknown[]) => Promise<unknown>
 
 /**
- * Everything that is asked is kept until it is answered, and asked again, in the same order, of whoever comes to answer next. What
- * was added is known again by its id, so that asking twice adds once.
+ * The questions of a client. Each is kept until it is answered, and asked again, in the same order, of whatever comes to answer
+ * next. A job that was added is known by its id, so asking twice adds it once.
  */
 export class Questions {
   readonly #clock: Clock
   readonly #onAnswer: (question: Question, give: () => unknown) => unknown
   #questions = new Map<number, Question>()
   #last = 0
-  /** Who is asked: the other end of a wire, or somebody here. When there is nobody it waits. */
+  /** What answers: a session at the other end of a wire, or an engine in this process. Without one, questions wait. */
   #asked: Connection | Answering | undefined
 
-  /** `onAnswer` makes of an answer what the call resolves with; `give` returns it, or throws what it was refused with. */
+  /** `onAnswer` returns what the call resolves with. `give` returns the answer, or throws the refusal. */
   constructor(clock: Clock, onAnswer: (question: Question, give: () => unknown) => unknown) {
     this.#clock = clock
     this.#onAnswer = onAnswer
   }
 
-  /** From now on these are asked: first all that is not answered. */
+  /** Asks `asked` from now on, and first everything that has no answer. */
   askOf(asked: Connection | Answering | undefined): void {
     this.#asked = asked
     for (const [id, question] of [...this.#questions]) this.#put(id, question)
@@ -52,7 +51,7 @@ export class Questions {
     return question.answer.promise
   }
 
-  /** What is asked in `ask` comes before all else, and may have been done. */
+  /** Puts the questions that `ask` asks before all others. They may have been done. */
   askFirst<Asked>(ask: () => Asked): Asked {
     const later = this.#questions
     this.#questions = new Map()
@@ -66,7 +65,7 @@ export class Questions {
     return this.#questions.get(id)
   }
 
-  /** What is to be set, and nobody has confirmed. */
+  /** The settings that are not confirmed, in order. */
   get steers(): Steer[] {
     const asked = [...this.#questions.values()].filter(({ kind }) => kind === 'steer')
     return asked.map(({ args }) => args[0] as Steer)
@@ -78,12 +77,12 @@ export class Questions {
     if (!asked) return
     question.isAgain = true
     const all = kind === 'insert' ? [...this.#asOfNow(args as [readonly Wish[], Moment]), isAgain] : args
-    if (typeof asked === 'function') void this.#answerHere(id, kind, all, asked)
+    if (typeof asked === 'function') void this.#askHere(id, kind, all, asked)
     else asked.send('ask', id, kind, argsToWire(kind, all))
   }
 
-  async #answerHere(id: number, kind: QuestionKind, args: readonly unknown[], answer: Answering): Promise<void> {
-    // It was set so before, when this was asked.
+  async #askHere(id: number, kind: QuestionKind, args: readonly unknown[], answer: Answering): Promise<void> {
+    // The engine began with all that was set when this was asked.
     if (kind === 'steer') return this.answered(id, () => undefined)
     let give: () => unknown
     try {
@@ -94,7 +93,7 @@ export class Questions {
         throw error
       }
     }
-    // Whoever answers next is asked again.
+    // If this engine has lost the lead meanwhile, the next one is asked.
     if (answer === this.#asked) this.answered(id, give)
   }
 
@@ -102,6 +101,8 @@ export class Questions {
     const question = this.#questions.get(id)
     if (!question) return
     this.#questions.delete(id)
+    // A session keeps such an answer until it knows that it has come.
+    if (typeof this.#asked === 'object' && isOnceOnly(question.kind)) this.#asked.send('done', id)
     try {
       question.answer.resolve(this.#onAnswer(question, () => give(question)) as never)
     } catch (error) {
@@ -109,7 +110,7 @@ export class Questions {
     }
   }
 
-  /** Nothing is answered any more. `isIdle`: to wait for an idle moment is over as well. */
+  /** Rejects all that waits for an answer. `isIdle`: waiting for an idle moment is over as well, and resolves. */
   end(error: unknown, isIdle: boolean): void {
     for (const { kind, answer } of this.#questions.values()) {
       if (isIdle && kind === 'idle') answer.resolve(undefined as never)
@@ -118,14 +119,14 @@ export class Questions {
     this.#questions.clear()
   }
 
-  /** A delay counts from when it was asked for, whenever somebody hears of it. */
+  /** A delay counts from the call, whenever the question is put. */
   #asOfNow([wishes, since]: readonly [readonly Wish[], Moment]): readonly unknown[] {
     const passedMs = momentOf(this.#clock).monotonicMs - since.monotonicMs
     return [wishes.map((wish) => afterDelay(wish, passedMs)), wallOf(since, this.#clock)]
   }
 }
 
-/** Callbacks hang on the jobs already. */
+/** Callbacks are attached to the job objects already. */
 const withoutAttaching = ([wishes, ...rest]: readonly unknown[]): readonly unknown[] => [
   (wishes as readonly Wish[]).map((wish) => ({ ...wish, attach: undefined })),
   ...rest,
@@ -138,5 +139,7 @@ function argsToWire(kind: QuestionKind, args: readonly unknown[]): readonly unkn
   }
   if (kind !== 'act') return args
   const [verb, target, argument] = args
-  return [verb, isJob(target) ? target.record.id : target, thrownToWire(argument)]
+  // Of a job that was not added yet, only the id is known.
+  const ref = isJob(target) ? (target.committed ? refOf(target.record) : target.record.id) : target
+  return [verb, ref, thrownToWire(argument)]
 }

@@ -5,13 +5,13 @@ import { EventBus } from '../events/event-bus.ts'
 import { Client } from './client.ts'
 import { makePrefix } from './requests.ts'
 
-/** A client that is a scheduler's whole engine: it runs nothing itself. Whoever makes it connects it. */
+/** A client as the whole engine of a scheduler, which runs nothing itself. Its maker connects it. */
 export class RemoteEngine extends Client implements Engine {
   constructor({ clock, random, errors, reportUnheard }: EngineHost) {
     const bus = new EventBus(() => clock.now(), reportUnheard)
     super({ clock, errors, bus, idPrefix: makePrefix(random), makeJob: (record) => new JobView(record) })
   }
 
-  /** What can be copied can be sent; whether it can be kept is for the other side to say. */
+  /** What can be copied can be sent. The engine that runs the jobs decides whether its store can keep it. */
   check(): void {}
 }

@@ -1,71 +1,83 @@
-/** The other end of a client, where the engine is that runs the jobs: answers what it asks, and tells it of what it looks at. */
+/** The other end of a client, beside the engine that runs the jobs. It answers questions, and sends what the client watches. */
 import type { FindOptions, Inserted, JobFilter, Verb } from '../engine/engine.ts'
 import type { JobView } from '../engine/job-view.ts'
+import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import { type AnyEvent, type EventType, isExtensionEvent, type JobEvent } from '../events/event-map.ts'
-import type { EventStream } from '../events/stream.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import { readable } from '../shared/clone.ts'
 import { type ErrorClass, thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { OffstageError } from '../shared/errors.ts'
-import { answer, type QuestionKind } from './answers.ts'
-import type { Board } from './board.ts'
+import { answer, isOnceOnly, type QuestionKind } from './answers.ts'
+import { type Board, boardMs } from './board.ts'
 import { Connection, type Post } from './connection.ts'
 import { ListSender } from './lists.ts'
-import { noDefaults } from './requests.ts'
+import { insertFromWire, type WireInsert } from './requests.ts'
 import { fromClient, messagesOf } from './shapes.ts'
 import type { Steer } from './steers.ts'
-import { changeToWire, eventToWire, isJob, type Message, recordToWire, type WireInsert } from './wire.ts'
+import { changeToWire, eventToWire, isJob, isJobOf, type JobRef, type Message, recordToWire } from './wire.ts'
 
 export interface SessionOptions {
   readonly clock: Clock
   readonly errors: readonly ErrorClass[]
-  /** How everything is set. */
+  /** All that is set. */
   readonly steers: readonly Steer[]
-  /** The client has set something: to be carried out, and passed on to all sessions. */
+  /** Called when the client has set something: to carry it out, and to pass it on to all sessions. */
   readonly onSteer: (steer: Steer) => void
+  /**
+   * Kept for this client over all its sessions with this engine: what may not be done twice, by the number of the question. The
+   * client asks again when no answer came.
+   */
+  readonly answered: Answered
 }
 
-/** A job of which the client is told. */
+export type Answered = Map<number, Promise<unknown>>
+
+/** A job whose changes are sent to the client. */
 interface Watched {
   readonly job: JobView
-  /** The record as the client has it. */
+  /** The record that was sent last. */
   sent: JobRecord | undefined
-  /** One with the input and the rules that the client has. */
+  /** A record with the input and the rules that the client has. */
   known: JobRecord | undefined
-  /** Somebody there looks on: progress, logs and values go there too. */
+  /** The client observes the job: progress, logs and values are sent, too. */
   isAttended: boolean
   readonly stop: () => void
+  /** The job of the same id that this one replaces, while that is not committed. */
+  older: Watched | undefined
 }
 
 /** Reads the values of a job for the client. */
 interface Reader {
+  /** The client has room for one more. */
   taken(): void
-  leave(): void
+  /** `isCut`: the client did not leave, but its session is over. The rest waits for its next one. */
+  leave(isCut: boolean): void
 }
 
-/** How many values are on their way to a reader; the handler's `send` waits for more. */
+/** How many values are ahead of their reader. Beyond that, the handler's `send` waits. */
 const valuesAhead = 16
-/** Observers elsewhere are told no more often than this: the board changes with every job. */
-const boardMs = 50
 
-/** Only those who look on at the job hear these. */
+/** How many answers are kept of which the client has not said that they came. */
+const answeredMax = 1_000
+
+/** Sent only to clients that observe the job or listen to the type. */
 const isPassing = (type: string): boolean => type === 'progress' || type === 'log' || type === 'value'
 
 export class Session {
   readonly #engine: LocalEngine
   readonly #options: SessionOptions
   readonly #connection: Connection
+  /** By id, the newest first. */
   readonly #watched = new Map<string, Watched>()
-  /** Those too that are being replaced by one of the same id. */
-  readonly #allWatched = new Set<Watched>()
   readonly #readers = new Map<number, Reader>()
   readonly #lists = new Map<number, ListSender>()
+  /** The event types that the client listens to. */
   readonly #heard = new Map<EventType, () => void>()
   readonly #stopStranded: () => void
   #queues: readonly string[] = []
-  /** While the client wants to know of every change of the board. */
+  /** Set while the client observes the board. */
   #stopObserving: (() => void) | undefined
   #stopBoardTimer: (() => void) | undefined
   #isClosed = false
@@ -74,23 +86,23 @@ export class Session {
     this.#engine = engine
     this.#options = options
     this.#connection = new Connection(post, {
-      // Whatever of it cannot be cloned goes as a few words.
+      // A short text takes the place of whatever cannot be cloned.
       repair: (message) => message.map(readable) as unknown as Message,
       onBroken: () => this.close(),
     })
     this.#connection.send('welcome', options.steers)
     this.#stopStranded = engine.onStranded((jobs, error) => {
-      const ids = jobs.map(({ record }) => record.id).filter((id) => this.#watched.has(id))
+      const ids = jobs.filter((job) => this.#watchedOf(job)).map(({ record }) => record.id)
       this.#connection.send('stranded', ids, thrownToWire(error))
     })
   }
 
-  /** Somebody has set something. */
+  /** Passes on what this client or another has set. */
   steer(steer: Steer): void {
     this.#connection.send('steer', steer)
   }
 
-  /** Whatever came: what is no message of a client is dropped. */
+  /** Takes whatever has come over the wire, and drops what is no message of a client. */
   hear(messages: unknown): void {
     if (this.#isClosed) return
     for (const [type, ...details] of messagesOf(messages, fromClient)) this.#verbs[type]?.(...(details as never[]))
@@ -99,16 +111,19 @@ export class Session {
   close(): void {
     this.#isClosed = true
     this.#stopStranded()
-    this.#observe(false)
+    this.#stopObserving?.()
+    this.#stopBoardTimer?.()
     for (const stop of this.#heard.values()) stop()
-    for (const { stop } of this.#allWatched) stop()
-    for (const reader of this.#readers.values()) reader.leave()
+    for (const newest of this.#watched.values())
+      for (let watched: Watched | undefined = newest; watched; watched = watched.older) watched.stop()
+    for (const reader of this.#readers.values()) reader.leave(true)
     for (const list of this.#lists.values()) list.close()
     this.#connection.close()
   }
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
     ask: (id: number, kind: QuestionKind, args: never[]) => void this.#answer(id, kind, args),
+    done: (id: number) => void this.#options.answered.delete(id),
     hear: (types: readonly EventType[]) => {
       for (const stop of this.#heard.values()) stop()
       this.#heard.clear()
@@ -118,13 +133,10 @@ export class Session {
           this.#engine.bus.on(type, (event) => this.#hear(event)),
         )
     },
-    // What it knew of, when it lost sight of another engine.
-    watch: (known: readonly (readonly [id: string, isAttended: boolean])[]) => {
-      for (const [id, isAttended] of known) {
-        const job = this.#engine.job(id)
-        if (job) this.#show(job, isAttended)
-        else this.#connection.send('gone', id)
-      }
+    // What the client knew when it lost its last session.
+    watch: (known: readonly (readonly [job: JobRef, isAttended: boolean, finishMs: number | undefined])[]) => {
+      for (const [ref, isAttended, finishMs] of known)
+        if (!this.#attend(ref, isAttended, finishMs)) this.#connection.send('gone', ref[0], false)
     },
     list: (number: number, filter: FindOptions) => {
       this.#lists.get(number)?.close()
@@ -135,94 +147,114 @@ export class Session {
       this.#lists.get(number)?.close()
       this.#lists.delete(number)
     },
-    attend: (id: string) => {
-      const job = this.#engine.job(id)
-      if (job) this.#show(job, true)
-    },
+    attend: (ref: JobRef) => void this.#attend(ref, true),
     look: (queues: readonly string[], isObserving: boolean) => {
       this.#queues = queues
-      this.#observe(isObserving)
-      this.#showBoard()
+      this.#stopObserving?.()
+      this.#stopObserving = isObserving
+        ? this.#engine.subscribe(() => {
+            this.#stopBoardTimer ??= this.#options.clock.startTimer(() => this.#sendBoard(), boardMs, false)
+          })
+        : undefined
+      this.#sendBoard()
     },
-    // By a number of the client's: a job may have had a reader before, of which some is still on its way.
-    read: (reading: number, id: string) => void this.#read(reading, id),
+    // The client numbers its readings: a job may have had a reader before, and messages of that reading may still be on their way.
+    read: (reading: number, ref: JobRef, ahead: number) => void this.#read(reading, ref, ahead),
     taken: (reading: number) => this.#readers.get(reading)?.taken(),
-    unread: (reading: number) => this.#readers.get(reading)?.leave(),
+    unread: (reading: number) => this.#readers.get(reading)?.leave(false),
   }
 
   // Questions.
 
   async #answer(id: number, kind: QuestionKind, args: never[]): Promise<void> {
     const engine = this.#engine
-    const attached: JobView[] = []
+    const added: Watched[] = []
     try {
       if (kind === 'steer') {
-        // The next engine is asked again.
+        // The client asks the next engine again.
         if (engine.isClosed) return
         this.#options.onSteer(args[0] as unknown as Steer)
         return this.#connection.send('answer', id)
       }
-      const answered = await answer(engine, kind, this.#argsFromWire(kind, args, attached))
-      // The input of a job that it has just added is there already, unless an extension gave it another.
+      const answered = await this.#onceOnly(id, kind, () => answer(engine, kind, this.#argsFromWire(kind, args, added)))
+      // The client has the input of a job that it has just added, unless an extension gave the job another.
       const inputs = kind === 'insert' ? (args[0] as unknown as readonly WireInsert[]).map(({ input }) => input) : []
-      // What a command answers is a value, whatever it looks like.
-      const toSend = kind === 'command' ? answered : this.#answerToWire(answered, inputs)
+      // A command returns a value, whatever it looks like.
+      const gone: string[] = []
+      const toSend = kind === 'command' ? answered : this.#answerToWire(answered, inputs, gone)
       if (!engine.isClosed || kind !== 'idle') this.#connection.send('answer', id, toSend)
+      for (const goneId of gone) this.#connection.send('gone', goneId, true)
     } catch (error) {
-      // What was to be added never was.
-      for (const watched of this.#allWatched)
-        if (!watched.job.committed && attached.includes(watched.job)) this.#unwatch(watched)
-      // Then the next engine is asked again.
+      for (const watched of added) if (!watched.sent) this.#unwatch(watched)
+      // When the engine is closed, the client asks the next engine again.
       if ((error as OffstageError).code !== 'SCHEDULER_CLOSED' && !engine.isEnded)
         this.#connection.send('refusal', id, thrownToWire(error))
     }
   }
 
-  #argsFromWire(kind: QuestionKind, args: unknown[], attached: JobView[]): unknown[] {
+  #onceOnly(id: number, kind: QuestionKind, ask: () => Promise<unknown>): Promise<unknown> {
+    if (!isOnceOnly(kind)) return ask()
+    const { answered } = this.#options
+    const answering = answered.get(id) ?? ask()
+    answered.set(id, answering)
+    const [oldest] = answered.keys()
+    if (answered.size > answeredMax) answered.delete(oldest as number)
+    return answering
+  }
+
+  #argsFromWire(kind: QuestionKind, args: unknown[], added: Watched[]): unknown[] {
     if (kind === 'act') {
-      const [verb, target, argument] = args as [Verb, string | JobFilter, WireThrown]
-      const job = typeof target === 'string' && this.#engine.job(target)
-      if (job) this.#watch(job, false)
-      return [verb, target, thrownFromWire(argument, this.#options.errors)]
+      const [verb, target, argument] = args as [Verb, JobRef | string | JobFilter, WireThrown]
+      const meant = Array.isArray(target) ? this.#find(target as unknown as JobRef) : target
+      return [verb, meant, thrownFromWire(argument, this.#options.errors)]
     }
     if (kind !== 'insert') return args
-    const [requests, ...rest] = args as [readonly WireInsert[]]
-    const toRequest = ({ isAttended, ...request }: WireInsert) => ({
-      ...request,
-      defaults: noDefaults,
-      transfer: undefined,
-      // From the first moment: it may have ended before the answer is there.
-      attach: (job: JobView) => {
-        attached.push(job)
-        this.#watch(job, isAttended).known ??= job.record
-      },
-    })
-    return [requests.map(toRequest), ...rest]
+    const [inserts, ...rest] = args as [readonly WireInsert[]]
+    // From the first moment: a job may end before the answer is sent.
+    const attach = (job: JobView, isAttended: boolean) => {
+      const isNew = !this.#watchedOf(job)
+      const watched = this.#watch(job, isAttended)
+      watched.known ??= job.record
+      if (isNew) added.push(watched)
+    }
+    return [inserts.map((insert) => insertFromWire(insert, attach)), ...rest]
   }
 
-  #answerToWire(answer: unknown, inputs: readonly unknown[]): unknown {
-    if (Array.isArray(answer)) return answer.map((item, at) => this.#answerToWire(item, inputs.slice(at, at + 1)))
-    if (isJob(answer)) {
-      const watched = this.#watch(answer, false)
-      watched.sent = answer.visible
-      watched.known = answer.visible
-      return recordToWire(answer.visible)
-    }
+  #answerToWire(answer: unknown, inputs: readonly unknown[], gone: string[]): unknown {
+    if (Array.isArray(answer)) return answer.map((item, at) => this.#answerToWire(item, inputs.slice(at, at + 1), gone))
+    if (isJob(answer)) return recordToWire(this.#given(answer, gone))
     if (typeof answer !== 'object' || answer === null || !('disposition' in answer)) return answer
     const { job, disposition } = answer as Inserted
-    const watched = this.#watch(job, false)
-    watched.sent = job.visible
-    watched.known = job.visible
-    const isKnown = disposition !== 'existing' && inputs.includes(job.visible.input)
-    return [isKnown ? changeToWire(job.visible) : recordToWire(job.visible), disposition]
+    const record = this.#given(job, gone)
+    const isKnown = disposition !== 'existing' && inputs.includes(record.input)
+    return [isKnown ? changeToWire(record) : recordToWire(record), disposition]
   }
 
-  // Telling.
+  /** Watches the job, unless it was removed before its answer could be sent. */
+  #given(job: JobView, gone: string[]): JobRecord {
+    const { id } = job.record
+    if (this.#engine.job(id) === job) return this.#sending(this.#watch(job, false))
+    gone.push(id)
+    return job.visible
+  }
+
+  // Watching.
+
+  #find(ref: JobRef): LiveJob | undefined {
+    const job = this.#engine.job(ref[0])
+    return isJobOf(job, ref) ? job : undefined
+  }
+
+  #watchedOf(job: JobView): Watched | undefined {
+    let watched = this.#watched.get(job.record.id)
+    while (watched && watched.job !== job) watched = watched.older
+    return watched
+  }
 
   #watch(job: JobView, isAttended: boolean): Watched {
-    const { id } = job.record
-    let watched = this.#watched.get(id)
-    if (watched?.job !== job) {
+    let watched = this.#watchedOf(job)
+    if (!watched) {
+      const { id } = job.record
       const observers = job.observe()
       const stops = [
         observers.watch((event) => {
@@ -230,77 +262,75 @@ export class Session {
           if (isWanted) this.#connection.send('event', eventToWire(event), this.#change(made))
           if (event.type === 'removed') this.#unwatch(made)
         }),
-        observers.subscribe(() => this.#tellChange(made)),
+        observers.subscribe(() => this.#sendChange(made)),
       ]
       const stop = () => {
         for (const each of stops) each()
       }
-      const made: Watched = { job, sent: undefined, known: undefined, isAttended, stop }
+      const made: Watched = { job, sent: undefined, known: undefined, isAttended, stop, older: this.#watched.get(id) }
       watched = made
       this.#watched.set(id, made)
-      this.#allWatched.add(made)
     }
     watched.isAttended ||= isAttended
     return watched
   }
 
-  #show(job: JobView, isAttended: boolean): void {
+  /** `finishMs`: when the job ended, as far as the client knows. Returns whether the job is there. */
+  #attend(ref: JobRef, isAttended: boolean, finishMs?: number): boolean {
+    const job = this.#find(ref)
+    if (!job) return false
     const watched = this.#watch(job, isAttended)
-    // What is not committed yet is told when it is.
-    if (job.committed) this.#tellChange(watched)
+    if (job.hasEnded && job.record.finishMs === finishMs) this.#sending(watched)
+    // If the job is not committed yet, it is sent when it is.
+    if (job.committed) this.#sendChange(watched)
+    if (isAttended && job.progress !== undefined) this.#connection.send('progress', ref[0], job.progress)
+    return true
   }
 
   #unwatch(watched: Watched): void {
-    const { id } = watched.job.record
     watched.stop()
-    this.#allWatched.delete(watched)
-    if (this.#watched.get(id) !== watched) return
-    this.#watched.delete(id)
-    // One that it was to replace is there still.
-    for (const other of this.#allWatched) if (other.job.record.id === id) this.#watched.set(id, other)
+    const { id } = watched.job.record
+    const newest = this.#watched.get(id)
+    if (newest === watched) {
+      if (watched.older) this.#watched.set(id, watched.older)
+      else this.#watched.delete(id)
+    } else for (let each = newest; each; each = each.older) if (each.older === watched) each.older = watched.older
   }
 
-  /** What happens to a job that is watched is told by its watcher. */
+  /** Sends an event, unless the watcher of its job does. */
   #hear(event: AnyEvent): void {
     const { jobId } = event as Partial<JobEvent>
-    const isOfExtension = isExtensionEvent(event.type)
-    if (isOfExtension || jobId === undefined || !this.#watched.has(jobId))
-      this.#connection.send('event', eventToWire(event))
+    const watched = jobId === undefined || isExtensionEvent(event.type) ? undefined : this.#watched.get(jobId)
+    // A job that is not committed has no events: this one is of the job that it replaces.
+    if (!watched?.job.committed && !watched?.older) this.#connection.send('event', eventToWire(event))
   }
 
-  #tellChange(watched: Watched): void {
+  #sendChange(watched: Watched): void {
     const change = this.#change(watched)
     if (change) this.#connection.send('change', change)
   }
 
   #change(watched: Watched) {
+    const { job, sent, known } = watched
+    if (sent === job.visible) return undefined
+    const record = this.#sending(watched)
+    // Only `update` changes the input. It changes rules as well, and so does an extension that marks the job.
+    const { input, rules } = record
+    return {
+      ...changeToWire(record),
+      ...((!known || known.input !== input) && { input }),
+      ...(known?.rules !== rules && { rules }),
+    }
+  }
+
+  #sending(watched: Watched): JobRecord {
     const { visible } = watched.job
-    if (watched.sent === visible) return undefined
-    const { known } = watched
     watched.sent = visible
     watched.known = visible
-    // Another input comes with `update` alone, other rules also when an extension marks the job.
-    const { input, rules } = visible
-    const isInput = !known || known.input !== input
-    const areRules = !known || known.rules !== rules
-    return { ...changeToWire(visible), ...(isInput && { input }), ...(areRules && { rules }) }
+    return visible
   }
 
-  #observe(isObserving: boolean): void {
-    if (isObserving) {
-      const { clock } = this.#options
-      this.#stopObserving ??= this.#engine.subscribe(() => {
-        this.#stopBoardTimer ??= clock.startTimer(() => this.#showBoard(), boardMs, false)
-      })
-      return
-    }
-    this.#stopObserving?.()
-    this.#stopObserving = undefined
-    this.#stopBoardTimer?.()
-    this.#stopBoardTimer = undefined
-  }
-
-  #showBoard(): void {
+  #sendBoard(): void {
     this.#stopBoardTimer?.()
     this.#stopBoardTimer = undefined
     this.#connection.send('board', this.#board())
@@ -318,36 +348,41 @@ export class Session {
 
   // Values.
 
-  async #read(reading: number, id: string): Promise<void> {
-    const job = this.#engine.job(id)
+  async #read(reading: number, ref: JobRef, ahead: number): Promise<void> {
+    const job = this.#find(ref)
     let thrown: WireThrown | undefined
     try {
-      if (job) await this.#passOn(reading, this.#engine.values(job))
+      if (job) await this.#sendValues(reading, job, valuesAhead - ahead)
     } catch (error) {
       thrown = thrownToWire(error)
     }
     this.#connection.send('end', reading, thrown)
   }
 
-  async #passOn(reading: number, stream: EventStream<unknown>): Promise<void> {
-    let room = valuesAhead
+  async #sendValues(reading: number, job: LiveJob, room: number): Promise<void> {
+    const stream = this.#engine.values(job)
     let resume = () => {}
     this.#readers.set(reading, {
       taken() {
         room++
         resume()
       },
-      leave() {
-        void stream.return()
+      leave(isCut) {
+        room = Number.POSITIVE_INFINITY
+        if (isCut) job.observe().interrupt(stream)
+        else void stream.return()
         resume()
       },
     })
-    for await (const value of stream) {
+    for (;;) {
+      while (room <= 0)
+        await new Promise<void>((resolve) => {
+          resume = resolve
+        })
+      const { done, value } = await stream.next()
+      if (done) break
       this.#connection.send('value', reading, value)
-      if (--room > 0) continue
-      await new Promise<void>((resolve) => {
-        resume = resolve
-      })
+      room--
     }
     this.#readers.delete(reading)
   }

@@ -1,7 +1,7 @@
 /**
- * What messages between client and session look like. Each is looked at where it comes in, and what has another shape is dropped:
- * code that is not ours may get hold of the wire, and say anything. Values may be anything, and what was thrown is looked at when it
- * is rebuilt.
+ * The shapes of all messages between client and session. Each message is checked where it arrives, and dropped if it has another
+ * shape: other code may get hold of the wire and send anything. Values may be anything, and thrown errors are checked when they are
+ * rebuilt.
  */
 import { type AnyEvent, type EventType, isExtensionEvent, type JobEvent } from '../events/event-map.ts'
 import { areJobOptions } from '../job/job-options.ts'
@@ -13,12 +13,12 @@ import { emptyBoard } from './board.ts'
 import { type Message, sharedTypes, type WireRecord } from './wire.ts'
 
 type Is = (value: unknown) => boolean
-/** By name, samples of what goes by that name. */
+/** By name, what values of that name look like. */
 type Samples<Name extends string = string> = Readonly<Record<Name, unknown>>
 
 /**
- * Whether a value has all that the sample has: numbers where it has numbers, other types where it has those, and what its
- * functions say yes to.
+ * Whether a value has everything that the sample has: a number where that has a number, the same type where it has another, and
+ * where it has a function, a value for which the function returns true.
  */
 export function isLike(sample: unknown, value: unknown): boolean {
   if (typeof sample === 'function') return sample(value)
@@ -36,7 +36,7 @@ export const maybe =
   (sample: unknown): Is =>
   (value) =>
     value === undefined || isLike(sample, value)
-/** Not `every`: it passes over holes. */
+/** Not `every`, which skips holes. */
 const listOf =
   (sample: unknown): Is =>
   (value) =>
@@ -53,9 +53,11 @@ const headers: Is = (value) => isLike({}, value) && listOf('')(Object.values(val
 const rules = { tags: listOf(''), headers: maybe(headers) }
 const numbers = { priority: 0, dueAt: 0, seq: 0, attempt: 0, failures: 0, interruptions: 0, crashes: 0, addedAt: 0 }
 const times = { runAt: maybe(0), expiresAt: maybe(0), startMs: maybe(0), finishMs: maybe(0) }
-/** What may change of a record. */
+/** The part of a record that may change. */
 const change = { id: '', name: '', queue: '', state, rules: maybe(rules), ...numbers, ...times }
 const record = { ...change, rules }
+/** A `JobRef`. */
+const ref = ['', 0, 0]
 
 const snapshot = { id: '', name: '', queue: '', tags: listOf(''), headers, state, priority: 0, attempt: 0, addedAt: 0 }
 
@@ -84,14 +86,17 @@ const jobs = {
   after: maybe(''),
   limit: maybe(fits(check.integerOrInfinity(1))),
 }
-/** One that names nothing means all jobs, and must not come about by mistake. */
+/** A filter without fields would mean all jobs, so it is none: it could come about by mistake. */
 const filter: Is = (value) =>
   isLike(jobs, value) &&
   ['state', 'name', 'queue', 'tag', 'all'].some((name) => (value as Record<string, unknown>)[name] !== undefined)
 
 const act: Is = (args) => {
   const [verb, target, argument] = Array.isArray(args) ? args : []
-  return (typeof target === 'string' || filter(target)) && (verb !== 'setPriority' || isLike({ value: 0 }, argument))
+  return (
+    (typeof target === 'string' || isLike(ref, target) || filter(target)) &&
+    (verb !== 'setPriority' || isLike({ value: 0 }, argument))
+  )
 }
 
 const options: Is = (value) => isLike({ id: '' }, value) && areJobOptions(value)
@@ -108,7 +113,7 @@ const queue = {
   rateLimit: settings.setRateLimit,
 }
 
-/** By kind of question: what is asked, and what is answered. */
+/** By kind of question, its arguments and its answer. */
 const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answered: unknown]>> = {
   insert: [[listOf({ name: '', input: any, options, isAttended: false }), 0, false], listOf(inserted)],
   get: [[''], maybe(record)],
@@ -123,7 +128,7 @@ const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answere
   steer: [[steer], any],
 }
 
-/** What a session says to its client. */
+/** The messages of a session. */
 export const fromSession: Samples = {
   welcome: [listOf(steer)],
   board: [
@@ -133,7 +138,7 @@ export const fromSession: Samples = {
     },
   ],
   steer: [steer],
-  // Of what was asked: see `isAnswer`.
+  // What is right depends on the question: see `isAnswer`.
   answer: [0],
   refusal: [0],
   event: (details: unknown) => {
@@ -142,39 +147,41 @@ export const fromSession: Samples = {
     return !changed || changed.id === jobId
   },
   change: [change],
-  gone: [''],
+  progress: [''],
+  gone: ['', false],
   listed: [0, listOf((piece: unknown) => isLike(Array.isArray(piece) ? [0, 0] : snapshot, piece))],
   stranded: [listOf('')],
   value: [0],
   end: [0],
 }
 
-/** What a client says to its session. */
+/** The messages of a client. */
 export const fromClient: Samples = {
   ask: (details: unknown) => {
     const [id, kind, args] = details as unknown[]
     if (typeof kind !== 'string' || !Object.hasOwn(questions, kind)) return false
     return isLike(0, id) && isLike(questions[kind as QuestionKind][0], args)
   },
+  done: [0],
   hear: [listOf(sharedType)],
-  watch: [listOf(['', false])],
-  attend: [''],
+  watch: [listOf([ref, false, maybe(0)])],
+  attend: [ref],
   list: [0, jobs],
   unlist: [0],
   look: [listOf(''), false],
-  read: [0, ''],
+  read: [0, ref, 0],
   taken: [0],
   unread: [0],
 }
 
-/** Those of the messages that are some. */
+/** Returns the messages among what has come. */
 export const messagesOf = (messages: unknown, samples: Samples): readonly Message[] =>
   Array.isArray(messages) ? messages.filter((message) => isMessage(message, samples)) : []
 
 const isMessage = (message: unknown, samples: Samples): message is Message =>
   Array.isArray(message) && isOneOf(samples, message[0], message.slice(1))
 
-/** With which a session begins. */
+/** Whether a session begins with these messages. */
 export const isWelcome = ([first]: readonly unknown[]): boolean =>
   isMessage(first, fromSession) && first[0] === 'welcome'
 

@@ -1,6 +1,6 @@
 import type { Engine, QueueControl } from '../engine/engine.ts'
 
-/** How the scheduler or a queue is set: each client keeps it, and whatever engine comes to run the jobs goes on from there. */
+/** One setting of the scheduler or of a queue. Each client keeps all settings, for the engine that runs the jobs next. */
 export type Steer = readonly [
   queue: string | undefined,
   what: 'isPaused' | 'setConcurrency' | 'setRateLimit',
@@ -11,7 +11,7 @@ const keyOf = ([queue, what]: Steer): string => `${what} ${queue ?? ''}`
 
 export const isSameSetting = (one: Steer, other: Steer): boolean => keyOf(one) === keyOf(other)
 
-/** All that is set, the newest of each kind. */
+/** All settings, the newest of each kind. */
 export class Steers {
   readonly #steers = new Map<string, Steer>()
 
@@ -21,7 +21,7 @@ export class Steers {
 
   keep(steer: Steer): void {
     const [, what, value] = steer
-    // As everything begins.
+    // So everything begins.
     if (what === 'isPaused' && value === false) this.#steers.delete(keyOf(steer))
     else this.#steers.set(keyOf(steer), steer)
   }
@@ -42,7 +42,7 @@ export function steerEngine(engine: Pick<Engine, 'queue' | 'pause' | 'resume'>, 
   else control.resume()
 }
 
-/** A queue that is looked at with `look` and set with `steer`. */
+/** A queue that is read with `look` and set with `steer`. */
 export const queueControl = (
   name: string,
   look: () => Pick<QueueControl, 'isPaused' | 'size' | 'running'>,

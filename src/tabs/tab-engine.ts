@@ -1,17 +1,17 @@
 /**
- * The engine of one of several tabs that have the same store open. One of them leads and runs the jobs; the others
- * follow and reach them through it.
+ * The engine of a tab, of several that have the same store open. One tab leads and runs the jobs. The others follow, and reach the
+ * jobs through it.
  *
- *   a tab is   seeking     nobody is known to lead; what is asked waits
- *              following   a leader has welcomed it; what is asked goes there
- *              opening     it has the lock and opens the store; what is asked waits
- *              leading     it runs the jobs with a `LocalEngine`, and a session with each of the others
+ *   a tab is   seeking     it knows of no leader; questions wait
+ *              following   a leader has welcomed it; questions go there
+ *              opening     it has the lock and opens the store; questions wait
+ *              leading     it runs the jobs with a `LocalEngine`, and has a session with each follower
  *              asleep      its page is frozen or put aside; it has let go of everything but its promises
- *              failed      there are no Web Locks, or the store cannot be opened: each call says so
+ *              failed      there are no Web Locks, or the store cannot be opened: each call rejects with the reason
  *
- * Losing the lead, in whatever way, is a crash from which only the jobs in memory are saved: handles, callbacks and promises
- * hang on these, and live on with whoever leads next. A tab is a client first, of whoever leads: when it comes to lead itself, its
- * own engine adopts the jobs that it knows, and answers what it asks.
+ * To lose the lead, in whatever way, is a crash that only the job objects in memory survive. Handles, callbacks and promises belong
+ * to these, and live on with the next leader. A tab is first of all a client of the leader. When it leads itself, its own engine
+ * adopts the jobs that it knows, and answers its questions.
  */
 
 import type {
@@ -32,14 +32,13 @@ import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import { type Adding, addingOf, type Step } from '../engine/steps.ts'
 import { EventBus } from '../events/event-bus.ts'
-import type { EventStream } from '../events/stream.ts'
+import type { BufferedStream } from '../events/stream.ts'
 import { warn } from '../platform/host.ts'
 import type { TabPlatform } from '../platform/tabs.ts'
 import { answer } from '../remote/answers.ts'
 import { Client } from '../remote/client.ts'
-import { momentOf } from '../remote/moment.ts'
-import { makePrefix, wishOf } from '../remote/requests.ts'
-import { Session } from '../remote/session.ts'
+import { makePrefix, momentOf, wishOf } from '../remote/requests.ts'
+import { type Answered, Session } from '../remote/session.ts'
 import { queueControl, type Steer, steerEngine } from '../remote/steers.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
@@ -50,9 +49,9 @@ export class TabEngine extends Client implements Engine, Candidate {
   readonly canLead: boolean
   readonly #name: string
   readonly #makeStore: () => Store
-  /** The newest. */
+  /** The newest one: each engine opens its own. */
   #store: Store
-  /** For whatever engine this tab comes to lead with. */
+  /** To be attached to each engine that this tab leads with. */
   readonly #extensions: (readonly [NamedExtension, MakeExtensions])[] = []
   readonly #platform: TabPlatform | undefined
   readonly #host: EngineHost
@@ -61,19 +60,20 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   /** Runs the jobs while this tab leads. */
   #local: LocalEngine | undefined
-  /** Will, once its store is open. */
+  /** Will run them, once its store is open. */
   #candidate: LocalEngine | undefined
-  /** Since it was elected. */
+  /** One for each time that this tab is elected. */
   #term: object | undefined
-  /** With the tabs that follow this one. */
+  /** With the followers of this tab. */
   readonly #sessions = new Map<string, { readonly session: Session; readonly leave: () => void }>()
-  #isBoardWatched = false
-  /** The store is not opened again before it is closed. */
+  /** By follower, over all its sessions: a tab that was asleep comes back. */
+  readonly #answered = new Map<string, Answered>()
+  /** Settles when the last store is closed. The next one is not opened before. */
   #storeClosed: Promise<unknown> = Promise.resolve()
   /** Settles when what a lost lead left uncommitted is committed with the next. */
   #handover: Promise<unknown> = Promise.resolve()
 
-  /** Ends a wait of `close`: the lead is lost. */
+  /** Called when the lead is lost. Ends a wait of `close`. */
   #onDropped: (() => void) | undefined
 
   constructor(name: string, makeStore: () => Store, platform: TabPlatform | undefined, host: EngineHost) {
@@ -95,8 +95,7 @@ export class TabEngine extends Client implements Engine, Candidate {
   override attach(extension: NamedExtension, make: MakeExtensions): void {
     this.#extensions.push([extension, make])
     super.attach(extension)
-    const local = this.#local ?? this.#candidate
-    local?.attach(extension, make)
+    ;(this.#local ?? this.#candidate)?.attach(extension, make)
   }
 
   // Leading.
@@ -104,7 +103,10 @@ export class TabEngine extends Client implements Engine, Candidate {
   onElected(): void {
     const term = {}
     this.#term = term
-    void this.#storeClosed.then(() => this.#term === term && this.#openStore())
+    this.#storeClosed
+      .then(() => this.#term === term && this.#openStore())
+      // This tab holds the lock, and the others wait for it.
+      .catch((error) => this.onFailed(error))
   }
 
   #openStore(): void {
@@ -126,14 +128,14 @@ export class TabEngine extends Client implements Engine, Candidate {
     )
   }
 
-  /** The store as one leader has it; each opens one of its own. */
+  /** A store for one engine. */
   #storeOf(local: () => LocalEngine): Store {
     const store = this.#makeStore()
     this.#store = store
     let opening: Promise<Stored>
     const stopped = (error: OffstageError) => {
       if (local() !== this.#candidate && local() !== this.#local) return
-      // Another tab has it: that one was granted the lock when ours was lost.
+      // Another tab has opened it: it was granted the lock when this tab lost it.
       if (error.code === 'STORE_LOCKED') this.#election.queueAnew()
       else this.onFailed(error)
     }
@@ -155,20 +157,17 @@ export class TabEngine extends Client implements Engine, Candidate {
   #lead(local: LocalEngine): void {
     this.#candidate = undefined
     this.#local = local
-    this.jobs.handOver((job) => local.job(job.record.id) === job)
+    const has = (job: JobView) => local.job(job.record.id) === job
+    const lost = this.jobs.handOver(has)
+    // Before any listener is called: what a listener asks comes after what waits.
+    this.questions.askOf((kind, args) => answer(local, kind, args))
+    for (const job of lost) this.jobs.announceLoss(job)
+    this.endReadings((job) => !has(job))
     this.bus.publish('leader', { isLeader: true })
     this.lists.keepBy((view, filter) => local.showIn(view, filter))
     this.#election.lead()
-    this.questions.askOf((kind, args) => answer(local, kind, args))
     this.board.notify()
-    this.#watchBoard()
-  }
-
-  /** Observers here see what this tab runs. */
-  #watchBoard(): void {
-    if (!this.#local || this.#isBoardWatched || !this.board.isObserved) return
-    this.#isBoardWatched = true
-    this.#local.subscribe(() => this.board.notify())
+    local.subscribe(() => this.board.notify())
   }
 
   onFollower(tab: string): void {
@@ -177,22 +176,25 @@ export class TabEngine extends Client implements Engine, Candidate {
       session.close()
       line.close()
       this.#sessions.delete(tab)
+      if (answered.size === 0) this.#answered.delete(tab)
     }
     const line = this.#election.openLine(tab, (messages) => session.hear(messages), leave)
     const { clock, errors } = this.#host
+    const answered: Answered = this.#answered.get(tab) ?? new Map()
+    this.#answered.set(tab, answered)
     const session: Session = new Session(this.#local as LocalEngine, line.post, {
-      ...{ clock, errors, steers: this.steers.all },
-      onSteer: (steer) => this.#steered(steer),
+      ...{ clock, errors, steers: this.steers.all, answered },
+      onSteer: (steer) => this.#carryOut(steer),
     })
     this.#sessions.set(tab, { session, leave })
   }
 
-  /** For the next leader: what runs here is interrupted, and has not ended its page. */
+  /** Tells the next leader that what runs here is interrupted, and has not ended its page. */
   #leaveMark(): void {
     if (this.#local ?? this.#candidate) this.#platform?.leaveMark(this.#name)
   }
 
-  /** Threads are ended and nothing is written any more; the jobs stay. */
+  /** Ends the threads and writes nothing more. The job objects stay. */
   onDeposed(): void {
     this.#term = undefined
     const local = this.#local ?? this.#candidate
@@ -202,7 +204,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     this.#local = undefined
     this.#candidate = undefined
     for (const { leave } of this.#sessions.values()) leave()
-    this.#isBoardWatched = false
+    this.#answered.clear()
     this.disconnect()
     if (local.isEnded) return
     const { jobs, pending, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
@@ -213,9 +215,9 @@ export class TabEngine extends Client implements Engine, Candidate {
     if (hasLed) this.bus.publish('leader', { isLeader: false })
   }
 
-  /** What was being added here is added before all else that is asked: each call as a whole. */
+  /** Asks first for the jobs that were being added here, each call as a whole. */
   #addAgain(pending: readonly Step[]): void {
-    // What was asked for is asked for again anyway.
+    // Jobs that are wanted are asked for again anyway.
     const calls = addingOf(pending).filter(([first]) => !this.jobs.isWanted((first as Adding).job.record.id))
     const again = this.questions.askFirst(() =>
       calls.map((call) => {
@@ -253,7 +255,7 @@ export class TabEngine extends Client implements Engine, Candidate {
       inserted = isThenable(inserting) ? await inserting : inserting
     } catch (error) {
       if (local === this.#local || this.isEnded) throw error
-      // The lead was lost while it waited: nothing of it was added.
+      // The lead was lost while the call waited, so it has added nothing.
       return this.insertMany(requests)
     }
     const uncommitted = inserted.find(({ job }) => !job.committed)?.job
@@ -268,7 +270,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     } catch (error) {
       if (local === this.#local || this.isEnded) throw error
     }
-    // What was made here before the lead was lost is committed when the next leader has it.
+    // The lead was lost. The next leader commits what was added here.
     await this.#handover
     return super.whenCommitted(inserted)
   }
@@ -277,12 +279,18 @@ export class TabEngine extends Client implements Engine, Candidate {
     this.#store.check(value, what)
   }
 
-  // Looking on.
+  // Observing.
 
-  /** Who leads may change while they are read. */
-  override values(job: JobView): EventStream<unknown> {
-    const onTake = () => (this.#local ? (job as LiveJob).taken() : this.taken(job))
-    return this.#local ? job.values(onTake, () => this.unread(job)) : super.values(job, onTake)
+  override values(job: JobView): BufferedStream<unknown> {
+    const stream = super.values(job)
+    if (this.#local && job.hasEnded) stream.end()
+    return stream
+  }
+
+  /** The leader may change while values are read. */
+  protected override taken(job: JobView, reading: number): void {
+    if (this.#local) (job as LiveJob).taken()
+    else super.taken(job, reading)
   }
 
   override snapshot(): SchedulerSnapshot {
@@ -293,17 +301,11 @@ export class TabEngine extends Client implements Engine, Candidate {
     return this.#local ? this.#local.stats() : super.stats()
   }
 
-  override subscribe(observer: () => void): () => void {
-    const stop = super.subscribe(observer)
-    this.#watchBoard()
-    return stop
-  }
-
   // Steering.
 
   override queue(name: string): QueueControl {
-    const theirs = super.queue(name)
-    const look = () => this.#local?.queue(name) ?? theirs
+    const remote = super.queue(name)
+    const look = () => this.#local?.queue(name) ?? remote
     return queueControl(name, look, (steer) => this.steer(steer))
   }
 
@@ -313,13 +315,13 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   override steer(steer: Steer): void {
     if (this.isClosed) throw this.closedError()
-    if (this.#local) return this.#steered(steer)
+    if (this.#local) return this.#carryOut(steer)
     super.steer(steer)
     if (this.#candidate) steerEngine(this.#candidate, steer)
   }
 
-  /** While this tab leads, wherever it was asked for. */
-  #steered(steer: Steer): void {
+  /** While this tab leads: here, and in all followers. */
+  #carryOut(steer: Steer): void {
     this.steers.keep(steer)
     if (this.#local && !this.#local.isClosed) steerEngine(this.#local, steer)
     for (const { session } of this.#sessions.values()) session.steer(steer)
@@ -332,7 +334,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     return super.close(mode, timeoutMs)
   }
 
-  /** The leader closes as a scheduler of its own does, and then another tab leads. */
+  /** A leader closes as a scheduler of its own does. Then another tab leads. */
   protected override async shutDown(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
     this.#election.isClosing = true
     if (mode === 'drain' && !this.#local && !this.isEnded && !this.#election.isApart) await this.drained(timeoutMs)

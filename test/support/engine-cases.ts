@@ -246,6 +246,50 @@ export function engineCases(
       expect(await settled).toBe(reason)
     })
 
+    test('a handle of a job that was replaced never acts on the one that took its place', async () => {
+      const scheduler = await start()
+      scheduler.pause()
+      const old = await scheduler.add.send(3, { id: 'a' })
+      const settled = old.result().catch((error: unknown) => error)
+      const now = await scheduler.add.send(3, { id: 'a', ifExists: 'replace' })
+      expect(await settled).toMatchObject({ code: 'JOB_CANCELLED' })
+      expect(await old.cancel()).toBe(false)
+      expect(await old.setPriority(3)).toBe(false)
+      const none = read(old.values())
+      scheduler.resume()
+      expect(await read(now.values())).toEqual([1, 2, 3])
+      expect(await now.result()).toBe(3)
+      expect(await none).toEqual([])
+      expect(old.snapshot()).toMatchObject({ state: 'cancelled', priority: 0 })
+      expect(now.snapshot()).toMatchObject({ state: 'completed', priority: 0 })
+    })
+
+    test('a call that is refused leaves no callbacks on the job that has its id', async () => {
+      const scheduler = await start()
+      scheduler.pause()
+      const job = await scheduler.add.double(21, { id: 'a' })
+      const onCompleted = vi.fn()
+      const refused = [
+        scheduler.add.double(1, { id: 'a', ifExists: 'reject', onCompleted }),
+        scheduler.add.echo(1, { id: 'a', onCompleted }),
+        scheduler.addMany([{ name: 'double', input: 1, options: { id: 'a', ifExists: 'reject', onCompleted } }]),
+      ]
+      for (const call of refused) await expect(call).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+      scheduler.resume()
+      expect(await job.result()).toBe(42)
+      await scheduler.counts()
+      expect(onCompleted).not.toHaveBeenCalled()
+    })
+
+    test('progress is that of the newest attempt', async () => {
+      const scheduler = await start()
+      const onProgress = vi.fn()
+      const job = await scheduler.add.reportThenFail(undefined, { attempts: 2, onProgress })
+      await job.result()
+      expect(onProgress).toHaveBeenCalledWith(1)
+      expect(job.snapshot()).toMatchObject({ attempt: 2, progress: undefined })
+    })
+
     test('retry, remove, setPriority and promote', async () => {
       const scheduler = await start()
       const failing = await scheduler.add.failUntil(2, { id: 'f' })

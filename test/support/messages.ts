@@ -2,7 +2,8 @@
 import { snapshotOf } from '../../src/engine/job-observers.ts'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import { emptyBoard } from '../../src/remote/board.ts'
-import { changeToWire, insertToWire, type Message, recordToWire } from '../../src/remote/wire.ts'
+import { insertToWire } from '../../src/remote/requests.ts'
+import { changeToWire, type Message, recordToWire } from '../../src/remote/wire.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 
 /** A part that may also be something else. */
@@ -54,7 +55,8 @@ const sessionTemplates: readonly unknown[] = [
   ['event', { ...completed, result: any(2) }, undefined],
   ['event', { type: 'idle', seq: any(1), at: 2 }, undefined],
   ['change', change],
-  ['gone', 'a'],
+  ['progress', 'a', any(0.5)],
+  ['gone', 'a', false],
   ['listed', 1, [[0, 5], { ...snapshot, error: any(undefined) }]],
   ['stranded', ['a'], thrown],
   ['value', 1, any('value')],
@@ -68,6 +70,7 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'counts', []],
   ['ask', 1, 'act', [any('remove'), 'a', thrown]],
   ['ask', 1, 'act', [any('cancel'), new Loose({ ...filter, state: maybe('queued') }, 'string'), thrown]],
+  ['ask', 1, 'act', [any('cancel'), new Loose(['a', 1, 1_000], 'string'), thrown]],
   ['ask', 1, 'act', [any('setPriority'), 'a', { kind: any('value'), value: 3 }]],
   ['ask', 1, 'update', ['a', { input: any(1), runAt: maybe(5), priority: maybe(1), tags: maybe(['x']) }]],
   ['ask', 1, 'queues', []],
@@ -75,12 +78,13 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'idle', []],
   ['ask', 1, 'steer', [limit]],
   ['hear', ['completed', 'idle']],
-  ['watch', [['a', true]]],
-  ['attend', 'a'],
+  ['done', 1],
+  ['watch', [[['a', 1, 1_000], true, maybe(2)]]],
+  ['attend', ['a', 1, 1_000]],
   ['look', ['mails'], true],
   ['list', 1, { ...filter, state: maybe('queued'), limit: maybe(5) }],
   ['unlist', 1],
-  ['read', 1, 'a'],
+  ['read', 1, ['a', 1, 1_000], 0],
   ['taken', 1],
   ['unread', 1],
 ]
@@ -137,7 +141,7 @@ export const fromClient = clientTemplates.map(messageCase)
 export const answers = answerTemplates.map(([ask, answer]) => caseOf<unknown>(ask, answer))
 export const envelopes = [
   caseOf<object>('call', { type: 'hello', from: 'tab', epoch: 1, version: maybe(2) }),
-  caseOf<object>('envelope', { from: 'tab', epoch: 1, version: maybe(2), messages: [] }),
+  caseOf<object>('envelope', { from: 'tab', epoch: 1, version: maybe(2), line: maybe(3), messages: [] }),
 ]
 
 function plain(template: unknown): unknown {

@@ -6,7 +6,7 @@ import { type EngineHost, engineSource } from '../../src/engine/engine-host.ts'
 import type { LocalEngine } from '../../src/engine/local-engine.ts'
 import type { Post } from '../../src/remote/connection.ts'
 import { RemoteEngine } from '../../src/remote/remote-engine.ts'
-import { Session } from '../../src/remote/session.ts'
+import { type Answered, Session } from '../../src/remote/session.ts'
 import { fromClient, fromSession, messagesOf } from '../../src/remote/shapes.ts'
 import { type Steer, Steers, steerEngine } from '../../src/remote/steers.ts'
 import type { Message } from '../../src/remote/wire.ts'
@@ -18,7 +18,8 @@ type Jobs = typeof jobs
 export interface Served {
   readonly scheduler: Scheduler<Jobs>
   readonly engine: LocalEngine
-  openSession(post: Post): Session
+  /** Of one client, over all its sessions. */
+  openSession(post: Post, answered?: Answered): Session
 }
 
 export function serve({ store, ...options }: SchedulerOptions<never> = {}, table: JobTable = jobs): Served {
@@ -38,9 +39,9 @@ export function serve({ store, ...options }: SchedulerOptions<never> = {}, table
     steerEngine(engine, steer)
     for (const session of sessions) session.steer(steer)
   }
-  const openSession = (post: Post): Session => {
+  const openSession = (post: Post, answered: Answered = new Map()): Session => {
     const { clock, errors } = host
-    const session = new Session(engine, post, { clock, errors, steers: steers.all, onSteer })
+    const session = new Session(engine, post, { clock, errors, steers: steers.all, onSteer, answered })
     sessions.add(session)
     return session
   }
@@ -90,6 +91,7 @@ export class Wire {
   readonly #served: Served
   readonly #client: RemoteEngine
   #session: Session | undefined
+  readonly answered: Answered = new Map()
   #isCut = true
   readonly #cutters: (() => void)[] = []
   /** All that was said, in order, by whom. */
@@ -122,7 +124,10 @@ export class Wire {
       }
     }
     this.#client.connect(carry('client', (messages) => session.hear(messages)))
-    const session = this.#served.openSession(carry('session', (messages) => this.#client.hear(messages)))
+    const session = this.#served.openSession(
+      carry('session', (messages) => this.#client.hear(messages)),
+      this.answered,
+    )
     this.#session = session
     this.#isCut = false
   }

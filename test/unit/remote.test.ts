@@ -5,6 +5,7 @@ import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { jobs } from '../fixtures/jobs.ts'
 import { read } from '../support/engine-cases.ts'
+import { fromSession, rightOf } from '../support/messages.ts'
 import { serve, startClient, Wire } from '../support/remote.ts'
 import { FakeOrigin } from '../support/tabs.ts'
 import { heard, turn } from '../support/testing.ts'
@@ -64,8 +65,7 @@ describe('a cut', () => {
     expect(await job.result()).toBe(42)
     await client.counts()
     expect(onCompleted.mock.calls).toEqual([[42]])
-    // Of one that ended before it was known here, listeners of the scheduler hear nothing.
-    expect(completed).toHaveBeenCalledTimes(type === 'ask' ? 1 : 0)
+    expect(completed).toHaveBeenCalledTimes(1)
     expect(await host.counts()).toMatchObject({ completed: 1, queued: 0 })
   })
 
@@ -82,6 +82,53 @@ describe('a cut', () => {
     expect(await host.counts()).toMatchObject({ queued: 3 })
     host.resume()
     expect(await Promise.all(added.map((job) => job.result()))).toEqual([2, 4, 6])
+  })
+
+  test.each(moments)('%s: jobs are moved once, and the call returns how many', async (_when, from, type) => {
+    const world = await start()
+    const { host, client, wire } = world
+    const failed = await client.add.fail('no', { id: 'a' })
+    await failed.result().catch(() => {})
+    await client.counts()
+    const started: string[] = []
+    host.on('started', ({ jobId }) => started.push(jobId))
+    const isCut = cutAt(world, from, type)
+    const retried = client.retry('a')
+    await isCut
+    await host.onIdle()
+    await turns(3)
+    wire.connect()
+    expect(await retried).toBe(1)
+    await host.onIdle()
+    expect(started).toEqual(['a'])
+    host.pause()
+    await client.add.double(1, { id: 'b' })
+    const isCutAgain = cutAt(world, from, type)
+    const cancelled = client.cancel('b')
+    await isCutAgain
+    await turns(3)
+    wire.connect()
+    expect(await cancelled).toBe(1)
+    // Once the client has the answer, the other side keeps it no longer.
+    await client.counts()
+    expect(wire.answered.size).toBe(0)
+  })
+
+  test('an end that is heard before the answer is told once', async () => {
+    const { scheduler, engine } = startClient()
+    const completed = heard(scheduler, 'completed')
+    const again = vi.fn()
+    engine.connect(() => {})
+    engine.hear([['welcome', []]])
+    const adding = scheduler.add.double(1, { id: 'a' })
+    const [, event, change] = rightOf(fromSession, 'event') as [string, object, object]
+    // The session watches the job only when it is added again, and this takes a while if there are thousands.
+    engine.hear([['event', event, undefined]])
+    await completed
+    scheduler.on('completed', again)
+    engine.hear([['answer', 1, [[{ ...change, state: 'completed', finishMs: 5 }, 'created']]]])
+    expect((await adding).snapshot().state).toBe('completed')
+    expect(again).not.toHaveBeenCalled()
   })
 
   test('calls that were made meanwhile take effect in their order, pauses among them', async () => {
@@ -136,6 +183,85 @@ describe('a cut', () => {
     expect(await job.result()).toBe(100)
   })
 
+  test('a job that was replaced, or removed and added anew meanwhile, is told from the one that has its id', async () => {
+    const { host, client, wire } = await start()
+    host.pause()
+    const old = [await client.add.double(1, { id: 'replaced' }), await client.add.double(1, { id: 'added anew' })]
+    const settled = old.map((job) => job.result().catch((error: unknown) => error))
+    const values = read(old[0]?.values() as AsyncIterable<unknown>)
+    wire.cut()
+    await host.add.double(2, { id: 'replaced', ifExists: 'replace' })
+    await host.remove('added anew')
+    await host.add.double(2, { id: 'added anew' })
+    wire.connect()
+    await client.counts()
+    host.resume()
+    await host.onIdle()
+    await turns(3)
+    for (const error of await Promise.all(settled)) expect(error).toMatchObject({ code: 'JOB_CANCELLED' })
+    expect(await values).toEqual([])
+    expect(old.map((job) => job.snapshot().state)).toEqual(['queued', 'queued'])
+    expect(await (await client.get('replaced'))?.result()).toBe(4)
+  })
+
+  test('a replacement that was done, but whose answer was lost: the old job is gone, the new one is returned', async () => {
+    const world = await start()
+    const { host, client, wire } = world
+    host.pause()
+    const old = await client.add.double(1, { id: 'a' })
+    const settled = old.result().catch((error: unknown) => error)
+    const isCut = cutAt(world, 'session', 'event')
+    const adding = client.add.double(2, { id: 'a', ifExists: 'replace' })
+    await isCut
+    await turns(3)
+    wire.connect()
+    const job = await adding
+    host.resume()
+    expect(await settled).toMatchObject({ code: 'JOB_CANCELLED' })
+    expect(job.input).toBe(2)
+    expect(await job.result()).toBe(4)
+  })
+
+  test('values: cut again and again, no more wait here than the reader has room for', async () => {
+    const { host, client, wire } = await start()
+    host.pause()
+    const job = await client.add.send(200)
+    const values = job.values()
+    host.resume()
+    for (let n = 0; n < 5; n++) {
+      await turns(10)
+      wire.cut()
+      wire.connect()
+    }
+    await turns(10)
+    const sent = wire.said.filter(([, [type]]) => type === 'value').length
+    expect(sent).toBeLessThanOrEqual(17)
+    // None was under way as the wire was cut, so none is lost.
+    expect(await read(values)).toEqual(Array.from({ length: 200 }, (_, n) => n + 1))
+  })
+
+  test('of jobs that have ended, only what is new is sent again: that one was removed, that another was retried', async () => {
+    const { host, client, wire } = await start()
+    const jobs = [await client.add.double(1), await client.add.double(2), await client.add.fail('no')]
+    for (const job of jobs) await job.result().catch(() => {})
+    const removed: string[] = []
+    client.on('removed', ({ jobId }) => removed.push(jobId))
+    await client.counts()
+    wire.cut()
+    wire.said.length = 0
+    await host.remove(jobs[0]?.id as string)
+    host.pause()
+    await host.retry(jobs[2]?.id as string)
+    wire.connect()
+    await client.counts()
+    expect(removed).toEqual([jobs[0]?.id])
+    expect(jobs.map((job) => job.snapshot().state)).toEqual(['completed', 'completed', 'queued'])
+    const changed = wire.said.flatMap(([, [type, change]]) =>
+      type === 'change' ? [(change as { id: string }).id] : [],
+    )
+    expect(changed).toEqual([jobs[2]?.id])
+  })
+
   test('a close meanwhile settles all that waits, and the jobs go on without it', async () => {
     const { host, client, wire } = await start()
     host.pause()
@@ -174,6 +300,102 @@ describe('a cut', () => {
       expect(new Set(completed).size).toBe(completed.length)
       expect(await host.counts()).toMatchObject({ completed: 5, failed: 0, queued: 0, running: 0 })
     }
+  })
+})
+
+describe('what is shown', () => {
+  test('a snapshot shows the progress that was reported before anybody here looked, over a cut as well', async () => {
+    const { host, client, wire } = await start()
+    const reported = heard(host, 'progress')
+    await client.add.beginAndHang(undefined, { id: 'a' })
+    await reported
+    const job = await client.get('a')
+    expect(job?.snapshot().state).toBe('running')
+    await client.counts()
+    expect(job?.snapshot().progress).toBe('begun')
+    const other = await host.add.beginAndHang(undefined, { id: 'b' })
+    const seen = await client.get('b')
+    expect(seen?.snapshot().progress).toBeUndefined()
+    wire.cut()
+    await host.cancel('a')
+    await heard(host, 'progress')
+    wire.connect()
+    await client.counts()
+    expect(seen?.snapshot()).toMatchObject({ state: 'running', progress: 'begun' })
+    await other.cancel()
+  })
+
+  test('a pause is seen at once, and a board from before does not undo it', async () => {
+    const { client } = await start()
+    const seen: boolean[] = []
+    client.stats()
+    // The board is asked for, and the pause is not.
+    for (let n = 0; n < 5; n++) await Promise.resolve()
+    client.pause()
+    for (let n = 0; n < 10; n++) {
+      seen.push(client.snapshot().isPaused)
+      await turn()
+    }
+    expect(seen).toEqual(seen.map(() => true))
+    client.resume()
+    expect(client.snapshot().isPaused).toBe(false)
+  })
+
+  test('a job that is removed while it is looked up: another that takes its id is told from it', async () => {
+    const { host, client } = await start()
+    const removed: string[] = []
+    client.on('removed', ({ jobId }) => removed.push(jobId))
+    await host.run.double(1, { id: 'a' })
+    const [got, [found]] = await Promise.all([client.get('a'), client.find({ name: 'double' }), client.remove('a')])
+    const onCompleted = vi.fn()
+    for (const job of [got, found]) job?.on('completed', onCompleted)
+    const completed = heard(client, 'completed')
+    await client.counts()
+    await host.run.double(2, { id: 'a' })
+    expect(await completed).toMatchObject({ jobId: 'a', result: 4 })
+    expect(await got?.result()).toBe(2)
+    expect(onCompleted).not.toHaveBeenCalled()
+    expect(removed).toEqual(['a'])
+  })
+
+  test('events of a job that is replaced from here are heard, though nothing was known of it', async () => {
+    const { host, client } = await start()
+    host.pause()
+    await host.add.double(1, { id: 'a' })
+    const events: unknown[] = []
+    for (const type of ['added', 'cancelled', 'removed'] as const)
+      client.on(type, ({ jobId }) => events.push([type, jobId]))
+    await client.add.double(2, { id: 'a', ifExists: 'replace' })
+    expect(events).toEqual([
+      ['cancelled', 'a'],
+      ['removed', 'a'],
+      ['added', 'a'],
+    ])
+  })
+})
+
+describe('a client that is closed', () => {
+  test('ends the values of jobs that have ended, of which some are at the other end', async () => {
+    const { host, client, wire } = await start()
+    host.pause()
+    const jobs = [await client.add.send(20), await client.add.send(20, { keepMs: 0 })]
+    const values = jobs.map((job) => job.values())
+    const removed = heard(client, 'removed')
+    host.resume()
+    await Promise.all([...jobs.map((job) => job.result()), removed])
+    wire.cut()
+    await client.close()
+    for (const each of values) expect(await read(each)).toHaveLength(16)
+  })
+
+  test('is not connected again', async () => {
+    const { client, wire } = await start()
+    wire.cut()
+    await client.close()
+    wire.said.length = 0
+    wire.connect()
+    await turns(3)
+    expect(wire.said.filter(([by]) => by === 'client')).toEqual([])
   })
 })
 
@@ -251,6 +473,47 @@ describe('nothing for nothing', () => {
     clock.advance(1_000)
     await turns(3)
     expect(boards()).toBe(0)
+  })
+
+  test('an observer that looks at what has changed asks for nothing, but for queues that are new to it', async () => {
+    const clock = manualClock()
+    const world = await start({ clock })
+    const { client, wire } = world
+    const queues = ['mails', 'files'].map((name) => client.queue(name))
+    const observer = vi.fn(() => [client.snapshot(), client.stats(), ...queues.map(({ size }) => size)])
+    client.subscribe(observer)
+    await client.counts()
+    const pass = async () => {
+      clock.advance(50)
+      await turns(3)
+    }
+    const paused = [1, 2].map((n) => client.add.double(n, { delayMs: 1e6, queue: 'mails' }))
+    await Promise.all(paused)
+    for (let n = 0; n < 4; n++) {
+      await client.run.double(n)
+      await pass()
+    }
+    wire.said.length = 0
+    for (let n = 0; n < 20; n++) await client.run.double(n)
+    await pass()
+    expect(observer.mock.calls.length).toBeGreaterThan(4)
+    expect(typesFrom(world, 'client')).not.toContain('look')
+    expect(typesFrom(world, 'session').filter((type) => type === 'board')).toHaveLength(1)
+    expect(client.snapshot().counts.completed).toBe(24)
+  })
+
+  test('who listens `once` is sent no more than it hears', async () => {
+    const world = await start()
+    const { host, client, wire } = world
+    const completed = heard(client, 'completed')
+    await client.counts()
+    await host.run.double(1)
+    await completed
+    await client.counts()
+    wire.said.length = 0
+    for (let n = 0; n < 5; n++) await host.run.double(1)
+    await turns(3)
+    expect(typesFrom(world, 'session')).toEqual([])
   })
 
   test('events are sent of the types that somebody listens to', async () => {

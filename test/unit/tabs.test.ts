@@ -3,6 +3,7 @@ import { createScheduler, inline, type Scheduler, type SchedulerOptions } from '
 import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Envelope } from '../../src/tabs/messages.ts'
+import { shareAmongTabs } from '../../src/tabs/share.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { type Jobs, read } from '../support/engine-cases.ts'
 import { FakeOrigin, type FakeTab } from '../support/tabs.ts'
@@ -170,6 +171,48 @@ describe('who leads', () => {
     expect(await Promise.all(calls)).toEqual([3, 'd', 1, true, [2, 2], 2])
     await Promise.all([...jobs.map((job) => job.result()), (await follower.get('d'))?.result()])
     expect(started.join('')).toBe('bacd')
+  })
+
+  test('a tab that cannot make its store says why, and the next one leads', async () => {
+    const origin = new FakeOrigin()
+    const tab = origin.openTab()
+    let made = 0
+    const makeStore = () => {
+      if (++made === 3) throw new RangeError('no store')
+      return origin.disk.storeOf(tab)
+    }
+    const broken = createScheduler<Jobs>(inline(jobs as never), { store: shareAmongTabs('test', makeStore, tab) })
+    onTestFinished(() => broken.close({ mode: 'now' }))
+    await expect(broken.run.double(1)).rejects.toThrow('no store')
+    expect(await startIn(origin.openTab()).run.double(21)).toBe(42)
+  })
+
+  test('what is called as a tab begins to lead comes behind what waited', async () => {
+    const { leader, leaderTab, follower } = await pair()
+    leader.pause()
+    await follower.add.noop(undefined, { id: 'gone' })
+    const started: string[] = []
+    follower.on('started', ({ jobId }) => started.push(jobId))
+    follower.once('leader', () => void follower.run.noop(undefined, { id: 'later' }))
+    leaderTab.crash()
+    const ran = [follower.remove('gone'), follower.run.noop(undefined, { id: 'first' })]
+    follower.resume()
+    await Promise.all(ran)
+    await follower.onIdle()
+    expect(started).toEqual(['first', 'later'])
+  })
+
+  test('the leader goes, and with it values of a job that is removed already: their reader ends', async () => {
+    const { leader, leaderTab, follower } = await pair()
+    leader.pause()
+    const job = await follower.add.send(20, { keepMs: 0 })
+    const values = job.values()
+    const removed = heard(follower, 'removed')
+    leader.resume()
+    await removed
+    leaderTab.crash()
+    await heard(follower, 'leader')
+    expect(await read(values)).toHaveLength(16)
   })
 
   test('what one follower called while nobody led, another that comes to lead is asked in that order', async () => {
@@ -501,7 +544,6 @@ describe('who leads', () => {
 })
 
 test('without Web Locks every call says why', async () => {
-  const { shareAmongTabs } = await import('../../src/tabs/share.ts')
   const { memoryStore } = await import('../../src/store/memory-store.ts')
   vi.stubGlobal('navigator', {})
   onTestFinished(() => void vi.unstubAllGlobals())
