@@ -1,11 +1,11 @@
 /**
- * Who of several tabs leads, and how the others reach it.
+ * Decides which of several tabs leads, and opens the way to it.
  *
- * It is settled by a queued Web Lock, never by a clock. A tab that comes to lead says so to all, under a number (the epoch) behind
- * all that it has heard of; what comes from a leader before is ignored. A tab that follows, or has just come, says hello; the leader
- * opens a line to it. Each tab holds a lock of its own as well, so that the leader learns when it is gone, however it went.
+ * A queued Web Lock decides, never a clock. A tab that begins to lead calls `lead` to all, under a number (the epoch) above all that
+ * it has heard of. Messages of earlier leaders are ignored from then on. A tab that follows, or has just come, calls `hello`, and the
+ * leader opens a line to it. Each tab holds a lock of its own as well. So the leader learns when a tab is gone, however it went.
  *
- * A tab whose page is about to be frozen or put aside lets go of locks and channels before, and queues again when it is back.
+ * Before its page is frozen or put aside, a tab releases its locks and channels. When the page is back, it queues again.
  */
 
 import type { Channel, TabPlatform } from '../platform/tabs.ts'
@@ -17,31 +17,31 @@ import { OffstageError } from '../shared/errors.ts'
 import { type Call, type Envelope, isCall, isEnvelope } from './messages.ts'
 import { otherVersion, tabsVersion } from './version.ts'
 
-/** The tab, as its election sees it. */
+/** The tab that takes part. */
 export interface Candidate {
-  /** Whether it can run jobs at all; else it only ever follows. */
+  /** Whether it can run jobs. A tab that cannot always follows. */
   readonly canLead: boolean
-  /** The lock is ours. `lead` is to be called once the store is open. */
+  /** The tab holds the lock. It calls `lead` once its store is open. */
   onElected(): void
-  /** Leads no longer, or is not to come to lead: lets go of everything but the promises. */
+  /** The tab leads no longer, or is not to lead: it lets go of everything but its promises. */
   onDeposed(): void
-  /** A leader has welcomed this tab: this is the way to it. */
+  /** A leader has welcomed this tab, and hears what is posted. */
   connect(post: Post): void
-  /** Nobody is known to lead. */
+  /** No leader is known. */
   disconnect(): void
-  /** The leader says something. */
+  /** The leader has sent these. */
   hear(messages: readonly Message[]): void
-  /** Nothing will come of it, for long: one of another version leads. */
+  /** A tab of another version leads: to wait longer is of no use. */
   hurry(): void
   /** Another tab wants to follow. */
   onFollower(tab: string): void
-  /** There is a tab of another version. Told once. */
+  /** There is a tab of another version. Called once. */
   onOther(error: OffstageError): void
-  /** It cannot go on. */
+  /** The tab can neither lead nor follow. */
   onFailed(error: OffstageError): void
 }
 
-/** To a tab that follows. */
+/** The way from the leader to one follower. */
 export interface Line {
   readonly post: Post
   close(): void
@@ -60,28 +60,30 @@ const noLocks = (cause?: unknown): OffstageError =>
 
 export class Election {
   readonly #name: string
-  /** Of this tab. */
   readonly #tab: string
   readonly #platform: TabPlatform | undefined
   readonly #clock: Clock
   readonly #candidate: Candidate
   #standing: 'follows' | 'opens' | 'leads' = 'follows'
-  /** Of the newest leader that was heard of. */
+  /** The epoch of the newest leader that this tab has heard of. */
   #epoch = 0
-  /** That has welcomed this tab. */
+  /** The leader that has welcomed this tab, and the line on which it did. */
   #leader: string | undefined
-  /** Welcomes nobody any more. */
+  #line: number | undefined
+  /** The number of the last line that this tab has opened as the leader. */
+  #lastLine = 0
+  /** When this tab leads, it welcomes no more followers. */
   isClosing = false
-  /** The leader is of another version; and whether it was ever told that there is such a tab. */
+  /** The leader is of another version. */
   isApart = false
-  #hasToldOfOther = false
+  #hasReportedOther = false
   #isAwake = false
-  /** Holds the lock of its own. */
+  /** The tab holds the lock of its own. */
   #isPresent = false
   #calls: Channel | undefined
   #channel: Channel | undefined
   #releases: (() => void)[] = []
-  #stopListening: (() => void)[] = []
+  #stopListening: (() => void) | undefined
   #isClosed = false
 
   constructor(name: string, tab: string, platform: TabPlatform | undefined, clock: Clock, candidate: Candidate) {
@@ -96,14 +98,16 @@ export class Election {
 
   open(): void {
     if (!this.#platform) return this.#candidate.onFailed(noLocks())
-    const [sleep, wake] = [() => this.#sleep(), () => this.#wake()]
-    this.#stopListening = [this.#platform.onSleep(sleep, wake)]
-    wake()
+    this.#stopListening = this.#platform.onSleep(
+      () => this.#sleep(),
+      () => this.#wake(),
+    )
+    this.#wake()
   }
 
   close(): void {
     this.#isClosed = true
-    for (const stop of this.#stopListening) stop()
+    this.#stopListening?.()
     this.#sleep()
   }
 
@@ -130,14 +134,14 @@ export class Election {
 
   #lock(name: string, onHeld: () => void): void {
     const onLost = (cause: unknown) => {
-      // Stolen, or taken away with the page. Anything else would only happen again.
+      // The lock was stolen, or taken away with the page. After any other error, to queue again would be of no use.
       if ((cause as Error)?.name === 'AbortError') this.queueAnew()
       else this.#candidate.onFailed(noLocks(cause))
     }
     this.#releases.push((this.#platform as TabPlatform).requestLock(name, onHeld, onLost))
   }
 
-  /** Back to the end of the queue. */
+  /** Releases the lock, and goes to the end of the queue. */
   queueAnew(): void {
     this.#sleep()
     this.#wake()
@@ -170,17 +174,18 @@ export class Election {
     this.#call('lead')
   }
 
-  /** `onGone`: the tab is not there any more. */
+  /** `onGone` is called when the tab is gone. */
   openLine(tab: string, hear: (messages: readonly Message[]) => void, onGone: () => void): Line {
     const { openChannel, requestLock } = this.#platform as TabPlatform
     const name = `${this.#name}:${tab}`
-    const epoch = this.#epoch
+    const [epoch, line] = [this.#epoch, ++this.#lastLine]
     const channel = openChannel(name, (envelope) => {
-      if (isEnvelope(envelope) && envelope.from === tab && envelope.epoch === epoch) hear(envelope.messages)
+      if (!isEnvelope(envelope) || envelope.from !== tab) return
+      if (envelope.epoch === epoch && envelope.line === line) hear(envelope.messages)
     })
     const release = requestLock(name, onGone, onGone)
     return {
-      post: this.#postTo(channel),
+      post: this.#postTo(channel, line),
       close() {
         channel.close()
         release()
@@ -188,8 +193,8 @@ export class Election {
     }
   }
 
-  #postTo(channel: Channel): Post {
-    const address = { from: this.#tab, epoch: this.#epoch, version: tabsVersion }
+  #postTo(channel: Channel, line: number | undefined): Post {
+    const address = { from: this.#tab, epoch: this.#epoch, version: tabsVersion, line }
     return (messages) => channel.post({ ...address, messages } satisfies Envelope)
   }
 
@@ -212,7 +217,7 @@ export class Election {
   #hearHello({ from, epoch }: Call): void {
     if (this.#standing !== 'leads' || this.isClosing) return
     if (epoch <= this.#epoch) return this.#candidate.onFollower(from)
-    // It knew a leader whose clock was ahead of ours, and would take us for one of before.
+    // That tab knows a leader whose clock was ahead, and would take this one for an earlier leader.
     this.#epoch = epoch
     this.#announce()
   }
@@ -220,7 +225,7 @@ export class Election {
   #hearLead({ epoch }: Call): void {
     if (this.#standing === 'opens') return
     if (epoch < this.#epoch) return this.#sayHello()
-    // The lock is lost, and the browser has yet to say so.
+    // This tab has lost the lock, and the browser has not reported it yet.
     if (this.#standing === 'leads') this.#sleep()
     this.#epoch = epoch
     this.#loseLeader()
@@ -235,21 +240,22 @@ export class Election {
   }
 
   #hearEnvelope(envelope: Envelope): void {
-    const { from, epoch, version, messages } = envelope
+    const { from, epoch, version, line, messages } = envelope
     if (version !== tabsVersion) return this.#hearOther(envelope, false)
     if (this.#standing !== 'follows') return
     if (epoch >= this.#epoch && isWelcome(messages)) {
       this.#leader = from
+      this.#line = line
       this.#epoch = epoch
       this.isApart = false
-      this.#candidate.connect(this.#postTo(this.#channel as Channel))
-    } else if (epoch !== this.#epoch || from !== this.#leader) return
+      this.#candidate.connect(this.#postTo(this.#channel as Channel, line))
+    } else if (epoch !== this.#epoch || from !== this.#leader || line !== this.#line) return
     this.#candidate.hear(messages)
   }
 
   /**
-   * A tab of another version. Neither understands the other, so what is called in the one that does not lead waits until the
-   * other is gone.
+   * A message from a tab of another version. Neither tab understands the other. So calls in the one that does not lead wait until
+   * the other is gone.
    */
   #hearOther({ epoch, version }: Call | Envelope, isHello: boolean): void {
     if (this.#standing === 'opens') return
@@ -257,18 +263,18 @@ export class Election {
       if (!isHello) return
       this.#call('here')
     } else {
-      // It does not lead, or has been replaced.
+      // The other tab does not lead, or was replaced.
       const isFollowing = this.#leader !== undefined
       if (isHello || epoch < this.#epoch || (isFollowing && epoch === this.#epoch)) return
       this.#epoch = epoch
       this.isApart = true
-      // If the leader that it knew is still there, that one will say so.
+      // If the leader of this tab is still there, it answers.
       if (isFollowing) this.#sayHello()
       this.#loseLeader()
       this.#candidate.hurry()
     }
-    if (this.#hasToldOfOther) return
-    this.#hasToldOfOther = true
+    if (this.#hasReportedOther) return
+    this.#hasReportedOther = true
     this.#candidate.onOther(otherVersion(version))
   }
 }

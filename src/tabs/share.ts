@@ -4,11 +4,11 @@ import type { Store } from '../store/store.ts'
 import { TabEngine } from './tab-engine.ts'
 
 /**
- * A store that several tabs may have open: one of them runs the jobs, the others reach them through it. `name` is the
- * same in all of them. Each time that a tab comes to lead it opens a store of its own.
+ * Returns a store that several tabs may have open: one of them runs the jobs, and the others reach them through it. `name` is the
+ * same in all tabs. Each time that a tab begins to lead, it opens a new store that `makeStore` returns.
  */
 export function shareAmongTabs(name: string, makeStore: () => Store, platform?: TabPlatform): Store {
-  // The platform is asked for late: to name a store touches nothing.
+  // The platform is asked for late, so that naming a store touches nothing.
   const engine = engineSource((host) => new TabEngine(name, makeStore, platform ?? webTabs(), host))
   return Object.assign(makeStore(), { engine })
 }

@@ -1,9 +1,9 @@
 import { OffstageError } from '../shared/errors.ts'
 
-/** Raised by whoever changes what tabs say to each other. The first version said nothing of it. */
-export const tabsVersion = 4
+/** To be raised with every change of the messages between tabs. The first version sent no number. */
+export const tabsVersion = 5
 
-/** There is a tab that speaks another version. */
+/** The error for a tab that has met one of another version. */
 export function otherVersion(version = 1): OffstageError {
   const [which, whom] = version > tabsVersion ? ['a newer', 'this tab'] : ['an older', 'that tab']
   const message =

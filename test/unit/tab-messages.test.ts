@@ -43,7 +43,7 @@ async function start() {
   const follower = await opening
   const write = (from: string) => (messages: unknown) => {
     const { epoch } = calls.filter(({ type }) => type === 'lead').at(-1) as Call
-    line.post({ from, epoch, version: tabsVersion, messages })
+    line.post({ from, epoch, version: tabsVersion, line: envelopes.at(-1)?.line, messages })
   }
   return {
     ...{ origin, leader, leaderTab, follower, followerTab, open, calls, envelopes },
@@ -51,6 +51,7 @@ async function start() {
     sayOnLine: (message: unknown) => line.post(message),
     asLeader: write(lead.from),
     asFollower: write(from),
+    followerId: from,
   }
 }
 
@@ -161,6 +162,31 @@ describe('what comes from nowhere', () => {
     for (let n = 0; n < 10; n++) tabs.sayToAll({ type: 'hello', from: `x${n}`, epoch: n, version: tabsVersion })
     await expectAllWell(tabs)
     expect(tabs.origin.inUse).toBe(inUse)
+  })
+
+  test('a second hello: what was sent to the first session is not taken for the second, and nothing is done twice', async () => {
+    const tabs = await start()
+    const { leader, follower, calls } = tabs
+    leader.pause()
+    const job = await follower.add.send(40)
+    const started: string[] = []
+    follower.on('started', ({ jobId }) => started.push(jobId))
+    const errors: unknown[] = []
+    for (const type of ['error', 'store:error'] as const) follower.on(type, ({ error }) => errors.push(error))
+    const { epoch } = calls.filter(({ type }) => type === 'lead').at(-1) as Call
+    tabs.sayToAll({ type: 'hello', from: tabs.followerId, epoch, version: tabsVersion })
+    await turn()
+    const reading = (async () => {
+      const values: unknown[] = []
+      for await (const value of job.values()) values.push(value)
+      return values
+    })()
+    const cancelled = follower.cancel('nobody')
+    leader.resume()
+    expect(await reading).toEqual(Array.from({ length: 40 }, (_, n) => n + 1))
+    expect(await cancelled).toBe(0)
+    expect(errors).toEqual([])
+    await expectAllWell(tabs)
   })
 
   test('a hello from one that knows of a leader in the far future: the epoch is raised, and all follow', async () => {
