@@ -10,19 +10,19 @@ export interface Threads {
   readonly starting: number
 }
 
-/** What it shows. */
+/** What the dashboard shows. */
 interface Shown {
   readonly bus: EventBus
   readonly committed: Tally
   readonly starter: { readonly pool: Threads }
 }
 
-/** What can be seen of the whole scheduler: its snapshot, who observes it, and its figures. */
+/** The view of the whole scheduler: its snapshot, the observers of it, and its figures. */
 export class Dashboard {
   readonly #shown: Shown
   readonly #observers = new Set<() => void>()
   #snapshot: SchedulerSnapshot | undefined
-  /** What the observers were told of last: somebody may have looked since. */
+  /** The snapshot of which the observers were last notified. A caller may have read a newer one since. */
   #observed: SchedulerSnapshot | undefined
   #isPaused = false
   readonly added = new Rate()
@@ -30,7 +30,7 @@ export class Dashboard {
   readonly failed = new Rate()
   readonly waitMs = new Histogram()
   readonly runMs = new Histogram()
-  /** Of those that were added: the store did not take them. */
+  /** How many of the added jobs the store refused. */
   refused = 0
   readonly #ended = { completed: 0, failed: 0, cancelled: 0 }
 
@@ -47,7 +47,7 @@ export class Dashboard {
     this.changed()
   }
 
-  /** The same object as long as nothing changed. */
+  /** Returns the same object as long as nothing has changed. */
   snapshot(): SchedulerSnapshot {
     const { counts, isIdle } = this.#shown.committed
     const isPaused = this.#isPaused
@@ -69,7 +69,7 @@ export class Dashboard {
     return () => this.#observers.delete(observer)
   }
 
-  /** Something may have: tells the observers when it has. */
+  /** Call it when something may have changed. Notifies the observers if the snapshot is a new one. */
   changed(): void {
     if (this.#observers.size === 0) return
     const snapshot = this.snapshot()
@@ -78,7 +78,7 @@ export class Dashboard {
     for (const observer of [...this.#observers]) this.#shown.bus.call(observer)
   }
 
-  /** A job has ended so, and everybody may know. */
+  /** Counts a job whose end is committed. */
   ended(state: State): void {
     if (state === 'completed') this.#ended.completed++
     else this.#ended[state as 'failed' | 'cancelled']++

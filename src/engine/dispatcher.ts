@@ -14,17 +14,23 @@ import { Suspects } from './suspects.ts'
 
 export type OnStranded = (jobs: readonly LiveJob[], error: OffstageError) => void
 
-/** Brings jobs and threads together: starts attempts, in the order of all lines, and decides what their ends mean to the jobs. */
+/**
+ * Brings jobs and workers together: starts attempts, in order across all queues, and decides what the end of an attempt means
+ * for its job.
+ */
 export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   readonly #jobs: Jobs
   readonly #threadsMax: number
   readonly pool: Pool<LiveJob>
   readonly #stranded: Stranded
   readonly #strandedListeners = new Set<OnStranded>()
-  /** Made when there are some. */
+  /** Made when the first suspect appears. */
   #suspects: Suspects | undefined
   #attempts = 0
-  /** Of what is being heard, or started: one look at the clock for all that comes in one message. */
+  /**
+   * The time of the message that is being handled, or of the jobs that are being started: the clock is read once for each
+   * batch.
+   */
   #now = 0
   /** Whether jobs may start at all. */
   mayStart = false
@@ -37,12 +43,12 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#stranded = new Stranded(jobs.clock, pool.startTimeoutMs)
   }
 
-  /** Attempts that are on a thread or on their way to one, those included that no longer count. */
+  /** How many attempts are on a worker or on their way to one, including stale ones. */
   get attempts(): number {
     return this.#attempts
   }
 
-  /** Calls back with stored jobs that wait for a thread in vain, and why. */
+  /** Calls the listener with stored jobs that have waited too long for a worker, and with the reason. */
   onStranded(listener: OnStranded): () => void {
     this.#strandedListeners.add(listener)
     return () => this.#strandedListeners.delete(listener)
@@ -50,14 +56,14 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
 
   // Starting attempts.
 
-  /** Starts what may start. */
+  /** Starts the jobs that may start. */
   pump(): void {
     if (!this.mayStart || this.#jobs.dashboard.isPaused) return
     this.#now = this.#jobs.clock.now()
     this.pool.grow(this.#suspects ? this.#suspects.pump() : this.startInOrder())
   }
 
-  /** Starts what may start, in the order of all lines. Returns how many more threads there would be work for. */
+  /** Starts the jobs that may start, in order across all queues. Returns how many more workers there is work for. */
   startInOrder(): number {
     let ahead = 0
     for (;;) {
@@ -92,7 +98,10 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     job.line?.limiter.sent()
   }
 
-  /** A start is committed. Returns whether the attempt was sent: the job may have been cancelled, or its thread have died. */
+  /**
+   * Called when a start is committed. Returns whether the attempt was sent: the job may have been cancelled, or its worker may
+   * have died.
+   */
   send(job: LiveJob, record: JobRecord): boolean {
     const { attempt } = job
     const isOn = attempt?.record === record && !attempt.isStale
@@ -106,15 +115,15 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#suspects.join(job)
   }
 
-  /** Starts a job that stands in no line, in this queue, if a thread is free. */
+  /** Starts a job that waits outside the lines, in the given queue, if a worker is free. */
   startAside(job: LiveJob, line: Line<LiveJob>): void {
     const worker = this.pool.roomFor(job.record.name, job.mustRunAlone)
     if (worker && line.limiter.acquire()) this.#start(job, line, worker)
   }
 
-  // Ending them.
+  // Ending attempts.
 
-  /** The attempt of this job, if it has one, counts no longer. */
+  /** Makes the attempt of this job, if there is one, stale. */
   abort({ attempt }: LiveJob, reason: unknown): void {
     if (attempt && !attempt.isStale) this.#abort(attempt, reason)
   }
@@ -130,7 +139,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#jobs.fail(attempt.owner, error, hasMoved(attempt))
   }
 
-  /** A thread has let go of an attempt, one way or another. */
+  /** A worker has let go of an attempt: the attempt ended, or its worker did. */
   #end(attempt: Attempt<LiveJob>): void {
     const job = attempt.owner
     this.#attempts--
@@ -231,8 +240,8 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   /**
-   * No thread could be started since then: whoever has waited for as long as a thread may take to start is told. What is stored
-   * waits on; else the jobs fail.
+   * Handles jobs that have waited for a worker, while none could be started, for as long as a worker may take to start. If jobs
+   * are stored, they keep waiting and their listeners are notified; otherwise the jobs fail.
    */
   #tellStranded(cause: OffstageError, since: number): void {
     const overdue = this.#jobs.dashboard.isPaused ? [] : this.#stranded.overdue(this.#jobs.index.jobs, since)
@@ -257,14 +266,14 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     if (loss === 'interrupted') job.disturb()
     if (!attempt.isStale) this.#moveLost(attempt, loss, error)
     if (loss !== 'blamed' || job.record.state !== 'queued' || !job.isListed) return
-    // It has cost a thread, and is not to cost one after the other.
+    // The attempt has ended its worker. The pause keeps the job from ending one worker after another.
     const { failures, interruptions } = job.record
     this.#jobs.holdBack(job, restMsAfter(Math.max(failures + interruptions, 1)))
   }
 
   #moveLost(attempt: Attempt<LiveJob>, loss: Loss, error: OffstageError): void {
     const job = attempt.owner
-    // On closing the job is given up with all others.
+    // When the scheduler closes, this job is abandoned with all others.
     if (hasMoved(attempt) && !this.pool.isClosed) return this.#jobs.fail(job, inputGone(attempt.record, error), true)
     if (loss === 'released' || (loss === 'suspected' && !attempt.isBegun))
       return this.#jobs.move(job, { type: 'release' })
@@ -273,8 +282,8 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
 }
 
 /**
- * What moves to the thread. While another attempt may follow, buffers are copied instead; what cannot be copied has to
- * move all the same.
+ * Returns what is transferred to the worker. While another attempt may follow, buffers are copied instead. What cannot be
+ * copied has to be transferred anyway.
  */
 function transferOf({ transfer, record }: LiveJob): Transferable[] | undefined {
   if (!transfer) return undefined

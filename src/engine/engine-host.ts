@@ -6,13 +6,13 @@ import type { Engine } from './engine.ts'
 import type { JobView } from './job-view.ts'
 import type { LocalEngine, LocalEngineOptions } from './local-engine.ts'
 
-/** The scheduler, as an engine sees it that comes from elsewhere. */
+/** The scheduler, as seen by an engine that is supplied from outside. */
 export interface EngineHost {
   readonly clock: Clock
   readonly random: () => number
   readonly errors: readonly ErrorClass[]
   readonly reportUnheard: (error: unknown) => void
-  /** Makes an engine that runs the jobs in this process; absent where the scheduler was given nothing to run them with. */
+  /** Makes an engine that runs the jobs in this process; `undefined` if the scheduler was given no worker to run them with. */
   readonly makeLocal: ((options: Handover) => LocalEngine) | undefined
   /** Makes a job that such an engine can adopt. */
   readonly makeJob: (record: JobRecord) => JobView
@@ -20,9 +20,9 @@ export interface EngineHost {
 
 type Handover = Partial<Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasLetGo'>>
 
-/** The one place where an engine source is made, so that its type may be opaque everywhere else. */
+/** The only place where an engine source is made, so that its type can be opaque everywhere else. */
 export const engineSource = (makeEngine: (host: EngineHost) => Engine): EngineSource => ({ makeEngine })
 
-/** And the one where it is opened. */
+/** The only place where an engine source is opened. */
 export const engineFrom = ({ makeEngine }: EngineSource, host: EngineHost): Engine =>
   (makeEngine as (host: EngineHost) => Engine)(host)

@@ -12,20 +12,20 @@ import type { JobObservers, JobSnapshot } from './job-observers.ts'
 import type { JobView } from './job-view.ts'
 import type { Percentiles } from './meter.ts'
 
-/** A job that somebody wants, checked and copied. */
+/** A request for a job, checked and copied. */
 export interface InsertRequest {
   readonly name: string
   readonly input: unknown
   readonly options: JobOptions | undefined
   readonly defaults: ResolvedDefaults
   readonly transfer: Transferable[] | undefined
-  /** Called with the job once it is known, before anything is announced of it: callbacks and signals are hung on it here. */
+  /** Called with the job before anything about it is announced. Callbacks and signals are attached here. */
   readonly attach: ((job: JobView) => void) | undefined
-  /** Takes off again what was hung on a job that was there: the call was refused. */
+  /** Detaches these again from a job that already existed, when the call is refused. */
   readonly detach?: (() => void) | undefined
-  /** It waits for what an extension waits for. */
+  /** The job waits until an extension unblocks it. */
   readonly isBlocked?: boolean | undefined
-  /** The same rules, marked by an extension. */
+  /** Returns the same rules with the mark of an extension. */
   readonly markRules?: ((rules: Rules) => Rules) | undefined
 }
 
@@ -44,24 +44,27 @@ interface Fields {
 }
 
 /**
- * Which jobs are to be changed: those that fit all that is given. At least one field, so that a value that happens to be
+ * Which jobs to change: those that match every given field. At least one field is required, so that a value that happens to be
  * `undefined` never means all jobs; `{ all: true }` does.
  */
 export type JobFilter =
   | { [Name in keyof Fields]: Pick<Fields, Name> & Partial<Fields> & { readonly all?: never } }[keyof Fields]
   | ({ readonly all: true } & { readonly [Name in keyof Fields]?: never })
 
-/** Which jobs to look up: those that fit all that is given. A field that is `undefined` is no filter. */
+/** Which jobs to look up: those that match every given field. A field that is `undefined` filters nothing. */
 export type FindOptions = { readonly [Name in keyof Fields]?: Fields[Name] | undefined } & {
-  /** Default 1,000. */
+  /** How many jobs to return at most. Default 1,000. */
   readonly limit?: number | undefined
-  /** Goes on behind this job, even when it is gone. Rejects when nothing is known of it any more. */
+  /**
+   * The id of a job: returns the jobs that were added after it, even if it is removed by now. Rejects with `INVALID_OPTION` if
+   * nothing is known about the id any more.
+   */
   readonly after?: string | undefined
 }
 
 /**
- * What can be done to jobs that are there. `abort` cancels for a signal's sake: the promises reject with its reason
- * itself, where `cancel` wraps its reason in `JOB_CANCELLED`.
+ * What can be done to existing jobs. `abort` cancels because of a signal: the promises reject with the signal's reason itself,
+ * while `cancel` wraps its reason in `JOB_CANCELLED`.
  */
 export type Verb = 'cancel' | 'abort' | 'retry' | 'remove' | 'setPriority' | 'promote'
 
@@ -72,34 +75,37 @@ export type Counts = Readonly<Record<State, number>>
 export interface SchedulerSnapshot {
   /** How many jobs are in which state. */
   readonly counts: Counts
-  /** Whether the scheduler was paused as a whole. */
+  /** Whether the whole scheduler is paused. */
   readonly isPaused: boolean
-  /** Nothing is queued, running or waiting for another attempt. */
+  /** Whether nothing is queued, running or waiting for another attempt. */
   readonly isIdle: boolean
-  /** Threads that are ready. */
+  /** How many workers are ready. */
   readonly workers: number
 }
 
 export interface Stats {
-  /** Threads that are ready, those of them that run something, and those that are being started. */
+  /** How many workers are ready, how many of these run something, and how many are starting. */
   readonly workers: { readonly online: number; readonly busy: number; readonly starting: number }
-  /** Jobs that could run if there were room. */
+  /** How many jobs are queued: they could run if a worker were free and their queues let them. */
   readonly depth: number
-  /** A second, over the last ten. */
+  /** Jobs per second, over the last ten seconds. */
   readonly rates: { readonly added: number; readonly completed: number; readonly failed: number }
-  /** Milliseconds from being due to being given to a thread, and on the thread. */
+  /** In milliseconds. `wait`: from when a job is due until it is given to a worker. `run`: on the worker. */
   readonly latencies: { readonly wait: Percentiles; readonly run: Percentiles }
-  /** Since this scheduler was made, whatever `keep` lets go of; of several tabs, since the one that leads began to. */
+  /**
+   * Counts since this scheduler was made, including jobs that `keep` has removed. With several tabs: since the leader began to
+   * lead.
+   */
   readonly totals: Totals
 }
 
-/** How many jobs were added, and how many ended in which way. One that is retried by hand may end more than once. */
+/** How many jobs were added, and how many ended in which way. A job that is retried by hand may end more than once. */
 export interface Totals {
   /** Jobs that the store has taken. */
   readonly added: number
   /** Jobs whose handler returned. */
   readonly completed: number
-  /** Jobs whose attempts were used up, or that could not go on. */
+  /** Jobs whose attempts were used up, or that could not continue. */
   readonly failed: number
   /** Jobs that were cancelled, or whose signal was aborted. */
   readonly cancelled: number
@@ -107,26 +113,26 @@ export interface Totals {
 
 /** A queue, as it is at one moment. */
 export interface QueueState {
-  /** As jobs name it in their options. */
+  /** The name, as jobs give it in their options. */
   readonly name: string
-  /** Whether it was paused on its own; the whole scheduler may be paused besides. */
+  /** Whether this queue itself is paused. The whole scheduler may be paused as well. */
   readonly isPaused: boolean
-  /** Jobs that wait in it and could start, but for its limits. Those that wait for a time do not count. */
+  /** How many jobs wait in it and could start, but for its limits. Jobs that wait for a time do not count. */
   readonly size: number
-  /** Jobs of it that run. */
+  /** How many of its jobs run. */
   readonly running: number
-  /** How many may run at a time; `Infinity` for no limit but the threads. */
+  /** How many of its jobs may run at a time; `Infinity` if only the number of workers limits it. */
   readonly concurrency: number
-  /** How many may start in a span; `undefined` for no limit. */
+  /** How many of its jobs may start in a span of time; `undefined` for no limit. */
   readonly rateLimit: RateLimit | undefined
 }
 
 /** Something that keeps a job from starting now. */
 export interface WaitReason {
   /**
-   * `paused`, `queue-paused`: the scheduler is, or its queue. `concurrency`, `rate-limit`, `group`, `condition`: its queue lets
-   * nobody through. `delayed`, `backing-off`: its time has not come, before its first attempt or before another. `blocked`: other
-   * jobs have to end first. `no-worker`: no thread has room for it. `behind`: others go first.
+   * `paused`, `queue-paused`: the scheduler or the queue is paused. `concurrency`, `rate-limit`, `group`, `condition`: the
+   * limits of the queue let no job through. `delayed`, `backing-off`: its time has not come, before its first attempt or before
+   * another. `blocked`: other jobs have to end first. `no-worker`: no worker has room for it. `behind`: other jobs go first.
    */
   readonly reason:
     | 'paused'
@@ -140,94 +146,106 @@ export interface WaitReason {
     | 'condition'
     | 'no-worker'
     | 'behind'
-  /** The same in a sentence, with its numbers. */
+  /** The same as a sentence, with the numbers. */
   readonly detail: string
 }
 
-/** A list that is kept up to date. */
+/** A list of jobs that is kept up to date. */
 export interface JobList {
-  /** What is in it now, in the order of adding. Frozen; another array, with other objects, only where something changed. */
+  /**
+   * Returns the jobs that match now, in the order of adding. Frozen; the array and its snapshots are new objects only where
+   * something changed.
+   */
   snapshot(): readonly JobSnapshot[]
   subscribe(observer: () => void): () => void
   close(): void
 }
 
-/** One queue, as far as it can be steered from outside. */
+/** The controls of one queue. */
 export interface QueueControl {
-  /** Whether it was paused on its own. */
+  /** Whether this queue itself is paused. */
   readonly isPaused: boolean
-  /** Jobs that wait in it and could start, but for its limits. */
+  /** How many jobs wait in it and could start, but for its limits. */
   readonly size: number
-  /** Jobs of it that run. */
+  /** How many of its jobs run. */
   readonly running: number
-  /** Starts nothing more of it; what runs goes on. Throws `SCHEDULER_CLOSED`. */
+  /** Starts no more of its jobs; those that run continue. Throws `SCHEDULER_CLOSED`. */
   pause(): void
-  /** Starts jobs of it again. Throws `SCHEDULER_CLOSED`. */
+  /** Starts its jobs again. Throws `SCHEDULER_CLOSED`. */
   resume(): void
-  /** How many of its jobs may run at a time. */
+  /** Changes how many of its jobs may run at a time. Throws `INVALID_OPTION`, `SCHEDULER_CLOSED`. */
   setConcurrency(concurrency: number): void
-  /** How many of its jobs may start in a span. */
+  /**
+   * Changes how many of its jobs may start in a span of time; `undefined` removes the limit. Throws `INVALID_OPTION`,
+   * `SCHEDULER_CLOSED`.
+   */
   setRateLimit(rateLimit: RateLimit | undefined): void
 }
 
-/** An extension, as it is handed on to where the jobs are; see extension.ts. */
+/** An extension, as the facade passes it to the engine; see extension.ts. */
 export interface NamedExtension {
   readonly name: string
   readonly events?: readonly string[]
 }
 
-/** Makes what follows all extensions of an engine, from its parts and all stored rows, when the first is attached. */
+/**
+ * Called when the first extension is attached. Makes the part of the engine that serves all extensions, from the engine's parts
+ * and all stored rows.
+ */
 export type MakeExtensions = (parts: unknown, rows: readonly Row[]) => unknown
 
 /**
- * The verbs of a job's life. The facade checks and copies what comes in and hands out handles; everything that decides is behind
- * this interface: an engine that runs the jobs in this process, or one that reaches the engine that does.
+ * The verbs of a job's life. The facade checks and copies what comes in and returns handles. Everything that decides is behind
+ * this interface: an engine that runs the jobs in this process, or one that reaches such an engine.
  *
- * What a promise resolves with is committed, and may be announced.
+ * When a promise resolves, its effect is committed and may be announced.
  */
 export interface Engine {
   readonly bus: EventBus
   /**
-   * Resolves when the store is open; `undefined` when there is nothing to wait for. What each call does it does in one
-   * reaction to this very promise: so calls take effect in the order in which they were made, and before any job starts.
+   * Resolves when the store is open; `undefined` when there is nothing to wait for. Every call does its work in one reaction to
+   * this very promise. So calls take effect in the order in which they were made, and before any job starts.
    */
   readonly opening: Promise<unknown> | undefined
-  /** `close` was called: nothing new is taken. */
+  /** `close` was called: new jobs are refused. */
   readonly isClosed: boolean
-  /** `close` is done: nothing is left to ask. */
+  /** `close` is done: the engine can do nothing more. */
   readonly isEnded: boolean
   readonly isPaused: boolean
-  /** Without a promise where the jobs are at hand: then the job is committed once `whenCommitted` resolves. */
+  /** Returns without a promise if the jobs are in this process; then the job is committed once `whenCommitted` resolves. */
   insert(request: InsertRequest): Inserted | Promise<Inserted>
-  /** For a job that `insert` has returned; rejects when it was refused. */
+  /** Takes a job that `insert` has returned; rejects if the store refused it. */
   whenCommitted(inserted: JobView): Promise<void>
-  /** In one commit: all or none. */
+  /** Adds the jobs in one commit: all or none. */
   insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]>
-  /** Throws `DATA_CLONE` for a value that the store cannot keep, naming the place in `what`. */
+  /** Throws `DATA_CLONE` if the store cannot keep the value; the message names the place in `what`. */
   check(value: unknown, what: string): void
-  /** What calls reject with once it is closed: it says so, or why the store stopped. */
+  /**
+   * Returns the error with which calls reject once the engine is closed. It says that the scheduler is closed, or why the store
+   * stopped.
+   */
   closedError(): OffstageError
-  // These see all that was done before; while the store takes nothing, what it has.
+  // These see everything that was done before them; while the store takes nothing, they see what it has.
   get(id: string): Promise<JobView | undefined>
   find(options: FindOptions): Promise<JobView[]>
   counts(): Promise<Counts>
   /**
-   * Returns how many of the jobs that are meant could be moved so. Which they are is decided within the call. `argument` is the
-   * reason, or the priority. Rejects while the store takes nothing: what was done stays so, and is tried again.
+   * Returns how many of the matching jobs were moved. Which jobs match is decided before the call returns. `argument` is the
+   * reason, or the priority. Rejects while the store takes nothing: the changes stay, and are tried again.
    */
   act(verb: Verb, target: JobView | string | JobFilter, argument?: unknown): Promise<number>
-  /** Somebody looks on at a job from now on. */
+  /** Returns the observers of a job, to attach new ones. */
   observersOf(job: JobView): JobObservers
   result(job: JobView): Promise<unknown>
   values(job: JobView): EventStream<unknown>
-  /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
+  /** Returns the event with which a job ended, for listeners that come later; `undefined` if it has not ended. */
   lastEvent(job: JobView): JobEvent | undefined
-  /** Whether the job waits, and so could be changed. */
+  /** Returns whether the job was changed, which requires that it still waits. */
   update(id: string, changes: JobChanges): Promise<boolean>
   queues(): Promise<readonly QueueState[]>
-  /** Rejects when there is no such job. */
+  /** Rejects with `INVALID_OPTION` if there is no such job. */
   whyWaiting(id: string): Promise<readonly WaitReason[]>
-  /** Of jobs that fit, the first `limit`. */
+  /** The first `limit` jobs that match, kept up to date. */
   watch(filter: FindOptions): JobList
   queue(name: string): QueueControl
   pause(): void
@@ -237,9 +255,9 @@ export interface Engine {
   subscribe(observer: () => void): () => void
   stats(): Stats
   attach(extension: NamedExtension, make: MakeExtensions): void
-  /** Carried out where the jobs are; resolves when what it did is committed. */
+  /** Carries out the command where the jobs are. Resolves when its effect is committed. */
   command(extension: string, command: string, args: readonly unknown[]): Promise<unknown>
-  /** Called when everything ends, unless called off before. */
+  /** Calls back when the engine ends. Returns a function that takes the callback off again. */
   onClose(callback: () => void): () => void
   close(mode: CloseMode, timeoutMs: number | undefined): Promise<void>
 }

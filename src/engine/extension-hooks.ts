@@ -4,9 +4,9 @@ import type { Extension } from './extension.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Step } from './steps.ts'
 
-/** How the intake adds a job. */
+/** How the intake adds a job; the extensions call it. */
 export interface Admitting {
-  /** The job that has the id already, if what is requested may meet it. */
+  /** Adds a job, or returns the one that already has the id. */
   insertNow(request: InsertRequest, call: object | undefined): Inserted
   there(request: InsertRequest): LiveJob | undefined
   assertRoom(added: number): void
@@ -20,33 +20,33 @@ export interface Admitting {
 }
 
 /**
- * The extensions, as the engine meets them. They come with `offstage/extension` when the first is attached: what is behind
- * this interface is no part of the engine, and who has no extension does not load it.
+ * The extensions, as the engine sees them. The implementation comes with `offstage/extension` when the first one is attached.
+ * The engine does not import it, so an application without extensions does not load it.
  */
 export interface ExtensionHooks {
   has(name: string): boolean
   attach(extension: Extension): void
   command(extension: string, command: string, args: readonly unknown[]): Promise<unknown>
-  /** Some of them are to be asked before a job is added. */
+  /** Whether an extension wants to be asked before a job is added. */
   readonly admits: boolean
-  /** Whether a step is to be made of such a move, because one of them is to hear of it. */
+  /** Whether such a move needs a step, because an extension follows it. */
   needs(type: Step['type'], record: JobRecord): boolean
-  /** A step was written. Whoever is to hear of it does so before its batch goes. */
+  /** Called when a step was written. The extensions that follow such moves are called before the batch is sent to the store. */
   wrote(step: Step): void
-  /** They hear of what was written, and what they do follows it. */
+  /** Calls the extensions with the steps that were written. What they do goes into the same batch. */
   follow(): void
-  /** Whether they are to hear of what these requests ask for while the call goes on. */
+  /** Whether extensions have to follow these requests before the call returns. */
   joins(requests: readonly InsertRequest[]): boolean
-  /** What somebody's call does, and what they make of that: done whole or, when something throws, not at all. */
+  /** Carries out a call and everything that extensions do in response: all of it or, when something throws, nothing. */
   inCall<Result>(call: object | undefined, act: () => Result): Result
-  /** As a call. */
+  /** Adds one job as a call of its own. */
   insertIn(intake: Admitting, request: InsertRequest): Inserted
-  /** Adds a job as they want it. Throws when one of them refuses. */
+  /** Adds a job as the extensions want it. Throws when one of them refuses. */
   admit(request: InsertRequest, call: object | undefined, intake: Admitting, draft: LiveJob | undefined): Inserted
-  /** The store refused a batch: returns what falls, with all that can not stand without it. */
+  /** After the store has refused a batch: returns the steps that fall, including all that depend on them. */
   fallen(fallen: ReadonlySet<Step>, all: readonly Step[]): ReadonlySet<Step>
-  /** The rows of a turn go back to what they were. */
+  /** Restores the rows that a turn has changed. */
   takeBack(step: Step): void
-  /** All is taken back: what has happened all the same is followed again. */
+  /** Called when all refused steps are taken back: extensions follow again what has happened nevertheless. */
   afterRefusal(): void
 }

@@ -9,7 +9,7 @@ import type { Lifecycle } from './lifecycle.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Outcomes } from './outcomes.ts'
 
-/** Of an engine. */
+/** The parts of an engine that extensions use. */
 export interface EngineParts {
   readonly jobs: Jobs
   readonly dispatcher: Dispatcher
@@ -18,13 +18,16 @@ export interface EngineParts {
   readonly intake: Intake
 }
 
-/** Makes a request for a job as `add` does: checks and copies, with the defaults of its type. */
+/** Makes a request for a job as `add` does: checked and copied, with the defaults of its type. */
 export type RequestOf = (name: string, input: unknown, options: Admission['options']) => InsertRequest
 
-/** What they need of the engine, and of the scheduler. */
+/** What extensions need of the engine and of the scheduler. */
 export interface ExtensionParts extends EngineParts {
   readonly requestOf: RequestOf
-  /** When it is certain that it is cancelled: a thread cannot be told to go on after all. */
+  /**
+   * Aborts the attempt of a cancelled job. Called once the cancellation is certain, because a handler that was aborted cannot
+   * be resumed.
+   */
   readonly abort: (job: LiveJob) => void
   readonly mark: (job: LiveJob, attached: Attached) => void
 }
@@ -34,8 +37,8 @@ export interface Attached {
   readonly rows: Map<string, unknown>
   readonly markRules: (rules: Rules) => Rules
   commands: CommandTable
-  /** Why it could not be opened. */
+  /** Why the extension could not be opened. */
   failure: OffstageError | undefined
-  /** Writings whose fate is not known. */
+  /** How many writings of this extension are not yet committed or refused. */
   pending: number
 }

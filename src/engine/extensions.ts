@@ -1,14 +1,15 @@
 /**
- * The extensions of one engine: who hears of which move, and that what they do is committed with it.
+ * The extensions of one engine: which of them follow which move, and how their changes are committed with that move.
  *
- * A move is heard of before its batch goes, not while it is made: the engine may be in the middle of something. A call hears
- * of what its own moves led to before it returns, so that it can be refused; all else waits for the next batch. What one
- * extension does for one move is a *writing*: rows, and moves of its own, which are heard of in the same writing. It has a step
- * of its own in the group commit, in one batch with the move.
+ * An extension is called before the batch of a move is sent to the store, not while the move is made, because the engine may be
+ * in the middle of something. For the moves of a call, extensions are called before the call returns, so that it can be
+ * refused; all other moves wait for the next batch. What one extension does for one move is a *writing*: rows, and moves of its
+ * own, which other extensions follow in the same writing. A writing has its own step in the group commit, in one batch with the
+ * move.
  *
- * When the store refuses a batch, the calls in it fall, and with each what it led to. A later writing of the same extension was
- * built upon that, whether it wrote the same row or only read it. If it is for a call, that falls as well. If it follows from
- * something that has happened, it is taken back and done anew.
+ * When the store refuses a batch, its calls fall, and each takes along what it led to. A later writing of the same extension is
+ * based on that, whether it wrote the same row or only read it. If the later writing belongs to a call, it falls too. If it
+ * follows from something that has happened, it is taken back and carried out anew.
  */
 import type { JobRecord, Rules } from '../job/record.ts'
 import type { JobChanges } from '../job/transition.ts'
@@ -29,17 +30,20 @@ export class Extensions implements ExtensionHooks {
   readonly #stored: readonly Row[]
   readonly #byName = new Map<string, Attached>()
   admits = false
-  /** Moves that somebody is to hear of: of all jobs, and of those that are marked. */
+  /** The types of moves that some extension follows: for all jobs, and for marked jobs. */
   readonly #ofAll = new Set<Step['type']>()
   readonly #ofMarked = new Set<Step['type']>()
-  /** That nobody has heard of yet. */
+  /** Steps that the extensions have not followed yet. */
   #unheard: Step[] = []
-  /** What is being written, and whether a call is going on: then each step must be one that can be taken back. */
+  /**
+   * The current writing, and whether a call is being carried out. While either is set, every step must be one that can be taken
+   * back.
+   */
   #writing: Writing | undefined
   #isInCall = false
   #isMarking = false
   #aborted: LiveJob[] = []
-  /** After a refusal, in this order. */
+  /** What to carry out anew after a refusal, in this order. */
   #again: (() => void)[] = []
 
   constructor(parts: EngineParts, requestOf: RequestOf, stored: readonly Row[]) {
@@ -84,7 +88,7 @@ export class Extensions implements ExtensionHooks {
   #mark(job: LiveJob, { extension, markRules }: Attached): void {
     const { rules } = job.record
     if (rules.marks?.includes(extension.name)) return
-    // It stays when the turn falls: to hear of more jobs than it knows harms nobody.
+    // The mark stays when the turn falls, because it does no harm when an extension follows more jobs than it needs.
     this.#isMarking = true
     this.#parts.jobs.move(job, { type: 'mark', rules: markRules(rules) })
     this.#isMarking = false
@@ -105,12 +109,12 @@ export class Extensions implements ExtensionHooks {
       )
     this.follow()
     const answer = await act(...args)
-    // What it has seen is not to be told before it is committed.
+    // The command may have seen uncommitted changes. It resolves only once these are committed.
     if (attached.pending > 0) await this.#parts.outcomes.whenCommitted()
     return answer
   }
 
-  // Hearing.
+  // Following moves.
 
   needs(type: Step['type'], { rules }: JobRecord): boolean {
     if (this.#writing || this.#isInCall || this.#ofAll.has(type)) return true
@@ -175,7 +179,7 @@ export class Extensions implements ExtensionHooks {
 
   inCall<Result>(call: object | undefined, act: () => Result): Result {
     if (this.#writing) throw new Error('offstage: within a turn jobs are added and moved by the turn')
-    // Somebody's callback.
+    // A callback of the user adds or moves jobs within the call; it becomes part of that call.
     if (this.#isInCall) return act()
     this.follow()
     const { commits } = this.#parts.jobs
@@ -232,7 +236,7 @@ export class Extensions implements ExtensionHooks {
     const ask = (writing: Writing) => {
       answer = extension.admit?.(this.#turnOf(attached, writing), { name, input, options })
     }
-    // In a turn it is a part of that.
+    // Within a turn, the question belongs to that turn.
     if (this.#writing) ask(this.#writing)
     else this.#write(new Writing(undefined, call, ask))
     return answer
@@ -240,7 +244,7 @@ export class Extensions implements ExtensionHooks {
 
   // Writing.
 
-  /** Of something that has happened: whatever becomes of the writing, that stays. */
+  /** Carries out a writing for something that has happened. If the writing fails, the move stays. */
   #tryWriting(writing: Writing): void {
     try {
       this.#write(writing)
@@ -249,14 +253,14 @@ export class Extensions implements ExtensionHooks {
     }
   }
 
-  /** Whole, or, when something throws, not at all. Returns what stands for it among the jobs. */
+  /** Carries out a writing as a whole or, when something throws, not at all. Returns the placeholder job of its step. */
   #write(writing: Writing): LiveJob {
     const { commits } = this.#parts.jobs
     const from = commits.gathered
     this.#writing = writing
     try {
       writing.write(writing)
-      // What it has moved is heard of one after the other, and not within each other: there may be thousands.
+      // Its own moves are followed one after the other, not nested, because there may be thousands.
       for (let at = 0; at < writing.moves.length; at++) {
         const step = writing.moves[at] as Step
         for (const attached of this.#hearing(step)) this.#tell(step, attached, writing)
@@ -276,7 +280,7 @@ export class Extensions implements ExtensionHooks {
   }
 
   #failureOf({ origin, current }: Writing, cause: unknown): unknown {
-    // A turn of its own, whose promise rejects with what it throws.
+    // A turn of its own: its promise rejects with what it throws.
     if (!origin && !this.#isInCall) return cause
     const { type, before, after } = origin ?? {}
     const id = (after ?? before)?.id
@@ -308,7 +312,7 @@ export class Extensions implements ExtensionHooks {
     for (const job of this.#aborted.splice(0)) dispatcher.abort(job, job.record.error)
   }
 
-  /** A turn that follows from no move. */
+  /** Carries out a turn that no move has caused. */
   async turn(attached: Attached, write: (turn: Turn) => unknown, isRefusable: boolean): Promise<unknown> {
     const { lifecycle, outcomes } = this.#parts
     if (lifecycle.isEnded) throw lifecycle.closedError()
@@ -355,7 +359,7 @@ export class Extensions implements ExtensionHooks {
     return fallen
   }
 
-  /** What has happened, and was taken back because of what it was built upon. */
+  /** Returns what to carry out anew: it has happened, and was taken back only because of what it was based on. */
   #toDoAgain(first: ReadonlySet<Step>, fallen: ReadonlySet<Step>, all: readonly Step[]): (() => void)[] {
     const again: (() => void)[] = []
     for (const step of all) {
@@ -378,7 +382,7 @@ export class Extensions implements ExtensionHooks {
     }
   }
 
-  /** What somebody asked for; all else of a job that waits comes about again by itself. */
+  /** Repeats what a caller requested. Any other move of a waiting job comes about again by itself. */
   #doAgain({ job, type, after, before }: Step): void {
     const { jobs } = this.#parts
     if (!job.isListed) return
@@ -400,7 +404,7 @@ export class Extensions implements ExtensionHooks {
   }
 }
 
-/** What an extension is opened with. */
+/** What `open` receives. */
 class Host extends View implements ExtensionHost {
   readonly #extensions: Extensions
 
@@ -420,7 +424,7 @@ class Host extends View implements ExtensionHost {
   }
 }
 
-/** The rules of many jobs are one object, and so are those that are marked. */
+/** Many jobs share one rules object, and so do their marked copies. */
 function marking(name: string): (rules: Rules) => Rules {
   const made = new WeakMap<Rules, Rules>()
   return (rules) => {
@@ -437,16 +441,16 @@ function failed({ extension }: Attached, what: string, cause: unknown, jobId?: s
   return new OffstageError('EXTENSION_FAILED', message, { cause, jobId })
 }
 
-/** A step that is about no job has one that nobody knows. */
+/** The record of the placeholder job, for a step that is about no job. */
 const noRecord = { id: '', attempt: 0 } as JobRecord
 
-/** What an update has asked for, as far as it can be told. */
+/** Returns what an update requested, as far as the two records show it. */
 function changesBetween(before: JobRecord, after: JobRecord): JobChanges {
   const { input, priority, rules } = after
   const isMoved = before.runAt !== after.runAt
   return {
     input: before.input === input ? undefined : input,
-    // One that has passed means now.
+    // A time that has passed means now.
     runAt: isMoved ? (after.runAt ?? 0) : undefined,
     priority,
     tags: before.rules === rules ? undefined : rules.tags,

@@ -7,48 +7,51 @@ import type { Store } from '../store/store.ts'
 import type { Step } from './steps.ts'
 
 export interface CommitListener {
-  /** The last chance to write something into the batch that goes now. */
+  /** The last chance to write steps into the batch that goes now. */
   beforeCommit(): void
-  /** It is committed. */
+  /** The step is committed. */
   onCommitted(step: Step): void
-  /** The listener has heard of a whole batch, or of as much of it as one slice of time allows. */
+  /** The listener was notified of a whole batch, or of as many steps as one slice of time allows. */
   afterSlice(): void
-  /** All that was written is committed, and was heard of. */
+  /** All steps are committed, and the listener was notified of them. */
   afterCommit(): void
-  /** The store refused a batch: returns which of all steps fall, those written since among them. The rest goes again. */
+  /**
+   * The store refused a batch: returns which of all steps fall, including those written since. The others go with the next
+   * batch.
+   */
   fallen(steps: readonly Step[], all: readonly Step[], error: OffstageError): ReadonlySet<Step>
-  /** `fallen`: the steps that are to be taken back, in this order, the last first. */
+  /** `fallen`: the steps to take back, in this order, the last one first. */
   onRefused(fallen: readonly Step[], error: OffstageError): void
 }
 
-/** A thread is not ours for longer than this at a time; checked every so many steps. */
+/** Notifications run for this long at most before the thread gets a break. The clock is read once for this many steps. */
 const sliceMs = 8
 const stepsPerCheck = 64
 const retryMs = 1_000
 const none: readonly Step[] = []
 
 /**
- * Commit, then notify. Steps gather while a batch is on its way to the store and go with the next; when a batch is committed
- * the listener hears of its steps, in order. A store that returns at once makes all of this happen within one microtask.
+ * Commit, then notify. While a batch is on its way to the store, new steps collect for the next one. When a batch is committed,
+ * the listener is notified of its steps, in order. With a store that returns at once, all of this happens within one microtask.
  */
 export class GroupCommit {
   readonly #store: Store
   readonly #clock: Clock
-  /** Set before the first turn, by one that may need the group commit itself. */
+  /** Set before the first flush, by a listener that may need the group commit itself. */
   listener!: CommitListener
   #gathering: Step[] = []
-  /** Whoever waits for what is gathering, and for what is on its way. */
+  /** For callers that wait for the steps that collect, and for those that wait for the batch on its way. */
   #gatheringCommitted: Deferred<void> | undefined
   #batchCommitted: Deferred<void> | undefined
   #isScheduled = false
   #isBusy = false
-  /** On its way to the store, or to those who listen: from `#next` on these have not heard of it. */
+  /** The batch on its way to the store, or to the listener, which was not yet notified of the steps from `#next` on. */
   #batch = none
   #next = 0
   #isRefusing = false
-  /** Somebody wanted a flush while one was under way: what they waited for may not be written down. */
+  /** A flush was requested while another was under way. It may be needed although no step was written. */
   #isAsked = false
-  /** The store is gone: nothing is written any more, and nobody may wait for it. */
+  /** The store has stopped: nothing can be committed any more, and waiting calls are rejected. */
   #failure: OffstageError | undefined
   #stopRetry: (() => void) | undefined
 
@@ -64,12 +67,12 @@ export class GroupCommit {
     if (!this.#isBusy) this.schedule()
   }
 
-  /** How many steps wait for the next batch. */
+  /** How many steps are collected for the next batch. */
   get gathered(): number {
     return this.#gathering.length
   }
 
-  /** Those from there on are not written after all. */
+  /** Takes back the collected steps from this index on. */
   withdraw(from: number): Step[] {
     return this.#gathering.splice(from)
   }
@@ -84,7 +87,7 @@ export class GroupCommit {
 
   readonly #flushScheduled = () => this.#flush()
 
-  /** Resolves when all that was written so far is committed, and the listener has heard of it. */
+  /** Resolves when everything written so far is committed and the listener was notified of it. */
   whenCommitted(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)
     if (this.#gathering.length > 0 || this.#isScheduled) {
@@ -96,17 +99,17 @@ export class GroupCommit {
     return this.#batchCommitted.promise
   }
 
-  /** No step waits to be committed or heard of. */
+  /** Whether no step waits to be committed or announced. */
   get isClear(): boolean {
     return this.#gathering.length === 0 && this.#batch === none
   }
 
-  /** Steps that the listener has not heard of, in order. */
+  /** The steps of which the listener was not yet notified, in order. */
   get pending(): readonly Step[] {
     return this.#batch === none ? this.#gathering : [...this.#batch.slice(this.#next), ...this.#gathering]
   }
 
-  /** The store took nothing the last time, and there was nothing to give up: the same is tried again, later. */
+  /** Whether the store refused the last batch and no step could be given up. The same steps are tried again later. */
   get isRefusing(): boolean {
     return this.#isRefusing
   }
@@ -116,7 +119,7 @@ export class GroupCommit {
     return this.#failure
   }
 
-  /** Nothing more can be committed; whoever waits for it is rejected. */
+  /** Stops for good: nothing more can be committed, and waiting calls are rejected. */
   stop(error: OffstageError): void {
     this.#failure = error
     this.#isRefusing = false
@@ -177,7 +180,7 @@ export class GroupCommit {
     this.#batchCommitted?.resolve()
     this.#batchCommitted = undefined
     this.listener.afterSlice()
-    // Whoever waits for what is gathering must hear, even if it has gone with the job that it was about.
+    // A caller that waits must be notified, even if the step that it waits for disappeared together with its job.
     if (this.#isAsked || this.#gathering.length > 0 || this.#gatheringCommitted) this.schedule()
     else this.listener.afterCommit()
   }
@@ -199,13 +202,13 @@ export class GroupCommit {
       this.#gatheringCommitted = undefined
     }
     if (steps.every((step) => fallen.has(step))) return this.#finish()
-    // It stays busy: what comes in the meantime waits behind what must go first.
+    // It stays busy, so that new steps wait behind those that must go first.
     this.listener.afterSlice()
     if (fallen.size > 0) soon(this.#flushScheduled)
     else this.#stopRetry = this.#clock.startTimer(() => this.tryAgain(), retryMs, true)
   }
 
-  /** What the store refused: at once, rather than in a while. */
+  /** Tries a refused batch again at once, instead of later. */
   tryAgain(): void {
     if (!this.#stopRetry) return
     this.#stopRetry()

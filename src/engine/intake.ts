@@ -21,7 +21,7 @@ type KnownJobs = Pick<
   'store' | 'clock' | 'index' | 'lines' | 'retention' | 'notifier' | 'extensions' | 'add' | 'restore' | 'replace'
 >
 
-/** Takes jobs in: those that are added, if nothing speaks against it, and those that the store has from before. */
+/** Takes jobs in: new ones from callers, after all checks, and those that the store kept from an earlier process or page. */
 export class Intake implements Admitting {
   readonly #jobs: KnownJobs
   readonly #outcomes: Pick<Outcomes, 'whenCommitted'>
@@ -43,7 +43,7 @@ export class Intake implements Admitting {
 
   // From the store.
 
-  /** `end`: what it means to jobs that were running. */
+  /** Takes over the stored jobs. `end`: the action for jobs that were running. */
   restore(records: readonly JobRecord[], end: Action): void {
     const finished: LiveJob[] = []
     for (const record of inOrder(records)) {
@@ -53,7 +53,7 @@ export class Intake implements Admitting {
       this.#jobs.index.add(job)
       if (before || job.observers) this.#catchUp(job, before)
       this.#seq = Math.max(this.#seq, record.seq)
-      // What is still to become due, or was cancelled before, says nothing of when things were added.
+      // Only these two say when jobs were added. A job that is not due yet, or was cancelled before it was due, does not.
       if (record.state === 'queued' || record.state === 'running')
         this.#jobs.lines.time = Math.max(this.#jobs.lines.time, record.dueAt)
       this.#jobs.restore(job, end)
@@ -63,7 +63,7 @@ export class Intake implements Admitting {
     this.#jobs.retention.putBack(finished)
   }
 
-  /** This job, or the object that is its own already. */
+  /** Returns the object that already stands for this job, or else this one. */
   #adopted(job: LiveJob, isNew: boolean): LiveJob {
     const adopted = this.#options.adopt?.(job.record, isNew)
     if (!adopted) return job
@@ -71,7 +71,7 @@ export class Intake implements Admitting {
     return adopted
   }
 
-  /** What happened to an adopted job while nobody could tell. */
+  /** Notifies about what happened to an adopted job while no engine could report it. */
   #catchUp(job: LiveJob, before: JobRecord | undefined): void {
     this.#jobs.notifier.catchUp(job, before)
     if (job.hasEnded) job.settle(job.visible)
@@ -86,7 +86,7 @@ export class Intake implements Admitting {
     return extensions?.joins([request]) ? extensions.insertIn(this, request) : this.insertNow(request, request)
   }
 
-  /** `call`: what it falls with, if the store may refuse it. */
+  /** `call`: if the store refuses this call, the new job is refused with it. */
   insertNow(request: InsertRequest, call: object | undefined, draft?: LiveJob): Inserted {
     const { extensions } = this.#jobs
     if (extensions?.admits) return extensions.admit(request, call, this, draft)
@@ -95,7 +95,7 @@ export class Intake implements Admitting {
     return this.settle(request, call, there, draft)
   }
 
-  /** First all that may refuse, then all that changes: all or none. `drafts`: what was made of them beforehand. */
+  /** Runs all checks first and changes jobs only then: all or none. `drafts`: the jobs, if they were made beforehand. */
   insertMany(requests: readonly InsertRequest[], drafts?: readonly LiveJob[]): Inserted[] | Promise<Inserted[]> {
     const uncommitted = this.#checkMany(requests)
     if (uncommitted) return this.#retryBehind(uncommitted, requests)
@@ -105,20 +105,26 @@ export class Intake implements Admitting {
     return extensions.inCall(requests, () => this.#insertAll(requests, drafts))
   }
 
-  /** What takes time is done in slices beforehand, and known to nobody. Then it is checked again: much may have happened. */
+  /**
+   * Makes the jobs in slices, which takes time, before anything is added. Then everything is checked again, because much may
+   * have changed.
+   */
   async #insertSlowly(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     let seq = this.#seq
     const drafts = await inSlices(requests, (request) =>
       this.#draft(request, request.options?.id ?? this.#jobs.index.makeId(seq + 1), ++seq),
     )
-    // The one long step has a task of its own, without the last slice before it and the first behind it.
+    // The one long step gets a task of its own, apart from the last slice before it and the first one after it.
     await nextTask()
     const inserted = await this.insertMany(requests, drafts)
     await nextTask()
     return inserted
   }
 
-  /** Throws when one is refused. Returns a job that has to be committed first: else the call could not be refused whole. */
+  /**
+   * Throws when a request is refused. Returns a job that has to be committed first, because otherwise the call could not be
+   * refused as a whole.
+   */
   #checkMany(requests: readonly InsertRequest[]): LiveJob | undefined {
     this.#lifecycle.assertTaking()
     const firstOfId = new Map<string, InsertRequest>()
@@ -135,7 +141,7 @@ export class Intake implements Admitting {
       if (!there || mustReplace(request)) added++
       else if (!there.committed) uncommitted = there
     }
-    // If the store does not take that one, it is ours to add.
+    // If the store does not take that job, this call has to add it.
     if (uncommitted && this.#jobs.store.isDurable) return uncommitted
     if (!this.#jobs.extensions?.admits) this.assertRoom(added)
     return undefined
@@ -161,7 +167,7 @@ export class Intake implements Admitting {
     return this.insertMany(requests)
   }
 
-  /** The job that has the id already, if what is requested may meet it. */
+  /** Returns the job that already has the id, if the request accepts that. Throws `DUPLICATE_ID` otherwise. */
   there({ name, options }: InsertRequest): LiveJob | undefined {
     const id = options?.id
     const there = id === undefined ? undefined : this.#jobs.index.get(id)
@@ -180,7 +186,7 @@ export class Intake implements Admitting {
     if (waiting + added > this.#options.maxQueued) throw queueFull(waiting, this.#options.maxQueued)
   }
 
-  /** `there`: the job that it is, or whose place it takes. */
+  /** `there`: the existing job, which is returned or replaced. */
   settle(
     request: InsertRequest,
     call: object | undefined,
@@ -200,13 +206,13 @@ export class Intake implements Admitting {
       ? this.#number(draft, options?.id)
       : this.#draft(request, options?.id ?? this.#nextId(), ++this.#seq)
     const job = this.#adopted(made, true)
-    // What is stored is copied to its thread, so that it is there for another attempt.
+    // With a durable store the input is copied to the worker, so that it is still here for another attempt.
     if (transfer && !this.#jobs.store.isDurable) job.transfer = transfer
     this.#jobs.add(job, options, attach !== undefined, call)
     return job
   }
 
-  /** A job that is not there yet. */
+  /** Makes a job without adding it. */
   #draft({ name, input, options, defaults, isBlocked, markRules }: InsertRequest, id: string, seq: number): LiveJob {
     const now = this.#jobs.clock.now()
     const lineTime = Math.max(this.#jobs.lines.time, now)
@@ -216,7 +222,10 @@ export class Intake implements Admitting {
     return new LiveJob(record)
   }
 
-  /** The number that it was drafted with holds, unless others came meanwhile. It is known to nobody, so it may still be written. */
+  /**
+   * Keeps the sequence number of the draft, unless other jobs were added meanwhile. Nothing refers to the draft yet, so its
+   * record may still be changed.
+   */
   #number(draft: LiveJob, id: string | undefined): LiveJob {
     const record = draft.record as MutableRecord
     if (record.seq <= this.#seq || this.#jobs.index.isNamed(record.id)) {
@@ -227,7 +236,7 @@ export class Intake implements Admitting {
     return draft
   }
 
-  /** Its number will be the next. */
+  /** Makes the id for the next sequence number. */
   #nextId(): string {
     let id = this.#jobs.index.makeId(this.#seq + 1)
     while (this.#jobs.index.isNamed(id)) id = this.#jobs.index.makeId(++this.#seq + 1)
@@ -237,7 +246,7 @@ export class Intake implements Admitting {
 
 const mustReplace = ({ options }: InsertRequest): boolean => options?.ifExists === 'replace'
 
-/** In the order of adding. A store may have another, but a copy of a million is not made for nothing. */
+/** Sorts by the order of adding. A store may return another order, but a copy of a million records is not made without need. */
 function inOrder(records: readonly JobRecord[]): readonly JobRecord[] {
   const isSorted = records.every(({ seq }, index) => index === 0 || (records[index - 1] as JobRecord).seq < seq)
   return isSorted ? records : [...records].sort((a, b) => a.seq - b.seq)

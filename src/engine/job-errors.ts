@@ -2,11 +2,11 @@ import type { JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Store } from '../store/store.ts'
 
-/** Why a promise rejects that offstage itself rejects. */
+/** The errors with which promises reject that offstage itself rejects. */
 
 export const closedError = (): OffstageError => new OffstageError('SCHEDULER_CLOSED', 'The scheduler is closed.')
 
-/** For a job that was cancelled; `reason` is the caller's. */
+/** For a job that was cancelled; `reason` comes from the caller. */
 export const cancelled = ({ id, attempt }: JobRecord, reason: unknown): OffstageError => {
   const why = typeof reason === 'string' ? `: ${reason}` : reason instanceof Error ? `: ${reason.message}` : ''
   const cause = reason !== undefined && { cause: reason }
@@ -23,19 +23,19 @@ export const inputGone = ({ id, attempt }: JobRecord, cause: OffstageError): Off
   return new OffstageError('WORKER_CRASHED', message, { cause, jobId: id, attempt })
 }
 
-/** For calls that wait for what is done to be committed, while the store takes nothing. */
+/** For calls that wait until their changes are committed, while the store takes nothing. */
 export const unrecorded = ({ message, cause }: OffstageError): OffstageError =>
   new OffstageError('STORE_WRITE_FAILED', `What was done is not recorded yet, and is tried again: ${message}`, {
     cause,
   })
 
-/** When a scheduler is closed while its store takes nothing. */
+/** For a scheduler that is closed while its store takes nothing. */
 export const lost = (changes: number, cause: unknown): OffstageError => {
   const message = `The store did not take all that was done before the scheduler was closed. Changes that are lost: ${changes}. Their jobs are found as they were before.`
   return new OffstageError('STORE_WRITE_FAILED', message, { cause })
 }
 
-/** A thread could not be started, and jobs wait for one. `outlook`: what comes of it. */
+/** For jobs that wait for a worker while none can be started. `outlook`: what happens next. */
 export const unstartable = ({ message, cause }: OffstageError, outlook: string): OffstageError =>
   new OffstageError('WORKER_LOAD_FAILED', `${message} ${outlook}`, { cause })
 
@@ -50,7 +50,7 @@ export const placeUnknown = (id: string): OffstageError => {
   return new OffstageError('INVALID_OPTION', message, { jobId: id })
 }
 
-/** Where the jobs are, which may be in another tab. */
+/** The extension is missing where the jobs run, which may be another tab. */
 export const extensionMissing = (name: string): OffstageError =>
   new OffstageError('EXTENSION_MISSING', `The extension '${name}' is not attached where jobs run; its rows are kept.`)
 
@@ -59,7 +59,7 @@ export const unknownId = (id: string): OffstageError =>
     jobId: id,
   })
 
-/** Why the store cannot keep a value that came from a thread, if it cannot. */
+/** Returns why the store cannot keep a value that came from a worker; `undefined` if it can. */
 export function unstorable(store: Store, value: unknown, what: string): OffstageError | undefined {
   try {
     store.check(value, what)

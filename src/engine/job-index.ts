@@ -5,27 +5,27 @@ import type { LiveJob } from './live-job.ts'
 import type { Step } from './steps.ts'
 
 export const findLimitDefault = 1_000
-/** Of so many jobs that are gone, and at most twice as many, it is known where they stood. */
+/** For at least this many removed jobs, and at most twice as many, the index remembers where they stood. */
 const goneMax = 10_000
 
 /**
- * Ids that we make up: so many characters of chance keep them apart from the user's and from those of other lives, and then
- * comes the job's sequence number. With four digits of it an id has twelve characters: V8 joins longer strings only when
- * they are read, and keeps the parts.
+ * The length of the random part of the ids that offstage makes. It keeps them apart from the ids of users and of other lives;
+ * the sequence number of the job follows it. With four digits of that number an id has twelve characters. V8 joins longer
+ * strings only when they are read, and keeps the parts.
  */
 const chanceLength = 8
 const characters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
-/** What the ids of one life begin with. A `random` of the user's may answer anything. */
+/** Makes the random part of the ids of one life. A `random` that the user supplies may return anything. */
 export const makeChance = (random: () => number): string =>
   Array.from({ length: chanceLength }, () => characters[Math.floor(random() * characters.length)] ?? 'A').join('')
 
 const idOf = (chance: string, seq: number): string => chance + seq.toString(36)
 
-/** Of an id that we made up; any number, or none, of another. */
+/** Returns the sequence number in an id that offstage made. For any other id the result means nothing. */
 const seqOf = (id: string): number => Number.parseInt(id.slice(chanceLength), 36)
 
-/** Numbers in a page. Small, because a single old job keeps its page. */
+/** Sequence numbers in a page. Small, because a single old job keeps its page alive. */
 const pageSize = 64
 
 interface Page {
@@ -37,18 +37,18 @@ interface Page {
 /** How many jobs are in which state. */
 export interface Tally {
   readonly counts: Counts
-  /** Nothing is queued, running or between two attempts; jobs planned for later do not count. */
+  /** Nothing is queued, running or between two attempts. Jobs that are planned for later do not count. */
   readonly isIdle: boolean
 }
 
-/** Every job there is, and how many are in which state. */
+/** All jobs, and how many are in which state. */
 export class JobIndex implements Tally {
   readonly #chance: string
-  /** By sequence number, a stretch of it on each page: a table by id costs five times as much time and memory. */
+  /** Pages of jobs, by sequence number: a table by id costs five times as much time and memory. */
   #pages = new Map<number, Page>()
-  /** The one that is being filled. */
+  /** The page that is being filled. */
   #lastPage: Page | undefined
-  /** By id: those that cannot be found by the number in it. */
+  /** By id: the jobs whose id does not contain their sequence number. */
   readonly #named = new Map<string, LiveJob>()
   readonly #counts: Record<State, number> = {
     scheduled: 0,
@@ -59,15 +59,18 @@ export class JobIndex implements Tally {
     failed: 0,
     cancelled: 0,
   }
-  /** Of the scheduled: those between two attempts. */
+  /** How many of the scheduled jobs are between two attempts. */
   #retrying = 0
-  /** Where jobs stood that are gone, if their id does not say it: the newest, and those before them. */
+  /** The sequence numbers of removed jobs whose ids do not contain them: the newest, and those before them. */
   #gone = new Map<string, number>()
   #goneBefore: ReadonlyMap<string, number> = new Map()
-  /** The highest number of another life. What such an id says proves nothing: the number may have been given twice. */
+  /**
+   * The highest sequence number of an earlier life. An id with such a number proves nothing, because the number may have been
+   * used twice.
+   */
   lastRestored = 0
 
-  /** `chance`: what the ids of this life begin with. */
+  /** `chance`: the random part of the ids of this life. */
   constructor(chance: string) {
     this.#chance = chance
   }
@@ -80,22 +83,22 @@ export class JobIndex implements Tally {
     return numbered?.record.id === id ? numbered : undefined
   }
 
-  /** The id that we make up for a new number. */
+  /** Makes the id for a new sequence number. */
   makeId(seq: number): string {
     return idOf(this.#chance, seq)
   }
 
-  /** Whether an id that we would make up for a new number is somebody's own. */
+  /** Whether a user has already given this id to a job. */
   isNamed(id: string): boolean {
     return this.#named.size > 0 && this.#named.has(id)
   }
 
-  /** In the order in which they were added. */
+  /** All jobs, in the order in which they were added. */
   get jobs(): Iterable<LiveJob> {
     return this.jobsFrom(0)
   }
 
-  /** Those from this number on, in the same order. */
+  /** The jobs from this sequence number on, in the same order. */
   *jobsFrom(seq: number): Iterable<LiveJob> {
     for (const [number, { jobs }] of this.#pages) {
       if (number < pageOf(seq)) continue
@@ -103,7 +106,7 @@ export class JobIndex implements Tally {
     }
   }
 
-  /** Sequence numbers only rise. `isNumbered`: its id says the number. */
+  /** Adds a job; sequence numbers only rise. `isNumbered`: the id contains the sequence number. */
   add(job: LiveJob, isNumbered = seqOf(job.record.id) === job.record.seq): void {
     const { id, seq } = job.record
     const number = pageOf(seq)
@@ -115,7 +118,7 @@ export class JobIndex implements Tally {
     this.enter(job.record)
   }
 
-  /** It was removed, and is not after all. */
+  /** Adds a job again whose removal was refused. */
   putBack(job: LiveJob): void {
     const number = pageOf(job.record.seq)
     const last = this.#lastPage
@@ -124,7 +127,7 @@ export class JobIndex implements Tally {
     this.add(job)
     this.#lastPage = last
     if (page) return
-    // Pages stand in the order of their numbers, and the last of them is the one that is filled.
+    // Pages are kept in the order of their numbers, and the last of them is the one that is being filled.
     this.#pages = new Map([...this.#pages].sort(([a], [b]) => a - b))
     this.#lastPage = [...this.#pages.values()].at(-1)
   }
@@ -136,7 +139,7 @@ export class JobIndex implements Tally {
     return page
   }
 
-  /** Nothing happens when it is gone already. */
+  /** Removes a job; does nothing if it is already removed. */
   remove(job: LiveJob): void {
     if (!job.isListed) return
     const { id, seq } = job.record
@@ -162,7 +165,7 @@ export class JobIndex implements Tally {
     this.#gone.set(id, seq)
   }
 
-  /** The number of a job, even when it is gone. */
+  /** Returns the sequence number of a job, even if the job is removed. */
   #placeOf(id: string): number {
     const known = this.get(id)?.record.seq ?? this.#gone.get(id) ?? this.#goneBefore.get(id)
     if (known !== undefined) return known
@@ -171,7 +174,7 @@ export class JobIndex implements Tally {
     throw placeUnknown(id)
   }
 
-  /** As decided; or as committed, for which it takes those whose removal is not. */
+  /** Finds jobs as decided. With `leaving`, the jobs whose removal is not committed, it finds them as committed. */
   find({ limit = findLimitDefault, after, ...filter }: FindOptions, leaving?: readonly LiveJob[]): LiveJob[] {
     const found: LiveJob[] = []
     const left = leaving?.find(({ record }) => record.id === after)
@@ -189,7 +192,7 @@ export class JobIndex implements Tally {
     return this.#counts
   }
 
-  /** Jobs that wait for a thread, a time or another job. */
+  /** How many jobs wait for a worker, a time or another job. */
   get waiting(): number {
     const { queued, scheduled, blocked } = this.#counts
     return queued + scheduled + blocked
@@ -199,7 +202,7 @@ export class JobIndex implements Tally {
     return this.#counts.queued + this.#counts.running + this.#retrying === 0
   }
 
-  /** As it was before these steps. */
+  /** Returns the counts as they were before these steps. */
   before(steps: readonly Step[]): Tally {
     const counts = { ...this.#counts }
     let retrying = this.#retrying
@@ -214,13 +217,13 @@ export class JobIndex implements Tally {
     return { counts, isIdle: counts.queued + counts.running + retrying === 0 }
   }
 
-  /** A job is in this state from now on. */
+  /** Counts a job in its new state. */
   enter(record: JobRecord): void {
     count(this.#counts, record.state, 1)
     if (isRetrying(record)) this.#retrying++
   }
 
-  /** A job is about to be in another state, or to be gone. */
+  /** Call it before a job changes its state or is removed. */
   leave(record: JobRecord): void {
     count(this.#counts, record.state, -1)
     if (isRetrying(record)) this.#retrying--
@@ -232,7 +235,7 @@ const merge = (jobs: Iterable<LiveJob>, others: readonly LiveJob[], from: number
 
 const pageOf = (seq: number): number => Math.floor(seq / pageSize)
 
-/** A switch, because `counts[state]` is looked up as in any object, and this is done eight times a job. */
+/** A switch, because `counts[state]` is a dictionary lookup, and this is done eight times per job. */
 function count(counts: Record<State, number>, state: State, by: number): void {
   switch (state) {
     case 'queued':

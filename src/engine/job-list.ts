@@ -2,7 +2,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import type { JobList } from './engine.ts'
 import type { JobSnapshot } from './job-observers.ts'
 
-/** Snapshots for whoever looks at them: another array only when one of them is another. */
+/** A list of snapshots that callers watch. The array is a new one only when a snapshot in it is. */
 export class ListView implements JobList {
   readonly #bus: EventBus
   readonly #observers = new Set<() => void>()
@@ -36,12 +36,12 @@ export class ListView implements JobList {
   }
 }
 
-/** The object that is shown already, if the new one says the same. */
+/** Returns the object that is shown already, if the new one is equal. */
 export function keepSame(before: JobSnapshot | undefined, now: JobSnapshot): JobSnapshot {
   const isSame = before && Object.entries(now).every(([name, value]) => isEqual(name, before[name as 'id'], value))
   return isSame ? before : now
 }
 
-/** From another tab, or another life, these come as other objects. */
+/** When they come from another tab or another life, tags and headers are other objects. */
 const isEqual = (name: string, a: unknown, b: unknown): boolean =>
   Object.is(a, b) || ((name === 'tags' || name === 'headers') && JSON.stringify(a) === JSON.stringify(b))

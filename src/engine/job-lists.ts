@@ -6,15 +6,18 @@ import { keepSame, ListView } from './job-list.ts'
 import { type JobSnapshot, snapshotOf } from './job-observers.ts'
 import type { LiveJob } from './live-job.ts'
 
-/** After each pass over more than the usual number of jobs there is a pause of so many times its length: it takes a tenth of the time. */
+/**
+ * After a pass over a long list, the list pauses for this many times as long as the pass took, so passes take a tenth of the
+ * time.
+ */
 const pausesPerPass = 9
 
-/** By job, whether it is gone. */
+/** By job, whether it was removed. */
 type Changed = ReadonlyMap<LiveJob, boolean>
 
 /**
- * The lists that somebody watches. What has changed is gathered, and shown when a batch is over: so a burst costs each list one
- * pass over what it shows, and not a search.
+ * The lists that callers watch. Changes are collected and shown after each batch. So a burst costs each list one pass over what
+ * it shows, and no search.
  */
 export class JobLists {
   readonly #index: JobIndex
@@ -39,14 +42,17 @@ export class JobLists {
     return view
   }
 
-  /** Returns how to stop that. What the view shows already stays the same object, if it is the same. */
+  /**
+   * Shows the list in an existing view, and returns a function that stops this. Snapshots in the view that still apply stay the
+   * same objects.
+   */
   showIn(view: ListView, filter: FindOptions): () => void {
     const list = new LiveList(this.#index, filter, view)
     this.#lists.add(list)
     return () => this.#lists.delete(list)
   }
 
-  /** It is committed that a job is there, is another, or is gone. */
+  /** Called when it is committed that a job was added, changed or removed. */
   changed(job: LiveJob, isGone: boolean): void {
     if (this.#lists.size > 0) this.#changed.set(job, isGone)
   }
@@ -76,7 +82,7 @@ export class JobLists {
     })
   }
 
-  /** Much has changed that nobody has told. */
+  /** Fills all lists anew, after changes that were not reported with `changed`. */
   refresh(): void {
     for (const list of [...this.#lists]) list.fill()
   }
@@ -88,8 +94,8 @@ export class JobLists {
 }
 
 /**
- * The first `limit` jobs that fit. Up to twice as many are known, all that fit up to `#horizon`: so jobs are looked for again only
- * after `limit` of them have gone.
+ * The first `limit` jobs that fit. It knows up to twice as many: all jobs that fit up to `#horizon`. So it searches again only
+ * after `limit` of them have left.
  */
 class LiveList {
   readonly #index: JobIndex
@@ -99,9 +105,9 @@ class LiveList {
   /** In the order of adding. */
   #jobs = new Set<LiveJob>()
   #snapshots: ReadonlyMap<LiveJob, JobSnapshot> = new Map()
-  /** What has changed while there is a pause. */
+  /** The changes since the pause began; `undefined` while there is no pause. */
   waiting: Map<LiveJob, boolean> | undefined
-  /** The number of the last job known, if there may be more behind it. */
+  /** The sequence number of the last job known, if more may follow; infinite if not. */
   #horizon = -1
 
   constructor(index: JobIndex, { limit = findLimitDefault, ...filter }: FindOptions, view: ListView) {
@@ -147,7 +153,7 @@ class LiveList {
     return committed !== undefined && fits(committed, this.#filter)
   }
 
-  /** Looks behind the horizon, unless all is known. */
+  /** Searches beyond the horizon, unless all jobs are known. */
   #refill(): void {
     if (this.#horizon === Number.POSITIVE_INFINITY) return
     const jobs = this.#jobs
@@ -161,7 +167,7 @@ class LiveList {
     this.#horizon = Number.POSITIVE_INFINITY
   }
 
-  /** `shown`: by id, snapshots of another list that may say the same. */
+  /** `shown`: snapshots of another list, by id. They are kept where they are equal. */
   #show(changed: Changed | undefined, shown?: ReadonlyMap<string, JobSnapshot>): void {
     const snapshots = new Map<LiveJob, JobSnapshot>()
     for (const job of this.#jobs) {

@@ -6,33 +6,33 @@ import { OffstageError } from '../shared/errors.ts'
 
 /** What can be seen of a job at one moment. Frozen; a new object only when something changed. */
 export interface JobSnapshot<Progress = unknown> {
-  /** The id that it was given, or one that was made up. */
+  /** The id that the caller gave, or that offstage made. */
   readonly id: string
   /** The job type. */
   readonly name: string
   /** The queue that it is in. */
   readonly queue: string
-  /** The words that it can be found by. */
+  /** The tags by which it can be found. */
   readonly tags: readonly string[]
-  /** As given when it was added; an empty object for none. */
+  /** The headers that were given when it was added; an empty object if there were none. */
   readonly headers: JobHeaders
-  /** Where it is in its life. */
+  /** Where the job is in its life. */
   readonly state: State
   /** Higher goes first. */
   readonly priority: number
-  /** The number of the newest attempt, 0 before the first. */
+  /** The number of the newest attempt; 0 before the first. */
   readonly attempt: number
   /** The newest progress of the newest attempt. */
   readonly progress: Progress | undefined
-  /** When it was added. This and the other times: wall time in milliseconds since 1970. */
+  /** When the job was added. This and the other times are wall time, in milliseconds since 1970. */
   readonly addedAt: number
-  /** While scheduled: when it is due. */
+  /** When the job is due, while it is scheduled. */
   readonly runAt: number | undefined
   /** When its newest attempt was started. */
   readonly startedAt: number | undefined
   /** When it was completed, failed or cancelled. */
   readonly finishedAt: number | undefined
-  /** Of a failed or cancelled job; of one that waits for its next attempt, what the last one threw. */
+  /** The error of a failed or cancelled job. If the job waits for its next attempt: what the last one threw. */
   readonly error: unknown
 }
 
@@ -43,18 +43,18 @@ export function snapshotOf(record: JobRecord, progress: unknown): JobSnapshot {
   return Object.freeze({ id, name, queue, tags, headers, state, priority, attempt, progress, ...times, error })
 }
 
-/** Values that were sent while nobody read: the newest of them wait for a reader that comes later. */
+/** How many values are kept while there is no reader: the newest ones, for a reader that comes later. */
 const unreadMax = 256
 
 type Watcher = (event: JobEvent) => void
 
-/** Who looks on at one job: watchers of its events, observers of its snapshot, the reader of its values. */
+/** The observers of one job: watchers of its events, subscribers to its snapshot, the reader of its values. */
 export class JobObservers {
-  /** Hear every event. */
+  /** Called with every event. */
   readonly watchers = new Set<Watcher>()
-  /** Hear that the snapshot is another. */
+  /** Called when there is a new snapshot. */
   readonly subscribers = new Set<() => void>()
-  /** Heard by type: what to take off again when they leave. */
+  /** The listeners of single event types, so that they can be removed again. */
   readonly #listeners = new Set<{ type: string; listener: Watcher; stop: () => void }>()
   #snapshot: JobSnapshot | undefined
   #seen: JobRecord | undefined
@@ -92,7 +92,7 @@ export class JobObservers {
     for (const entry of this.#listeners) if (entry.type === type && entry.listener === listener) return entry.stop()
   }
 
-  /** The same object as long as nothing changed. */
+  /** Returns the same object as long as nothing has changed. */
   see(record: JobRecord, progress: unknown): JobSnapshot {
     if (!this.#snapshot || this.#seen !== record || this.#snapshot.progress !== progress) {
       this.#seen = record
@@ -101,7 +101,10 @@ export class JobObservers {
     return this.#snapshot
   }
 
-  /** A value has come. Returns whether the next may: a reader takes its time. */
+  /**
+   * Takes a value that has arrived. Returns whether the handler may send the next at once; if there is a reader, that depends
+   * on the reader.
+   */
   receive(value: unknown): boolean {
     if (this.#reader) {
       this.#reader.push(value)
@@ -112,7 +115,7 @@ export class JobObservers {
     return true
   }
 
-  /** `onTake` is told of each value that the reader took and that was not let through when it came. */
+  /** `onTake` is called for each value that the reader takes, except for those that `receive` has already acknowledged. */
   read(onTake: () => void, onLeave?: () => void): BufferedStream<unknown> {
     if (this.#reader)
       throw new OffstageError('INVALID_OPTION', 'The values of a job have one reader at a time; there is one.')

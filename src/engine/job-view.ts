@@ -3,7 +3,7 @@ import { isTerminal, type JobRecord } from '../job/record.ts'
 import { defer } from '../shared/deferred.ts'
 import { JobObservers, type JobSnapshot } from './job-observers.ts'
 
-/** What most jobs never have. */
+/** Fields that most jobs never use. */
 export interface Rare {
   /** The newest progress of the newest attempt. */
   progress: unknown
@@ -11,16 +11,18 @@ export interface Rare {
 }
 
 /**
- * What handles, callbacks and promises hang on: a job as it can be seen, wherever it runs. The engine that runs it knows more
- * of it; see `LiveJob`.
+ * A job as it can be seen, wherever it runs. Handles, callbacks and promises are attached to it. The engine that runs the job
+ * knows more about it; see `LiveJob`.
  */
 export class JobView {
-  /** As decided. */
+  /** The newest record, whether committed or not. */
   record: JobRecord
-  /** As the store has it and as everybody may see it; `undefined` until the job is committed. */
+  /** The newest committed record, which everybody may see; `undefined` until the job is committed. */
   committed: JobRecord | undefined = undefined
   protected rare: Rare | undefined = undefined
-  /** Somebody's promise, and its end: a promise resolved with a rejected one is rejected, so that one end is enough. */
+  /**
+   * The promise of the result, and its resolver. Resolving it with a rejected promise rejects it, so one function is enough.
+   */
   #result: Promise<unknown> | undefined = undefined
   #settle: ((result: unknown) => void) | undefined = undefined
 
@@ -28,7 +30,7 @@ export class JobView {
     this.record = record
   }
 
-  /** What the store has; asked for only after the job is committed. */
+  /** The committed record. Read it only after the job is committed. */
   get visible(): JobRecord {
     return this.committed ?? this.record
   }
@@ -45,12 +47,12 @@ export class JobView {
     if (progress !== undefined || this.rare) this.withRare().progress = progress
   }
 
-  /** Whoever looks on; nobody does at most jobs. */
+  /** The observers of this job; most jobs have none. */
   get observers(): JobObservers | undefined {
     return this.rare?.observers
   }
 
-  /** Made for the first who looks on. */
+  /** Returns the observers. They are made when the first one is needed. */
   observe(): JobObservers {
     const rare = this.withRare()
     rare.observers ??= new JobObservers()
@@ -66,14 +68,17 @@ export class JobView {
     return this.observe().see(this.visible, this.progress)
   }
 
-  /** The one reader of what the handler sends. */
+  /** Returns the only reader of the values that the handler sends. */
   values(onTake: () => void, onLeave?: () => void): BufferedStream<unknown> {
     const reader = this.observe().read(onTake, onLeave)
     if (this.hasEnded) reader.end()
     return reader
   }
 
-  /** Settles when the job does. Made when asked for, so that an unread failure is no unhandled rejection. */
+  /**
+   * Settles when the job does. The promise is made on the first call, so that a failure that no caller reads is not an
+   * unhandled rejection.
+   */
   result(): Promise<unknown> {
     const { committed } = this
     if (committed?.state === 'completed') return Promise.resolve(committed.result)
@@ -86,14 +91,17 @@ export class JobView {
     return this.#result
   }
 
-  /** The newest record is committed, and is the last. `hasMoreValues`: some are on their way from another tab. */
+  /**
+   * Settles the result: the newest record is committed and final. `hasMoreValues`: values are still on their way from another
+   * tab.
+   */
   settle({ state, result, error }: JobRecord, hasMoreValues = false): void {
     if (!hasMoreValues) this.observers?.endValues()
     if (state === 'completed') this.#release(result)
     else this.letDown(error)
   }
 
-  /** Of whoever waits for the result; returns whether anybody does. */
+  /** Settles the promise of the result. Returns whether there was one. */
   #release(result: unknown): boolean {
     const settle = this.#settle
     this.#result = undefined
@@ -102,12 +110,14 @@ export class JobView {
     return settle !== undefined
   }
 
-  /** Whoever waits for the result waits no longer; returns whether anybody did. The job goes on, and may be asked again. */
+  /**
+   * Rejects the promise of the result. Returns whether there was one. The job continues, and its result can be requested again.
+   */
   letDown(error: unknown): boolean {
     return this.#settle !== undefined && this.#release(Promise.reject(error))
   }
 
-  /** Nothing more will be heard here, whatever becomes of the job. */
+  /** Ends everything that is attached to the job: nothing more is received about it here, whatever becomes of it. */
   abandon(error: unknown): void {
     this.letDown(error)
     this.observers?.endValues()

@@ -27,16 +27,16 @@ export interface JobsOptions {
   readonly queues: EngineQueues
   readonly keep: KeepByState
   readonly reportUnheard: (error: unknown) => void
-  /** Of an engine that takes over, or makes way, in mid-life; else one is made. */
+  /** The bus of an engine that replaces another one, or may be replaced. By default a new one is made. */
   readonly bus?: EventBus
 }
 
-/** Who starts the jobs. */
+/** Starts jobs; the dispatcher. */
 export interface JobStarter {
   readonly pool: Threads
-  /** Starts what may start. */
+  /** Starts the jobs that may start. */
   pump(): void
-  /** A job that may have ended its process waits for its trial, and not in line. */
+  /** Takes over a job that may have ended its process. It waits for its trial, and not in line. */
   suspect(job: LiveJob): void
 }
 
@@ -46,10 +46,10 @@ type Complete = Action & { type: 'complete' }
 const starting: Start = { type: 'start' }
 
 /**
- * The jobs of one engine, and the one way in which they come, change and go: `transition` decides, the job changes its place,
- * the step is written.
+ * The jobs of one engine, and the only way in which they are added, changed and removed: `transition` decides, the job goes to
+ * its new place, the step is written.
  *
- * Where nothing is stored and nobody listens, the moves that all jobs make take no step; see `#isUnseen`.
+ * Without a durable store and without listeners, the moves that every job makes need no step; see `#isUnseen`.
  */
 export class Jobs {
   readonly store: Store
@@ -64,11 +64,11 @@ export class Jobs {
   readonly notifier: Notifier
   readonly dashboard: Dashboard
   readonly lists: JobLists
-  /** Set by itself, before there are jobs. */
+  /** Set by the dispatcher in its constructor, before there are jobs. */
   starter!: JobStarter
-  /** Until the first is attached there are none, and nobody pays for them. */
+  /** `undefined` until the first extension is attached. Without extensions they cost nothing. */
   extensions: ExtensionHooks | undefined
-  /** By id: attempts that are still on a thread, although their jobs are gone. Another job of that id waits for them. */
+  /** By id: attempts that are still on a worker although their jobs are removed. A new job with the same id waits for them. */
   readonly #staleAttempts = new Map<string, Attempt<LiveJob>>()
 
   constructor({ store, clock, random, queues, keep, reportUnheard, bus }: JobsOptions) {
@@ -79,7 +79,7 @@ export class Jobs {
     this.timers = new TimerQueue(clock)
     this.index = new JobIndex(makeChance(random))
     this.lines = new Lines(queues, this.timers, () => {
-      // A limiter lets somebody through, who has to go at once: what follows from that goes the way of all else.
+      // What the limiter lets through must start at once. The steps that this writes are committed as usual.
       this.starter.pump()
       this.commits.schedule()
     })
@@ -90,15 +90,15 @@ export class Jobs {
     this.lists = new JobLists(this.index, this.bus, this.timers)
   }
 
-  /** How many are in which state, as committed. Where nothing is stored, what is decided is so. */
+  /** How many jobs are in which state, as committed. Without a durable store every decision counts as committed. */
   get committed(): Tally {
     const isSo = this.commits.isClear || !this.store.isDurable
     return isSo ? this.index : this.index.before(this.commits.pending)
   }
 
-  // Coming and going.
+  // Adding and removing.
 
-  /** `isWatched`: somebody is going to look on at it. `call`: the step falls with it. */
+  /** `isWatched`: a caller is about to attach callbacks or a signal. `call`: the call that the step is part of. */
   add(job: LiveJob, options: JobOptions | undefined, isWatched: boolean, call: object | undefined): void {
     const { record } = job
     this.index.add(job, options?.id === undefined)
@@ -112,14 +112,17 @@ export class Jobs {
     this.commits.schedule()
   }
 
-  /** For a job of an earlier process or page, once it is listed. `end`: what happens to one that was running. */
+  /**
+   * Puts a job of an earlier process or page in its place, once it is in the index. `end`: the action for a job that was
+   * running.
+   */
   restore(job: LiveJob, end: Action): void {
     if (job.record.state === 'running') return this.move(job, end)
     this.#watchExpiry(job, undefined)
     this.#place(job, undefined)
   }
 
-  /** The job goes, to make room for another of its id. */
+  /** Cancels and removes a job, because a new job takes its id. */
   replace(job: LiveJob, call: object | undefined): void {
     const before = job.record
     if (isLegal(before.state, 'cancel')) {
@@ -139,7 +142,7 @@ export class Jobs {
     else this.#write(job, reason, job.record, undefined, undefined, call)
   }
 
-  /** A job that never was: the store did not take it. */
+  /** Drops a job that the store refused. As far as the store knows it never existed. */
   forget(job: LiveJob): void {
     this.#quitLine(job)
     this.timers.cancel(job.timer)
@@ -165,7 +168,7 @@ export class Jobs {
     this.move(job, { type: 'fail', error, isFinal, random: this.random() })
   }
 
-  /** Never before those that were added before, though the clock was set back. */
+  /** Queues a scheduled job. It goes behind all jobs that were added before, even if the clock was set back. */
   fallDue(job: LiveJob): boolean {
     return this.moveIfLegal(job, { type: 'due' }, this.#lineTime)
   }
@@ -174,19 +177,21 @@ export class Jobs {
     return this.moveIfLegal(job, { type: 'unblock', lineTime: this.#lineTime })
   }
 
-  /** Never goes back, as the clock may. */
+  /** The time that orders new jobs in their lines. Unlike the clock it never goes back. */
   get #lineTime(): number {
     return Math.max(this.lines.time, this.clock.now())
   }
 
-  /** Returns whether the job still waits. A time that has come puts it no further ahead than `fallDue` does. */
+  /**
+   * Returns `false` if the job no longer waits. A `runAt` that has passed puts the job no further ahead than `fallDue` does.
+   */
   update(job: LiveJob, changes: JobChanges): boolean {
     if (!isLegal(job.record.state, 'update')) return false
     const now = this.clock.now()
     const { input, runAt } = changes
     const isDue = runAt !== undefined && runAt <= now
     this.move(job, { type: 'update', changes }, undefined, isDue ? this.#lineTime : now)
-    // It went with the input before.
+    // It belonged to the old input.
     if (input !== undefined) job.transfer = undefined
     return true
   }
@@ -198,7 +203,7 @@ export class Jobs {
     return true
   }
 
-  /** Returns whether nobody needs to be notified. */
+  /** Returns whether the step needs no notification. */
   start(job: LiveJob, now: number): boolean {
     return this.#advance(job, starting, 'started', now)
   }
@@ -207,17 +212,17 @@ export class Jobs {
     if (this.#advance(job, { type: 'complete', result }, 'completed', now)) this.settle(job, job.record)
   }
 
-  /** It is committed that the job has ended so. */
+  /** Called when it is committed that the job has ended. */
   settle(job: LiveJob, record: JobRecord): void {
     this.dashboard.ended(record.state)
     job.settle(record)
-    // Unless it was removed, or moved on, while this was on its way.
+    // The job may have been removed, or retried, while the commit was under way.
     if (job.record === record && job.isListed) this.retention.add(job, true)
   }
 
-  /** The store refused this step: it was for a call that is refused as well, or of a job that fails instead. */
+  /** Undoes a step that the store refused. Either its whole call is refused, or its job fails instead. */
   takeBack({ job, before, after }: Step): void {
-    // Its attempt may have left the thread while another job had its id.
+    // Its attempt may have left the worker while another job had the id.
     if (job.attempt && !job.attempt.worker.has(job.attempt)) job.attempt = undefined
     if (!after) return this.index.putBack(job)
     this.#leave(job)
@@ -226,12 +231,13 @@ export class Jobs {
   }
 
   /**
-   * A change for the two moves that most jobs make. Where nothing is stored and nobody looks on at the job, its record itself is
-   * changed. A copy would be young, and all that is young and that an old job points to is kept as if the job were needed still:
-   * where many wait, most of the time would go to that. Until the step is committed nothing else can happen to the record: only
-   * then is the job sent, and of a completed one nothing more is to come.
+   * Changes a job, for the two moves that most jobs make. If nothing is stored durably and the job has no observers, the record
+   * itself is changed instead of copied. The copy would be young, and the garbage collector keeps a young object that an old
+   * job points to as if it were still needed. With many waiting jobs, most of the time would go into that. Changing it is safe
+   * because nothing else can happen to the record until the step is committed: a started job is sent only then, and a completed
+   * job makes no further move.
    *
-   * Returns whether nobody needs to be notified.
+   * Returns whether the step needs no notification.
    */
   #advance(job: LiveJob, action: Start | Complete, event: JobEventType, now: number): boolean {
     const { record } = job
@@ -243,15 +249,15 @@ export class Jobs {
     return isUnseen
   }
 
-  /** `into`: what its next record is written into, if not into a new one. */
+  /** `into`: the record to write into; by default a new one. */
   #change(job: LiveJob, action: Action, now: number, into?: MutableRecord): void {
     const { state, runAt } = job.record
     this.#leave(job)
     this.#become(job, transition(job.record, action, now, into))
-    // What else it waits for is the same as long as its state is.
+    // While the state stays the same, so does everything else that the job waits for.
     const isPutOff = action.type === 'update' && job.record.runAt !== runAt
     if (job.record.state === state && state !== 'queued' && !isPutOff) return
-    // What a job waits for that was blocked, or has got another time, did not begin now.
+    // If the job was blocked or got a new time, its delay did not begin now.
     this.#place(job, state === 'blocked' || isPutOff ? undefined : now)
   }
 
@@ -265,7 +271,10 @@ export class Jobs {
     this.index.enter(record)
   }
 
-  /** Whether a step is over as soon as it is made: nothing is stored, nobody listens, and nothing is to be announced before it. */
+  /**
+   * Whether a step is finished as soon as it is made: nothing is stored, no listener needs it, and no earlier step still waits
+   * to be announced.
+   */
   #isUnseen(event: JobEventType, type: Step['type'], record: JobRecord): boolean {
     const isClear = !this.store.isDurable && this.commits.isClear && !this.lists.isWatched
     return isClear && !this.bus.isHeard(event) && !this.extensions?.needs(type, record)
@@ -287,8 +296,8 @@ export class Jobs {
   // Where a job waits.
 
   /**
-   * Puts a job, which is in no line, where its record says it is: in its line, in the timer queue, in neither. `since`: when its
-   * delay began, if that was in this process.
+   * Puts a job that is in no line where its record says it belongs: in its line, in the timer queue, or in neither. `since`:
+   * when its delay began, if that was in this process.
    */
   #place(job: LiveJob, since: number | undefined): void {
     const { record, expiry } = job
@@ -302,7 +311,7 @@ export class Jobs {
     else this.timers.cancel(expiry)
   }
 
-  /** An earlier attempt may not be off its thread yet; until then the next must not start, nor while it lets others go first. */
+  /** Puts a queued job in line, unless it has to wait: for an earlier attempt to leave its worker, or while it is held back. */
   #join(job: LiveJob): void {
     if (job.record.state !== 'queued' || job.attempt || job.timer) return
     if (job.record.crashes > 0) this.starter.suspect(job)
@@ -313,7 +322,7 @@ export class Jobs {
     if (job.heapIndex !== -1) this.lines.quit(job)
   }
 
-  /** For a while it lets others go first; its place in line is kept. */
+  /** Holds a job back for a while, so that others go first. Its place in line stays the same. */
   holdBack(job: LiveJob, ms: number): void {
     this.#quitLine(job)
     job.timer = this.timers.after(
@@ -326,7 +335,10 @@ export class Jobs {
     )
   }
 
-  /** What began in this process is a span; what was stored before, or was given as a moment, goes by the wall clock. */
+  /**
+   * Sets a timer. If the wait began in this process (`since`), it is measured as a span. If the time was stored earlier, or
+   * given as a moment, it follows the wall clock.
+   */
   #setAlarm(wallMs: number, since: number | undefined, callback: () => void, keepsProcessAlive = false): Timer {
     return since === undefined
       ? this.timers.at(wallMs, callback, keepsProcessAlive)
@@ -339,12 +351,12 @@ export class Jobs {
     job.expiry = this.#setAlarm(record.expiresAt, since, () => this.moveIfLegal(job, { type: 'expire' }))
   }
 
-  /** Its timer may be late: timers are, when the thread was busy or asleep. */
+  /** Whether the job has expired. Its timer may be late, because timers are when the thread was busy or asleep. */
   hasExpired({ record, expiry }: LiveJob): boolean {
     return expiry !== undefined && canExpire(record) && this.timers.isDue(expiry)
   }
 
-  /** A stale attempt is off its thread. It may have kept another waiting: of its job, or of one that has got its id. */
+  /** A stale attempt has left its worker. A job may have waited for that: its own job, or a later one with the same id. */
   letNext(attempt: Attempt<LiveJob>): void {
     const { id } = attempt.record
     this.#staleAttempts.delete(id)

@@ -16,27 +16,30 @@ export interface Dropped {
   readonly ended: Promise<unknown>
 }
 
-/** It moves no job. */
+/** Without the methods that move jobs. */
 type KnownJobs = Pick<
   Jobs,
   'store' | 'clock' | 'random' | 'bus' | 'timers' | 'index' | 'lines' | 'commits' | 'dashboard'
 >
 
-/** The life of the engine: opening, open, closing, ended; by a call, by the store that stops, or dropped for another engine. */
+/**
+ * The life of the engine: opening, open, closing, ended. It is ended by a call, by a store that stops, or by `drop`, when
+ * another engine takes over.
+ */
 export class Lifecycle {
   readonly #jobs: KnownJobs
   readonly #dispatcher: Dispatcher
   readonly #outcomes: Outcomes
   opening: Promise<unknown> | undefined
   isEnded = false
-  /** The store was opened, and so is ours to close. */
+  /** The store was opened, so this engine has to close it. */
   #hasStore = false
   #closing: CloseMode | undefined
   #closed: Promise<void> | undefined
   #escalate: (() => void) | undefined
-  /** The store has stopped, and with it everything. */
+  /** Why the store has stopped, and the engine with it. */
   #failure: OffstageError | undefined
-  /** Aborted when nobody waits for the opening any more. */
+  /** Aborted when no caller waits for the store to open any more. */
   readonly #closer = new AbortController()
   readonly #closers = new Closers()
 
@@ -44,7 +47,7 @@ export class Lifecycle {
     this.#jobs = jobs
     this.#dispatcher = dispatcher
     this.#outcomes = outcomes
-    // There may never be a thread for them, and the jobs are as safe as they were.
+    // There may never be a worker for these jobs, and they stay stored either way.
     this.#dispatcher.onStranded(() => {
       if (this.#closing === 'drain') this.#escalate?.()
     })
@@ -77,8 +80,9 @@ export class Lifecycle {
       opened(stored)
       return over()
     }
-    // One of our own, whose reactions run in order: this one, those of the calls that wait, and then the turn of the group commit, in
-    // which jobs start. Each call that waits gets the failure; nobody may be waiting yet.
+    // This is a promise of our own, whose reactions run in order: first this one, then those of the waiting calls, then the
+    // first turn of the group commit, in which jobs start. Each waiting call gets the failure; the empty handler is for the
+    // case that there is none.
     const opening = Promise.resolve(stored).then((found) => found)
     this.opening = opening
     opening.then(
@@ -100,7 +104,7 @@ export class Lifecycle {
     if (this.#closing) throw this.closedError()
   }
 
-  /** What was asked for before `close`, while the store was opening, still has its turn. */
+  /** A call that was made before `close`, while the store was opening, is still carried out. */
   assertTaking(): void {
     if (!this.opening) this.assertOpen()
   }
@@ -116,11 +120,11 @@ export class Lifecycle {
   }
 
   /**
-   * In this order: nothing new is taken; what `mode` grants a chance gets it; the threads are ended, which puts
-   * what still ran back in line; the store has the last word; whoever still waits is told.
+   * Closes in this order: new jobs are refused; running and queued jobs get the time that `mode` grants; the workers are ended,
+   * which queues again what still runs; the store is closed; all promises that are still pending are settled.
    */
   close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
-    // The close that is under way may not wait for anything yet, so it is told as well.
+    // A close that is under way may not have reached its wait yet, so its mode is changed too.
     if (mode === 'now' && this.#closing) this.#closing = mode
     if (mode === 'now') this.#escalate?.()
     this.#closed ??= this.#close(mode, timeoutMs)
@@ -133,7 +137,7 @@ export class Lifecycle {
     try {
       await this.opening
     } catch {
-      // It never opened, so there is nothing to wait for, and whoever waited has been told.
+      // The store never opened, so there is nothing to wait for, and the waiting calls were rejected.
     }
     const isDrain = mode === 'drain'
     if (isDrain) this.#resumeAll()
@@ -144,14 +148,17 @@ export class Lifecycle {
     await this.#shutDown()
   }
 
-  /** A pause must not keep a drain waiting for ever. */
+  /** A pause must not keep `drain` waiting for ever. */
   #resumeAll(): void {
     this.#jobs.dashboard.isPaused = false
     this.#jobs.lines.resumeAll()
     this.#jobs.commits.schedule()
   }
 
-  /** Waits until it is true; while the store takes nothing and so starts nothing, only for what is on a thread. */
+  /**
+   * Waits until the condition is true. While the store takes nothing, no job starts; then it waits only for what is already on
+   * a worker.
+   */
   async #waitFor(hasEnded: () => boolean): Promise<void> {
     if (this.isEnded) return
     try {
@@ -164,7 +171,7 @@ export class Lifecycle {
     }
   }
 
-  /** Waits no longer than `timeoutMs`, nor than until somebody closes with `now`. */
+  /** Waits until `timeoutMs` have passed, at most, or until `close` is called with `now`. */
   #inTime(waiting: Promise<void>, timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve) => {
       this.#escalate = resolve
@@ -187,10 +194,10 @@ export class Lifecycle {
         this.#jobs.bus.publish('store:error', { error: lost(this.#jobs.commits.pending.length, error) })
     }
     const closed = this.closedError()
-    // What the store refused to the last is found as it was, when it is opened again.
+    // Changes that the store refused to the last are lost: at the next start it has the jobs as they were.
     this.#jobs.commits.stop(closed)
     try {
-      // One that was refused may be somebody else's.
+      // If the store could not be opened, another process or page may own it.
       if (this.#hasStore) await this.#jobs.store.close()
     } catch (error) {
       this.#jobs.bus.publish('store:error', { error })
@@ -198,7 +205,7 @@ export class Lifecycle {
     this.isEnded = true
     this.#jobs.timers.close()
     this.#jobs.lines.close()
-    // One error for all: a million stacks take ten seconds.
+    // One error for all: making a million stack traces takes ten seconds.
     const removed = this.#jobs.commits.pending.flatMap(({ job, after }) => (after ? [] : job))
     for (const job of [...this.#jobs.index.jobs, ...removed]) if (!job.hasEnded) job.abandon(closed)
     this.#outcomes.end()
@@ -206,7 +213,7 @@ export class Lifecycle {
     this.#jobs.dashboard.changed()
   }
 
-  /** Nothing can be committed any more, so nothing can go on. */
+  /** The store has stopped: nothing can be committed any more, so the engine ends. */
   #fail(error: OffstageError): void {
     if (this.isEnded || this.#failure) return
     this.#stop(error)
@@ -217,8 +224,8 @@ export class Lifecycle {
   }
 
   /**
-   * Ends as a crash would end it, but for the jobs in memory: they are returned, for another engine to adopt, and what was
-   * not committed. Nothing more is written or published. `ended`: the threads and the store are closed.
+   * Ends as a crash would, except that the jobs in memory and the uncommitted steps are returned, so that another engine can
+   * adopt them. Nothing more is stored or emitted. `ended`: resolves when the workers and the store are closed.
    */
   drop(error: OffstageError): Dropped {
     this.#stop(error)
@@ -230,7 +237,7 @@ export class Lifecycle {
     const { pending } = this.#jobs.commits
     for (const { job, after } of pending)
       if (!after && !job.committed) job.abandon(cancelled(job.record, 'it was removed'))
-    // What was removed was not, as far as the store knows.
+    // A removal that is not committed did not happen, as far as the store knows.
     const jobs = [...this.#jobs.index.jobs, ...this.#outcomes.leaving]
     for (const job of jobs) job.quit()
     return { jobs: jobs.filter(({ committed }) => committed), pending, ended }

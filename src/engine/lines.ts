@@ -6,29 +6,30 @@ import type { TimerQueue } from '../timers/timer-queue.ts'
 import type { EngineQueues, QueueControl, QueueState } from './engine.ts'
 import type { LiveJob } from './live-job.ts'
 
-/** Lines that are empty and have no settings are dropped, but for so many: the next job often has the queue of the last. */
+/** Empty lines without settings are dropped, except for this many: the next job often has the same queue as the last. */
 const sparesMax = 16
 
 /**
  * The lines of all queues, and the order among them.
  *
- * A line is *ready* while jobs wait in it, unless its limiter was found closed; then it is back when the limiter opens. Ready lines
- * are in a heap, so that a start costs the same however many queues there are. The keys of a line are those of its head, or
- * earlier ones: a head that has gone is noticed when its line comes to the top, and with one line not at all.
+ * A line is *ready* while jobs wait in it. When its limiter is found to be closed, the line is parked until the limiter opens.
+ * Ready lines are in a heap, so a start costs the same however many queues there are. The keys of a line are those of its first
+ * job, or earlier ones: if that job has left, this is noticed when the line comes to the top. With a single line it never
+ * matters.
  */
 export class Lines {
   readonly #byName = new Map<string, Line<LiveJob>>()
   readonly #ready = new IndexedHeap<Line<LiveJob>>()
-  /** A ring, in which the next to make room is at `#oldest`. */
+  /** A ring; the entry at `#oldest` makes room for the next one. */
   readonly #spares: (Line<LiveJob> | undefined)[] = new Array(sparesMax).fill(undefined)
   #oldest = 0
   readonly #timers: TimerQueue
   readonly #named: readonly string[]
   readonly #onOpen: () => void
-  /** When the newest job was added: the next takes no place before it, though the clock was set back. */
+  /** When the newest job was added. The next job takes no place before it, even if the clock was set back. */
   time = 0
 
-  /** `onOpen` is told when a limiter may let more through. */
+  /** `onOpen`: called when a limiter may let more jobs through. */
   constructor(queues: EngineQueues, timers: TimerQueue, onOpen: () => void) {
     this.#timers = timers
     this.#onOpen = onOpen
@@ -36,12 +37,12 @@ export class Lines {
     for (const [name, options] of Object.entries(queues)) this.#rest(this.#add(name, options))
   }
 
-  /** How many are kept. */
+  /** How many lines are kept. */
   get count(): number {
     return this.#byName.size
   }
 
-  /** A job waits in the line of its queue. */
+  /** Puts a job into the line of its queue. */
   join(job: LiveJob): void {
     const { queue, priority, dueAt, seq } = job.record
     const line = this.#get(queue)
@@ -51,7 +52,7 @@ export class Lines {
     else if (line.size === 1) this.#ready.add(line, -priority, dueAt, seq)
   }
 
-  /** It waits no longer. */
+  /** Removes a job from its line. */
   quit(job: LiveJob): void {
     const line = job.line as Line<LiveJob>
     job.line = undefined
@@ -61,14 +62,14 @@ export class Lines {
     this.#rest(line)
   }
 
-  /** For a job that stands in no line: the one whose limiter it goes through. */
+  /** For a job that waits in no line: returns the line whose limiter it goes through. */
   lineOf({ record }: LiveJob): Line<LiveJob> {
     const line = this.#get(record.queue)
     this.#rest(line)
     return line
   }
 
-  /** Its attempt has ended. */
+  /** The attempt of the job has ended. */
   leave(job: LiveJob): void {
     const line = job.line as Line<LiveJob>
     job.line = undefined
@@ -77,12 +78,12 @@ export class Lines {
     this.#rest(line)
   }
 
-  /** What it goes or went through; nothing where that was dropped, and so has nothing to count. */
+  /** Returns the limiter that the job goes or went through; `undefined` if its line was dropped and so has nothing to count. */
   limiterOf({ line, record }: LiveJob): Limiter | undefined {
     return (line ?? this.#byName.get(record.queue))?.limiter
   }
 
-  /** The line whose head is next of all that may start. */
+  /** Returns the line whose first job goes next, of all jobs that may start. */
   next(): Line<LiveJob> | undefined {
     for (;;) {
       const line = this.#ready.peek()
@@ -92,14 +93,14 @@ export class Lines {
     }
   }
 
-  /** Whether the line at the top is still there when it has the keys of its head. */
+  /** Whether the top line stays on top once it has the keys of its first job. */
   #isFirst(line: Line<LiveJob>): boolean {
     const { priority, dueAt, seq } = (line.head as LiveJob).record
     this.#ready.lower(line, -priority, dueAt, seq)
     return this.#ready.peek() === line
   }
 
-  /** Its limiter lets nobody through. */
+  /** Takes a line out of the heap, because its limiter lets nothing through. */
   park(line: Line<LiveJob>): void {
     this.#ready.remove(line)
   }
@@ -110,7 +111,7 @@ export class Lines {
     this.#ready.add(line, -priority, dueAt, seq)
   }
 
-  /** How many jobs could start if there were threads for them; it is not counted beyond `enough`. */
+  /** Returns how many jobs could start if there were workers for them. It does not count beyond `enough`. */
   startable(enough: number): number {
     let startable = 0
     for (const { size, limiter } of this.#ready.items) {
@@ -128,7 +129,7 @@ export class Lines {
     for (const { limiter } of this.#byName.values()) limiter.drain()
   }
 
-  /** Those that were named in the options, the default one, and all that are not like one that was just made, by name. */
+  /** The queues that the options name, the default queue, and all that differ from a new one, sorted by name. */
   get queues(): QueueState[] {
     const others = [...this.#byName.values()].filter((line) => !line.isForgettable)
     const names = new Set([...this.#named, ...others.map(({ name }) => name)])
@@ -139,7 +140,7 @@ export class Lines {
     })
   }
 
-  /** By name, so that it holds when the line was dropped and is there again. */
+  /** The control refers to its queue by name, so it still works when the line was dropped and made again. */
   control(name: string, bus: EventBus): QueueControl {
     const there = () => this.#byName.get(name)
     const isPaused = () => there()?.limiter.isPaused ?? false
@@ -189,7 +190,7 @@ export class Lines {
     return line
   }
 
-  /** When nothing is left of it to be kept, it takes the place of one of those that are kept all the same. */
+  /** When a line need not be kept any longer, it replaces one of the spare lines. */
   #rest(line: Line<LiveJob>): void {
     if (line.isSpare || !line.isForgettable) return
     const dropped = this.#spares[this.#oldest]

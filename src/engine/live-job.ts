@@ -5,33 +5,33 @@ import type { Timer } from '../timers/timer-queue.ts'
 import { JobView, type Rare } from './job-view.ts'
 
 interface LiveRare extends Rare {
-  /** For when it is due, or has been kept long enough. */
+  /** Fires when the job is due, or has been kept long enough. */
   timer: Timer | undefined
-  /** For when it is too late to start. */
+  /** Fires when it is too late to start the job. */
   expiry: Timer | undefined
   transfer: Transferable[] | undefined
-  /** It was moved to a thread, and is nowhere else. */
+  /** The input was transferred to a worker that has ended, so it is lost. */
   isInputGone: boolean
-  /** It may have ended a thread: the next attempt has one to itself, so that the blame is exact. */
+  /** The job may have ended a worker. Its next attempt gets a worker to itself, so that it is clear which job is to blame. */
   mustRunAlone: boolean
-  /** How often its thread was ended for the sake of another attempt. */
+  /** How often its worker was ended because of another attempt. */
   disturbances: number
 }
 
-/** Its input is on the thread, and nowhere else. */
+/** Whether the input was transferred to the worker and exists nowhere else. */
 export const hasMoved = ({ transfer, isSent }: Attempt): boolean => transfer !== undefined && isSent
 
-/** A job where it runs: what can be seen of it, and its place. Small, because a million of them may wait. */
+/** A job where it runs: what can be seen of it, and its place. It is small, because a million of them may wait. */
 export class LiveJob extends JobView implements HeapItem {
-  /** Its place in its line, or among the finished; −1 in neither. */
+  /** Its index in its line, or among the finished jobs; −1 in neither. */
   heapIndex = -1
-  /** It is there: neither removed, nor refused by the store. Written by the job index. */
+  /** Whether it is in the job index: neither removed nor refused by the store. Only the index writes it. */
   isListed = false
-  /** While it waits there, or has an attempt on a thread: a queue of which there is no more is forgotten. */
+  /** Its line, while it waits there or has an attempt on a worker. Otherwise unset, because empty lines may be dropped. */
   line: Line<LiveJob> | undefined = undefined
-  /** The attempt that is on a thread. It outlives its right to settle the job until the thread has let go of it. */
+  /** The attempt that is on a worker. A stale attempt stays here too, until the worker has let go of it. */
   attempt: Attempt<LiveJob> | undefined = undefined
-  /** One object for what most jobs never have, of the view's and of ours. */
+  /** One object for all that most jobs never use, of the view and of this class. */
   declare protected rare: LiveRare | undefined
 
   get timer(): Timer | undefined {
@@ -62,7 +62,7 @@ export class LiveJob extends JobView implements HeapItem {
     return this.rare?.isInputGone === true || (this.attempt !== undefined && hasMoved(this.attempt))
   }
 
-  /** Its attempt is over, and what was moved for it does not come back. */
+  /** The attempt has ended, and what was transferred for it is lost. */
   loseInput(): void {
     this.withRare().isInputGone = true
   }
@@ -75,7 +75,10 @@ export class LiveJob extends JobView implements HeapItem {
     this.withRare().mustRunAlone = mustRunAlone
   }
 
-  /** Its thread was ended, and not for its sake. The second time it asks for one of its own: or it might never end. */
+  /**
+   * Its worker was ended because of another attempt. The second time it asks for a worker of its own, because otherwise it
+   * might never finish.
+   */
   disturb(): void {
     if (++this.withRare().disturbances > 1) this.mustRunAlone = true
   }
@@ -94,12 +97,12 @@ export class LiveJob extends JobView implements HeapItem {
     return this.rare
   }
 
-  /** The reader took a value: the handler may send one more. */
+  /** The reader has taken a value, so the handler may send one more. */
   taken(): void {
     this.attempt?.worker.taken(this.attempt, 1)
   }
 
-  /** Its engine is no more; another may adopt it. What was not committed has not happened. */
+  /** Detaches the job from its engine; another engine may adopt it. Uncommitted changes are undone. */
   quit(): void {
     this.heapIndex = -1
     this.isListed = false

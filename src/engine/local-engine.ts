@@ -1,5 +1,5 @@
 /**
- * The engine of one process: records in memory, a line for each queue, a pool of threads, a group commit to the store.
+ * The engine of one process: records in memory, a line for each queue, a pool of workers, a group commit to the store.
  *
  * This class carries out the verbs and puts the modules together. Each module knows those it points to:
  *
@@ -58,15 +58,21 @@ export interface LocalEngineOptions {
   readonly maxQueued: number
   readonly keep: KeepByState
   readonly reportUnheard: (error: unknown) => void
-  /** Of an engine that takes over, or makes way, in mid-life; else one is made. */
+  /** The bus of an engine that replaces another one, or may be replaced. By default a new one is made. */
   readonly bus?: EventBus
-  /** The object on which handles, callbacks and promises for this record hang already; `isNew`: it is just being added. */
+  /**
+   * Returns the object to which handles, callbacks and promises of this record are already attached. `isNew`: the job is just
+   * being added.
+   */
   readonly adopt?: (record: JobRecord, isNew: boolean) => LiveJob | undefined
-  /** Asked when the store is open: whether the one before let go of it in peace, so that nothing is held against what ran. */
+  /**
+   * Called when the store is open. Returns whether the previous engine closed the store in an orderly way. Then the jobs that
+   * were running count as interrupted, not as crashed.
+   */
   readonly wasLetGo?: () => boolean
 }
 
-/** By then they have been attached, or are not going to be. */
+/** After this time every extension has been attached that will be. */
 const missingAfterMs = 1_000
 
 const interruption: Action = { type: 'interrupt', error: undefined, isOwnMaking: false }
@@ -77,9 +83,9 @@ export class LocalEngine implements Engine {
   readonly #outcomes: Outcomes
   readonly #lifecycle: Lifecycle
   readonly #intake: Intake
-  /** For extensions. */
+  /** What extensions get to work with. */
   readonly #parts: object
-  /** Extensions that wait for the store to be open; `undefined` once it is. */
+  /** Extensions that wait until the store is open; `undefined` once it is. */
   #attaching: (() => void)[] | undefined = []
   #rows: readonly Row[] = []
 
@@ -119,28 +125,28 @@ export class LocalEngine implements Engine {
   async insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     const inserting = this.insertAll(requests)
     const inserted = isThenable(inserting) ? await inserting : inserting
-    // They are all of one batch: if one is not committed, none of the new ones is.
+    // The jobs are all in one batch: if one is not committed, none of the new ones is.
     const uncommitted = inserted.find(({ job }) => !job.committed)?.job
     if (uncommitted) await this.whenCommitted(uncommitted)
     return inserted
   }
 
-  /** As `insert`: they are there, and may not be committed. Up to a thousand are so when the call returns. */
+  /** Like `insert`: the returned jobs may not be committed yet. Up to a thousand jobs are added before the call returns. */
   insertAll(requests: readonly InsertRequest[]): Inserted[] | Promise<Inserted[]> {
     return this.#intake.insertMany(requests)
   }
 
   async act(verb: Verb, target: LiveJob | string | JobFilter, argument?: unknown): Promise<number> {
-    // Nothing is written any more, so nothing may change.
+    // Nothing is stored any more, so nothing may change.
     if (this.#jobs.commits.failure) throw this.closedError()
     if (verb === 'retry') this.#lifecycle.assertTaking()
     const meant = this.#meant(target)
     const act = () => meant.filter((job) => this.#actOn(job, verb, argument))
     const moved = this.#jobs.extensions?.inCall(undefined, act) ?? act()
-    // Not before it is certain that all of it is done: a thread cannot be told to go on after all.
+    // Only once all of it is certain: a handler that was aborted cannot be resumed.
     for (const job of moved) if (job.record.state === 'cancelled') this.#dispatcher.abort(job, job.record.error)
     await this.#outcomes.whenCommitted()
-    // Some were just being added. What the store does not take was not moved either.
+    // Some jobs were just being added. A job that the store refused was not moved either.
     return moved.filter((job) => !this.#outcomes.refusalOf(job)).length
   }
 
@@ -200,7 +206,7 @@ export class LocalEngine implements Engine {
     return extensions.command(extension, command, args)
   }
 
-  /** What they have stored is kept, and does nothing. */
+  /** Reports extensions that have stored rows and are not attached. Their rows are kept. */
   #nameMissing(): void {
     for (const table of new Set(this.#rows.map((row) => row.table)))
       if (!this.#jobs.extensions?.has(table)) this.bus.publish('store:error', { error: extensionMissing(table) })
@@ -212,12 +218,12 @@ export class LocalEngine implements Engine {
     return this.#outcomes.whenCommitted(inserted)
   }
 
-  /** As decided: it may not be committed. */
+  /** The job with its newest record, which may not be committed. */
   job(id: string): LiveJob | undefined {
     return this.#jobs.index.get(id)
   }
 
-  // Each sees what was called before it and nothing that was called after.
+  // Each of these sees the effects of all calls before it, and of none after it.
 
   async get(id: string): Promise<LiveJob | undefined> {
     const job = this.#jobs.index.get(id)
@@ -239,8 +245,8 @@ export class LocalEngine implements Engine {
   }
 
   /**
-   * Returns true when all that is decided has been committed; false when not all of it was, because the store refused jobs, or
-   * takes nothing. Then it is what the store has that counts.
+   * Resolves with true once everything decided so far is committed. Resolves with false if the store has refused jobs, or takes
+   * nothing. Then the caller returns what the store has.
    */
   async #isWritten(): Promise<boolean> {
     const { refused } = this.#jobs.dashboard
@@ -293,7 +299,7 @@ export class LocalEngine implements Engine {
     return this.#jobs.lists.watch(filter)
   }
 
-  /** As `watch`, in a view that others have shown something in. Returns how to stop. */
+  /** Like `watch`, but in a view that another engine may have used before. Returns a function that stops it. */
   showIn(view: ListView, filter: FindOptions): () => void {
     return this.#jobs.lists.showIn(view, filter)
   }
@@ -364,7 +370,7 @@ export class LocalEngine implements Engine {
     return this.#lifecycle.close(mode, timeoutMs)
   }
 
-  /** Lets go of all jobs, for another engine to adopt. */
+  /** Lets go of all jobs, so that another engine can adopt them. */
   drop(error: OffstageError): Dropped {
     return this.#lifecycle.drop(error)
   }

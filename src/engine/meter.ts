@@ -1,19 +1,21 @@
-/** Four buckets to each doubling, from a microsecond up to half an hour: percentiles within an eighth, in 512 bytes. */
+/**
+ * Four buckets for each doubling, from a microsecond up to half an hour: percentiles are accurate to an eighth, in 512 bytes.
+ */
 const bucketCount = 128
 const longestUs = 2 ** 31 - 1
-/** Older values fade: at so many all counts are halved. */
+/** Old values fade: when this many samples are counted, all counts are halved. */
 const samplesMax = 65_536
 
 export interface Percentiles {
-  /** Half of all are no longer than this. */
+  /** Half of the samples are no longer than this. */
   readonly p50: number
-  /** 95 of 100 are no longer than this. */
+  /** 95 of 100 samples are no longer than this. */
   readonly p95: number
-  /** 99 of 100 are no longer than this. */
+  /** 99 of 100 samples are no longer than this. */
   readonly p99: number
 }
 
-/** How long something takes, in milliseconds. */
+/** The distribution of a duration, in milliseconds. */
 export class Histogram {
   readonly #counts = new Uint32Array(bucketCount)
   #total = 0
@@ -47,7 +49,7 @@ export class Histogram {
   }
 }
 
-/** The place of the highest bit, and the two bits behind it. Not `Math.log2`: this is done twice for each job. */
+/** The position of the highest bit, followed by the next two bits. Not `Math.log2`, because this runs twice per job. */
 const bucketOf = (us: number): number => {
   const doublings = 31 - Math.clz32(us)
   return doublings * 4 + (doublings < 2 ? (us << (2 - doublings)) & 3 : (us >> (doublings - 2)) & 3)
@@ -57,11 +59,11 @@ const middleUs = (bucket: number): number => 2 ** (bucket >> 2) * (1 + ((bucket 
 
 const windowSeconds = 10
 
-/** How many a second, over the last ten. */
+/** Events per second, over the last ten seconds. */
 export class Rate {
   readonly #counts = new Float64Array(windowSeconds)
   readonly #seconds = new Float64Array(windowSeconds).fill(-windowSeconds)
-  /** Since it was made. */
+  /** The count since the meter was made. */
   total = 0
 
   add(nowMs: number): void {
@@ -77,7 +79,7 @@ export class Rate {
 
   perSecond(nowMs: number): number {
     const newest = Math.floor(nowMs / 1_000)
-    // What is ahead of it was counted before the clock was set back.
+    // Seconds in the future were counted before the clock was set back.
     const isRecent = (second: number) => second > newest - windowSeconds && second <= newest
     const total = this.#counts.reduce(
       (sum, count, index) => (isRecent(this.#seconds[index] as number) ? sum + count : sum),

@@ -9,7 +9,7 @@ type Details<Type extends JobEventType> = Omit<
   'type' | 'seq' | 'at' | 'jobId' | 'name' | 'queue' | 'attempt'
 >
 
-/** Tells whoever listens what has become of a job. Nothing is built that nobody hears. */
+/** Emits the events of jobs. An event that has no listener is never built. */
 export class Notifier {
   readonly #bus: EventBus
 
@@ -28,7 +28,7 @@ export class Notifier {
     return this.#bus.isHeard(type) || (job.observers !== undefined && job.observers.watchers.size > 0)
   }
 
-  /** What a step means to those who listen; a start is announced by whoever sends it. */
+  /** Emits the event of a committed step, if it has one. A start is announced separately, when the attempt is sent. */
   announceStep(job: JobView, type: Step['type'], record: JobRecord): void {
     const eventType = eventOf(type, record.state)
     if (!eventType || !this.#isHeard(job, eventType)) return
@@ -40,8 +40,8 @@ export class Notifier {
   }
 
   /**
-   * A job was met again that may have ended in the meantime. Those who wait for it hear of it; listeners of the scheduler
-   * only if it was known `before`, for else it is none of the news.
+   * Called when an engine finds a job again that may have ended meanwhile. Watchers of the job are notified of its end.
+   * Listeners of the scheduler are notified only if the job was known `before`; otherwise its end is no news.
    */
   catchUp(job: JobView, before: JobRecord | undefined): void {
     const { visible, observers } = job
@@ -51,12 +51,12 @@ export class Notifier {
     for (const watcher of [...(observers?.watchers ?? [])]) this.#bus.call(watcher, event)
   }
 
-  /** The snapshot of the job is another. */
+  /** Notifies the observers of the job that it has a new snapshot. */
   snapshotChanged(job: JobView): void {
     if (job.observers) for (const observer of [...job.observers.subscribers]) this.#bus.call(observer)
   }
 
-  /** The event with which a job ended, again, for whoever comes late; nothing while it has not. */
+  /** Returns the event with which the job ended, for listeners that come later; `undefined` if it has not ended. */
   lastEvent({ visible }: JobView): JobEvent | undefined {
     const { state, result, error } = visible
     if (!isTerminal(state)) return undefined
@@ -70,7 +70,7 @@ export class Notifier {
   }
 }
 
-/** The event of a committed step, if it has one. */
+/** Returns the type of event of a committed step, if it has one. */
 function eventOf(
   type: Step['type'],
   state: State,

@@ -10,16 +10,19 @@ import type { LiveJob } from './live-job.ts'
 import { fallenOf, type Removal, type Step } from './steps.ts'
 
 const noDetails = {}
-/** They bring a value: from a thread, or an input. */
+/** Steps that bring a value: from a worker, or as a new input. */
 const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step', 'update']
 
-/** What comes of a step: committed, those who wait or listen are notified; refused by the store, it is taken back. */
+/**
+ * Handles the outcome of each step: when it is committed, callers and listeners are notified; when the store refuses it, it is
+ * taken back.
+ */
 export class Outcomes implements CommitListener {
   readonly #jobs: Jobs
   readonly #dispatcher: Dispatcher
-  /** Why the store did not take a new job. */
+  /** Why the store refused a new job. */
   readonly #refusals = new WeakMap<JobView, OffstageError>()
-  /** Of the batch that was refused last: jobs of which something has happened that cannot be stored. */
+  /** In the last refused batch: the jobs with a step that cannot be stored. */
   #unstorable: ReadonlySet<LiveJob> = new Set()
   #waits: { readonly isOver: () => boolean; readonly waiting: Deferred<void> }[] = []
   #wasIdle = true
@@ -34,7 +37,7 @@ export class Outcomes implements CommitListener {
 
   beforeCommit(): void {
     const { extensions } = this.#jobs
-    // What they do may let jobs start, and they may hear of starts.
+    // What extensions do may let jobs start, and they may follow starts.
     extensions?.follow()
     this.#dispatcher.pump()
     extensions?.follow()
@@ -73,7 +76,7 @@ export class Outcomes implements CommitListener {
     this.#wasIdle = isIdle
   }
 
-  /** Resolves once it is true of what is committed; rejects when the store refuses that. */
+  /** Resolves once the condition is true of what is committed; rejects when the store refuses that. */
   async when(isOver: () => boolean): Promise<void> {
     const waiting = defer<void>()
     this.#waits.push({ isOver, waiting })
@@ -88,14 +91,14 @@ export class Outcomes implements CommitListener {
     for (const { waiting } of over) waiting.resolve()
   }
 
-  /** Nothing is committed any more, so nobody waits any longer. */
+  /** Nothing is committed any more, so waiting ends here. */
   end(): void {
     for (const { waiting } of this.#waits.splice(0)) waiting.resolve()
   }
 
   // Refused.
 
-  /** Why the store did not take this job, if it did not. */
+  /** Why the store refused this job; `undefined` if it did not. */
   refusalOf(job: JobView): OffstageError | undefined {
     return this.#refusals.get(job)
   }
@@ -108,8 +111,8 @@ export class Outcomes implements CommitListener {
   }
 
   /**
-   * What cannot be encoded, although it was checked, must not take with it what is written beside it, nor be tried for ever.
-   * For anything else all calls are refused.
+   * Returns the steps to blame. A value that cannot be encoded, although it was checked, must not take the rest of the batch
+   * with it, nor be tried for ever. For any other reason all calls are refused.
    */
   #blamed(steps: readonly Step[], error: OffstageError): readonly Step[] {
     const culprits = error.code === 'DATA_CLONE' ? steps.filter((step) => this.#isUnstorable(step, error, steps)) : []
@@ -127,7 +130,10 @@ export class Outcomes implements CommitListener {
     )
   }
 
-  /** Nobody is notified before all is taken back, and no time passes: what came of it would be written of jobs that never were. */
+  /**
+   * Everything is taken back at once, before anything is announced: otherwise listeners could write steps about jobs that no
+   * longer exist.
+   */
   onRefused(fallen: readonly Step[], error: OffstageError): void {
     this.takeBack(fallen, error)
     this.#failUnstorable(fallen, error)
@@ -137,7 +143,7 @@ export class Outcomes implements CommitListener {
     for (const { waiting } of this.#waits.splice(0)) waiting.reject(unrecorded(error))
   }
 
-  /** The last first: all is as if they had not been written. */
+  /** Takes the steps back, the last one first, as if they had not been written. */
   takeBack(fallen: readonly Step[], error: OffstageError): void {
     const neverAdded = new Set(fallen.flatMap(({ job, before }) => (before ? [] : job)))
     for (const step of fallen) {
@@ -151,7 +157,8 @@ export class Outcomes implements CommitListener {
         this.#jobs.lines.limiterOf(job)?.sent()
         this.#dispatcher.abort(job, error)
       }
-      // What came of a job that is not added goes with it. To bring it back for a moment would take its id from another.
+      // Later steps of a job that is not added disappear with it. To restore such a job for a moment would take its id from
+      // another job.
       if (!neverAdded.has(job)) this.#jobs.takeBack(step)
       else if (!before) this.#forget(job, error)
     }
@@ -159,7 +166,10 @@ export class Outcomes implements CommitListener {
     this.#jobs.retention.putBack(moved.filter((job) => job.isListed && job.hasEnded && job.committed === job.record))
   }
 
-  /** What its thread has handed over cannot be kept. Whatever was decided since was decided without knowing that. */
+  /**
+   * Fails the jobs whose worker sent a value that cannot be kept. Whatever was decided about them since was decided without
+   * knowing that.
+   */
   #failUnstorable(fallen: readonly Step[], error: OffstageError): void {
     for (const job of this.#unstorable) {
       if (!job.committed) continue
@@ -177,32 +187,35 @@ export class Outcomes implements CommitListener {
     job.abandon(error)
   }
 
-  // Waiting for it.
+  // Waiting for a commit.
 
-  /** As `whenCommitted` of the engine; without a job, of all that was done so far. Not async: one promise for each that waits is enough. */
+  /**
+   * Like `whenCommitted` of the engine; without a job, for everything that was done so far. Not async, so that each call costs
+   * a single promise.
+   */
   whenCommitted(inserted?: JobView): Promise<void> {
     if (inserted?.committed) return Promise.resolve()
     return this.#jobs.commits.whenCommitted().then(
       () => this.#assertTaken(inserted),
       (error) => {
         this.#assertTaken(inserted)
-        // It was committed with an earlier batch than the one that was waited for.
+        // The job was committed with an earlier batch than the one that this call waited for.
         if (inserted?.committed) return undefined
         if (error === this.#jobs.commits.failure) throw error
         if (!inserted && this.#jobs.commits.isRefusing) throw unrecorded(error)
-        // Of a batch that the store refused, only what can be is given up; the rest goes with the next.
+        // Only what the store can never take is given up; the rest of the batch goes with the next one.
         return this.whenCommitted(inserted)
       },
     )
   }
 
-  /** Also when all went well: what was waited for may be a batch behind that of the job. */
+  /** Also called after success, because this call may have waited for a later batch than the job's. */
   #assertTaken(inserted: JobView | undefined): void {
     const refusal = inserted && this.refusalOf(inserted)
     if (refusal) throw refusal
   }
 
-  /** Committed, and removed since. */
+  /** The jobs that are committed and were removed since. */
   get leaving(): LiveJob[] {
     return this.#jobs.commits.pending.flatMap(({ job, after }) => (after || !job.committed ? [] : job))
   }

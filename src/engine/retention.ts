@@ -4,9 +4,9 @@ import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { LiveJob } from './live-job.ts'
 
 export interface Keep {
-  /** Beyond so many the oldest go. */
+  /** How many finished jobs are kept. When there are more, the oldest are removed. */
   readonly count: number
-  /** Those go that ended so many milliseconds ago. */
+  /** How long a finished job is kept, in milliseconds. */
   readonly ageMs: number
 }
 
@@ -21,15 +21,18 @@ export const keepDefault: KeepByState = {
   cancelled: { count: 10_000, ageMs: 30 * 24 * hourMs },
 }
 
-/** The finished jobs of one state, as they finished. A job that has finished waits in no line, so its place is free. */
+/**
+ * The finished jobs of one state, in the order in which they finished. They use the heap index of the job, which is free
+ * because a finished job waits in no line.
+ */
 interface Finished {
   readonly keep: Keep
   readonly jobs: Fifo<LiveJob>
-  /** For the oldest; the others are due later. */
+  /** Fires when the oldest job has been kept long enough; the others are due later. */
   timer: Timer | undefined
 }
 
-/** Lets go of finished jobs: by count and age for each state, by its own `keepMs` for a job that has one. */
+/** Removes finished jobs: by count and age for each state, or by its own `keepMs` if the job has one. */
 export class Retention {
   readonly #timers: TimerQueue
   readonly #remove: (job: LiveJob) => void
@@ -43,8 +46,8 @@ export class Retention {
   }
 
   /**
-   * The job has finished, and after all that were added before it: who is the oldest is not looked at again. `isNews`: just
-   * now, so that its time is a span of this process.
+   * Adds a job that has finished. It must have finished after all that were added before it, because the order is not checked
+   * again. `isNews`: it finished just now, so the time is measured as a span of this process.
    */
   add(job: LiveJob, isNews = false): void {
     const { keepMs } = job.record.rules
@@ -62,13 +65,13 @@ export class Retention {
     if (!finished.timer) this.#watchAge(finished)
   }
 
-  /** A finished job is about to be so no longer, or to be gone. */
+  /** Call it before a finished job is moved or removed. */
   drop(job: LiveJob): void {
     this.#timers.cancel(job.timer)
     this.#of(job).jobs.remove(job)
   }
 
-  /** They come back, from the store or because it refused to let them go: each goes to its place among the others. */
+  /** Adds jobs that come from the store, or that the store refused to remove. Each goes to its place among the others. */
   putBack(returned: readonly LiveJob[]): void {
     for (const finished of Object.values(this.#finished)) {
       const back = returned.filter((job) => this.#of(job) === finished)

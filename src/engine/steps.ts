@@ -1,34 +1,38 @@
 /**
- * Steps, and those that stand or fall together: what one call asks for is done whole or refused whole.
+ * Steps, and which of them are refused together: each call is carried out as a whole or refused as a whole.
  *
- * A call that adds jobs may be refused by the store. Its steps name it, whatever it does: it adds, and to make room for that it
- * may cancel and remove. Steps that name no call have happened (a job has ended, somebody cancelled it) and are tried again.
+ * The store may refuse a call that adds jobs. All steps of such a call carry the call: it adds jobs, and it may cancel and
+ * remove others to make room for them. A step without a call has already happened (a job ended, a caller cancelled it) and is
+ * tried again.
  */
 import type { JobEventMap } from '../events/event-map.ts'
 import type { Action } from '../job/transition.ts'
 import type { Change } from '../store/store.ts'
 import type { LiveJob } from './live-job.ts'
 
-/** Why a job goes. */
+/** Why a job is removed. */
 export type Removal = JobEventMap['removed']['reason']
 
-/** One move of one job, on its way to the store and then to whoever is to hear of it. */
+/** One move of one job. It goes to the store first, and then to the listeners. */
 export interface Step extends Change {
   readonly job: LiveJob
-  /** `turn`: the rows of an extension's turn. It is about no job; its own is a stand-in that nobody knows. */
+  /** `turn`: the rows of an extension's turn. Such a step is about no job; its `job` is a placeholder. */
   readonly type: Action['type'] | 'insert' | Removal | 'turn'
-  /** The call that it is a part of, if that falls whole when the store refuses; any other step is tried again. */
+  /**
+   * The call that this step is a part of, if the store may refuse that call as a whole. A step without a call is tried again.
+   */
   call: object | undefined
-  /** What else is to be done once it is committed. */
+  /** Called once the step is committed. */
   readonly afterwards: (() => void) | undefined
-  /** The turn of an extension in which it was written, if it was in one: see extensions.ts. */
+  /** The turn of an extension in which the step was written, if there was one; see extensions.ts. */
   turn: object | undefined
 }
 
 /**
- * Of a batch that the store refused, and of what has been written since: the steps that fall, because of those that are
- * blamed. Calls that were to add jobs are refused whole. What has come of these jobs falls with them, and so does every call
- * that found them, or found an id free that is taken again. Of a step that no call has made all of its job falls.
+ * After the store has refused a batch: returns the steps that are given up because of the blamed ones, among those of the batch
+ * and all that were written since. A call that adds jobs is refused as a whole. Later steps of its jobs fall with it, and so
+ * does every call that found one of these jobs, or that used an id which is now taken again. If a blamed step has no call, all
+ * steps of its job fall.
  */
 export function fallenOf(blamed: readonly Step[], all: readonly Step[]): ReadonlySet<Step> {
   const calls = new Set<object>()
@@ -51,19 +55,19 @@ export function fallenOf(blamed: readonly Step[], all: readonly Step[]): Readonl
   return new Set(all.filter(({ job, call }) => jobs.has(job) || (call && calls.has(call))))
 }
 
-/** A job that was being added, and what its call wanted with one of its id. */
+/** A job that was being added, and what its call wanted to happen if the id was taken. */
 export interface Adding {
   readonly job: LiveJob
   readonly ifExists: 'replace' | 'return'
 }
 
-/** What is not committed: by call, the jobs that have not been removed since. */
+/** Returns the jobs that were being added and not committed, grouped by call, without those that were removed since. */
 export function addingOf(pending: readonly Step[]): Adding[][] {
   const calls = new Map<object, Adding[]>()
   const gone = new Set(pending.filter(({ after }) => !after).map(({ job }) => job))
   const replaced = new Set<string>()
   for (const { job, before, after, call, turn } of pending) {
-    // What extensions add is added again by what they follow.
+    // Jobs that an extension adds are added again by the move that led to them.
     if (!call || turn) continue
     if (before && !after) replaced.add(before.id)
     if (before || gone.has(job)) continue

@@ -1,11 +1,11 @@
 import type { Clock } from '../shared/clock.ts'
 import type { LiveJob } from './live-job.ts'
 
-/** Jobs that wait while no thread can be started: when whoever waits for them hears of it. */
+/** Jobs that wait while no worker can be started: decides when their callers are notified. */
 export class Stranded {
   readonly #clock: Clock
   readonly #timeoutMs: number
-  /** Since when those wait of which somebody has heard before. */
+  /** Since when a job waits again after its callers were notified. */
   readonly #anew = new WeakMap<LiveJob, number>()
 
   constructor(clock: Clock, timeoutMs: number) {
@@ -13,7 +13,10 @@ export class Stranded {
     this.#timeoutMs = timeoutMs
   }
 
-  /** Those that have waited for long enough. There has been no thread since `since`. What is paused may wait for a better day. */
+  /**
+   * Returns the jobs that have waited long enough. There has been no worker since `since`. A job of a paused queue is not
+   * counted.
+   */
   overdue(jobs: Iterable<LiveJob>, since: number): LiveJob[] {
     return [...jobs].filter(
       (job) => job.record.state === 'queued' && !job.line?.limiter.isPaused && this.#isOverdue(job, since),
@@ -23,12 +26,12 @@ export class Stranded {
   #isOverdue(job: LiveJob, since: number): boolean {
     const now = this.#clock.monotonic()
     const dueMs = this.#clock.now() - job.record.dueAt
-    // What is due in the future says that the clock was set back, and nothing else.
+    // A due time in the future only means that the clock was set back.
     const waitsSince = Math.max(since, dueMs < 0 ? since : now - dueMs, this.#anew.get(job) ?? since)
     return now - waitsSince >= this.#timeoutMs
   }
 
-  /** Somebody has heard; whoever asks again waits for as long again. */
+  /** The callers of this job were notified; the next notification comes after the same time again. */
   waitsAnew(job: LiveJob): void {
     this.#anew.set(job, this.#clock.monotonic())
   }

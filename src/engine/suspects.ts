@@ -6,31 +6,33 @@ import type { LiveJob } from './live-job.ts'
 
 type KnownJobs = Pick<Jobs, 'timers' | 'lines' | 'commits' | 'move'>
 
-/** Who starts jobs and suspects. */
+/** Starts ordinary jobs and suspects; the dispatcher. */
 interface Starter {
-  /** Attempts that are on threads. */
+  /** How many attempts are on workers. */
   readonly attempts: number
-  /** Starts what waits in line. Returns how many more threads it would need. */
+  /** Starts jobs from the queues, in order. Returns how many more workers they could use. */
   startInOrder(): number
-  /** Starts it in this queue if a thread is free. */
+  /** Starts a job in the given queue if a worker is free. */
   startAside(job: LiveJob, line: Line<LiveJob>): void
 }
 
-/** A process that ends this soon was ended by what starts it, most likely. */
+/** If a process ends within this time, its last start most likely ended it. */
 const graceMs = 1_000
-/** Whoever ends its process mostly does so at once: what has run for so long has not. */
+/** A job that ends its process mostly does so at once. A job that has run for this long did not. */
 const trialMs = 5_000
-/** So long the others go first, then the suspects, and so on while there are both. */
+/** Ordinary jobs go first for this long, then the suspects, and so on in turns while there are both. */
 const turnMs = 10_000
 
 /**
- * Jobs that were running when their process or page ended. One of them may have ended it; the others just ran at that time.
+ * Jobs that were running when their process or page ended. One of them may have ended it; the others only ran at that time.
  *
- * To find out which, each runs *on trial*: nothing else starts beside it, and what runs already has run for longer than a trial
- * takes. If the process ends again, it is this one that is counted; if the job ends or has run for long enough, it is
- * acquitted. So a job that ends its process is found by its third start, however many ran beside it.
+ * To find out which one it was, each suspect runs *on trial*: nothing else starts beside it, and whatever runs already has run
+ * for longer than a trial takes. If the process ends again, the crash counts against the job on trial. If the job ends, or runs
+ * for long enough, it is acquitted. So a job that ends its process is found by its third start, however many jobs ran beside
+ * it.
  *
- * Suspects stand in no line. The trial of one that cannot start (its queue is paused, or has no room) does not hold up anybody.
+ * Suspects wait outside the lines of their queues. When a suspect cannot start because its queue is paused or full, it holds up
+ * no other job.
  */
 export class Suspects {
   readonly #jobs: KnownJobs
@@ -38,9 +40,9 @@ export class Suspects {
   readonly #since: number
   readonly #waiting = new Set<LiveJob>()
   #trial: Attempt<LiveJob> | undefined
-  /** For the end of the trial, or for when the next may begin. */
+  /** Ends the trial, or fires when the next trial may begin. */
   #timer: Timer | undefined
-  /** Of what is no suspect. */
+  /** When an ordinary job was last started. */
   #lastStart = 0
 
   constructor(jobs: KnownJobs, starter: Starter) {
@@ -49,12 +51,12 @@ export class Suspects {
     this.#since = jobs.timers.monotonic()
   }
 
-  /** Waits for its trial. */
+  /** Adds a job that waits for its trial. */
   join(job: LiveJob): void {
     this.#waiting.add(job)
   }
 
-  /** Starts what may start. Returns how many more threads there is work for. */
+  /** Starts the jobs that may start. Returns how many more workers there is work for. */
   pump(): number {
     if (this.#trial) return 0
     const { timers, lines } = this.#jobs
@@ -79,15 +81,15 @@ export class Suspects {
     }
     starter.startAside(job, lines.lineOf(job))
     this.#trial = job.attempt
-    // Where there is no thread for it there may be one for others, in their turn.
+    // If no worker is free for the suspect, there may be one for ordinary jobs, when it is their turn.
     this.#setAlarm(this.#trial ? trialMs : turnMs)
     return this.#trial ? wanted : wanted + 1
   }
 
-  /** The first that its queue lets start. */
+  /** Returns the first suspect whose queue lets it start. */
   #next(): LiveJob | undefined {
     let next: LiveJob | undefined
-    // Each queue is asked once: it may open meanwhile, and then the first of it would be passed over.
+    // Each limiter is asked once. It may open during the loop, and then the first suspect of its queue would be passed over.
     const open = new Map<Line<LiveJob>, boolean>()
     for (const job of this.#waiting) {
       const line = this.#jobs.lines.lineOf(job)
@@ -109,7 +111,7 @@ export class Suspects {
     this.#jobs.commits.schedule()
   }
 
-  /** An attempt is off its thread. */
+  /** An attempt has left its worker. */
   ended(attempt: Attempt<LiveJob>): void {
     if (attempt !== this.#trial) return
     this.#trial = undefined
@@ -117,6 +119,6 @@ export class Suspects {
   }
 }
 
-/** It may have been cancelled or removed, or it is on its thread still. */
+/** A suspect may have been cancelled or removed, or its last attempt may still be on a worker. */
 const isWaiting = ({ isListed, record, attempt, timer }: LiveJob): boolean =>
   isListed && record.state === 'queued' && record.crashes > 0 && !attempt && !timer

@@ -10,33 +10,33 @@ import { cancelled } from './job-errors.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Step } from './steps.ts'
 
-/** More in one go is a loop: extensions that answer each other's moves for ever. */
+/** How many changes one writing may make. More than that is a loop: extensions that respond to each other's moves for ever. */
 const movesMax = 100_000
 const keyCheck = check.string(1_024)
-/** Of a turn that follows from no move. */
+/** The outcome of a turn that no move has caused. */
 export interface TurnOutcome {
   result: unknown
-  /** It could not be done anew. */
+  /** Set if the turn could not be carried out anew. */
   failure: { readonly error: unknown } | undefined
 }
 
-/** What is done in one go: by an extension that follows a move, by those that follow what it does, and so on. */
+/** A unit of changes by extensions: by one that follows a move, by others that follow the changes of the first, and so on. */
 export class Writing {
-  /** What it follows from; `undefined` when it follows from none. */
+  /** The step that it follows; `undefined` if no move has caused it. */
   readonly origin: Step | undefined
-  /** The store may refuse it with this call. */
+  /** The call with which the store may refuse it. */
   readonly call: object | undefined
   readonly write: (writing: Writing) => void
   readonly outcome: TurnOutcome | undefined
   readonly rows: Row[] = []
-  /** What these rows were before, and where. */
+  /** The values that these rows had before. */
   readonly #before: { readonly rows: Map<string, unknown>; readonly key: string; readonly value: unknown }[] = []
   readonly events: TurnEvent[] = []
-  /** Who took part: what they did later was built upon this. */
+  /** The extensions that took part. Whatever they do later is based on this. */
   readonly attached = new Set<Attached>()
-  /** Moves that were made in it and are still to be heard of. */
+  /** Moves that were made in it and that the extensions have not followed yet. */
   readonly moves: Step[] = []
-  /** Whose turn it is. */
+  /** The extension whose turn it is. */
   current: Attached | undefined
   isOver = false
   moveCount = 0
@@ -59,7 +59,7 @@ export class Writing {
     setRow(rows, key, value)
   }
 
-  /** Its rows are again what they were. */
+  /** Gives its rows their former values. */
   restoreRows(): void {
     for (const { rows, key, value } of this.#before.reverse()) setRow(rows, key, value)
   }
@@ -70,7 +70,7 @@ function setRow(rows: Map<string, unknown>, key: string, value: unknown): void {
   else rows.set(key, value)
 }
 
-/** What both a turn and a host see. */
+/** What a turn and a host have in common. */
 export class View implements Pick<ExtensionHost, 'clock' | 'rows' | 'job' | 'find'> {
   protected readonly parts: ExtensionParts
   protected readonly attached: Attached
@@ -117,7 +117,7 @@ export class ExtensionTurn extends View implements Turn {
   insert({ name, input, options, isBlocked, isMarked }: TurnRequest): ReturnType<Turn['insert']> {
     this.#assertOpen()
     const { intake, lifecycle } = this.parts
-    // What follows from a job that ends while the scheduler is closing is not lost.
+    // While the scheduler is closing, what follows from a job that ends must not be lost.
     if (!this.#writing.origin) lifecycle.assertTaking()
     const request: InsertRequest = {
       ...this.parts.requestOf(name, input, options),
@@ -125,7 +125,7 @@ export class ExtensionTurn extends View implements Turn {
       markRules: isMarked ? this.attached.markRules : undefined,
     }
     const { job, disposition } = intake.insertNow(request, this.#writing.call) as Inserted & { readonly job: LiveJob }
-    // If the store does not take that one, it is ours to add: so this falls with it.
+    // If the store refuses that job, this turn has to add it. The mark is a step on that job, so the turn falls with it.
     if (disposition === 'existing' && !job.committed)
       this.parts.jobs.move(job, { type: 'mark', rules: job.record.rules })
     return { job: job.record, disposition }

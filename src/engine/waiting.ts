@@ -7,10 +7,10 @@ import type { LiveJob } from './live-job.ts'
 
 type KnownJobs = Pick<Jobs, 'clock' | 'dashboard' | 'index' | 'lines'>
 
-/** It is counted how many go first, but no further than this. */
+/** Jobs that go first are counted up to this number. */
 const aheadMax = 10_000
 
-/** Everything that keeps a job from starting now; nothing if it does not wait. */
+/** Returns everything that keeps a job from starting now; an empty array if the job does not wait. */
 export function whyWaiting(
   job: LiveJob,
   { clock, dashboard, index, lines }: KnownJobs,
@@ -71,6 +71,6 @@ export function whyWaiting(
   return reasons
 }
 
-/** Asks for nothing: to look must not change who may start. */
+/** Acquires no permit, because looking must not change which jobs may start. */
 const isOpen = (limiter: Limiter | undefined): boolean =>
   !limiter || (!limiter.isPaused && limiter.running < limiter.concurrency && limiter.waitMs <= 0)
