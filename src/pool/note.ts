@@ -1,8 +1,9 @@
 import { fromThread, fromThreadFields, lengthOfNote } from './protocol.ts'
 
 /**
- * How many places the note of a thread takes up that begins there; 0 when it is none. Code in a thread can get hold of the
- * line to the scheduler, and say anything. Values may be anything, and what was thrown is looked at when it is rebuilt.
+ * Returns the length of the message that begins at this index of a worker's batch; 0 if it is not a valid one. Code in a worker
+ * can get hold of the port to the scheduler and post anything, so every field is checked. Only values may be anything, and
+ * thrown errors, which are checked when they are rebuilt.
  */
 export function heardLength(batch: readonly unknown[], at: number): number {
   const length = lengthOfNote(batch, at, fromThreadFields)

@@ -1,11 +1,11 @@
 import { soon } from '../shared/soon.ts'
 
-/** Sends whole batches; throws when something in one cannot be cloned, and then nothing was sent. */
+/** Posts a whole batch. Throws when something in it cannot be cloned; then nothing was sent. */
 type Post = (batch: unknown[], transfer?: Transferable[]) => void
 
 /**
- * Collects notes and sends them as one message, in the next microtask or when told: a message costs several
- * microseconds, a note in it a tenth of one.
+ * Collects messages and posts them as one batch, in the next microtask or on `flush`: a post costs several microseconds, a
+ * message in a batch a tenth of one.
  */
 export class Outbox {
   readonly #post: Post
@@ -14,7 +14,7 @@ export class Outbox {
   #batch: unknown[] = []
   #isScheduled = false
 
-  /** `fields`: how many follow each operation. `onUncloneable` gets a note that could not be sent. */
+  /** `fields`: how many fields follow each operation. `onUncloneable` receives a message that could not be sent. */
   constructor(post: Post, fields: readonly number[], onUncloneable: (note: unknown[], cause: unknown) => void) {
     this.#post = post
     this.#fields = fields
@@ -22,8 +22,9 @@ export class Outbox {
   }
 
   /**
-   * The batch, to add one note to. What it holds must not change before it is sent: `flush` when somebody else has hold of
-   * it. (Not as an argument: an array for each note is a third of what it costs.)
+   * Returns the batch, to add one message to it. The values in it must not change before it is posted, so call `flush` when
+   * other code can still change them. (The message is not an argument, because an array for each message would be a third of
+   * its cost.)
    */
   open(): unknown[] {
     if (!this.#isScheduled) {
@@ -33,7 +34,7 @@ export class Outbox {
     return this.#batch
   }
 
-  /** The batch, for who flushes it at once. */
+  /** The batch, for a caller that flushes it at once. */
   get batch(): unknown[] {
     return this.#batch
   }
@@ -43,7 +44,7 @@ export class Outbox {
     this.flush()
   }
 
-  /** Sends now. What is in `transfer` moves with the batch. */
+  /** Posts the batch now. What is in `transfer` moves with it. */
   flush(transfer?: Transferable[]): void {
     if (this.#batch.length === 0) return
     const batch = this.#batch
@@ -55,18 +56,20 @@ export class Outbox {
     }
   }
 
-  /** Sends all that waits and then this note, on its own. Throws when it cannot be cloned. */
+  /** Posts everything that waits, and then this message on its own. Throws when the message cannot be cloned. */
   send(note: unknown[], transfer?: Transferable[]): void {
     this.flush()
     this.#post(note, transfer)
   }
 
-  /** One bad value fails its own job, not those that happen to travel with it. */
+  /**
+   * Posts each message on its own, so that a value that cannot be cloned fails its own job and not the jobs in the same batch.
+   */
   #postEach(batch: unknown[], transfer: Transferable[] | undefined): void {
     for (let begin = 0; begin < batch.length; ) {
       const end = begin + 1 + (this.#fields[batch[begin] as number] as number)
       const note = batch.slice(begin, end)
-      // A transfer belongs to the last note: whoever adds one flushes at once.
+      // The transfer belongs to the last message, because a caller that adds one flushes at once.
       const isLast = end === batch.length
       try {
         this.#post(note, isLast ? transfer : undefined)

@@ -10,7 +10,7 @@ import { heardLength } from './note.ts'
 import { Outbox } from './outbox.ts'
 import { fromThread, type Resume, toThread, toThreadFields } from './protocol.ts'
 
-/** What a thread says, told to the pool. */
+/** Receives the messages of a worker; the pool. */
 export interface WorkerListener {
   onBegun(attempt: Attempt): void
   onDone(attempt: Attempt, runMs: number, result: unknown): void
@@ -20,63 +20,68 @@ export interface WorkerListener {
   onLog(attempt: Attempt, args: unknown[]): void
   onKeep(attempt: Attempt, call: number, key: string, value: unknown): void
   onFatal(worker: PoolWorker, thrown: WireThrown): void
-  /** It said what is no message of ours. Nothing that it says can be relied on any more, nor that it says what it should. */
+  /** The worker sent something that is no valid message. Nothing that it sends can be trusted any more. */
   onNonsense(worker: PoolWorker): void
-  /** One message is about to be told. */
+  /** Called before the messages of a batch. */
   onHearing(): void
-  /** All that one message said has been told. */
+  /** Called after the messages of a batch. */
   onHeard(worker: PoolWorker): void
 }
 
-/** How many attempts may be on their way to one thread, however short they are. */
+/** How many attempts may be on their way to one worker, however short they are. */
 const attemptsMax = 1_024
-/** A power of two, and more than may be on one thread: old numbers keep their places. */
+/**
+ * A power of two, and larger than the number of attempts on a worker, so that an attempt with an old number keeps its place.
+ */
 const placesFor = (concurrency: number): number => 2 ** Math.ceil(Math.log2(2 * Math.max(attemptsMax, concurrency)))
 
-/** One thread as the pool sees it: a port, and the attempts that are on it. */
+/** One worker as the pool sees it: a port, and the attempts on it. */
 export class PoolWorker {
   readonly id: number
   readonly port: Port
   /**
-   * What is in a place where there is no attempt. It is more than a gap: V8 forgets the shape of objects with the last of them,
-   * and with it the code that was made for it, so that after each pause all would be slow again.
+   * What fills an empty place. A plain gap would be slower: when the last attempt is collected, V8 forgets the shape of
+   * attempts and the code that it compiled for it, and after each pause everything would be slow again.
    */
   readonly #none = new Attempt(0, undefined, this, undefined as never, undefined, 0, false)
-  /** By wireId, whose last bits are its place: a table by number costs several times as much. */
+  /** By wireId, whose last bits are the index of the place. A map by number costs several times as much. */
   readonly #places: Attempt[]
   /** How many attempts are on it. */
   size = 0
-  /** Of these: to be sent, but not yet. */
+  /** The attempts that are not sent yet. */
   #held: Attempt[] = []
-  /** The run that has this thread to itself. */
+  /** The attempt that has this worker to itself. */
   #alone: Attempt | undefined
   #claims: Claims | undefined
   #lastWireId = 0
-  /** Nothing was heard of it for long, and so what waits on it waits for something long. */
+  /** The worker has sent nothing for long, so whatever waits on it waits behind something long. */
   isStuck = false
   wasHeard = true
-  /** It keeps the process alive: until it is first at rest, as a thread that is loading does. */
+  /**
+   * Whether the worker keeps the process alive. It does so until it is idle for the first time, as a thread does that is
+   * loading.
+   */
   #isHeld = true
-  /** For the end of a thread above `min` that gets no work. */
+  /** Ends a worker above `min` that gets no work. */
   idleTimer: Timer | undefined
-  /** What it was found not to have taken up, how many times in a row. */
+  /** The attempt that the last look found untaken, and how many looks in a row found it. */
   #passedOver = 0
   #timesPassedOver = 0
   readonly #concurrency: number
   readonly #listener: WorkerListener
   readonly #outbox: Outbox
-  /** How long it will be busy with what is on it. */
+  /** How long the attempts on it are expected to take, in milliseconds. */
   workMs = 0
-  /** Resolves when the thread has loaded its module; rejected by whoever gives up on it. */
+  /** Resolves when the worker has loaded its module; rejected when the starter gives up on it. */
   readonly ready = defer<void>()
   isReady = false
-  /** When it was made, and when it said that it is ready; in monotonic time. */
+  /** When it was made, and when it reported that it is ready, in monotonic time. */
   madeAt = 0
   readyAt = 0
-  /** Resolves when it has lived long enough; rejected when it ends before. */
+  /** Resolves when the worker has lived long enough; rejected when it ends before. */
   probation: Deferred<void> | undefined
   isClosing = false
-  /** Completed since it started: it is no crash loop. */
+  /** How many attempts it has completed: a worker that completes some is not in a crash loop. */
   completed = 0
 
   constructor(id: number, port: Port, concurrency: number, listener: WorkerListener) {
@@ -97,7 +102,7 @@ export class PoolWorker {
     return this.size === 0
   }
 
-  /** In the order in which they were given to it, which is the order in which the thread takes them up. */
+  /** In the order in which they were sent, which is the order in which the worker takes them. */
   get attempts(): Attempt[] {
     return this.#places.filter((attempt) => attempt !== this.#none).sort((a, b) => (a.wireId - b.wireId) | 0)
   }
@@ -115,7 +120,7 @@ export class PoolWorker {
     return wireId & (this.#places.length - 1)
   }
 
-  /** Whether one more attempt may be sent: at once to an idle thread, ahead of time when all of it is short work. */
+  /** Whether one more attempt may be sent: at once to an idle worker, or ahead of time if all its work is short. */
   hasRoom(costMs: number, isAlone: boolean, workMsMax: number): boolean {
     if (!this.isReady || this.isClosing) return false
     const { size } = this
@@ -125,20 +130,20 @@ export class PoolWorker {
     return size < attemptsMax && this.workMs + costMs <= workMsMax
   }
 
-  /** Whether an attempt waits on it behind another. */
+  /** Whether an attempt on it waits behind another. */
   get isAwaited(): boolean {
     if (this.size > this.#concurrency) return true
     return this.size > 1 && this.isShared && this.attempts.some((attempt) => attempt.isSent && !this.hasTaken(attempt))
   }
 
-  /** Whether it has begun with an attempt; without claims, whether it has said so. */
+  /** Whether the worker has begun an attempt; without claims, whether it has reported so. */
   hasTaken(attempt: Attempt): boolean {
     return this.#claims ? attempt.isSent && !this.#claims.isOpen(attempt.wireId) : attempt.isBegun
   }
 
   /**
-   * What it was sent first, if it has taken up nothing at all of what is on it. Without claims nothing is known of an attempt
-   * that is tiny: it may be under way, and for long.
+   * The first attempt that was sent, if the worker has taken none of its attempts. Without claims nothing is known about a tiny
+   * attempt: it may be running, and for long.
    */
   get #untouched(): Attempt | undefined {
     const { attempts } = this
@@ -147,12 +152,15 @@ export class PoolWorker {
     return this.#claims || isWatched(first) ? first : undefined
   }
 
-  /** Whether it may prove not to take up what is on it. */
+  /** Whether the worker may turn out not to take its attempts. */
   get mayBeDeaf(): boolean {
     return this.attempts.some((attempt) => !this.hasTaken(attempt) && (this.isShared || isWatched(attempt)))
   }
 
-  /** To be asked at intervals, when all that has arrived was heard: how many times in a row it has not even begun with the same attempt. */
+  /**
+   * Returns how many times in a row the worker had not even begun the same attempt. Call it at intervals, when all messages
+   * that have arrived are handled.
+   */
   countPassedOver(): number {
     const wireId = this.#untouched?.wireId ?? 0
     this.#timesPassedOver = wireId !== 0 && wireId === this.#passedOver ? this.#timesPassedOver + 1 : 0
@@ -160,7 +168,7 @@ export class PoolWorker {
     return this.#timesPassedOver
   }
 
-  /** A number of 32 bits, not 0, whose place is free: one from long ago may still be in it. */
+  /** Returns a number of 32 bits, not 0, whose place is free. An attempt from long ago may still be in a place. */
   nextWireId(): number {
     do this.#lastWireId = (this.#lastWireId + 1) | 0 || 1
     while (this.#places[this.#placeOf(this.#lastWireId)] !== this.#none)
@@ -175,7 +183,10 @@ export class PoolWorker {
     if (attempt.isAlone) this.#alone = attempt
   }
 
-  /** An idle thread must not keep the process alive. Not said at once: mostly there is work again within the same turn. */
+  /**
+   * Lets the process end while the worker is idle. Not called as soon as it is idle, because there is mostly new work within
+   * the same turn.
+   */
   rest(): void {
     if (this.#isHeld && this.isIdle) this.#hold(false)
   }
@@ -189,21 +200,22 @@ export class PoolWorker {
     if (!this.has(attempt)) return
     this.#places[this.#placeOf(attempt.wireId)] = this.#none
     this.size--
-    // Summing up and taking away many fractions leaves a rest; an empty thread starts at zero again.
+    // Adding and subtracting many fractions leaves a remainder; an idle worker starts at zero again.
     this.workMs = this.size === 0 ? 0 : this.workMs - attempt.costMs
     if (this.#alone === attempt) this.#alone = undefined
     if (!attempt.isSent && this.#held.includes(attempt)) this.#held = this.#held.filter((held) => held !== attempt)
   }
 
-  /** To be sent with the next `flush` that finds the thread in need of it; moved values go at once. */
+  /** Sends the attempt with the next `flush` that finds the worker in need of it. With a transfer, it is sent at once. */
   send(attempt: Attempt): void {
     this.#held.push(attempt)
     if (attempt.transfer) this.#sendHeld(attempt.transfer)
   }
 
   /**
-   * A thread that has more to do than what is held for it loses nothing by waiting for the next answer: what is sent then
-   * goes in one message. Else answers to small messages would be small messages, and they would never grow again.
+   * Sends the held attempts if the worker needs them. A worker that has more to do than what is held loses nothing by waiting
+   * until it reports again, and then all of it goes in one message. Otherwise small batches would be answered by small batches,
+   * and they would never grow again.
    */
   flush(): void {
     if (this.#held.length === 0) return
@@ -230,12 +242,12 @@ export class PoolWorker {
     this.#outbox.flush(transfer)
   }
 
-  /** Whether it is known of each attempt if it has begun. */
+  /** Whether the pool can tell of each attempt if it has begun. */
   get isShared(): boolean {
     return this.#claims !== undefined
   }
 
-  /** Takes an attempt back. Then it has not begun, and never will. */
+  /** Takes an attempt back. Returns whether that succeeded; then it has not begun and never will. */
   recall(attempt: Attempt): boolean {
     return !attempt.isSent || this.#claims?.claim(attempt.wireId) === true
   }
@@ -250,7 +262,7 @@ export class PoolWorker {
     if (this.has(attempt)) this.#outbox.open().push(toThread.taken, attempt.wireId, count)
   }
 
-  /** A checkpoint or step is safe. */
+  /** Reports to the worker that a checkpoint or step is committed. */
   kept(attempt: Attempt, call: number): void {
     if (this.has(attempt)) this.#outbox.open().push(toThread.kept, attempt.wireId, call)
   }
@@ -271,12 +283,15 @@ export class PoolWorker {
     this.#listener.onHeard(this)
   }
 
-  /** Up to the first that is none; then behind it nothing can be told apart. Returns whether all of them are. */
+  /**
+   * Handles messages up to the first invalid one. What follows that cannot be told apart. Returns whether all of them are
+   * valid.
+   */
   #hearNotes(batch: unknown): boolean {
     if (!Array.isArray(batch)) return false
     for (let at = 0; at < batch.length; ) {
       const length = heardLength(batch, at)
-      // A second time it would have begun anew, without what was sent to it.
+      // A worker that reports twice that it is ready has started anew, and has lost what was sent to it.
       if (length === 0 || (batch[at] === fromThread.ready && this.isReady)) return false
       this.#hearNote(batch, at)
       at += length
@@ -301,7 +316,7 @@ export class PoolWorker {
     }
     if (operation === fromThread.fatal) return this.#listener.onFatal(this, batch[at + 1] as WireThrown)
     const attempt = this.#attemptOf(batch[at + 1] as number)
-    // Mostly it has been aborted or taken back meanwhile.
+    // Usually the attempt was aborted or taken back meanwhile.
     if (!attempt?.isSent) return
     switch (operation) {
       case fromThread.begun:
@@ -328,30 +343,30 @@ export class PoolWorker {
   }
 }
 
-/** Its thread says when it begins: it has a time limit, or is not known to be tiny. */
+/** Whether the worker reports when it begins the attempt: it has a time limit, or is not known to be tiny. */
 const isWatched = (attempt: Attempt): boolean =>
   attempt.costMs >= tinyMs || attempt.record.rules.timeoutMs !== undefined
 
-/** One attempt on one thread, from the moment a place is reserved for it until the thread has let go of it. */
+/** One attempt on one worker, from the moment a place is reserved for it until the worker has let go of it. */
 export class Attempt<Owner = unknown> {
   readonly wireId: number
   readonly owner: Owner
   readonly worker: PoolWorker
-  /** As it was started. */
+  /** The record with which the attempt was started. */
   readonly record: JobRecord
-  /** Moved to the thread with the input, which is then gone here. */
+  /** What is transferred to the worker with the input. After that it is not available here any more. */
   readonly transfer: Transferable[] | undefined
-  /** How long the thread is expected to be busy with it. */
+  /** How long the worker is expected to be busy with it, in milliseconds. */
   readonly costMs: number
-  /** It has the thread to itself. */
+  /** Whether it has the worker to itself. */
   readonly isAlone: boolean
-  /** The thread has been told of it. */
+  /** Whether it was sent to the worker. */
   isSent = false
-  /** The thread has said that it runs; a run that is not known to have begun may have, if it is short. */
+  /** Whether the worker has reported that it runs. A short attempt may have begun without a report. */
   isBegun = false
-  /** For its time limit, once it has begun. */
+  /** Its time limit, once it has begun. */
   timeout: Timer | undefined
-  /** It has lost the right to settle its job: cancelled, timed out. Whatever it says is ignored. */
+  /** The attempt may no longer settle its job, because the job was cancelled or timed out. Its messages are ignored. */
   isStale = false
 
   constructor(

@@ -1,9 +1,9 @@
 /**
- * The threads of one scheduler.
+ * The workers of one scheduler.
  *
- *   a thread is   starting   asked for; jobs wait in line, not on it
- *                 ready      said so over its port; takes attempts
- *                 closing    no longer given work, being ended
+ *   a worker is  starting   requested; jobs wait in line, not on it
+ *                 ready      has reported so over its port; takes attempts
+ *                 closing    gets no more work, is being ended
  */
 import type { JobRecord } from '../job/record.ts'
 import { canShare } from '../shared/claims.ts'
@@ -21,9 +21,9 @@ import { Watch } from './watch.ts'
 export interface PoolOptions {
   readonly min: number
   readonly max: number
-  /** How long a thread above `min` stays without work. */
+  /** How long a worker above `min` stays without work, in milliseconds. */
   readonly idleMs: number
-  /** Async jobs at a time on one thread. */
+  /** How many async jobs run at a time on one worker. */
   readonly concurrency: number
   readonly graceMs: number
   readonly startTimeoutMs: number
@@ -31,10 +31,10 @@ export interface PoolOptions {
   readonly spawn: () => Promise<Port>
 }
 
-/** What happened to an attempt whose thread ended; see blame.ts. */
+/** What happened to an attempt whose worker ended; see blame.ts. */
 export type Loss = 'blamed' | 'suspected' | 'interrupted' | 'released'
 
-/** The engine, as the pool sees it. */
+/** Receives what happens in the pool; the engine. */
 export interface PoolListener<Owner> {
   onBegun(attempt: Attempt<Owner>): void
   onDone(attempt: Attempt<Owner>, runMs: number, result: unknown): void
@@ -44,34 +44,34 @@ export interface PoolListener<Owner> {
   onLog(attempt: Attempt<Owner>, args: unknown[]): void
   onKeep(attempt: Attempt<Owner>, call: number, key: string, value: unknown): void
   onLost(attempt: Attempt<Owner>, loss: Loss, error: OffstageError): void
-  /** A thread is about to say something, or more than one thing. */
+  /** Called before the messages of a worker. */
   onHearing(): void
-  /** It has said it. */
+  /** Called after them. */
   onHeard(): void
-  /** There may be room now. */
+  /** A worker may have room now. */
   onRoom(): void
   onOnline(workerId: number): void
   onExit(workerId: number, error: OffstageError | undefined): void
-  /** A thread could not be started; it is tried again. */
+  /** A worker could not be started; the pool tries again. */
   onStartFailed(workerId: number, failure: StartFailure): void
-  /** Whether there are jobs that wait for nothing but a thread, or for a rate limit. */
+  /** Whether there are jobs that only wait for a worker or for a rate limit. */
   hasWork(): boolean
 }
 
-/** What it takes to wake a thread: work that is less than that is not worth another. */
+/** How long it takes to wake a worker. For less work than that another worker is not worth it. */
 const wakeMs = 0.05
-/** What an attempt takes on its thread beside its handler. */
+/** What an attempt costs its worker besides the handler. */
 const noteMs = 0.0004
 /**
- * How much work may be on a thread that is given more: of types that are never long so much that the next job is there when one
- * of a millisecond ends; else less, because what waits behind a long one waits until that is noticed.
+ * How much work may be on a worker that gets more. If the type never takes long, it is enough for the next job to be there when
+ * a job of a millisecond ends. Otherwise it is less, because jobs that wait behind a long one wait until that is noticed.
  */
 const steadyMsMax = 2.5
 const workMsMax = 1
-/** How long a thread gets to pass on what it has printed, before it is ended: an idle one, and one that may be deaf. */
+/** How long a worker gets to pass on what it has printed before it is ended: an idle one, and one that may be deaf. */
 const idleDrainMs = 1_000
 const busyDrainMs = 100
-/** How long a thread that may run several attempts is held to be stuck, if nothing is heard of it meanwhile. */
+/** How long a worker with several jobs at a time counts as stuck if it sends nothing. */
 const stuckMsMax = 100
 
 export class Pool<Owner> {
@@ -84,17 +84,17 @@ export class Pool<Owner> {
   readonly #probation: Probation
   readonly #starter: Starter
   readonly #watch: Watch
-  /** Deaths in a row that no job is to blame for, before anything was completed. */
+  /** How often in a row a worker ended that no job is to blame for, before anything was completed. */
   #crashes = 0
   #isClosed = false
 
-  constructor(options: PoolOptions, timetable: TimerQueue, listener: PoolListener<Owner>) {
+  constructor(options: PoolOptions, timers: TimerQueue, listener: PoolListener<Owner>) {
     this.#options = options
-    this.#timers = timetable
+    this.#timers = timers
     this.#listener = listener
-    this.#probation = new Probation(timetable, options.startTimeoutMs)
-    this.#starter = new Starter(options, timetable, this.#probation, this.#starterListener)
-    this.#watch = new Watch(this.#workers, timetable, options, {
+    this.#probation = new Probation(timers, options.startTimeoutMs)
+    this.#starter = new Starter(options, timers, this.#probation, this.#starterListener)
+    this.#watch = new Watch(this.#workers, timers, options, {
       onStuck: (worker) => this.#relieve(worker),
       onDeaf: (worker) => this.#endDeaf(worker),
     })
@@ -117,8 +117,9 @@ export class Pool<Owner> {
   }
 
   /**
-   * The thread that should take a job of this type now: one that is awake and will be done with what it has in less time than
-   * it takes to wake another (if it can be taken back, should that prove wrong); else an idle one; else the one with most room.
+   * Returns the worker that should take a job of this type now. If attempts can be taken back, this may be a worker that is
+   * awake and will finish its work in less time than it takes to wake another. Otherwise it is an idle worker, or else the one
+   * with most room.
    */
   roomFor(name: string, isAlone: boolean): PoolWorker | undefined {
     const cost = this.#costs.of(name)
@@ -162,7 +163,7 @@ export class Pool<Owner> {
     if (attempt.worker.has(attempt)) attempt.worker.send(attempt)
   }
 
-  /** Starts threads for so many jobs that wait for one. */
+  /** Starts workers for this many jobs that wait for one. */
   grow(waiting: number): void {
     if (this.#isClosed) return
     const starter = this.#starter
@@ -174,12 +175,12 @@ export class Pool<Owner> {
     while (starter.starting < most) this.#track(starter.start())
   }
 
-  /** Sends what the threads have need of. */
+  /** Sends the attempts that workers are in need of. */
   flush(): void {
     for (const worker of this.#workers) worker.flush()
   }
 
-  /** All that was heard is safe and told, and what could start has started. */
+  /** Called when everything received is committed and announced, and the jobs that could start have started. */
   rest(): void {
     for (const worker of this.#workers) {
       worker.rest()
@@ -188,8 +189,8 @@ export class Pool<Owner> {
   }
 
   /**
-   * Stops an attempt that no longer counts: first its signal, then, `graceMs` later, its thread. The place on the thread
-   * is taken until it has really stopped.
+   * Stops a stale attempt: first it aborts its signal, then, `graceMs` later, it ends its worker. The attempt keeps its place
+   * until it has really stopped.
    */
   abort(attempt: Attempt<Owner>, reason: unknown): void {
     attempt.isStale = true
@@ -202,7 +203,7 @@ export class Pool<Owner> {
     const { worker } = attempt
     if (!worker.has(attempt) || worker.isClosing) return
     const others = worker.attempts.filter((other) => other !== attempt)
-    // It waits behind an attempt that is known to run. The thread drops it as soon as it listens again.
+    // The attempt waits behind one that is known to run. The worker drops it as soon as it handles messages again.
     if (!attempt.isBegun && others.some((other) => other.isBegun)) {
       this.#timers.after(this.#options.graceMs, () => this.#endGrace(attempt))
       return
@@ -222,7 +223,7 @@ export class Pool<Owner> {
     while (this.#closings.size > 0) await Promise.all(this.#closings)
   }
 
-  /** The thread never heard of it. */
+  /** The attempt never began on the worker. */
   #drop(attempt: Attempt<Owner>): void {
     this.#free(attempt)
     this.#listener.onLost(attempt, 'released', ended)
@@ -230,8 +231,8 @@ export class Pool<Owner> {
   }
 
   /**
-   * A thread above `min` that gets no work for `idleMs` is ended. Not while there is some that it is about to get, or that waits
-   * for a rate limit: then another would have to be started for it.
+   * Ends a worker above `min` that gets no work for `idleMs`, unless there is work that it is about to get, or that waits for a
+   * rate limit: another worker would have to be started for that.
    */
   #restWhenIdle(worker: PoolWorker): void {
     const { min, idleMs } = this.#options
@@ -247,39 +248,43 @@ export class Pool<Owner> {
     worker.idleTimer = undefined
   }
 
-  // Threads that do not listen.
+  // Workers that do not respond.
 
-  /** A thread that may take what another has no time for. */
+  /** Whether another worker can take what this one has no time for. */
   #hasOtherThan(worker: PoolWorker): boolean {
     return this.#workers.length < this.#options.max || this.#workers.some((other) => other !== worker && !other.isStuck)
   }
 
-  /** What was sent to a thread that turns out to be busy for long is taken back, and goes to the next that is free. */
+  /** Takes back what was sent to a worker that turns out to be busy for long. It goes to the next worker that is free. */
   #relieve(worker: PoolWorker): void {
     if (!this.#hasOtherThan(worker)) return
     worker.isStuck = true
     const { attempts } = worker
-    // A thread that is at nothing may only be slow to wake up. The first stays: should it never be taken up, that will show.
+    // A worker that runs nothing may only be slow to wake up. Its first attempt stays: if the worker never takes it, the watch
+    // will find that out.
     const behind = attempts.some((attempt) => worker.hasTaken(attempt)) ? attempts : attempts.slice(1)
-    // What was moved to the thread is there and nowhere else.
+    // What was transferred to the worker exists nowhere else.
     this.#takeBack(behind.filter((attempt) => !(attempt.isSent && attempt.transfer) && worker.recall(attempt)))
     if (this.#options.concurrency > 1) this.#timers.after(stuckMsMax, () => this.#unstick(worker))
   }
 
-  /** A thread at several attempts may have nothing to say of any of them for long, although it listens again. */
+  /** A worker that runs several attempts may respond again and still have nothing to report for long. */
   #unstick(worker: PoolWorker): void {
     worker.isStuck = false
     this.#listener.onRoom()
   }
 
-  /** The thread will pass over them. */
+  /** Frees attempts that were taken back. The worker will skip them. */
   #takeBack(attempts: readonly Attempt[]): void {
     for (const attempt of attempts) this.#free(attempt)
     for (const attempt of attempts) this.#listener.onLost(attempt as Attempt<Owner>, 'released', ended)
     if (attempts.length > 0) this.#listener.onRoom()
   }
 
-  /** Nothing that is on it has begun, and what keeps it busy is no job: a loop, say, that an earlier one left behind. */
+  /**
+   * Ends a worker that has begun none of its attempts. What keeps it busy is no job, but for example a loop that an earlier job
+   * left behind.
+   */
   #endDeaf(worker: PoolWorker): void {
     const { attempts } = worker
     const untaken = worker.isShared ? attempts.filter((attempt) => worker.recall(attempt)) : attempts
@@ -316,7 +321,7 @@ export class Pool<Owner> {
 
   // Ending.
 
-  /** Ends a thread of ours. */
+  /** Ends a worker. */
   #end(
     worker: PoolWorker,
     error: OffstageError | undefined,
@@ -354,8 +359,8 @@ export class Pool<Owner> {
   }
 
   /**
-   * No job is to blame. Threads that do so one after the other, before anything is completed, are answered with longer and longer
-   * pauses. A job that ends its thread has a pause of its own, and the others go on.
+   * A worker has ended and no job is to blame. When this happens several times before anything is completed, the pauses between
+   * starts grow. A job that ends its worker has a pause of its own, and the others continue.
    */
   #diedByItself(worker: PoolWorker): void {
     this.#crashes = worker.completed > 0 ? 0 : this.#crashes + 1
@@ -363,7 +368,7 @@ export class Pool<Owner> {
   }
 
   #lose(attempts: readonly Attempt[], error: OffstageError, lossOf: (attempt: Attempt) => Loss): void {
-    // First the judgement, then its effects: they may start other things.
+    // All losses are decided first, because their effects may start other attempts.
     const losses = attempts.map((attempt) => [attempt as Attempt<Owner>, lossOf(attempt)] as const)
     for (const [attempt] of losses) attempt.worker.free(attempt)
     for (const [attempt, loss] of losses) this.#listener.onLost(attempt, loss, error)
@@ -375,14 +380,14 @@ export class Pool<Owner> {
     if (index !== -1) this.#workers.splice(index, 1)
   }
 
-  /** `close` waits for it. */
+  /** Makes `close` wait for this. */
   #track(closing: Promise<void>): void {
     this.#closings.add(closing)
     const forget = () => this.#closings.delete(closing)
     closing.then(forget, forget)
   }
 
-  // What the threads say.
+  // Messages of the workers.
 
   readonly #workerListener: WorkerListener = {
     onBegun: (attempt) => {
@@ -397,7 +402,7 @@ export class Pool<Owner> {
       this.#listener.onDone(attempt as Attempt<Owner>, runMs, result)
     },
     onFailed: (attempt, runMs, thrown, isFinal) => {
-      // What a stale attempt has thrown nobody looks at.
+      // Nothing reads the error of a stale attempt.
       const error = attempt.isStale ? undefined : thrownFromWire(thrown, this.#options.errors)
       this.#free(attempt)
       this.#listener.onFailed(attempt as Attempt<Owner>, runMs, error, isFinal)
@@ -422,7 +427,7 @@ export class Pool<Owner> {
   }
 }
 
-/** What can be taken back need not be feared to wait behind the odd long one. */
+/** If an attempt can be taken back, it does no harm when a rare long one delays it. */
 const costMsOf = (cost: Cost): number => (canShare ? cost.meanMs : cost.estimateMs)
 
 const ended = new OffstageError('WORKER_CRASHED', 'The thread was ended.')

@@ -10,19 +10,22 @@ export interface StarterOptions {
   readonly spawn: () => Promise<Port>
 }
 
-/** A thread that could not be started. */
+/** A worker that could not be started. */
 export interface StartFailure {
   readonly error: OffstageError
-  /** None in a row before it. */
+  /** Whether it is the first failure in a row. */
   readonly isFirst: boolean
   readonly retryMs: number
-  /** Since when, in monotonic time, there is none and none could be started; `undefined` until that was tried often enough. */
+  /**
+   * Since when, in monotonic time, there has been no worker and none could be started; `undefined` until enough starts have
+   * failed.
+   */
   readonly since: number | undefined
 }
 
 export interface StarterListener {
   hasThreads(): boolean
-  /** A thread on this port: the worker's `ready` is what is waited for. */
+  /** Makes a worker on this port. The starter waits for its `ready`. */
   makeWorker(workerId: number, port: Port): PoolWorker
   onStarted(worker: PoolWorker): void
   onFailed(workerId: number, failure: StartFailure): void
@@ -30,35 +33,35 @@ export interface StarterListener {
   onRested(): void
 }
 
-/** So many starts in a row have to fail before anybody who waits hears of it. */
+/** How many starts in a row have to fail before waiting callers are notified. */
 const triesMin = 3
 const restMsMin = 100
 const restMsMax = 5_000
 
-/** How long to wait after the `count`th failure or death in a row. */
+/** How long to wait after the `count`th failure or death in a row, in milliseconds. */
 export const restMsAfter = (count: number): number => Math.min(restMsMin * 2 ** (count - 1), restMsMax)
 
-/** Starts threads. While starts fail it tries one at a time, with longer and longer pauses, for as long as one is needed. */
+/** Starts workers. While starts fail it tries one at a time, with longer and longer pauses, as long as a worker is needed. */
 export class Starter {
   readonly #options: StarterOptions
   readonly #timers: TimerQueue
   readonly #probation: Probation
   readonly #listener: StarterListener
-  /** Threads that are loading: rejected, each is given up. */
+  /** The workers that are loading. Rejecting one gives it up. */
   readonly #loads = new Set<Deferred<never>>()
   #lastWorkerId = 0
   #starting = 0
-  /** Starts in a row that failed. Those that were under way together count once. */
+  /** How many starts in a row have failed. Starts that were under way together count once. */
   #failures = 0
-  /** One of them was not ready in time: to wait as long again would tell nothing new. */
+  /** One of them was not ready in time. Waiting as long again would not show anything new. */
   #isLate = false
   /** When the first of them began. */
   #since = 0
   #rest: Timer | undefined
 
-  constructor(options: StarterOptions, timetable: TimerQueue, probation: Probation, listener: StarterListener) {
+  constructor(options: StarterOptions, timers: TimerQueue, probation: Probation, listener: StarterListener) {
     this.#options = options
-    this.#timers = timetable
+    this.#timers = timers
     this.#probation = probation
     this.#listener = listener
   }
@@ -67,20 +70,23 @@ export class Starter {
     return this.#starting
   }
 
-  /** How many may be starting at a time. */
+  /** How many workers may be starting at a time. */
   get startingMax(): number {
     if (this.#rest) return 0
     return this.#failures > 0 ? 1 : Number.POSITIVE_INFINITY
   }
 
-  /** Nobody needs a thread any more, so there is nothing to try again. */
+  /** Called when no worker is needed any more: stops trying. */
   giveUp(): void {
     this.#beginAnew()
     this.#timers.cancel(this.#rest)
     this.#rest = undefined
   }
 
-  /** Waits before the next start, longer each time, so that a thread that cannot live does not eat a core. */
+  /**
+   * Pauses before the next start, longer each time, so that a worker that always fails does not use up a core. Returns the
+   * pause in milliseconds.
+   */
   rest(count: number): number {
     this.#timers.cancel(this.#rest)
     const ms = restMsAfter(count)
@@ -97,7 +103,7 @@ export class Starter {
     for (const load of this.#loads) load.reject(new OffstageError('WORKER_CRASHED', 'The thread was ended.'))
   }
 
-  /** Resolves when it is known how it went. */
+  /** Resolves when the start has succeeded or failed. */
   async start(): Promise<void> {
     const workerId = ++this.#lastWorkerId
     const begin = this.#timers.monotonic()
@@ -124,7 +130,7 @@ export class Starter {
     return { error, isFirst, retryMs, since: isTried && !hasThreads() ? this.#since : undefined }
   }
 
-  /** Resolves with a thread that has said it is ready; rejects with `WORKER_LOAD_FAILED`. */
+  /** Resolves with a worker that has reported to be ready; rejects with `WORKER_LOAD_FAILED`. */
   async #load(workerId: number): Promise<PoolWorker> {
     const { startTimeoutMs, spawn } = this.#options
     const late = defer<never>()
@@ -146,7 +152,7 @@ export class Starter {
       if (this.#probation.ms > 0) await this.#live(worker, late.promise)
       return worker
     } catch (error) {
-      // A factory that takes its time may still come up with a thread that nobody waits for.
+      // A slow factory may still return a worker that is not needed any more.
       if (port) await port.close()
       else void spawning.then((tooLate) => tooLate.close()).catch(() => {})
       throw error
@@ -156,7 +162,7 @@ export class Starter {
     }
   }
 
-  /** Resolves when a thread has lived through its probation; rejects when it has not. */
+  /** Resolves when the worker has lived through its probation; rejects when it has not. */
   async #live(worker: PoolWorker, givenUp: Promise<never>): Promise<void> {
     const probation = defer<void>()
     worker.probation = probation
@@ -176,7 +182,7 @@ const refused = (cause: unknown): never => {
 export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause ?? ''))
 
 const lateHint = 'Does it call defineJobs()? Does all that it awaits come?'
-/** Where the platform does not say what is the matter, it is mostly one of these. */
+/** If the platform gives no reason, it is usually one of these. */
 const likelyCauses =
   'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'
 

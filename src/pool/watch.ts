@@ -3,51 +3,55 @@ import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { PoolWorker } from './pool-worker.ts'
 
 export interface WatchListener {
-  /** It is busy for long, and something waits behind that. */
+  /** The worker is busy for long, and an attempt waits behind that. */
   onStuck(worker: PoolWorker): void
-  /** It has not taken up anything of what is on it, for as long as it may take. */
+  /** The worker has taken none of its attempts for as long as it may take. */
   onDeaf(worker: PoolWorker): void
 }
 
-/** How often threads are looked at on which something waits behind another attempt. */
+/** How often the watch looks at workers on which an attempt waits behind another. */
 const stuckLookMs = 4
-/** A thread is deaf that was found so this many times in a row. */
+/** A worker is deaf when it was found so this many times in a row. */
 const deafLooks = 4
-/** Within this time a thread has to take up what it is sent: a machine that is short of cores may let it sleep for long. */
+/**
+ * A worker has to take what is sent to it within this time. It is long because a machine with too few cores may let the thread
+ * sleep for long.
+ */
 const deafMsMin = 1_000
 
 /**
- * Looks whether the threads still listen.
+ * Watches whether the workers still respond.
  *
- * None is judged before the messages that are here were heard: the answer may be among them, and it is we who were busy. Nor
- * by the clock alone: a machine that slept, or a page whose timers are slowed down, looks fewer times and not sooner.
+ * A worker is judged only after the messages that have arrived are handled: its report may be among them, if this thread was
+ * the busy one. Nor is it judged by the clock alone: a machine that slept, or a page whose timers are throttled, makes fewer
+ * looks and not earlier ones.
  */
 export class Watch {
   readonly #workers: readonly PoolWorker[]
   readonly #timers: TimerQueue
   readonly #listener: WatchListener
   readonly deafMs: number
-  /** There is another thread, or can be, that what waits may go to. */
+  /** Whether there is another worker, or can be, that could take what waits. */
   readonly #hasOthers: boolean
   #stuckTimer: Timer | undefined
-  /** Set as well while the last look waits for messages to be heard. */
+  /** Also set while the last look waits until messages are handled. */
   #deafTimer: Timer | undefined
   #isClosed = false
 
   constructor(
     workers: readonly PoolWorker[],
-    timetable: TimerQueue,
+    timers: TimerQueue,
     { max, graceMs }: { readonly max: number; readonly graceMs: number },
     listener: WatchListener,
   ) {
     this.#workers = workers
-    this.#timers = timetable
+    this.#timers = timers
     this.#listener = listener
     this.#hasOthers = max > 1
     this.deafMs = Math.max(graceMs, deafMsMin)
   }
 
-  /** One more attempt is on a thread. */
+  /** An attempt was placed on a worker. */
   reserved(worker: PoolWorker): void {
     if (!this.#deafTimer) this.#deafTimer = this.#timers.after(this.deafMs / deafLooks, this.#lookForDeaf)
     if (!this.#stuckTimer && worker.size > 1 && this.#hasOthers)

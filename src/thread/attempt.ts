@@ -2,27 +2,27 @@ import { type Resume, valuesAhead } from '../pool/protocol.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import type { JobType } from './handlers.ts'
 
-/** One attempt in this thread. */
+/** One attempt in this worker. */
 export class Attempt {
   readonly wireId: number
   readonly type: JobType
   readonly id: string
   readonly attempt: number
-  /** The scheduler wants to know when it begins. */
+  /** Whether the scheduler has to be notified when the attempt begins. */
   readonly isWatched: boolean
   readonly resume: Resume | undefined
   readonly input: unknown
   beganAt = 0
   isEnded = false
-  /** Set once it is to stop. */
+  /** Set once the attempt has to stop. */
   abortedBy: { readonly reason: unknown } | undefined
-  /** Made when the handler looks at its signal. */
+  /** Made when the handler reads its signal. */
   #controller: AbortController | undefined
-  /** The newest progress that was not sent, and when the one before was. */
+  /** The newest progress that was not sent, and when the last one was sent. */
   progress: { readonly value: unknown } | undefined
   progressSentAt = Number.NEGATIVE_INFINITY
   #valuesUnread = 0
-  /** Made when they are first needed, as most of an attempt is: most jobs need nothing. */
+  /** Like most fields of an attempt, made on first use: most jobs need none of them. */
   #senders: Deferred<void>[] | undefined
   #keepers: Map<number, Deferred<void>> | undefined
 
@@ -65,7 +65,10 @@ export class Attempt {
     this.#keepers?.clear()
   }
 
-  /** A value was sent: resolves when the next may be. */
+  /**
+   * Counts a value that was sent. Returns a promise that resolves when the next may be sent; `undefined` if it may be sent at
+   * once.
+   */
   whenRoomForValues(): Promise<void> | undefined {
     if (++this.#valuesUnread < valuesAhead) return undefined
     const sender = defer<void>()
@@ -79,7 +82,7 @@ export class Attempt {
     while (this.#senders?.length && this.#valuesUnread < valuesAhead) this.#senders.shift()?.resolve()
   }
 
-  /** Resolves when the scheduler says that what was sent with `call` is safe. */
+  /** Resolves when the scheduler reports that what was sent with `call` is committed. */
   whenKept(call: number): Promise<void> {
     const keeper = defer<void>()
     this.#keepers ??= new Map()

@@ -3,10 +3,10 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Attempt } from './attempt.ts'
 import { listen, mustListen } from './drive.ts'
 
-/** It is stored with each value. */
+/** The key is stored with each value. */
 const keyLengthMax = 1_024
 
-/** What an attempt needs of the thread that runs it. */
+/** What an attempt needs of the worker that runs it. */
 export interface Host {
   progress(attempt: Attempt, progress: unknown): void
   value(attempt: Attempt, value: unknown): Promise<void> | undefined
@@ -14,7 +14,7 @@ export interface Host {
   keep(attempt: Attempt, key: string, value: unknown): Promise<void>
 }
 
-/** A value that goes back with its transferables. */
+/** A value that is returned with its transferables. */
 export class Transfer {
   readonly value: unknown
   readonly transferables: Transferable[]
@@ -25,7 +25,7 @@ export class Transfer {
   }
 }
 
-/** What a handler gets beside its input. */
+/** What a handler receives besides its input. */
 export interface JobContext<Progress = unknown, Value = unknown> {
   /** The id of the job. */
   readonly id: string
@@ -33,25 +33,32 @@ export interface JobContext<Progress = unknown, Value = unknown> {
   readonly name: string
   /** The number of this attempt, from 1. */
   readonly attempt: number
-  /** The headers that the job was added with. An empty object if there are none. */
+  /** The headers that the job was added with; an empty object if there are none. */
   readonly headers: JobHeaders
-  /** Aborted when the job is cancelled or out of time. What the handler does then is ignored; `graceMs` later its thread is ended. */
+  /**
+   * Aborted when the job is cancelled or timed out. Whatever the handler does then is ignored; `graceMs` later its worker is
+   * ended.
+   */
   readonly signal: AbortSignal
-  /** Reports how far the job is. The latest wins: of many in quick succession some are left out, the last never is. */
+  /**
+   * Reports how far the job is. The newest value wins: when reports come in quick succession some are left out, but never the
+   * last one.
+   */
   progress(value: Progress): void
   /**
-   * Sends a value to whoever reads `job.values()`. Every one is delivered. Await it: with 16 values unread it waits for
-   * the reader. Rejects with the signal's reason when the job is to stop, with `DATA_CLONE` when the value cannot travel.
+   * Sends a value to the reader of `job.values()`. Every value is delivered. Await it: with 16 values unread it waits for the
+   * reader. Rejects with the signal's reason when the job has to stop, and with `DATA_CLONE` when the value cannot be cloned.
    */
   send(value: Value): Promise<void>
-  /** Shows up as a `log` event; nothing is printed. */
+  /** Emits a `log` event with these arguments; nothing is printed. */
   log(...args: unknown[]): void
-  /** Keeps `state` for the next attempt, after a failure or an interruption. Resolves when it is safe. */
+  /** Keeps `state` for the next attempt, after a failure or an interruption. Resolves when it is committed. */
   checkpoint(state: unknown): Promise<void>
-  /** What the last `checkpoint` of an earlier attempt kept; `undefined` without one. */
+  /** What the last `checkpoint` of an earlier attempt kept; `undefined` if there was none. */
   readonly checkpointed: unknown
   /**
-   * Runs `fn` until it has succeeded once, over all attempts: later calls get the recorded value. `key`: 1 to 1,024 characters.
+   * Runs `fn` until it has succeeded once, over all attempts: later calls return the recorded value. `key`: 1 to 1,024
+   * characters.
    *
    * @example
    * ```ts
@@ -60,13 +67,13 @@ export interface JobContext<Progress = unknown, Value = unknown> {
    * ```
    */
   step<Result>(key: string, fn: () => Result | Promise<Result>): Promise<Result>
-  /** For async handlers what `yield` is for generators: lets messages in, and rejects when the job is to stop. */
+  /** What `yield` is for generators, for async handlers: lets messages arrive, and rejects when the job has to stop. */
   safePoint(): Promise<void>
-  /** Moves `transferables` to the other side with the value, instead of copying: `return job.transfer(pixels, [pixels.buffer])`. */
+  /** Transfers `transferables` with the value instead of copying them: `return job.transfer(pixels, [pixels.buffer])`. */
   transfer<Result>(value: Result, transferables: Transferable[]): Result
 }
 
-/** The context of one attempt. Little is made until it is used: most jobs use none of it. */
+/** The context of one attempt. Most of it is made on first use, because most jobs use none of it. */
 export class TaskContext implements JobContext<unknown, unknown> {
   readonly #task: Attempt
   readonly #host: Host
@@ -130,7 +137,7 @@ export class TaskContext implements JobContext<unknown, unknown> {
     return running as Promise<Result>
   }
 
-  /** What failed has left no value: who tries again runs it again. */
+  /** A step that failed has left no value: the next call with its key runs it again. */
   async #unlessItFails(key: string, running: Promise<unknown>): Promise<unknown> {
     try {
       return await running
