@@ -2,19 +2,19 @@ import { type AnyEvent, type EventType, eventTypes, isExtensionEvent, type JobEv
 import { idCheck } from './job/job-options.ts'
 import * as check from './shared/check.ts'
 
-/** Which events are meant: those that fit all that is given. A field that is `undefined` is no filter. */
+/** Which events to receive: those that match every given field. A field that is `undefined` filters nothing. */
 export interface EventFilter<
   Type extends EventType = EventType,
   // biome-ignore lint/suspicious/noExplicitAny: a filter that knows of no table fits every scheduler's.
   Name extends string | undefined = any,
 > {
-  /** Of this type, or of one of these. */
+  /** The type of the event, or one of several. */
   readonly type?: Type | readonly Type[] | undefined
-  /** Of the job with this id. */
+  /** The id of the job. */
   readonly jobId?: string | undefined
-  /** Of jobs of this type. */
+  /** The type of the job. */
   readonly name?: Name
-  /** Of jobs in this queue; and of the queue itself, when it is paused or resumed. */
+  /** The queue: events of its jobs, and of the queue itself when it is paused or resumed. */
   readonly queue?: string | undefined
 }
 

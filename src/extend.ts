@@ -9,7 +9,7 @@ import { copyValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
 import type { Scheduler } from './typed-scheduler.ts'
 
-/** A scheduler, as made by `createScheduler`, whatever jobs it has. */
+/** A scheduler that `createScheduler` has made, whatever jobs it has. */
 export type Extensible = Pick<Scheduler, 'queue' | 'close'>
 
 const extensionChecks: check.Checks = {
@@ -26,14 +26,14 @@ const extensionChecks: check.Checks = {
 }
 
 /**
- * Attaches an extension, and returns its commands. The same one twice returns the same commands; another one of the same
- * name throws `INVALID_OPTION`. All pages that share a store attach the same extensions: commands are carried out where the
- * jobs are, which may be in another tab.
+ * Attaches an extension and returns its commands. Attaching the same extension twice returns the same commands; another
+ * extension with the same name throws `INVALID_OPTION`. All pages that share a store have to attach the same extensions,
+ * because commands are carried out where the jobs run, which may be another tab.
  *
- * Arguments and results are copied, as if they had gone to another tab. A command resolves when what it did and saw is
- * committed. It rejects with `EXTENSION_MISSING` where the one who runs the jobs lacks the extension, and with what the
- * command throws. When the leading tab is lost before it answers, the next one carries it out again: so that nothing is done
- * twice, let the caller make the ids.
+ * Arguments and results are always copied, as if they went to another tab. A command resolves when everything that it did and
+ * saw is committed. It rejects with what the command throws, or with `EXTENSION_MISSING` if the extension is not attached where
+ * the jobs run. If the leading tab is lost before it has replied, the next leader carries the command out again. So let the
+ * caller make the ids, so that nothing is done twice.
  *
  * @example
  * ```ts
@@ -56,12 +56,12 @@ export function extend<Commands>(scheduler: Extensible, extension: Extension<Com
   const commands = commandsOf(point, name)
   point.attached.set(name, { extension: extension as Extension<never>, commands })
   const requestOf = requestsOf(point)
-  // Engines hand on what they know nothing of.
+  // The engine passes on the parts and rows without knowing the types of extensions.
   point.engine.attach(extension, (parts, rows) => new Extensions(parts as EngineParts, requestOf, rows))
   return commands as Commands
 }
 
-/** Which there are only the one knows who runs the jobs. */
+/** Any name may be a command: which ones exist is known only where the jobs run. */
 function commandsOf({ engine }: ExtensionPoint, extension: string): CommandTable {
   const functions = new Map<string, CommandTable[string]>()
   const command =
@@ -83,7 +83,7 @@ function commandsOf({ engine }: ExtensionPoint, extension: string): CommandTable
   })
 }
 
-/** They belong to a page or process; a job that an extension adds is nobody's. */
+/** Options that belong to a page or process. A job that an extension adds has no caller there. */
 const callersOwn = /^(transfer|signal|on[A-Z].*)$/
 
 function requestsOf({ engine, defaultsOf }: ExtensionPoint): RequestOf {

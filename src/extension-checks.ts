@@ -6,7 +6,7 @@ import { show } from './shared/show.ts'
 import { defineJobs } from './thread/define-jobs.ts'
 import type { Scheduler } from './typed-scheduler.ts'
 
-/** One thing that must be true of extensions wherever jobs are kept; rejects with what is wrong. */
+/** One thing that must hold for extensions wherever jobs are kept. `run` rejects with what is wrong. */
 export interface ExtensionCheck {
   readonly name: string
   run(): Promise<void>
@@ -20,8 +20,8 @@ const jobs = defineJobs({
 })
 
 /**
- * Opens a scheduler. Two with the same place share what they hold, one after the other, and each place that is named starts
- * empty. Where another page or process runs the jobs, `extensions` are to be attached there; here the checks do it.
+ * Opens a scheduler. Two schedulers with the same place share what they hold, one after the other. Every new place starts
+ * empty. If another page or process runs the jobs, attach `extensions` there; in this scheduler the checks do it.
  */
 export type OpenForChecks = (
   place: string,
@@ -30,7 +30,7 @@ export type OpenForChecks = (
 ) => Scheduler<typeof jobs> | Promise<Scheduler<typeof jobs>>
 
 /**
- * What extensions rely on, for people who write a store or an engine.
+ * Checks everything that extensions rely on, for authors of stores and engines.
  *
  * @example
  * ```ts
@@ -65,7 +65,7 @@ interface LogCommands {
 const rowsOf = ({ rows }: Pick<Turn, 'rows'>): Rows =>
   Object.fromEntries([...rows].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
 
-/** Keeps the state of each job, and whatever it is asked to keep. */
+/** Keeps the state of each job, and any rows that `put` is called with. */
 const log: Extension<LogCommands> = {
   name: 'checks-log',
   moves: new Set<Move>(['insert', 'complete', 'fail', 'cancel', 'removed', 'replaced']),
@@ -94,12 +94,12 @@ const log: Extension<LogCommands> = {
 }
 
 interface ChainCommands {
-  /** `delayMs`: of the first. */
+  /** `delayMs`: the delay of the first job. */
   add(ids: readonly string[], delayMs?: number): Promise<readonly string[]>
   rows(): Promise<Rows>
 }
 
-/** Jobs that run one after the other: each is unblocked with the end of the one before it. */
+/** Jobs that run one after the other: the end of each unblocks the next. */
 const chain: Extension<ChainCommands> = {
   name: 'checks-chain',
   scope: 'marked',
@@ -124,7 +124,7 @@ const chain: Extension<ChainCommands> = {
   }),
 }
 
-/** Says what is to become of a job by what it is told. */
+/** Decides about new jobs by the `extensions` option of each. */
 const door: Extension<Record<string, never>> = {
   name: 'checks-door',
   moves: new Set(),
@@ -242,7 +242,7 @@ const always: Readonly<Record<string, Check>> = {
     expectSame([await scheduler.setPriority('b', 5), await scheduler.promote('b'), await scheduler.retry('b')], [true, false, 0]) // biome-ignore format: one line.
     const b = await scheduler.get('b')
     expectSame([b?.snapshot().state, b?.snapshot().priority], ['blocked', 5])
-    // Its end unblocks the next as any other does.
+    // A cancelled job unblocks the next one like any other end.
     expectSame(await b?.cancel(), true)
     expectSame((await scheduler.get('c'))?.snapshot().state === 'blocked', false)
     expectSame(await scheduler.remove('c'), 1)
@@ -314,7 +314,7 @@ function expectSame(found: unknown, expected: unknown): void {
   if (textOf(found) !== textOf(expected)) throw new Error(`expected ${textOf(expected)}, got ${textOf(found)}`)
 }
 
-/** Enough to tell apart what is compared here. */
+/** Good enough to tell the compared values apart. */
 const textOf = (value: unknown): string =>
   JSON.stringify(value, (_key, item) => {
     if (typeof item === 'bigint' || item === undefined) return show(item)

@@ -7,14 +7,14 @@ export function hasCallbacks(options: JobCallbacks): boolean {
   return Boolean(onStarted || onProgress || onLog || onValue || onCompleted || onFailed || onSettled)
 }
 
-/** Whether anything of the caller's is to be hung on the job: callbacks, a signal. */
+/** Whether the caller attaches anything to the job: callbacks or a signal. */
 export const hasCompany = (options: JobOptions): boolean => options.signal !== undefined || hasCallbacks(options)
 
 export function runAll(stops: readonly (() => void)[]): void {
   for (const stop of stops) stop()
 }
 
-/** What tells a job's callbacks of its events. `stops` are run when the job has ended. */
+/** Returns a listener that calls the callbacks of a job. It calls `stops` when the job has ended. */
 export function hearing(
   callbacks: JobCallbacks,
   stops: readonly (() => void)[],

@@ -19,12 +19,15 @@ export type JobRequest<Table> = {
 
 type ByName = (name: string, input: unknown, options: JobOptions | undefined) => Promise<unknown>
 
-/** `scheduler.run.<type>`: any string is a job type, `constructor` and `__proto__` too, and the worker module decides. */
+/**
+ * Makes `scheduler.run.<type>`. Any string is a job type, even `constructor` and `__proto__`; the worker module decides which
+ * exist.
+ */
 export function byName(call: ByName): object {
   const functions = new Map<string, (input: unknown, options?: JobOptions) => Promise<unknown>>()
   return new Proxy(Object.create(null), {
     get(_target, name) {
-      // Without `then` an `await scheduler.run` is no call of a job.
+      // Without `then`, `await scheduler.run` does not call a job of that name.
       if (typeof name === 'symbol' || name === 'then') return undefined
       let callNamed = functions.get(name)
       if (!callNamed) {

@@ -4,18 +4,18 @@ import { type State, states } from './job/record.ts'
 import * as check from './shared/check.ts'
 
 interface Fields<Name extends string> {
-  /** In this state, or in one of these. */
+  /** The state, or one of several. */
   readonly state: State | readonly State[]
-  /** Of this type. */
+  /** The job type. */
   readonly name: Name
-  /** In this queue. */
+  /** The name of the queue. */
   readonly queue: string
-  /** With this tag, perhaps among others. */
+  /** A tag that the job has, perhaps among others. */
   readonly tag: string
 }
 
 /**
- * Which jobs are to be changed: those that fit all that is given. At least one field, so that a value that happens to be
+ * Which jobs to change: those that match every given field. At least one field is required, so that a value that happens to be
  * `undefined` never means all jobs; `{ all: true }` does.
  */
 // biome-ignore lint/suspicious/noExplicitAny: a filter that knows of no table fits every scheduler's.
@@ -25,18 +25,21 @@ export type JobFilter<Name extends string = any> =
     }[keyof Fields<Name>]
   | ({ readonly all: true } & { readonly [Field in keyof Fields<Name>]?: never })
 
-/** Which jobs to look up: those that fit all that is given. A field that is `undefined` is no filter. */
+/** Which jobs to look up: those that match every given field. A field that is `undefined` filters nothing. */
 // biome-ignore lint/suspicious/noExplicitAny: as above.
 export type FindOptions<Name extends string = any> = {
   readonly [Field in keyof Fields<Name>]?: Fields<Name>[Field] | undefined
 } & {
-  /** At most so many, from 1. Default 1,000. */
+  /** How many jobs to return at most, from 1. Default 1,000. */
   readonly limit?: number | undefined
-  /** Goes on behind this job, even when it is gone. Rejects with `INVALID_OPTION` when nothing is known of it any more. */
+  /**
+   * The id of a job: returns the jobs that were added after it, even if it is removed by now. Rejects with `INVALID_OPTION` if
+   * nothing is known about the id any more.
+   */
   readonly after?: string | undefined
 }
 
-/** Which jobs a live list shows: the first that fit, in the order of adding. */
+/** Which jobs a live list shows: the first `limit` that match, in the order of adding. */
 // biome-ignore lint/suspicious/noExplicitAny: as above.
 export type WatchFilter<Name extends string = any> = Omit<FindOptions<Name>, 'after'>
 
@@ -50,7 +53,7 @@ const actChecks: check.Checks = { ...filterChecks, all: (value) => (value === tr
 export const watchChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1) }
 export const findChecks: check.Checks = { ...watchChecks, after: idCheck }
 
-/** What `undefined` must never widen: a filter that names nothing, or names a field without a value, is refused. */
+/** Refuses a filter without fields, or with a field that has no value: `undefined` must never widen a filter. */
 export function targetOf(idOrFilter: string | JobFilter): string | EngineJobFilter {
   if (typeof idOrFilter === 'string') {
     check.checkArgument('id', idCheck, idOrFilter)

@@ -10,12 +10,12 @@ import { structuredClone } from './platform/structured-clone.ts'
 import { checkArgument } from './shared/check.ts'
 import type { Job } from './typed-job.ts'
 
-/** Events that wait for a slow reader; beyond that the oldest are dropped and counted in `dropped`. */
+/** How many events wait for a slow reader. Beyond that the oldest are dropped and counted in `dropped`. */
 export const streamCapacity = 1_024
 
 type View = Pick<Job, 'snapshot' | 'subscribe'>
 
-/** What the caller holds of a job: checks what comes in and asks the engine. */
+/** The handle of a job: checks arguments and calls the engine. */
 export class JobHandle implements Job {
   readonly #engine: Engine
   readonly #job: JobView
@@ -57,8 +57,8 @@ export class JobHandle implements Job {
   }
 
   /**
-   * Bound, so that UI libraries can take them apart: `useSyncExternalStore(job.subscribe, job.snapshot)`. Made for the first
-   * who asks: `addMany` returns a hundred thousand handles of which few are looked at.
+   * Bound, so that UI libraries can pass them on: `useSyncExternalStore(job.subscribe, job.snapshot)`. Made on first use,
+   * because `addMany` may return a hundred thousand handles of which few are observed.
    */
   get #view(): View {
     this.#lastView ??= {

@@ -4,7 +4,7 @@ import * as check from './shared/check.ts'
 import { copyValue } from './shared/clone.ts'
 import type { JobUpdate } from './typed-scheduler.ts'
 
-/** The caller's changes, checked and copied. `checkStorable` throws for an input that the store cannot keep. */
+/** Checks and copies the changes of the caller. `checkStorable` throws for an input that the store cannot keep. */
 export function takeChanges(given: JobUpdate, checkStorable: (value: unknown, what: string) => void): JobChanges {
   check.checkArgument('changes', check.object, given)
   const changes = check.taken(given, 1)

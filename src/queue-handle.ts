@@ -3,19 +3,25 @@ import type { RateLimit } from './queue/rate-limit.ts'
 import { checkConcurrency, checkRateLimit } from './scheduler-options.ts'
 import * as check from './shared/check.ts'
 
-/** A named line with its own concurrency, rate limit and pause. */
+/** A named queue with its own concurrency, rate limit and pause. */
 export interface Queue extends QueueControl {
-  /** As jobs name it in their options. */
+  /** The name, as jobs give it in their options. */
   readonly name: string
-  /** At most so many jobs of this queue run at a time; `Infinity` for no limit but the threads. */
+  /**
+   * Runs at most this many jobs of this queue at a time; `Infinity` if only the number of workers limits it. Throws
+   * `INVALID_OPTION`, `SCHEDULER_CLOSED`.
+   */
   setConcurrency(concurrency: number): void
-  /** At most `limit` starts in any span of `intervalMs`; `undefined` for no limit. */
+  /**
+   * Starts at most `limit` jobs in any span of `intervalMs`; `undefined` for no limit. Throws `INVALID_OPTION`,
+   * `SCHEDULER_CLOSED`.
+   */
   setRateLimit(rateLimit: RateLimit | null | undefined): void
 }
 
 export const queueNameCheck = check.string(256)
 
-/** Checks what comes in; the rest is up to the engine. */
+/** Checks the arguments and calls the engine. */
 export function queueHandle(name: string, control: QueueControl): Queue {
   return {
     name,

@@ -15,53 +15,68 @@ import { memoryStore } from './store/memory-store.ts'
 import type { Store } from './store/store.ts'
 
 export interface WorkersOptions {
-  /** Threads that stay once they were started. Default 1. */
+  /** How many workers stay once they were started. Default 1. */
   readonly min?: number | undefined
-  /** Default: the cores of the machine less one, at least 1. */
+  /** How many workers there are at most. Default: the number of cores less one, at least 1. */
   readonly max?: number | undefined
-  /** How long a thread above `min` stays without work. Default 30,000. */
+  /** How long a worker above `min` stays without work, in milliseconds. Default 30,000. */
   readonly idleMs?: number | undefined
 }
 
 export type KeepOptions = { readonly [Terminal in keyof KeepByState]?: Partial<Keep> | undefined }
 
 export interface SchedulerOptions<Name extends PropertyKey = string> {
-  /** What runs the jobs, where that is not this scheduler. It keeps them as well, so there is no `store` beside it. Default: none. */
+  /** The engine that runs and keeps the jobs, instead of this scheduler. It cannot be combined with `store`. Default: none. */
   readonly engine?: EngineSource | undefined
-  /** Where jobs outlive the page or the process. Default: in memory, where they do not. */
+  /** Where jobs are kept. Default: in memory, where they are lost when the page or the process ends. */
   readonly store?: Store | undefined
-  /** How many threads, started when needed. A number keeps all of them once started. Default `{ min: 1, max: cores − 1, idleMs: 30_000 }`. */
+  /**
+   * How many workers there are; they are started when needed. A number keeps all of them once started. Default `{ min: 1, max:
+   * cores − 1, idleMs: 30_000 }`.
+   */
   readonly workers?: number | WorkersOptions | undefined
-  /** Jobs with async handlers that one thread runs at a time. Default 1. */
+  /** How many jobs with async handlers one worker runs at a time. Default 1. */
   readonly concurrency?: number | undefined
-  /** Queues by name, with their limits. Others come into being when a job names them, without limits. */
+  /** Queues by name, with their limits. Other queues are made, without limits, when a job names them. */
   readonly queues?: { readonly [queue: string]: LineOptions } | undefined
   /** Options that all jobs of a type share. */
   readonly defaults?: { readonly [Type in Name]?: JobDefaults } | undefined
-  /** Standard Schemas by job type, to refuse bad input already at `add` (in the worker module, `schema` checks each attempt). */
+  /**
+   * Standard Schemas by job type, which refuse bad input at `add`. (In the worker module, `schema` checks the input of each
+   * attempt.)
+   */
   readonly schemas?: { readonly [Type in Name]?: StandardSchema } | undefined
-  /** From the abort signal to the end of the thread, for a job that was cancelled or timed out. Default 1,000. */
+  /**
+   * How long a cancelled or timed-out attempt may take to stop after its signal was aborted, before its worker is ended; in
+   * milliseconds. Default 1,000.
+   */
   readonly graceMs?: number | undefined
-  /** A thread that is not ready by then failed to load. Default 30,000. */
+  /** How long a worker may take to start, in milliseconds. After that it has failed to load. Default 30,000. */
   readonly startTimeoutMs?: number | undefined
-  /** Jobs that may wait; `add` of one more rejects with `QUEUE_FULL`. Default 2,000,000. */
+  /** How many jobs may wait. Beyond that `add` rejects with `QUEUE_FULL`. Default 2,000,000. */
   readonly maxQueued?: number | undefined
-  /** How many finished jobs can be looked up, and for how long. Default: completed 1,000 or an hour, failed and cancelled 10,000 or 30 days. */
+  /**
+   * How many finished jobs are kept, and for how long. Default: completed 1,000 or an hour, failed and cancelled 10,000 or 30
+   * days.
+   */
   readonly keep?: KeepOptions | undefined
-  /** Your own error classes: what a handler throws of them arrives as an instance. */
+  /** Your own error classes: when a handler throws one, it arrives as an instance of its class. */
   readonly errors?: readonly ErrorClass[] | undefined
-  /** Passed on to each thread, on Node. */
+  /** Options that are passed to each worker, on Node. */
   readonly workerOptions?: WorkerOptions | undefined
-  /** For tests. */
+  /** The clock, for tests. Default: the clock of the system. */
   readonly clock?: Clock | undefined
-  /** For tests: answers a number from 0 up to 1. */
+  /** For tests: returns a number from 0 up to 1. Default: the random source of the system. */
   readonly random?: (() => number) | undefined
 }
 
 export interface CloseOptions {
-  /** `drain`: everything queued; `finish`: what runs; `now`: interrupts, which stored jobs survive. Default `finish`. */
+  /**
+   * `drain` runs everything that is queued; `finish` waits for the jobs that run; `now` interrupts them, and stored jobs
+   * survive. Default `finish`.
+   */
   readonly mode?: CloseMode | undefined
-  /** After so long the rest is interrupted, as with `now`. Default: no limit. */
+  /** After this many milliseconds the remaining jobs are interrupted, as with `now`. Default: no limit. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -166,7 +181,7 @@ const optionChecks: check.Checks = {
 
 export const closeChecks: check.Checks = { mode: check.oneOf('drain', 'finish', 'now'), timeoutMs: check.durationMs }
 
-/** Refuses what is out of range and fills in what is not given. */
+/** Checks the options and fills in the defaults. */
 export function resolveOptions(given: SchedulerOptions<never> = {}) {
   check.checkArgument('options', check.object, given)
   const options = { ...check.taken(given, 1), ...readLater(given) }
@@ -187,7 +202,7 @@ export function resolveOptions(given: SchedulerOptions<never> = {}) {
     keep: resolveKeep(options.keep),
     errors: [...(options.errors ?? [])],
     workerOptions: options.workerOptions ?? {},
-    // Browsers round to a millisecond at most.
+    // Browsers round times to a millisecond at most.
     clock: options.clock ?? { ...systemClock, resolutionMs: 1 },
     random: options.random ?? systemRandom,
   }

@@ -58,9 +58,9 @@ interface Request {
 }
 
 /**
- * Makes a scheduler. The first argument starts one thread; write it like this, in your own code, so that your bundler
- * sees the worker file. On servers a URL or path will do, and `inline(jobs)` runs the jobs on this thread. With `null` this
- * scheduler runs nothing itself: that needs an `engine`, or a store that tabs share, where others run the jobs.
+ * Makes a scheduler. The first argument starts one worker. Write it like this, in your own code, so that your bundler finds the
+ * worker file. On servers it may be a URL or a path, and `inline(jobs)` runs the jobs on this thread. With `null` this
+ * scheduler runs no jobs itself: then give an `engine`, or a store that tabs share, so that they run elsewhere.
  *
  * @example
  * ```ts
@@ -77,17 +77,19 @@ export function createScheduler<Table extends JobTable = JobTable>(
   return new EngineScheduler(source, options) as unknown as Scheduler<Table>
 }
 
-/** Runs jobs on the thread that it is called on, through the same encoding: for component tests, and places without workers. */
+/** Runs jobs on the calling thread, with the same encoding as a worker: for component tests, and for places without workers. */
 export function inline(jobs: JobTable): InlineSource {
   const serve = (jobs as { [serveInline]?: InlineSource['serveInline'] })[serveInline]
   if (!serve) throw new OffstageError('INVALID_OPTION', 'Expected `jobs` to be what defineJobs() answered.')
   return { serveInline: serve }
 }
 
-/** Members whose types follow from the job table in ways that a class without one cannot promise. */
+/** Members whose types follow from the job table. A class without a table cannot declare them. */
 type Typed = 'get' | 'find' | 'watch' | 'on' | 'once' | 'off' | 'events'
 
-/** Checks and copies what comes in, hands out handles, and asks the engine. What the job table says of it all is in `Scheduler`. */
+/**
+ * Checks and copies arguments, returns handles, and calls the engine. What the job table adds to its types is in `Scheduler`.
+ */
 class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> {
   readonly #engine: Engine
   readonly #defaults = new Map<string, ResolvedDefaults>()
@@ -105,7 +107,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     if (source !== null) checkSource(source)
     const options = resolveOptions(given)
     const { store, engine = store.engine } = options
-    // Nothing would ever run.
+    // Without an engine nothing would ever run.
     if (!engine) checkSource(source)
     this.#defaultsByName = options.defaults
     this.#schemas = options.schemas
@@ -140,7 +142,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     this[extensionPoint] = { engine: this.#engine, defaultsOf, attached: new Map() }
     this.run = byName((name, input, jobOptions) => this.#run(name, input, jobOptions)) as never
     this.add = byName((name, input, jobOptions) => this.#add(name, input, jobOptions)) as never
-    // Bound, so that UI libraries can take them apart: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
+    // Bound, so that UI libraries can pass them on: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
     this.subscribe = this.subscribe.bind(this)
     this.snapshot = this.snapshot.bind(this)
   }
@@ -187,7 +189,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return this.#handle(inserted)
   }
 
-  /** Not async: the promise of the result is the only one that a job costs. */
+  /** Not async, so that a job costs a single promise, that of its result. */
   #run(name: string, input: unknown, options: JobOptions | undefined): Promise<unknown> {
     try {
       const inserting = this.#insert(name, input, options)
@@ -198,7 +200,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     }
   }
 
-  /** Within the call, unless the store is still opening or a schema takes its time. */
+  /** Adds the job before it returns, unless the store is still opening or a schema is async. */
   #insert(name: string, input: unknown, options: JobOptions | undefined): Inserted | Promise<Inserted> {
     const preparing = this.#prepare(name, input, options)
     if (!isThenable(preparing) && !this.#engine.opening) return this.#engine.insert(preparing)
@@ -212,7 +214,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     const atCall = this.#engine.opening
     let job: JobView | undefined
     let isAborted = false
-    // An abort while the store is opening has its turn, like a call.
+    // An abort while the store is opening takes effect in its turn, like a call.
     const abort = () => {
       isAborted = true
       if (job) this.#abort(job, signal as AbortSignal)
@@ -236,7 +238,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return new JobHandle(this.#engine, job, disposition)
   }
 
-  /** Checks a request and copies it, within the call: what the caller changes later is no longer the job's. */
+  /** Checks and copies a request before it returns, so that later changes by the caller do not affect the job. */
   #prepare(name: string, input: unknown, given: JobOptions | undefined): InsertRequest | Promise<InsertRequest> {
     if (this.#engine.isClosed) throw this.#engine.closedError()
     check.checkArgument('name', nameCheck, name)
@@ -260,7 +262,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     }
     const schema = Object.hasOwn(this.#schemas, name) ? this.#schemas[name] : undefined
     if (!schema) return prepared
-    // Only checked here: what the schema makes of it, it makes again in the thread.
+    // The schema is only checked here. The worker applies it again and uses what it returns.
     const checked = validate(schema, name, copy)
     return isThenable(checked) ? Promise.resolve(checked).then(() => prepared) : prepared
   }
@@ -276,15 +278,15 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return defaults
   }
 
-  /** Callbacks and signals belong to this page or process: they hang on the job in memory. */
+  /** Attaches callbacks and a signal to the job in memory. They belong to this page or process. */
   #attach(job: JobView, options: JobOptions, stops: (() => void)[], inContext: InContext | undefined): void {
     const { signal } = options
-    // While a schema took its time. An abort while the store was opening has its own turn.
+    // The signal was aborted while the schema ran. If it is aborted while the store is opening, `#insertLater` handles that.
     if (signal?.aborted && !this.#engine.opening) void this.#abort(job, signal)
     else if (signal) stops.push(this.#signals.follow(signal, () => void this.#abort(job, signal)))
     const heard = hearing(options, stops, this.#engine.bus)
     const hear = inContext ? inContext(heard) : heard
-    // A job that was there already may have ended.
+    // The job may have existed already, and may have ended.
     if (job.committed && isTerminal(job.committed.state))
       queueMicrotask(() => this.#engine.bus.call(hear, this.#engine.lastEvent(job) as JobEvent))
     else stops.push(this.#engine.observersOf(job).watch(hear))
@@ -294,11 +296,11 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     try {
       await this.#engine.act('abort', job, signal.reason)
     } catch {
-      // The job's own promise tells whoever waits; here nobody does.
+      // The promise of the job reports this to its callers; nothing waits for the abort.
     }
   }
 
-  // Looking things up. Each sees all that was called before it and nothing that was called after.
+  // Looking things up. Each sees the effects of all calls before it, and of none after it.
 
   async get(id: string): Promise<Job | undefined> {
     this.#assertNotEnded()
@@ -325,8 +327,8 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return this.#engine.counts()
   }
 
-  // Acting. Which jobs are meant is decided within the call; each resolves when it is committed to the store, with how many
-  // jobs it moved.
+  // Acting. Which jobs match is decided before the call returns. Each method resolves when its effect is committed, with the
+  // number of jobs that it has moved.
 
   cancel(idOrFilter: string | JobFilter, reason?: unknown): Promise<number> {
     return this.#act('cancel', idOrFilter, reason)
@@ -362,7 +364,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return this.#engine.update(id, changes)
   }
 
-  /** Only the job itself says of which type it is. */
+  /** The type of a job is known only from the job itself. */
   async #checkInputOf(id: string, input: unknown): Promise<void> {
     const { name = '' } = (await this.#engine.get(id))?.record ?? {}
     const schema = Object.hasOwn(this.#schemas, name) ? this.#schemas[name] : undefined
@@ -382,7 +384,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     if (this.#engine.isEnded) throw this.#engine.closedError()
   }
 
-  // Looking on.
+  // Observing.
 
   watch(filter: WatchFilter = {}): JobList {
     this.#assertNotEnded()
@@ -438,7 +440,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return this.#engine.onIdle()
   }
 
-  // Hearing.
+  // Listening.
 
   on<Type extends EventType>(type: Type, listener: (event: EventMap[Type]) => void): () => void {
     checkListener(type, listener)

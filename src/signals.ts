@@ -1,12 +1,12 @@
 /**
- * Follows abort signals with one listener each, however many jobs share a signal: Node warns of a leak from the
- * eleventh listener on.
+ * Follows abort signals with one listener per signal, however many jobs share it: Node warns of a leak from the eleventh
+ * listener on.
  */
 export class Signals {
   readonly #followers = new Map<AbortSignal, Set<() => void>>()
   readonly #listeners = new Map<AbortSignal, () => void>()
 
-  /** Calls back when the signal is aborted, unless it is called off before. */
+  /** Calls back when the signal is aborted. Returns a function that cancels this. */
   follow(signal: AbortSignal, onAbort: () => void): () => void {
     const followers = this.#followers.get(signal) ?? this.#listen(signal)
     followers.add(onAbort)
@@ -16,7 +16,7 @@ export class Signals {
     }
   }
 
-  /** Leaves them all. */
+  /** Removes all listeners. */
   close(): void {
     for (const signal of [...this.#followers.keys()]) this.#leave(signal)
   }

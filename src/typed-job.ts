@@ -6,10 +6,10 @@ import type { JobHeaders } from './job/record.ts'
 import type { InputOf, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
 
 /**
- * A job that is committed to the store, as its caller holds it. Not a promise: `await job.result()` waits for its result.
+ * The handle of a job that is committed to the store. It is not a promise: `await job.result()` waits for the result.
  *
- * Methods that change something resolve when that is committed. They reject with `SCHEDULER_CLOSED` once the scheduler is
- * closed, and with `STORE_WRITE_FAILED` while the store takes nothing: then it is done, and recorded later.
+ * Methods that change something resolve when the change is committed. They reject with `SCHEDULER_CLOSED` once the scheduler is
+ * closed, and with `STORE_WRITE_FAILED` while the store takes nothing: in that case the change is made, and is stored later.
  *
  * @example
  * ```ts
@@ -25,68 +25,79 @@ export interface Job<
   Input = unknown,
   Name extends string = string,
 > {
-  /** The id that it was given, or one that was made up. */
+  /** The id that the caller gave, or that offstage made. */
   readonly id: string
   /** The job type. */
   readonly name: Name
-  /** A copy of what the job was added with, made each time; `undefined` when that was moved to its thread with `transfer`. */
+  /** A copy of the input, made on each access; `undefined` if the input was moved to the worker with `transfer`. */
   readonly input: Input
-  /** The headers that it was added with. Frozen; an empty object for none. */
+  /** The headers that the job was added with. Frozen; an empty object if there are none. */
   readonly headers: JobHeaders
-  /** Whether this call made the job (`created`), found it under its id (`existing`), or put it in the place of another (`replaced`). */
+  /**
+   * Whether this call made the job (`created`), found it by its id (`existing`), or replaced another job with it (`replaced`).
+   */
   readonly disposition: Disposition
-  /** What can be seen now. Frozen; a new object only when something changed. Bound to the job. */
+  /** Returns what can be seen of the job now. Frozen; a new object only when something changed. Bound to the job. */
   readonly snapshot: () => JobSnapshot<Progress>
-  /** Calls back when `snapshot()` returns something new; returns how to stop that. Bound to the job. */
+  /** Calls the listener whenever `snapshot()` returns a new object. Returns a function that stops this. Bound to the job. */
   readonly subscribe: (listener: () => void) => () => void
   /**
    * Resolves with the result. Rejects with what the last attempt threw, with `JOB_CANCELLED`, `JOB_TIMEOUT`, `JOB_EXPIRED`,
-   * `JOB_POISONED` or `WORKER_CRASHED`, or with `SCHEDULER_CLOSED` when the scheduler is closed first.
+   * `JOB_POISONED` or `WORKER_CRASHED`, or with `SCHEDULER_CLOSED` if the scheduler is closed first.
    */
   result(): Promise<Result>
   /**
-   * What the handler sends, one by one: while a reader is slow, `job.send` makes the handler wait. One reader at a time; for a
-   * second one it throws `INVALID_OPTION`. Of what was sent before anybody read, the newest 256 are there.
+   * Returns the values that the handler sends, one by one. While the reader is slow, `job.send` makes the handler wait. There
+   * is one reader at a time; a second call throws `INVALID_OPTION`. Of the values that were sent without a reader, the newest
+   * 256 are kept.
    */
   values(): EventStream<Value>
   /**
-   * What happens to this job from now on, until it is completed, failed, cancelled or removed; that event is the last. 1,024
-   * events wait for a slow reader; beyond that the oldest are dropped and counted in `dropped`.
+   * Returns the events of this job from now on, until it is completed, failed, cancelled or removed; that event is the last.
+   * 1,024 events wait for a slow reader. Beyond that the oldest are dropped and counted in `dropped`.
    */
   events(): EventStream<JobEvent<Result, Progress, Value, Name>>
-  /** Calls `listener` for each event of a type; returns how to stop that. On Node it runs in the async context of this call. */
+  /**
+   * Calls the listener for each event of this type. Returns a function that removes it. On Node the listener runs in the async
+   * context of this call.
+   */
   on<Type extends JobEventType>(
     type: Type,
     listener: (event: JobEventMap<Result, Progress, Value, Name>[Type]) => void,
   ): () => void
-  /** As `on`, for the next event of that type alone. */
+  /** Like `on`, but only for the next event of this type. */
   once<Type extends JobEventType>(
     type: Type,
     listener: (event: JobEventMap<Result, Progress, Value, Name>[Type]) => void,
   ): () => void
-  /** Takes a listener off again that `on` or `once` has put on. */
+  /** Removes a listener that was added with `on` or `once`. */
   off<Type extends JobEventType>(
     type: Type,
     listener: (event: JobEventMap<Result, Progress, Value, Name>[Type]) => void,
   ): void
   /**
-   * Ends the job, wherever it is in its life: first the signal, then, `graceMs` later, its thread. Its promises reject with
-   * `JOB_CANCELLED`, whose `cause` is `reason`. Resolves with whether there was something to end.
+   * Ends the job, in whatever state it is. If it runs, its signal is aborted and, `graceMs` later, its worker is ended. Its
+   * promises reject with `JOB_CANCELLED`, with `reason` as `cause`. Resolves with `false` if the job had already ended.
    */
   cancel(reason?: unknown): Promise<boolean>
-  /** Runs a failed or cancelled job again, with all its attempts. Resolves with whether it was one. */
+  /** Runs a failed or cancelled job again, with all its attempts. Resolves with `false` if it was neither. */
   retry(): Promise<boolean>
-  /** Moves a job that has not ended in its line: a higher number goes first. Resolves with whether there was one to move. */
+  /**
+   * Changes the priority of a job that has not ended: a higher number goes first. Resolves with `false` if the job had ended.
+   */
   setPriority(priority: number): Promise<boolean>
 }
 
-/** Handlers take `any` where their input is not known; whoever holds the job should look at it first. */
+/** A handler takes `any` if its input type is unknown. On the handle such an input is `unknown`, so that callers check it. */
 type KnownInput<Input> = 0 extends 1 & Input ? unknown : Input
 
-/** The names of a table's job types. */
+/** The names of the job types of a table. */
 export type NameOf<Table> = keyof Table & string
 
-/** The handle of a job of this type: `JobOf<typeof jobs, 'countPrimes'>`. Of several types it is one of them, told by `name`. */
+/**
+ * The handle of a job of this type: `JobOf<typeof jobs, 'countPrimes'>`. With several types it is a union; `name` tells them
+ * apart.
+ */
 export type JobOf<Table, Name extends keyof Table> =
   Name extends NameOf<Table>
     ? Job<ResultOf<Table[Name]>, ProgressOf<Table[Name]>, ValueOf<Table[Name]>, KnownInput<InputOf<Table[Name]>>, Name>

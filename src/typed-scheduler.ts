@@ -12,143 +12,158 @@ import type { InputOf, JobTable, ProgressOf, ResultOf } from './thread/job-types
 import type { EventOf, FilteredEvent } from './typed-events.ts'
 import type { AnyJobOf, JobOf, NameOf } from './typed-job.ts'
 
-/** What to change of a job that waits. A field that is `undefined` stays as it is. */
+/** What to change in a job that waits. A field that is `undefined` stays as it is. */
 export interface JobUpdate<Input = unknown> {
-  /** Copied, as with `add`. */
+  /** The new input, which is copied as with `add`. */
   readonly input?: Input | undefined
-  /** Starts no sooner than this moment; one that has passed means now. */
+  /** The job starts no sooner than this moment; a moment that has passed means now. A number is in milliseconds since 1970. */
   readonly runAt?: number | Date | undefined
-  /** Higher first. */
+  /** Higher goes first. */
   readonly priority?: number | undefined
-  /** Instead of those that it has; at most 64. */
+  /** These tags replace the present ones; at most 64. */
   readonly tags?: readonly string[] | undefined
 }
 
-/** A list of jobs that is kept up to date. All three are bound, for UI libraries to take apart. */
+/** A list of jobs that is kept up to date. All three members are bound, so that UI libraries can pass them on. */
 export interface JobWatch<Progress = unknown> {
-  /** Calls back when `snapshot()` returns something new; returns how to stop that. A burst of changes is one call. */
+  /**
+   * Calls the listener whenever `snapshot()` returns a new array. Returns a function that stops this. A burst of changes is one
+   * call.
+   */
   readonly subscribe: (listener: () => void) => () => void
   /**
-   * What is in the list now. Frozen; another array only when something in it changed, and then the same objects for all that did
-   * not. Empty while the store is opening, and in a tab that has yet to hear from the one that runs the jobs.
+   * Returns what is in the list now. Frozen; a new array only when something in it changed, and jobs that did not change keep
+   * their objects. Empty while the store is opening, and in a tab that has not yet received the list from the leader.
    */
   readonly snapshot: () => readonly JobSnapshot<Progress>[]
-  /** Lets go of the list: it stays as it is from then on. */
+  /** Stops updating the list: it stays as it is from then on. */
   readonly close: () => void
 }
 
 /**
- * Adds jobs, runs them in workers, and says what becomes of them. `createScheduler` makes one.
+ * Adds jobs, runs them in workers, and reports what happens to them. `createScheduler` makes one.
  *
- * Calls take effect in the order in which they are made, also while the store is still opening. Every option is checked within
- * the call, and a bad one is refused with `INVALID_OPTION`, which names it. Once the scheduler is closed calls reject with
- * `SCHEDULER_CLOSED`, or with what made the store stop; `queue` and `watch` throw it.
+ * Calls take effect in the order in which they are made, also while the store is still opening. Options are checked before the
+ * call returns, and a bad one is refused with `INVALID_OPTION`, which names it. Once the scheduler is closed, calls reject with
+ * `SCHEDULER_CLOSED`, or with the error that made the store stop; `queue` and `watch` throw it.
  */
 export interface Scheduler<Table extends JobTable = JobTable> {
   /**
-   * Adds a job and waits for its result: `scheduler.run.countPrimes({ upTo: 5e6 })`. Rejects as `add` does, and with what
-   * `job.result()` rejects with.
+   * Adds a job and waits for its result: `scheduler.run.countPrimes({ upTo: 5e6 })`. Rejects as `add` and `job.result()` do.
    */
   readonly run: {
     readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<ResultOf<Table[Name]>>
   }
   /**
-   * Adds a job; resolves when it is committed to the store: `scheduler.add.countPrimes({ upTo: 5e6 })`. Rejects with
-   * `DATA_CLONE` for an input that cannot be copied or stored, `INVALID_INPUT` for one that its schema refuses,
-   * `DUPLICATE_ID`, `QUEUE_FULL`, `STORE_WRITE_FAILED`, or the reason of a signal that is aborted already.
+   * Adds a job and resolves with its handle when it is committed to the store: `scheduler.add.countPrimes({ upTo: 5e6 })`.
+   * Rejects with `DATA_CLONE` for an input that cannot be copied or stored, `INVALID_INPUT` for one that its schema refuses,
+   * `DUPLICATE_ID`, `QUEUE_FULL`, `STORE_WRITE_FAILED`, or the reason of a signal that is already aborted.
    */
   readonly add: {
     readonly [Name in keyof Table]: (...args: ArgumentsOf<Table[Name]>) => Promise<JobOf<Table, Name>>
   }
   /**
-   * Adds many jobs in one commit: all or none. Up to a thousand are there when the call returns, as with `add`. More, or
-   * some whose schema takes its time, are prepared first, in slices: what is called meanwhile comes before them. Rejects as
+   * Adds many jobs in one commit: all or none. Up to a thousand jobs are added before the call returns, as with `add`. More
+   * jobs, or jobs with an async schema, are prepared in slices first; calls made meanwhile take effect before them. Rejects as
    * `add` does.
    */
   addMany(jobs: readonly JobRequest<Table>[]): Promise<AnyJobOf<Table>[]>
 
-  /** The job of that id; `undefined` when there is none. `get<'countPrimes'>(id)` says what type it is of. */
+  /** Resolves with the job of this id; `undefined` if there is none. `get<'countPrimes'>(id)` states its type. */
   get<Name extends NameOf<Table> = NameOf<Table>>(id: string): Promise<JobOf<Table, Name> | undefined>
-  /** Jobs that fit all that is given, in the order in which they were added: the first 1,000, unless `limit` says otherwise. */
+  /**
+   * Resolves with the jobs that match every given field, in the order in which they were added: the first 1,000, or `limit`.
+   */
   find<const Name extends NameOf<Table> = NameOf<Table>>(options?: FindOptions<Name>): Promise<JobOf<Table, Name>[]>
-  /** How many jobs are in which state. */
+  /** Resolves with how many jobs are in which state. */
   counts(): Promise<Counts>
 
   /**
-   * Ends jobs, wherever they are in their life. Their promises reject with `JOB_CANCELLED`, whose `cause` is `reason`.
-   * Resolves with how many there were to end: an id that nobody has is none.
+   * Ends jobs, in whatever state they are. Their promises reject with `JOB_CANCELLED`, with `reason` as `cause`. Resolves with
+   * how many jobs were ended; 0 if no job has the id.
    */
   cancel(idOrFilter: string | JobFilter<NameOf<Table>>, reason?: unknown): Promise<number>
-  /** Runs failed and cancelled jobs again, with all their attempts. Resolves with how many there were. */
+  /** Runs failed and cancelled jobs again, with all their attempts. Resolves with how many. */
   retry(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
-  /** Takes the records away; a job that has not ended is cancelled first. Resolves with how many there were. */
+  /** Removes the records of jobs; a job that has not ended is cancelled first. Resolves with how many. */
   remove(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
-  /** Moves a job that has not ended in its line: a higher number goes first. Resolves with whether there was one to move. */
+  /**
+   * Changes the priority of a job that has not ended: a higher number goes first. Resolves with `false` if there is no such
+   * job.
+   */
   setPriority(id: string, priority: number): Promise<boolean>
   /**
-   * Changes a job that waits, whether for a thread, for a time or for other jobs. What is not given stays: its place in line, and
-   * what earlier attempts have recorded. Resolves with whether there was one: of a job that runs or has ended nothing is
-   * changed. Rejects with `DATA_CLONE` or `INVALID_INPUT` for an input that `add` would refuse. `update<'countPrimes'>(id, …)`
-   * says what type of job it is.
+   * Changes a job that waits for a worker, for a time or for other jobs. Everything that is not given stays, including its
+   * place in line and what earlier attempts have recorded. Resolves with `false`, and changes nothing, if there is no such job,
+   * or if it runs or has ended. Rejects with `DATA_CLONE` or `INVALID_INPUT` for an input that `add` would refuse.
+   * `update<'countPrimes'>(id, …)` states the type of the job.
    */
   update<Name extends NameOf<Table> = NameOf<Table>>(
     id: string,
     changes: JobUpdate<InputOf<Table[Name]>>,
   ): Promise<boolean>
-  /** Lets a scheduled job start now. Resolves with whether there was one. */
+  /** Lets a scheduled job start now. Resolves with `false` if there is no such job. */
   promote(id: string): Promise<boolean>
 
   /**
-   * A live list of the jobs that fit, in the order of `find`: the first 1,000, unless `limit` says otherwise. It is kept up to date
-   * until it is closed, or the scheduler is: close it when nobody looks any more. What a change costs grows with `limit`, not
-   * with the number of jobs; a list of more than 2,000 is brought up to date at intervals, a tab that follows every 50 ms.
+   * Returns a live list of the jobs that match, in the order of `find`: the first 1,000, or `limit`. It is kept up to date
+   * until the list or the scheduler is closed; close it when it is no longer shown. What a change costs grows with `limit`, not
+   * with the number of jobs. A list of more than 2,000 jobs is updated at intervals; in a follower tab every list is, every 50
+   * ms.
    */
   watch<const Name extends NameOf<Table> = NameOf<Table>>(filter?: WatchFilter<Name>): JobWatch<ProgressOf<Table[Name]>>
-  /** Every queue that was named in the options or has something in it or set for it, by name. */
+  /** Resolves with every queue that is named in the options, contains jobs or has settings, sorted by name. */
   queues(): Promise<readonly QueueState[]>
   /**
-   * Everything that keeps a job from starting now: several things may. An empty list for a job that does not wait. Rejects with
-   * `INVALID_OPTION` when there is no such job.
+   * Resolves with everything that keeps a job from starting now, which may be several things; an empty array if the job does
+   * not wait. Rejects with `INVALID_OPTION` if there is no such job.
    */
   whyWaiting(id: string): Promise<readonly WaitReason[]>
 
-  /** The queue of that name, with its concurrency, rate limit and pause. A name has 1 to 256 characters. */
+  /** Returns the queue of this name, with its concurrency, rate limit and pause. A name has 1 to 256 characters. */
   queue(name: string): Queue
-  /** Whether the scheduler was paused as a whole; a queue of its own may be paused besides. */
+  /** Whether the whole scheduler is paused. A queue may be paused as well. */
   readonly isPaused: boolean
-  /** Starts nothing more; what runs goes on. */
+  /** Starts no more jobs; those that run continue. */
   pause(): void
   /** Starts jobs again. */
   resume(): void
-  /** Resolves when nothing is queued, running or waiting for another attempt. Jobs planned for later do not count. */
+  /** Resolves when nothing is queued, running or waiting for another attempt. Jobs that are planned for later do not count. */
   onIdle(): Promise<void>
 
-  /** Calls `listener` for each event of a type; returns how to stop that. What it throws is reported on `error`. */
+  /**
+   * Calls the listener for each event of this type. Returns a function that removes it. What the listener throws is reported on
+   * `error`.
+   */
   on<Type extends EventType>(type: Type, listener: (event: EventOf<Table, Type>) => void): () => void
-  /** As `on`, for the next event of that type alone. */
+  /** Like `on`, but only for the next event of this type. */
   once<Type extends EventType>(type: Type, listener: (event: EventOf<Table, Type>) => void): () => void
-  /** Takes a listener off again that `on` or `once` has put on. */
+  /** Removes a listener that was added with `on` or `once`. */
   off<Type extends EventType>(type: Type, listener: (event: EventOf<Table, Type>) => void): void
   /**
-   * All events from now on, or those that fit. 1,024 of them wait for a slow reader; beyond that the oldest are dropped
-   * and counted in `dropped`. Ends when the scheduler is closed.
+   * Returns all events from now on, or those that match the filter. 1,024 of them wait for a slow reader. Beyond that the
+   * oldest are dropped and counted in `dropped`. The stream ends when the scheduler is closed.
    */
   events<const Type extends EventType = EventType, const Name extends NameOf<Table> | undefined = undefined>(
     filter?: EventFilter<Type, Name>,
   ): EventStream<FilteredEvent<Table, Type, Name>>
 
-  /** Calls back when `snapshot()` returns something new; returns how to stop that. Bound to the scheduler. */
+  /**
+   * Calls the listener whenever `snapshot()` returns a new object. Returns a function that stops this. Bound to the scheduler.
+   */
   readonly subscribe: (listener: () => void) => () => void
-  /** What can be seen now. Frozen; a new object only when something changed. Bound to the scheduler. */
+  /**
+   * Returns what can be seen of the scheduler now. Frozen; a new object only when something changed. Bound to the scheduler.
+   */
   readonly snapshot: () => SchedulerSnapshot
-  /** Workers, depth, rates, latencies and totals. */
+  /** Returns workers, depth, rates, latencies and totals. */
   stats(): Stats
 
   /**
-   * Ends the scheduler and its threads. Calling it again returns the same promise; with `now` it hurries a close that is
-   * under way. Promises of jobs that have not ended reject with `SCHEDULER_CLOSED`.
+   * Ends the scheduler and its workers. Further calls return the same promise; with `now` they hurry a close that is under way.
+   * Promises of jobs that have not ended reject with `SCHEDULER_CLOSED`.
    */
   close(options?: CloseOptions): Promise<void>
-  /** Closes it in the mode `finish`: for `await using`. */
+  /** Closes with the mode `finish`: for `await using`. */
   [asyncDispose](): Promise<void>
 }

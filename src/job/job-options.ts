@@ -2,65 +2,76 @@ import * as check from '../shared/check.ts'
 import { isObject } from '../shared/show.ts'
 import type { Backoff, JobHeaders, JobRecord, Rules } from './record.ts'
 
-/** What happens to one job and is reported by callback. They belong to this page or process and are not stored. */
+/** Callbacks for what happens to one job. They belong to this page or process and are not stored. */
 export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unknown> {
-  /** An attempt was given to a thread; called again for each attempt. */
+  /** Called when an attempt is given to a worker, for each attempt. */
   readonly onStarted?: ((attempt: number) => void) | undefined
-  /** The newest progress of the job; values in between may be left out. */
+  /** Called with the newest progress of the job; values in between may be left out. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
-  /** What the handler gave to `job.log`. */
+  /** Called with what the handler passed to `job.log`. */
   readonly onLog?: ((...args: readonly unknown[]) => void) | undefined
-  /** What the handler gave to `job.send`. */
+  /** Called with what the handler passed to `job.send`. */
   readonly onValue?: ((value: Value) => void) | undefined
-  /** The handler has returned `result`. */
+  /** Called when the handler has returned `result`. */
   readonly onCompleted?: ((result: Result) => void) | undefined
-  /** All attempts are used up. */
+  /** Called when all attempts are used up. */
   readonly onFailed?: ((error: unknown) => void) | undefined
-  /** Completed, failed or cancelled, once. `error` is `undefined` for a completed job, whose result is the second argument. */
+  /**
+   * Called once, when the job is completed, failed or cancelled. `error` is `undefined` if it is completed; then `result` is
+   * the result.
+   */
   readonly onSettled?: ((error: unknown, result: Result | undefined) => void) | undefined
 }
 
 /** The options that all jobs of a type may share: `createScheduler(…, { defaults: { countPrimes: { attempts: 3 } } })`. */
 export interface JobDefaults {
-  /** A line of its own, with its own concurrency, rate limit and pause. Default `'default'`. */
+  /** The queue, each of which has its own concurrency, rate limit and pause. Default `'default'`. */
   readonly queue?: string | undefined
-  /** Higher first; equals go first in, first out. Default 0. */
+  /** Higher goes first; jobs of equal priority go first in, first out. Default 0. */
   readonly priority?: number | undefined
-  /** Starts no sooner than this after it was added. */
+  /** The job starts no sooner than this many milliseconds after it was added. Default 0. */
   readonly delayMs?: number | undefined
   /** How often the job is tried before it counts as failed. Default 1. */
   readonly attempts?: number | undefined
   /** The wait between attempts. Default: none. */
   readonly backoff?: Backoff | undefined
-  /** For one attempt, from its start. Default: no limit. Fails the attempt with `JOB_TIMEOUT`. */
+  /**
+   * The time limit of one attempt, from its start, in milliseconds. The attempt then fails with `JOB_TIMEOUT`. Default: no
+   * limit.
+   */
   readonly timeoutMs?: number | undefined
-  /** A job that has not started so long after it was added fails with `JOB_EXPIRED`. Default: never. */
+  /** A job that has not started this many milliseconds after it was added fails with `JOB_EXPIRED`. Default: never. */
   readonly expiresInMs?: number | undefined
-  /** To find and act on several jobs together. */
+  /** Words by which several jobs can be found and acted on together. */
   readonly tags?: readonly string[] | undefined
-  /** How long the finished job can still be looked up. Default: the scheduler's `keep`. */
+  /** How long the finished job is kept, in milliseconds. Default: the scheduler's `keep`. */
   readonly keepMs?: number | undefined
 }
 
 export interface JobOptions<Result = unknown, Progress = unknown, Value = unknown>
   extends JobDefaults,
     JobCallbacks<Result, Progress, Value> {
-  /** Yours: adding the same id again returns the job that is there. Default: made up. */
+  /** An id of your own. Adding the same id again returns the existing job. Default: offstage makes one. */
   readonly id?: string | undefined
-  /** What to do when the id is taken. `replace` puts the new job in the place of one that does not run. Default `'return'`. */
+  /**
+   * What happens if the id is taken. `return` returns the existing job. `replace` puts the new job in its place, unless it
+   * runs. `reject` rejects with `DUPLICATE_ID`. Default `'return'`.
+   */
   readonly ifExists?: 'return' | 'replace' | 'reject' | undefined
-  /** Starts no sooner than this moment. */
+  /** The job starts no sooner than this moment. A number is in milliseconds since 1970. */
   readonly runAt?: number | Date | undefined
-  /** For extensions, by name: what each is told of the job when it is added. Cloneable; not kept with the job. */
+  /**
+   * What each extension, by name, receives about the job when it is added. It must be cloneable, and is not kept with the job.
+   */
   readonly extensions?: { readonly [extension: string]: unknown } | undefined
-  /** Moved into the job instead of copied; afterwards the caller's are empty. */
+  /** Objects that are moved into the job instead of copied; the caller cannot use them any more. */
   readonly transfer?: readonly Transferable[] | undefined
   /**
-   * Texts by name, which the handler reads as `job.headers`: a trace, a tenant. They stay with the job over attempts and restarts.
-   * At most 64, with 8,192 bytes of names and values in all (UTF-8). Default: none.
+   * Texts by name, which the handler reads as `job.headers`: a trace, a tenant. They stay with the job over attempts and
+   * restarts. At most 64, with 8,192 bytes of names and values in all (UTF-8). Default: none.
    */
   readonly headers?: JobHeaders | undefined
-  /** Cancels the job. Its `reason` is what the promises reject with. */
+  /** Cancels the job when it is aborted. The promises then reject with its `reason`. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -127,7 +138,7 @@ const optionChecks: check.Checks = {
   headers,
   transfer: check.array,
   extensions: check.object,
-  // Not `instanceof`: test environments bring a class of their own.
+  // Not `instanceof`, because test environments bring a class of their own.
   signal: (value) =>
     isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function'
       ? undefined
@@ -141,7 +152,7 @@ const optionChecks: check.Checks = {
   onSettled: check.callable,
 }
 
-/** The caller's options, checked, as ours: they may be read when the caller has long changed theirs. */
+/** Checks and copies the options. The copy may be read long after the caller has changed the original. */
 export function takeJobOptions(given: JobOptions | undefined): JobOptions | undefined {
   if (given === undefined) return undefined
   const options: { -readonly [Name in keyof JobOptions]: JobOptions[Name] } = check.taken(given, 1)
@@ -154,7 +165,7 @@ export function takeJobOptions(given: JobOptions | undefined): JobOptions | unde
   return options
 }
 
-/** Whether options that have come from another tab are such as it would have taken. */
+/** Whether options that come from another tab are valid. */
 export function areJobOptions(options: unknown): boolean {
   try {
     check.checkOptions(options, optionChecks)
@@ -167,7 +178,7 @@ export function areJobOptions(options: unknown): boolean {
 export const checkJobDefaults = (defaults: JobDefaults | undefined, prefix: string): void =>
   check.checkOptions(defaults, defaultsChecks, prefix)
 
-/** What can be changed of a job that waits. */
+/** Checks what can be changed in a job that waits. */
 export const changesChecks: check.Checks = {
   input: () => undefined,
   runAt: moment,
@@ -182,7 +193,7 @@ export const nameCheck: check.Check = (value) =>
     ? undefined
     : `a string of at most ${nameLengthMax} characters`
 
-/** A type's defaults, resolved once: most jobs of a type have no options of their own. */
+/** The defaults of a type, resolved once: most jobs of a type have no options of their own. */
 export interface ResolvedDefaults {
   readonly options: JobDefaults
   readonly rules: Rules
@@ -201,7 +212,7 @@ export const resolveDefaults = (options: JobDefaults = {}): ResolvedDefaults => 
   expiresInMs: options.expiresInMs,
 })
 
-/** The same with a job's own options. */
+/** Combines them with the options of one job. */
 const resolveOptions = (own: JobOptions, shared: ResolvedDefaults): ResolvedDefaults => ({
   options: shared.options,
   rules: hasOwnRules(own) ? rulesOf(own, shared.options) : shared.rules,
@@ -229,8 +240,8 @@ const hasOwnRules = ({ attempts, backoff, timeoutMs, keepMs, tags, headers }: Jo
   headers !== undefined
 
 /**
- * The first record of a job. Options were checked, and `input` is a copy of our own. `lineTime` is `now` but for clocks
- * that were set back: it never falls, so that what is added later stands later.
+ * Makes the first record of a job. The options are checked, and `input` is a copy. `lineTime` is the same as `now` unless the
+ * clock was set back: it never falls, so that jobs added later stand later in line.
  */
 export function createRecord(
   identity: {

@@ -5,42 +5,45 @@ export type State = (typeof states)[number]
 
 /** How long to wait before the next attempt. */
 export interface Backoff {
-  /** `fixed`: always `delayMs`; `linear`: twice, three times, …; `exponential`: doubled each time. */
+  /**
+   * `fixed`: always `delayMs`. `linear`: after the second failure twice that, then three times, … `exponential`: doubled each
+   * time.
+   */
   readonly type: 'fixed' | 'linear' | 'exponential'
   readonly delayMs: number
-  /** No wait is longer. Default: no limit. */
+  /** The longest wait, in milliseconds. Default: no limit. */
   readonly maxMs?: number | undefined
-  /** The share of each wait that is left to chance, 0 to 1: 0.5 waits between half and all of it. Default 0. */
+  /** The share of each wait that is random, from 0 to 1: with 0.5 it is between half of the wait and all of it. Default 0. */
   readonly jitter?: number | undefined
 }
 
-/** Texts by name, for whoever handles the job or looks at it: a trace, a tenant, a locale. */
+/** Texts by name, for code that handles the job or looks at it: a trace, a tenant, a locale. */
 export type JobHeaders = { readonly [name: string]: string }
 
-/** What is read where a job has none. */
+/** The value for a job that has none. */
 export const noHeaders: JobHeaders = Object.freeze({})
 
-/** The part of a job's options that is kept with it; most jobs of a type share one of these objects. */
+/** The options that are stored with the job. Most jobs of a type share one of these objects. */
 export interface Rules {
   readonly attempts: number
   readonly backoff: Backoff | undefined
   readonly timeoutMs: number | undefined
   readonly keepMs: number | undefined
   readonly tags: readonly string[]
-  /** The extensions that have marked the job, by name. Of most jobs none has, and then it is not there. */
+  /** The names of the extensions that have marked the job. Absent if there are none, as for most jobs. */
   readonly marks?: readonly string[]
-  /** What its caller says about the job, for handlers and listeners to read. Of most jobs nothing, and then it is not there. */
+  /** Texts that the caller attached, for handlers and listeners to read. Absent if there are none, as for most jobs. */
   readonly headers?: JobHeaders
 }
 
 /**
  * A job as it is stored. Records are values: `transition` returns a new one and never changes the old.
  *
- * Every record has every field, in this order: engines are several times faster with objects of one shape. So a new one is
- * made by `copyRecord`, not by `{ ...record }`, which makes a shape for each place where it is written.
+ * Every record has every field, in this order, because engines are several times faster with objects of one shape. So make a
+ * new record with `copyRecord`, not with `{ ...record }`, which makes a shape for each place where it is written.
  *
- * What nearly every job is given later is counted from `addedAt`: V8 writes small numbers into the record itself. A time is
- * an object to it, and what is new and hangs on an old record is slow to clear up.
+ * Times that nearly every job gets later are counted from `addedAt`, because V8 writes small numbers into the record itself. A
+ * full time is an object to V8, and a new object that an old record points to is slow to collect.
  */
 export interface JobRecord {
   readonly id: string
@@ -49,38 +52,38 @@ export interface JobRecord {
   readonly rules: Rules
   readonly input: unknown
   readonly state: State
-  /** Higher first. */
+  /** Higher goes first. */
   readonly priority: number
-  /** The place among equals of one priority: when it was first due, then the order of adding. A retry keeps both. */
+  /** The place among jobs of one priority: when it was first due, then the order of adding. A retry keeps both. */
   readonly dueAt: number
   readonly seq: number
-  /** The number of the newest attempt, 0 before the first. It counts every start and so fences what is older. */
+  /** The number of the newest attempt; 0 before the first. It counts every start, and so fences older attempts. */
   readonly attempt: number
-  /** Attempts that failed since the job was added or last retried by hand: these are held against `rules.attempts`. */
+  /** How many attempts failed since the job was added or last retried by hand. This is compared with `rules.attempts`. */
   readonly failures: number
-  /** Deaths of a thread that were this job's own making. */
+  /** How many workers this job has ended. */
   readonly interruptions: number
-  /** Times in a row that its process or page ended while it ran, and nothing has spoken for it since. */
+  /** How many times in a row its process or page ended while it ran, without proof since then that the job is harmless. */
   readonly crashes: number
   readonly addedAt: number
-  /** While `scheduled`: when it is due. While `blocked`: not before that. */
+  /** While `scheduled`: when it is due. While `blocked`: the earliest time at which it may be due. */
   readonly runAt: number | undefined
-  /** A job that has not started by then fails. */
+  /** A job that has not started by this time fails. */
   readonly expiresAt: number | undefined
-  /** When the newest attempt started: so many milliseconds after `addedAt`. */
+  /** When the newest attempt started, in milliseconds after `addedAt`. */
   readonly startMs: number | undefined
-  /** When it was completed, failed or cancelled, in the same way. */
+  /** When it was completed, failed or cancelled, in milliseconds after `addedAt`. */
   readonly finishMs: number | undefined
-  /** Of a completed job. */
+  /** The result of a completed job. */
   readonly result: unknown
-  /** Of a failed or cancelled job, and while a job waits for its next attempt: what the last one threw. */
+  /** The error of a failed or cancelled job. While a job waits for its next attempt: what the last one threw. */
   readonly error: unknown
   readonly checkpoint: unknown
-  /** Values recorded by `step`, by key. */
+  /** The values that `step` has recorded, by key. */
   readonly steps: ReadonlyMap<string, unknown> | undefined
 }
 
-/** The next record, before it differs from this one. */
+/** Returns a copy, which becomes the next record. */
 export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRecord]: JobRecord[Field] } => ({
   id: record.id,
   name: record.name,
@@ -106,7 +109,7 @@ export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRe
   steps: record.steps,
 })
 
-/** Their sum, once there are both. */
+/** Returns the sum; `undefined` if `ms` is. */
 export const plus = (ms: number | undefined, otherMs: number): number | undefined =>
   ms === undefined ? undefined : ms + otherMs
 
@@ -115,12 +118,12 @@ export const finishedAt = ({ addedAt, finishMs }: JobRecord): number | undefined
 export const isTerminal = (state: State): boolean =>
   state === 'completed' || state === 'failed' || state === 'cancelled'
 
-/** Waits for a thread, a time or another job. */
+/** Whether the job waits for a worker, a time or another job. */
 export const isWaiting = (state: State): boolean => state === 'queued' || state === 'scheduled' || state === 'blocked'
 
 /**
- * A job between two of its attempts: its wait counts as work, unlike that of a job planned for later. (An attempt that
- * found no thread to start on has failed and has no number.)
+ * Whether the job is between two attempts. Its wait counts as work, unlike that of a job planned for later. (A job that found
+ * no worker to start on has a failure, but no attempt.)
  */
 export const isRetrying = ({ state, attempt, failures }: JobRecord): boolean =>
   state === 'scheduled' && (attempt > 0 || failures > 0)

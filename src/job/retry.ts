@@ -1,7 +1,7 @@
 import type { Backoff } from './record.ts'
 
 /**
- * Milliseconds to wait after the `failures`th failed attempt. `random` is from 0 up to 1.
+ * Returns how many milliseconds to wait after the `failures`th failed attempt. `random` is from 0 up to 1.
  *
  * @example
  * ```ts
@@ -12,7 +12,8 @@ export function backoffDelayMs(backoff: Backoff | undefined, failures: number, r
   if (!backoff) return 0
   const { delayMs, maxMs = Number.POSITIVE_INFINITY, jitter = 0 } = backoff
   const factor = { fixed: 1, linear: failures, exponential: 2 ** (failures - 1) }[backoff.type]
-  // Infinity × 0 is no number; 2 ** 1023 attempts are never reached, but a long delay doubled soon leaves what dates can hold.
+  // Infinity × 0 is not a number. 2 ** 1023 attempts are never reached, but doubling a long delay soon exceeds what dates can
+  // hold.
   const fullMs = Math.min(delayMs * factor || 0, maxMs, delayMsMax)
   return Math.round(fullMs * (1 - jitter * random)) || 0
 }

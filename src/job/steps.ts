@@ -1,17 +1,17 @@
 type Step = readonly [key: string, value: unknown]
 type StepMap = ReadonlyMap<string, unknown>
 
-/** Only ever added to. */
+/** A list of steps that only grows. */
 interface Log {
   readonly steps: Step[]
   readonly places: Map<string, number>
-  /** It begins with all of this one, which nobody changes any more. */
+  /** The log begins with all steps of this map, which does not change any more. */
   readonly origin: StepMap | undefined
 }
 
 /**
- * The values that a job's steps have left, by key. It never changes: adding one makes another, but what both have is there
- * once, in a log of which each is the first so many. A copy for each step would make a job of thousands of them slow.
+ * The values that the steps of a job have recorded, by key. It never changes. Adding a value makes a new map, but both share
+ * one log, of which each map is a prefix. A copy for each step would be slow for a job with thousands of steps.
  */
 class Steps implements StepMap {
   readonly size: number
@@ -32,14 +32,14 @@ class Steps implements StepMap {
 
   with(key: string, value: unknown): Steps {
     const { steps, places } = this.#log
-    // Another has gone on from here, or a value is to be another one.
+    // The log has already grown beyond this map, or the key gets a new value.
     if (steps.length > this.size || places.has(key)) return logOf(new Map(this).set(key, value))
     places.set(key, steps.length)
     steps.push([key, value])
     return new Steps(this.#log)
   }
 
-  /** What was added to `before` to make this one; nothing when it was made in another way. */
+  /** Returns what was added to `before` to make this map; `undefined` if it was made in another way. */
   since(before: StepMap): readonly Step[] | undefined {
     const isBefore = before instanceof Steps ? before.#log === this.#log : before === this.#log.origin
     return isBefore && before.size <= this.size ? this.#log.steps.slice(before.size, this.size) : undefined
@@ -82,6 +82,6 @@ function logOf(all: StepMap, origin?: StepMap): Steps {
 export const withStep = (steps: StepMap | undefined, key: string, value: unknown): StepMap =>
   (steps instanceof Steps ? steps : logOf(steps ?? new Map(), steps)).with(key, value)
 
-/** What was added to `before` to make `after`, when that is known. */
+/** Returns what was added to `before` to make `after`; `undefined` if that is not known. */
 export const stepsSince = (after: StepMap, before: StepMap): readonly Step[] | undefined =>
   after instanceof Steps ? after.since(before) : undefined

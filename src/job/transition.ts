@@ -4,24 +4,24 @@
  *   action       from                             to
  *   ───────────  ───────────────────────────────  ─────────────────────────────────────────────────────────────
  *   start        queued                           running     attempt + 1
- *   release      running                          queued      as if it had never started: it only waited on a thread
- *   interrupt    running                          queued      its thread ended; no attempt used, old place in line
- *                                                 failed      the third death of its own making (JOB_POISONED)
+ *   release      running                          queued      as if it had never started: it only waited on a worker
+ *   interrupt    running                          queued      its worker ended; no attempt used, old place in line
+ *                                                 failed      it has ended its third worker (JOB_POISONED)
  *   crash        running                          queued      its process or page ended; counted, else as above
  *                                                 failed      the third time in a row (JOB_POISONED)
- *   acquit       running                          running     it has run long enough alone: nothing is counted any more
+ *   acquit       running                          running     it has run long enough on trial: its crashes are forgotten
  *   checkpoint   running                          running     what a later attempt starts from
- *   step         running                          running     a value that later attempts get instead of work
+ *   step         running                          running     a value that later attempts reuse
  *   complete     running                          completed
  *   fail         running, scheduled, blocked,     scheduled   attempts left: until the back-off is over
  *                queued                           queued      attempts left and no back-off
  *                                                 failed      attempts used up
  *   expire       scheduled, blocked, queued       failed      not started in time (JOB_EXPIRED)
- *   due          scheduled                        queued      its time has come, or `promote`
- *   block        scheduled, queued                blocked     by an extension: something else has to happen first
+ *   due          scheduled                        queued      its time has come, or `promote` was called
+ *   block        scheduled, queued                blocked     by an extension, until something else has happened
  *   unblock      blocked                          queued      now it may start
  *                                                 scheduled   its time is still to come
- *   mark         all                              the same    an extension hears of its moves from now on
+ *   mark         all                              the same    an extension follows its moves from now on
  *   prioritize   scheduled, blocked, queued,      the same    another place in line
  *                running
  *   update       scheduled, blocked, queued       the same    another input, time, priority or tags
@@ -34,9 +34,9 @@
  * What is true in each state:
  *
  *   scheduled    `runAt` is set. Before the first attempt a delay, after it a back-off.
- *   blocked      other jobs have to finish first, or whatever else the extension waits for that blocked it.
+ *   blocked      waits for other jobs to end, or for whatever else the extension that blocked it waits for.
  *   queued       may start at once, in the order priority, `dueAt`, `seq`.
- *   running      exactly one attempt holds it, the one numbered `attempt`; nothing else may settle it.
+ *   running      exactly one attempt holds it, number `attempt`; no other may settle it.
  *   completed, failed, cancelled    `finishMs` is set. Left only by an explicit `retry`, or removed.
  */
 import { OffstageError } from '../shared/errors.ts'
@@ -44,10 +44,10 @@ import { copyRecord, isTerminal, isWaiting, type JobRecord, type Rules, type Sta
 import { backoffDelayMs } from './retry.ts'
 import { withStep } from './steps.ts'
 
-/** What can be changed of a job that waits. A field that is `undefined` stays as it is. */
+/** What can be changed in a job that waits. A field that is `undefined` stays as it is. */
 export interface JobChanges {
   readonly input?: unknown
-  /** Wall time in milliseconds. */
+  /** Wall time, in milliseconds since 1970. */
   readonly runAt?: number | undefined
   readonly priority?: number | undefined
   readonly tags?: readonly string[] | undefined
@@ -70,16 +70,16 @@ export type Action =
   | { readonly type: 'cancel'; readonly error: unknown }
   | { readonly type: 'retry' }
   | { readonly type: 'block' }
-  /** `lineTime`: its place in line is no earlier than this. */
+  /** `lineTime`: the job takes no place in line before this time. */
   | { readonly type: 'unblock'; readonly lineTime: number }
   | { readonly type: 'mark'; readonly rules: Rules }
 
-/** After so many deaths of its own making a job fails instead of taking down threads for ever. */
+/** A job that has ended this many workers fails, so that it does not end workers for ever. */
 export const interruptionsMax = 3
-/** The same for the ends of its process in a row; the last ones come while it is on trial. */
+/** A job fails when its process or page has ended this many times in a row while it ran; the last times it is on trial. */
 const crashesMax = 3
 
-/** A switch, because a table by name is looked up as any object would be, and this is asked several times a job. */
+/** A switch, because a lookup by name is a dictionary lookup, and this is called several times per job. */
 export function isLegal(state: State, type: Action['type']): boolean {
   switch (type) {
     case 'start':
@@ -114,8 +114,8 @@ export function isLegal(state: State, type: Action['type']): boolean {
 }
 
 /**
- * Returns the record after `action`. An illegal move is a bug of ours and throws. `after` is what it is written into: a copy,
- * or the record itself where nobody needs to know any more how it was.
+ * Returns the record after `action`. Throws for an illegal move, which is a bug in offstage. `after` is the record to write
+ * into: a copy, or the record itself if its present values are not needed any more.
  */
 export function transition(record: JobRecord, action: Action, now: number, after = copyRecord(record)): JobRecord {
   if (!isLegal(record.state, action.type))
@@ -164,7 +164,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
     case 'due':
       after.state = 'queued'
       after.runAt = undefined
-      // Promoted, it is due now.
+      // A promoted job is due now.
       after.dueAt = Math.min(record.dueAt, now)
       break
     case 'prioritize':
@@ -200,7 +200,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
 /** A record that is being written. */
 export type MutableRecord = ReturnType<typeof copyRecord>
 
-/** Only now is it due for the first time, unless it has been tried before: a retry keeps its place. */
+/** A job that was never tried is first due now. A job that was tried keeps its place, as with any retry. */
 function unblock(record: MutableRecord, lineTime: number, now: number): void {
   const { runAt = now } = record
   const isLater = runAt > now
@@ -216,7 +216,7 @@ function end(record: MutableRecord, state: 'failed' | 'cancelled', error: unknow
   record.error = error
 }
 
-/** A job that has been tried keeps its place in line, as with any retry. */
+/** A job that was tried keeps its place in line, as with any retry. */
 function update(record: MutableRecord, { input, runAt, priority, tags }: JobChanges, now: number): void {
   if (input !== undefined) record.input = input
   if (priority !== undefined) record.priority = priority
@@ -232,7 +232,7 @@ function update(record: MutableRecord, { input, runAt, priority, tags }: JobChan
 function interrupt(record: MutableRecord, error: unknown, isOwnMaking: boolean, now: number): void {
   if (isOwnMaking) {
     record.interruptions++
-    // The process has lived on.
+    // The process survived.
     record.crashes = 0
   }
   const { interruptions } = record
@@ -273,5 +273,5 @@ const expired = ({ id, name, expiresAt, addedAt }: JobRecord): OffstageError =>
     { jobId: id },
   )
 
-/** Whether the time by which a job must have started is still ahead of it: later attempts no longer expire. */
+/** Whether the job can still expire: once an attempt has started, later attempts do not expire. */
 export const canExpire = (record: JobRecord): boolean => record.expiresAt !== undefined && record.attempt === 0
