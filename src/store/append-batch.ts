@@ -3,16 +3,18 @@ import type { Clock } from '../shared/clock.ts'
 import type { BatchWriter } from './batch-writer.ts'
 import type { Change } from './store.ts'
 
-/** No slice of work takes the thread for much longer than this; looked at every so many changes. */
+/**
+ * No slice of work holds the thread for much longer than this, in milliseconds. The clock is read once for this many changes.
+ */
 export const sliceMs = 3
 export const changesPerCheck = 32
 
-/** `goesOn`: the next frame is of the same batch. */
+/** `goesOn`: whether the next frame belongs to the same batch. */
 export type AppendFrame = (frame: Uint8Array, goesOn: boolean) => Promise<void>
 
 /**
- * Encodes changes in slices, and appends each frame as soon as it is full. `sizes` gets how many bytes each change took,
- * and behind it how many each of its rows took.
+ * Encodes changes in slices, and appends each frame as soon as it is full. Adds to `sizes` how many bytes each change took,
+ * followed by how many each of its rows took.
  */
 export async function appendBatch(
   batch: BatchWriter,
@@ -34,7 +36,7 @@ export async function appendBatch(
   await appendLast(batch, append)
 }
 
-/** Appends what is left of a batch: after that it is not to be used any more. */
+/** Appends the rest of a batch. Do not use the batch after that. */
 export async function appendLast(batch: BatchWriter, append: AppendFrame): Promise<void> {
   await appendFull(batch, append)
   await append(batch.finish(), false)

@@ -9,23 +9,25 @@ import type { Change, Row } from './store.ts'
 import { writeThrown } from './thrown-writer.ts'
 import { writeValue } from './value-writer.ts'
 
-/** A frame is full from so much on: far below what any engine, file or database takes at once. */
+/** A frame is full from this size on, which is far below what any engine, file or database takes at once. */
 const frameBytesDefault = 4 * 1024 * 1024
-/** A difference of two times is not stored as one beyond this, so that twice as much and 2 is a varint. */
+/**
+ * The largest difference of two times that is stored as a difference, so that twice the difference plus 2 is still a varint.
+ */
 const timeStepMax = 2 ** 51
 
 /** Values that come last in an operation, and that another operation can add. */
 const laterBits = bits.result | bits.error | bits.checkpoint | bits.steps
 
 /**
- * Gathers changes into one batch, and cuts that into frames. Each can be read on its own. No operation is cut, and none
- * has more than one value that is large, so no frame is longer than `frameBytes` and the longest value together.
+ * Collects changes in one batch, and cuts the batch into frames, each of which can be read on its own. An operation is never
+ * cut, and contains at most one large value. So a frame is no longer than `frameBytes` plus the longest value.
  *
- * Values were checked before; should one be refused after all, `add` throws `DATA_CLONE`, which names the job, and the batch
- * is not to be used any more.
+ * Values are checked before. If one is refused nevertheless, `add` throws `DATA_CLONE`, which names the job, and the batch must
+ * not be used any more.
  */
 export class BatchWriter {
-  /** Frames that are full, the oldest first, for the caller to take: at least one more follows. */
+  /** Full frames, the oldest first, for the caller to take. At least one more frame follows. */
   readonly full: Uint8Array<ArrayBuffer>[] = []
   readonly #out = new ByteWriter()
   readonly #reserve: number
@@ -35,11 +37,11 @@ export class BatchWriter {
   readonly #rules = new Map<Rules, number>()
   #lastSeq = 0
   #lastTime = 0
-  /** Of the frames that were full. */
+  /** The bytes of all frames that were full. */
   #fullBytes = 0
   #operationAt = 0
 
-  /** `reserve` bytes are left free at the front of each frame. An error that takes more than `errorBytesMax` is shortened. */
+  /** Leaves `reserve` bytes free at the front of each frame. Shortens an error that takes more than `errorBytesMax`. */
   constructor(
     reserve: number,
     frameBytes = frameBytesDefault,
@@ -61,7 +63,7 @@ export class BatchWriter {
     return this.#fullBytes + this.#out.length - this.#reserve
   }
 
-  /** The move of the job; its rows are added one by one. Returns how many bytes it took. */
+  /** Adds the move of the job; its rows are added one by one with `addRow`. Returns how many bytes the move took. */
   add({ before, after }: Change): number {
     const start = this.bytes
     try {
@@ -73,7 +75,7 @@ export class BatchWriter {
     return this.bytes - start
   }
 
-  /** Returns how many bytes it took. */
+  /** Adds one row. Returns how many bytes it took. */
   addRow({ table, key, value }: Row): number {
     const start = this.bytes
     const out = this.#out
@@ -89,7 +91,7 @@ export class BatchWriter {
     return this.bytes - start
   }
 
-  /** The last frame, in a buffer of its own. */
+  /** Returns the last frame, in a buffer of its own. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.#out.toBytes()
   }
@@ -106,7 +108,7 @@ export class BatchWriter {
     this.#out.u8(operation)
   }
 
-  /** What follows goes into the next frame. */
+  /** Ends the frame: the next operation goes into a new one. */
   #cut(): void {
     const out = this.#out
     if (out.length > this.#reserve) this.full.push(out.toBytes())
@@ -121,7 +123,7 @@ export class BatchWriter {
   #write(before: JobRecord, after: JobRecord, operation: number): void {
     const mask = differences(before, after)
     if (this.#fields(before, after, operation, mask, this.#frameBytes)) return
-    // Too much for one operation: each value has its own.
+    // Too much for one operation: each value gets its own.
     this.#out.truncate(this.#operationAt)
     this.#cut()
     this.#fields(before, after, operation, mask & ~laterBits)
@@ -130,7 +132,7 @@ export class BatchWriter {
     if (mask & bits.steps) this.#stepByStep(before.steps, after)
   }
 
-  /** One operation. Returns `false`, and is not done with it, where it gets longer than `bytesMax` and there is more. */
+  /** Writes one operation. Returns `false`, with the operation incomplete, if it exceeds `bytesMax` and more would follow. */
   #fields(before: JobRecord, after: JobRecord, operation: number, mask: number, bytesMax = Infinity): boolean {
     const out = this.#out
     this.#begin(operation, after.seq)
@@ -163,7 +165,7 @@ export class BatchWriter {
     return !(mask & bits.steps) || this.#steps(before.steps, after.steps, end)
   }
 
-  /** Its number in the frame; behind a number that is new, what it stands for. */
+  /** Writes the number of a text in this frame, and the text itself when the number is new. */
   #text(text: string): void {
     const number = this.#texts.get(text) ?? this.#texts.size
     this.#out.varint(number)
@@ -230,7 +232,10 @@ function refusedFor({ id }: JobRecord, error: unknown): unknown {
   return refusal instanceof OffstageError ? Object.assign(refusal, { jobId: id }) : refusal
 }
 
-/** Steps are mostly added one by one: only what is new is written, or a thousand of them would take a million. */
+/**
+ * Steps are usually added one by one, so only new ones are written. Otherwise a job with a thousand steps would write a
+ * million.
+ */
 function stepsBetween(
   before: JobRecord['steps'],
   after: JobRecord['steps'],

@@ -1,19 +1,20 @@
 /**
- * One committed batch as bytes, in one frame or in several. Format version 1, written for ever.
+ * The encoding of one committed batch, in one frame or in several. This is format version 1, which every later version must be
+ * able to read.
  *
- * A frame holds a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update
- * say which fields differ from those before (an insert: from `blank`), and then their values, in the order of
- * `JobRecord`. Two more are on a row of an extension's table: put says its value, drop that it is gone. Within a frame a
- * sequence number, a time, a name, a queue, a table or a type's rules is said once in full; what follows refers to it.
- * Between frames there are no such ties.
+ * A frame is a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update state
+ * which fields differ from the record before (for an insert: from `blank`), and then their values, in the order of `JobRecord`.
+ * Two more operations are on a row of an extension's table: put contains its value, drop removes it. Within a frame, sequence
+ * numbers and times are written as differences from the one before; a name, a queue, a table or the rules of a type is written
+ * once in full, and later operations refer to it. Nothing refers to another frame.
  */
 import type { JobRecord } from '../job/record.ts'
 
 export const operations = { insert: 1, update: 2, remove: 3, put: 4, drop: 5 } as const
 
 /**
- * A bit for each field, what changes most in the lowest: a mask below 2⁷ is one byte, below 2¹⁴ two. `seq` names the job
- * and so has none. A bit never gets a new meaning; new fields get new ones, at the end.
+ * A bit for each field. The fields that change most have the lowest bits: a mask below 2⁷ is one byte, below 2¹⁴ two. `seq`
+ * names the job, so it has no bit. A bit never gets a new meaning; new fields get new bits at the end.
  */
 export const bits = {
   state: 1 << 0,
@@ -41,7 +42,7 @@ export const bits = {
 
 export const bitsEnd = 1 << 21
 
-/** What an insert does not say is so. Part of the format: no value here may ever change. */
+/** The values of fields that an insert leaves out. It is part of the format: no value here may ever change. */
 export const blank: JobRecord = {
   id: '',
   name: '',
@@ -67,7 +68,7 @@ export const blank: JobRecord = {
   steps: undefined,
 }
 
-/** Before the first; even numbers from 2 on are whole milliseconds later than the last time, odd ones earlier. */
+/** Codes from `first` on are differences: even ones are whole milliseconds later than the time before, odd ones earlier. */
 export const times = { none: 0, double: 1, first: 2 } as const
 
 export const stepsKinds = { none: 0, whole: 1, more: 2 } as const

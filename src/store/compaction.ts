@@ -8,22 +8,22 @@ import type { LiveRecords } from './live-records.ts'
 import { type Draft, MediumError } from './medium.ts'
 import type { Change, Row } from './store.ts'
 
-/** One frame of a snapshot holds about so much. */
+/** The approximate size of one frame of a snapshot. */
 const sliceBytes = 256 * 1024
 
 /**
- * A snapshot of all that is alive, on its way into a draft that is to take the journal's place. It is written in slices:
- * commits may go on in between, and what they change among records that are in the draft already follows behind.
+ * A snapshot of everything that is alive, on its way into a draft that will replace the journal. It is written in slices, and
+ * commits may go on in between. What they change in records that are already in the draft is appended to it later.
  */
 export class Compaction {
-  /** Of the draft, in bytes. */
+  /** The size of the draft, in bytes. */
   size = 0
   readonly #draft: Draft
   readonly #chain: Chain
   readonly #records: LiveRecords
   readonly #newBatch: () => BatchWriter
   readonly #clock: Clock
-  /** Records up to this one are in the draft: what changes among them from now on must follow. */
+  /** Records up to this one are in the draft. Changes to them from now on must be appended. */
   #cursor = -1
   readonly #behind: Change[] = []
   readonly #abandoned = defer<never>()
@@ -37,12 +37,15 @@ export class Compaction {
     this.#abandoned.promise.catch(() => {})
   }
 
-  /** Rejects when nothing more is to be written. */
+  /** Rejects when the compaction is abandoned. */
   get abandoned(): Promise<never> {
     return this.#abandoned.promise
   }
 
-  /** A change that is in the journal. Records further on come by themselves; rows may be in the draft already. */
+  /**
+   * Takes a change that is committed to the journal. Records beyond the cursor will be written later anyway. Rows may already
+   * be in the draft, so they are always appended.
+   */
   follow(change: Change): void {
     const { before, after, rows } = change
     const record = after ?? before
@@ -71,21 +74,21 @@ export class Compaction {
       batch = this.#newBatch()
       until = clock.monotonic() + sliceMs
     }
-    // The walk is over: what is added while the last frame is written is not met any more, and must follow.
+    // The walk is over. What is added while the last frame is written is not reached any more, and must be appended.
     this.#cursor = Number.POSITIVE_INFINITY
     if (!batch.isEmpty) await appendLast(batch, this.#append)
   }
 
-  /** Records come in the order of adding, which is that of `seq`. */
+  /** Records come in the order of adding, which is the order of `seq`. */
   *#items(): Iterable<JobRecord | Row> {
     yield* this.#records.rows()
     yield* this.#records.values()
   }
 
-  /** While nobody commits. */
+  /** Puts the draft in the journal's place. No commit may be under way. */
   async publish(): Promise<void> {
     await this.#writeBehind()
-    // A seal, because the last batch must be as safe as the others.
+    // The last frame is a seal, because the last batch must be as safe as the others.
     await appendLast(this.#newBatch(), this.#append)
     await this.#draft.publish()
   }

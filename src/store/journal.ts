@@ -1,15 +1,15 @@
 /**
- * A store that keeps its batches in a journal, whatever the medium: what is said here about durability and recovery
- * holds for files and for IndexedDB alike.
+ * A store that keeps its batches in a journal on any medium. What this file says about durability and recovery holds for files
+ * and for IndexedDB alike.
  *
- *   commit      one batch is one frame, or several when it is large, and is done when the medium says that the last is
- *               durable. It is encoded and written piece by piece, so no more than a piece is in memory twice
- *   open        reads all frames; a torn end is set aside, and reported: in `strict` mode it was never acknowledged.
- *               Anything else that is wrong is refused, and nothing is changed
- *   compaction  when less than half of a journal is alive: a snapshot goes into a draft, in slices, while commits go on;
- *               what these change behind the slices' back follows; then the draft takes the journal's place
- *   failure     no room: the batch is refused, and leaves no trace. Anything else: memory is still the truth, so all of it
- *               is written anew; if that fails too, the store stops for good.
+ *   commit      a batch is one frame, or several when it is large. It is committed when the medium reports that the last
+ *               frame is durable. It is encoded and written piece by piece, so only a piece is in memory twice
+ *   open        reads all frames. A torn end is cut off and reported: in `strict` mode it was never acknowledged.
+ *               Any other damage is refused, and nothing is changed
+ *   compaction  when less than half of a journal is alive: a snapshot is written to a draft, in slices, while commits
+ *               go on. Their changes are appended to the draft, and then it replaces the journal
+ *   failure     no room: the batch is refused and leaves no trace. Any other failure: the records in memory are still
+ *               right, so all of them are written anew; if that fails too, the store stops for good
  */
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -26,13 +26,13 @@ import { roomBehind } from './value-room.ts'
 import { writeValue } from './value-writer.ts'
 
 export interface JournalOptions {
-  /** An input, result, checkpoint or step value that takes more is refused. */
+  /** An input, result, checkpoint or step value that takes more bytes is refused. */
   readonly valueBytesMax: number
-  /** Batches may be lost with the power, in whatever order; see frame.ts. Default `false`. */
+  /** Whether a power cut may lose batches, in any order; see frame.ts. Default `false`. */
   readonly isRelaxed?: boolean | undefined
-  /** For tests: a journal that is smaller is not worth compacting. Default 1 MiB. */
+  /** For tests: a smaller journal is not compacted. Default 1 MiB. */
   readonly compactBytesMin?: number
-  /** For tests: a larger batch lies in several frames. Default 4 MiB. */
+  /** For tests: a larger batch is split into several frames. Default 4 MiB. */
   readonly frameBytes?: number
 }
 
@@ -40,7 +40,7 @@ export const valueBytesMaxDefault = 16 * 1024 * 1024
 
 const compactBytesMinDefault = 1024 * 1024
 const sealDelayMs = 1_000
-/** What is smaller need not be written to see that it fits. */
+/** A smaller value fits for certain, so it is not encoded to measure it. */
 const smallBytes = 4 * 1024
 const scratchBytesMax = 1024 * 1024
 
@@ -53,17 +53,17 @@ export class Journal implements Store {
   #records = new LiveRecords()
   #chain: Chain = { salt: 0, epoch: 0, sequence: 0, checksum: 0, goesOn: false }
   #size = 0
-  /** The next compaction is not tried before the journal is as large as this. */
+  /** The next compaction starts when the journal is larger than this. */
   #compactFrom: number
   #compaction: Compaction | undefined
   #compacted: Promise<void> = Promise.resolve()
-  /** Ends when nobody appends: one at a time. */
+  /** Resolves when the current append ends: one at a time. */
   #turn: Deferred<void> | undefined
   #isSealed = true
   #stopSealTimer: (() => void) | undefined
   #failure: OffstageError | undefined
   #isClosing = false
-  /** Where values are tried out. */
+  /** For encoding values in order to measure them. */
   #scratch = new ByteWriter()
 
   constructor(medium: Medium, options: JournalOptions) {
@@ -115,7 +115,7 @@ export class Journal implements Store {
     return this.#options.isRelaxed ?? false
   }
 
-  /** The medium has trouble that may pass. */
+  /** Reports trouble of the medium that may pass. */
   report(error: OffstageError): void {
     this.#host?.report(error)
   }
@@ -134,7 +134,7 @@ export class Journal implements Store {
     } catch (error) {
       if (!(error instanceof TooLong)) throw error
     } finally {
-      // What one giant value needed is not kept for ever.
+      // The memory for one giant value is not kept for ever.
       if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter()
     }
     const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax}.`
@@ -154,7 +154,7 @@ export class Journal implements Store {
     if (this.#size > this.#compactFrom && this.#records.bytes < this.#size / 2) this.#compact()
   }
 
-  /** Makes a batch durable, in the one way or the other; then, and not before, what it says is so. */
+  /** Makes a batch durable, if need be by writing the whole journal anew. The records change only after that. */
   async #append(changes: readonly Change[], isSeal = false): Promise<void> {
     if (this.#failure) throw this.#failure
     const [chain, size] = [this.#chain, this.#size]
@@ -188,7 +188,7 @@ export class Journal implements Store {
     this.#size += length
   }
 
-  /** A batch was refused when some of its frames were there already. */
+  /** Removes the frames of a refused batch that were already written. */
   async #takeBack(chain: Chain, size: number): Promise<void> {
     if (this.#size === size) return
     try {
@@ -200,13 +200,13 @@ export class Journal implements Store {
     }
   }
 
-  /** `sizes`: as `appendBatch` has them. */
+  /** `sizes`: as `appendBatch` fills it. */
   #apply(changes: readonly Change[], sizes: readonly number[]): void {
     const records = this.#records
     let at = 0
     for (const change of changes) {
       const { before, after, rows } = change
-      // Where the medium broke in mid-batch not all of it was encoded; then all is written anew, and measured.
+      // If the medium broke in mid-batch, not all of it was encoded. Then everything is written anew and measured.
       const bytes = sizes[at++] ?? 0
       if (after) records.set(after, bytes)
       else if (before) records.delete(before.seq)
@@ -222,7 +222,7 @@ export class Journal implements Store {
 
   // One at a time.
 
-  /** `orRejects` ends the wait. */
+  /** The wait ends when `orRejects` rejects. */
   async #takeTurn(orRejects?: Promise<never>): Promise<void> {
     while (this.#turn) await (orRejects ? Promise.race([this.#turn.promise, orRejects]) : this.#turn.promise)
     this.#turn = defer()
@@ -235,7 +235,7 @@ export class Journal implements Store {
 
   // Sealing.
 
-  /** Not put off by what is committed meanwhile: of what is relaxed, only what came after the last seal can be lost. */
+  /** Commits do not postpone the seal. So with relaxed durability, only batches after the last seal can be lost. */
   #sealLater(): void {
     this.#stopSealTimer ??= this.#live.clock.startTimer(
       () => {
@@ -247,7 +247,7 @@ export class Journal implements Store {
     )
   }
 
-  /** Protects what is before it; see frame.ts. */
+  /** Appends a seal, which protects everything before it; see frame.ts. */
   async #seal(): Promise<void> {
     await this.#takeTurn()
     try {
@@ -265,13 +265,13 @@ export class Journal implements Store {
     if (this.#compaction) return
     this.#compactFrom = Number.POSITIVE_INFINITY
     this.#compacted = this.#writeSnapshot(true).catch((error) => {
-      // It is tried again when there is that much more to gain; nothing is lost meanwhile.
+      // The compaction is tried again when there is that much more to gain. Nothing is lost meanwhile.
       this.#compactFrom = this.#size + this.#compactBytesMin
       if (!this.#failure && !this.#isClosing) this.#host?.report(this.#writeFailed(error))
     })
   }
 
-  /** Writes all of memory into a draft and publishes it. Only one that `isGentle` lets commits in between. */
+  /** Writes all records and rows to a draft and publishes it. Commits may go on meanwhile only with `isGentle`. */
   async #writeSnapshot(isGentle: boolean): Promise<void> {
     const { clock, random } = this.#live
     const chain = newChain(random)
@@ -287,7 +287,7 @@ export class Journal implements Store {
       this.#chain = chain
       this.#size = compaction.size
       this.#records.bytes = compaction.size
-      // At least half as large again, whatever is thought to be alive.
+      // At least half as large again, however much seems to be alive.
       this.#compactFrom = Math.max(this.#compactBytesMin, compaction.size * 1.5)
       this.#isSealed = true
     } catch (error) {
@@ -301,7 +301,7 @@ export class Journal implements Store {
 
   // Failing.
 
-  /** Memory is the truth: all of it is written anew. */
+  /** Writes everything in memory anew, because it is right and the journal may not be. */
   async #renew(): Promise<void> {
     if (this.#compaction) {
       this.#compaction.abandon('the journal it was to replace is broken')
@@ -331,7 +331,7 @@ export class Journal implements Store {
 
   #writeFailed(error: unknown): OffstageError {
     const reason = error instanceof Error ? error.message : String(error)
-    // What the system said, code and all, is of more use than what we made of it.
+    // The error of the system, with its code, helps more than the one made from it.
     const cause = error instanceof MediumError ? (error.cause ?? error) : error
     return new OffstageError('STORE_WRITE_FAILED', `${this.#medium.place} could not be written: ${reason}`, { cause })
   }
@@ -342,13 +342,13 @@ export class Journal implements Store {
     this.#isClosing = true
     this.#stopSealTimer?.()
     this.#stopSealTimer = undefined
-    // What it was to gain is not worth waiting for.
+    // A compaction is not worth waiting for.
     this.#compaction?.abandon('the store is being closed')
     await this.#compacted
     try {
       await this.#seal()
     } catch {
-      // The last batch is safe without it, but for flipped bits.
+      // Without the seal the last batch is durable too; it is only not protected from flipped bits.
     }
     await this.#medium.close()
     this.#records = new LiveRecords()

@@ -5,29 +5,30 @@ import { writeThrown } from './thrown-writer.ts'
 import { roomBehind } from './value-room.ts'
 import { writeValue } from './value-writer.ts'
 
-/** What one giant value needed is not kept for ever. */
+/** The memory for one giant value is not kept for ever. */
 const scratchBytesMax = 1024 * 1024
 /**
- * Small values are not written to see what they take: half of what they may take at most is about that. Rather too much:
- * what is taken off then brings the next compaction nearer, where too little could put it off for ever.
+ * The size of small values is estimated instead of measured: it is about half of the most that they may take. The estimate is
+ * rather too high. When such a record is removed, too much is subtracted, which only brings the next compaction nearer;
+ * subtracting too little could put it off for ever.
  */
 const shownBytesMax = 8 * 1024
-/** What a record takes beside its id and its values. */
+/** What a record takes besides its id and its values, in bytes. */
 const otherBytes = 20
 
 interface LiveRow {
   readonly row: Row
-  /** What it takes in a snapshot. There may be few rows that change often: it is known of each. */
+  /** The size of the row in a snapshot. It is kept for each row, because there may be few rows that change often. */
   readonly bytes: number
 }
 
-/** The records that are in a journal, by `seq`, and the rows, by table and key. */
+/** The records in a journal, by `seq`, and the rows, by table and key. */
 export class LiveRecords {
   readonly #bySeq = new Map<number, JobRecord>()
   readonly #tables = new Map<string, Map<string, LiveRow>>()
   /**
-   * What a snapshot would take, about: each operation counts in full, and a removal takes off what its record comes to.
-   * To keep that number for each would take 40 bytes a job.
+   * The approximate size of a snapshot. Each operation counts in full, and a removal subtracts the estimated size of its
+   * record. Keeping that number for each record would take 40 bytes per job.
    */
   bytes = 0
   #scratch = new ByteWriter()
@@ -41,7 +42,7 @@ export class LiveRecords {
     return this.#bySeq.get(seq)
   }
 
-  /** `bytes`: what it took to say so. */
+  /** `bytes`: the size of the operation that wrote it. */
   set(record: JobRecord, bytes: number): void {
     this.#bySeq.set(record.seq, record)
     this.bytes += bytes
@@ -70,14 +71,15 @@ export class LiveRecords {
       if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint')
       if (steps) for (const value of steps.values()) writeValue(out, value, 'step')
     } catch {
-      // The application has written something into its copy of a result. It is a guess anyway.
+      // The application has written something that cannot be encoded into its copy of a result. The size is only an estimate
+      // anyway.
     }
     const { length } = out
     if (length > scratchBytesMax) this.#scratch = new ByteWriter()
     return length + otherBytes
   }
 
-  /** `bytes`: what it took to say so. */
+  /** `bytes`: the size of the operation that wrote it. */
   setRow(row: Row, bytes: number): void {
     const { table, key } = row
     let rows = this.#tables.get(table)
@@ -96,12 +98,12 @@ export class LiveRecords {
     this.bytes = Math.max(0, this.bytes - there.bytes)
   }
 
-  /** What changes meanwhile comes as it was or as it is, if it comes. */
+  /** A row that changes during the iteration may come with its old or its new value, or not at all. */
   *rows(): Iterable<Row> {
     for (const rows of this.#tables.values()) for (const { row } of rows.values()) yield row
   }
 
-  /** In the order of adding; what is added meanwhile comes as well. */
+  /** In the order of adding. Records that are added during the iteration come as well. */
   values(): IterableIterator<JobRecord> {
     return this.#bySeq.values()
   }

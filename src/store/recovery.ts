@@ -6,10 +6,10 @@ import type { Medium } from './medium.ts'
 import { Replayer } from './replayer.ts'
 import type { StoreHost } from './store.ts'
 
-/** What can be gone on with. */
+/** A state of the journal in which the store can open it. */
 type Sound = Exclude<Verdict, { readonly kind: 'damaged' | 'foreign' | 'newer' }>
 
-/** What a journal held. */
+/** What a journal contained. */
 interface Found {
   readonly records: LiveRecords
   readonly verdict: Sound
@@ -18,8 +18,8 @@ interface Found {
 type Read = (onPiece: (piece: Uint8Array) => void) => Promise<void>
 
 /**
- * Opens a medium and reads what it holds. A torn end is cut off, and reported; anything else that is wrong is refused, and
- * nothing is changed.
+ * Opens a medium and reads what it contains. A torn end is cut off and reported. Any other damage is refused, and nothing is
+ * changed.
  */
 export async function recover(
   medium: Medium,
@@ -33,10 +33,10 @@ export async function recover(
     const { verdict } = found
     if (verdict.kind !== 'torn') return found
     const kept = await medium.cut(verdict.size)
-    // Nothing goes without a word.
+    // Nothing is cut off silently.
     host.report(cutOffError(medium.place, verdict, kept, isRelaxed))
     if (!verdict.hasBegun) return found
-    // Records have been changed by a batch that does not count.
+    // A batch that does not count has already changed records, so they are read again.
     read = (onPiece) => medium.read(onPiece)
   }
 }
@@ -84,7 +84,7 @@ async function readRecords(
 function cutOffError(place: string, torn: Torn, kept: string | undefined, isRelaxed: boolean): OffstageError {
   const { size, bytes, lost } = torn
   const what = `${bytes} bytes, from byte ${size} on, were cut off; ${kept ? `a copy is in ${kept}` : 'no copy is kept'}.`
-  // That was complete once.
+  // The lost batches were complete once.
   if (lost > 0)
     return new OffstageError(
       'STORE_CORRUPT',

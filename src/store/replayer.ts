@@ -6,12 +6,12 @@ import { bits, bitsEnd, blank, operations, stepsKinds, times } from './change-fo
 import type { LiveRecords } from './live-records.ts'
 import { readValue } from './value-reader.ts'
 
-/** Rules and names that jobs of different batches have in common are kept once; so many are looked out for. */
+/** Jobs of different batches share equal rules and names. This many are remembered. */
 const sharedMax = 1_000
 
 /**
- * A change that does not fit what is there: of a job that is not there (`orphan`), a new job in the place of another
- * (`clash`), more steps of a job that has none (`steps`).
+ * A change that does not fit the records: it is about a job that does not exist (`orphan`), adds a job in the place of another
+ * (`clash`), or adds steps to a job that has none (`steps`).
  */
 export type Misfit = 'orphan' | 'clash' | 'steps'
 
@@ -28,15 +28,15 @@ export class Replayer {
   #lastSeq = 0
   #lastTime = 0
 
-  /** With `onMisfit` what does not fit is told, and carried out as far as it can be. */
+  /** With `onMisfit`, changes that do not fit are reported and carried out as far as possible. Without it they throw. */
   constructor(errors: readonly ErrorClass[], onMisfit?: (misfit: Misfit, seq: number) => void) {
     this.#errors = errors
     this.#onMisfit = onMisfit
   }
 
   /**
-   * Throws when the bytes make no sense, or a change does not fit what is there. `records` are worth nothing then: a part
-   * of the frame may be in them.
+   * Throws when the bytes make no sense, or when a change does not fit the records. Do not use `records` then: they may contain
+   * a part of the frame.
    */
   replay(payload: Uint8Array, records: LiveRecords): void {
     const from = new ByteReader(payload)
@@ -68,7 +68,7 @@ export class Replayer {
     records.set(this.#record(before, seq), from.position - start)
   }
 
-  /** A row fits whatever is there: put says all of it, and to drop one that is not there changes nothing. */
+  /** A row always fits: put contains the whole value, and dropping a row that does not exist changes nothing. */
   #row(operation: number, records: LiveRecords, start: number): void {
     const from = this.#from
     const table = this.#text()
@@ -85,7 +85,7 @@ export class Replayer {
 
   #orphan(operation: number, seq: number): void {
     this.#misfit('orphan', seq, `a change of job ${seq}, which is not there`)
-    // What it says has to be read to find the end of it.
+    // Its fields have to be read to find its end.
     if (operation === operations.update) this.#record({ ...blank, steps: new Map() }, seq)
   }
 
@@ -117,7 +117,7 @@ export class Replayer {
       checkpoint: mask & bits.checkpoint ? this.#value() : before.checkpoint,
       steps: mask & bits.steps ? this.#steps(before.steps, seq) : before.steps,
     }
-    // They are stored as the times that they are.
+    // They are stored as absolute times.
     if (mask & bits.startMs) record.startMs = plus(record.startMs, -record.addedAt)
     if (mask & bits.finishMs) record.finishMs = plus(record.finishMs, -record.addedAt)
     return record
@@ -162,7 +162,7 @@ export class Replayer {
     return this.#lastTime
   }
 
-  /** Nobody else has the record before, so its map becomes the next one's: copies would make it slow. */
+  /** No other code holds the previous record, so its map is reused for the next one: copying it each time would be slow. */
   #steps(before: JobRecord['steps'], seq: number): JobRecord['steps'] {
     const from = this.#from
     const kind = from.u8()
@@ -176,7 +176,7 @@ export class Replayer {
   }
 }
 
-/** The value that is shared by all with the same key. */
+/** Returns the one value that is shared by all with the same key. */
 function share<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
   const found = values.get(key)
   if (found !== undefined) return found
@@ -189,7 +189,7 @@ function share<Value>(values: Map<string, Value>, key: string, make: () => Value
 function rulesFrom(list: unknown): Rules {
   if (!Array.isArray(list)) throw newer('kind of rules')
   const [attempts, backoff, timeoutMs, keepMs, tags, ...more] = list
-  // Of most rules neither is there. They can be told apart.
+  // Most rules have neither. An array is the marks, an object the headers.
   const marks = Array.isArray(more[0]) ? more.shift() : undefined
   const headers = isObject(more[0]) && !Array.isArray(more[0]) ? more.shift() : undefined
   if (list.length < 5 || more.length > 0) throw newer('kind of rules')

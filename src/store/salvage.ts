@@ -1,9 +1,9 @@
 /**
- * Recovers what is intact of a damaged journal. The rule of recovery is to refuse; this is what somebody runs who has
- * decided that some jobs are better than none. What cannot be read is a gap, and never the end.
+ * Recovers what is intact in a damaged journal. Recovery refuses a damaged journal; salvage is for a user who has decided that
+ * some jobs are better than none. What cannot be read is a gap, and never the end.
  *
- * A frame with a wrong checksum is not read in part: any of its bytes may be the wrong one, most of them are in values, and
- * a value with a wrong bit would be handed to a job as if it were right.
+ * A frame with a wrong checksum is not read in part. Any of its bytes may be the wrong one, and most bytes are in values: a job
+ * could get a value with a wrong bit as if it were right.
  */
 import type { JobRecord } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
@@ -19,18 +19,18 @@ import { endOf, headerAt, type Run, survey } from './survey.ts'
 interface Gap {
   readonly at: number
   readonly bytes: number
-  /** How many batches stood there; 0 where nobody can tell. */
+  /** How many batches stood there; 0 if that cannot be told. */
   readonly batches: number
 }
 
-/** A batch that is whole by its checksum, and of which some change cannot be read, nor what is behind it. */
+/** A batch whose checksum is right, but of which some change, and everything after it, cannot be read. */
 interface Nonsense {
   readonly at: number
   readonly bytes: number
   readonly reason: string
 }
 
-/** What looks like a journal, and lies in what is damaged of this one: data of a job. */
+/** Something that looks like a journal and lies in the damaged part of this one: data of a job. */
 interface Stray {
   readonly at: number
   readonly bytes: number
@@ -38,35 +38,41 @@ interface Stray {
 }
 
 export interface Salvage {
-  /** By `seq`, and one for each id. */
+  /** Sorted by `seq`, with one record for each id. */
   readonly records: readonly JobRecord[]
-  /** Of extensions. Where some batch is lost, they may tell of another moment than the records. */
+  /** Rows of extensions. If a batch is lost, they may be from another moment than the records. */
   readonly rows: readonly Row[]
   readonly batches: number
   readonly bytes: number
   readonly gaps: readonly Gap[]
   readonly nonsense: readonly Nonsense[]
   readonly strays: readonly Stray[]
-  /** Changes of jobs whose beginning is lost. */
+  /** How many changes there are of jobs whose beginning is lost. */
   readonly orphans: number
-  /** Jobs whose first recorded steps are lost, while later ones are there. */
+  /** The ids of jobs whose first recorded steps are lost, while later ones are intact. */
   readonly partial: readonly string[]
-  /** Jobs that had frames of their own, the last of which are lost: with a result, an error or a checkpoint, perhaps. */
+  /**
+   * The ids of jobs that had frames of their own, the last of which are lost. These may have contained a result, an error or a
+   * checkpoint.
+   */
   readonly incomplete: readonly string[]
-  /** Jobs that were replaced by one with the same id, when and how is lost. */
+  /** The ids of jobs that were replaced by a job with the same id, while the batch that did it is lost. */
   readonly replaced: readonly string[]
   readonly isDamaged: boolean
 }
 
 export interface SalvageOptions {
   readonly errors: readonly ErrorClass[]
-  /** Whose values are wanted: input, result, error, checkpoint, steps. The others of a large journal need no memory then. */
+  /**
+   * For which records to keep the values: input, result, error, checkpoint, steps. The others then take little memory, even in
+   * a large journal.
+   */
   readonly keeps: (record: JobRecord) => boolean
-  /** Default: of all rows. */
+  /** For which rows to keep the value. Default: for all. */
   readonly keepsRow?: (table: string, key: string) => boolean
 }
 
-/** Nothing when there is no sign of a journal. */
+/** Returns `undefined` if there is no sign of a journal. */
 export function salvage(
   source: ByteSource,
   { errors, keeps, keepsRow = () => true }: SalvageOptions,
@@ -107,7 +113,10 @@ export function salvage(
   }
 }
 
-/** Of a batch that nobody was told of: the end is as recovery would have it. With damage before it, all that is whole counts. */
+/**
+ * Drops a batch at the end that is incomplete, and so was never acknowledged, as recovery does. If there is damage before it,
+ * every whole frame counts.
+ */
 function passOverTornEnd([run, ...others]: readonly Run[]): void {
   if (run?.at === 0 && others.length === 0) run.end = run.wholeEnd
 }
@@ -115,7 +124,7 @@ function passOverTornEnd([run, ...others]: readonly Run[]): void {
 class KeptRecords extends LiveRecords {
   readonly #keeps: SalvageOptions['keeps']
   readonly #keepsRow: Required<SalvageOptions>['keepsRow']
-  /** What the last frame was about. */
+  /** The jobs that the last frame changed. */
   readonly changed = new Set<number>()
 
   constructor(keeps: SalvageOptions['keeps'], keepsRow: Required<SalvageOptions>['keepsRow']) {
@@ -124,7 +133,7 @@ class KeptRecords extends LiveRecords {
     this.#keepsRow = keepsRow
   }
 
-  /** Another frame. */
+  /** Call it before each frame. */
   begin(): this {
     this.changed.clear()
     return this
@@ -140,7 +149,7 @@ class KeptRecords extends LiveRecords {
   }
 }
 
-/** That there are steps is remembered: more of them may come. */
+/** It keeps whether the job has steps, because more of them may follow. */
 const outline = (record: JobRecord): JobRecord => ({
   ...record,
   input: undefined,
@@ -153,7 +162,7 @@ const outline = (record: JobRecord): JobRecord => ({
 function replayRun(bytes: JournalBytes, run: Run, replay: (payload: Uint8Array) => void, nonsense: Nonsense[]): void {
   for (let at = run.at; at < run.end; ) {
     const header = headerAt(bytes, at)
-    // Somebody has cut it meanwhile.
+    // The journal was cut while it was read.
     if (!header) return void nonsense.push({ at, bytes: run.end - at, reason: 'it has changed while it was read' })
     if (header.version > formatVersion) throw newer(header.version)
     try {
@@ -169,7 +178,7 @@ function replayRun(bytes: JournalBytes, run: Run, replay: (payload: Uint8Array) 
 const newer = (version: number): OffstageError =>
   new OffstageError('STORE_CORRUPT', `It was written by a newer version of offstage (format ${version}); use that one.`)
 
-/** Where two runs meet without a byte in between the chain is broken: that is a gap as well. */
+/** A broken chain is also a gap, even if no byte is missing between two runs. */
 function gapsBetween(runs: readonly Run[], size: number): Gap[] {
   const gaps: Gap[] = []
   let [at, sequence, checksum] = [0, 0, 0]
@@ -184,7 +193,9 @@ function gapsBetween(runs: readonly Run[], size: number): Gap[] {
   return gaps
 }
 
-/** A removal may be lost. That the later of two jobs with one id was added says that the earlier was gone. */
+/**
+ * A removal may be lost. When two jobs have the same id, the earlier one must have been removed before the later one was added.
+ */
 function oneForEachId(found: LiveRecords): Pick<Salvage, 'records' | 'replaced'> {
   const sorted = [...found.values()].sort((a, b) => a.seq - b.seq)
   const lastOfId = new Map(sorted.map((record) => [record.id, record]))

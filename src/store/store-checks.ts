@@ -7,15 +7,15 @@ import { seededRandom } from '../shared/seeded-random.ts'
 import { tagOf } from '../shared/show.ts'
 import type { Change, Row, Store, StoreHost } from './store.ts'
 
-/** One thing that every store must do; rejects with what is wrong. */
+/** One thing that every store must do. `run` rejects with what is wrong. */
 export interface StoreCheck {
   readonly name: string
   run(): Promise<void>
 }
 
 /**
- * What offstage relies on in a store, for people who write one. `make(place)` returns a store that is not open; two with
- * the same place share what they hold, and each place that is named starts empty.
+ * Checks everything that offstage relies on in a store, for authors of stores. `make(place)` returns a store that is not open.
+ * Two stores with the same place share what they hold. Every new place starts empty.
  *
  * @example
  * ```ts
@@ -31,13 +31,13 @@ export function storeChecks(make: (place: string) => Store): StoreCheck[] {
   }))
 }
 
-/** A store in use, and what must be in it. */
+/** A store in use, and what it must contain. */
 class Bench {
   readonly #make: (place: string) => Store
   readonly place: string
   readonly reported: unknown[] = []
   readonly clock = manualClock()
-  /** That were there when it was opened, by table and key. */
+  /** The rows that it contained when it was opened, by table and key. */
   rows: readonly Row[] = []
   #store: Store | undefined
   #seq = 0
@@ -89,7 +89,7 @@ class Bench {
     return records
   }
 
-  /** In one batch with these changes. */
+  /** Commits the rows in one batch with these changes. */
   async put(rows: readonly Row[], ...changes: Change[]): Promise<void> {
     await this.store.commit([...changes, { before: undefined, after: undefined, rows }])
   }
@@ -354,7 +354,7 @@ function thrownBy(call: () => void): unknown {
   }
 }
 
-/** Throws, naming the place, unless both are the same through and through. */
+/** Throws, with the place in the message, unless both are deeply equal. */
 function expectSame(found: unknown, expected: unknown): void {
   const difference = findDifference(found, expected, 'it', new Map())
   if (difference) throw new Error(`expected the same: ${difference}`)
@@ -384,7 +384,7 @@ function findDifference(
   return undefined
 }
 
-/** All that a value consists of, in order. */
+/** Returns all parts of a value, in order. */
 function partsOf(value: object): [unknown, unknown][] {
   if (tagOf(value) === 'Map') return [...(value as Map<unknown, unknown>)]
   if (value instanceof Set) return [...value].map((item) => ['item', item])

@@ -5,8 +5,8 @@ import type { ErrorClass } from '../shared/error-wire.ts'
 import type { OffstageError } from '../shared/errors.ts'
 
 /**
- * A record before and after a move: no `before` is a new job, no `after` one that is gone. Neither: it is about rows
- * alone, or about nothing.
+ * A record before and after a move. Without `before` the job is new; without `after` it is removed. Without both, the change is
+ * only about rows, or about nothing.
  */
 export interface Change {
   readonly before: JobRecord | undefined
@@ -15,58 +15,60 @@ export interface Change {
   readonly rows?: readonly Row[] | undefined
 }
 
-/** What an extension keeps beside the jobs: one value of its table. Written with `undefined` it is gone. */
+/** What an extension keeps beside the jobs: one value in its table. A row whose value is `undefined` is removed. */
 export interface Row {
   readonly table: string
   readonly key: string
   readonly value: unknown
 }
 
-/** All that a store holds, each in no particular order. */
+/** Everything that a store contains, in no particular order. */
 export interface Stored {
   readonly records: readonly JobRecord[]
   readonly rows: readonly Row[]
 }
 
-/** The scheduler, as its store sees it. */
+/** What the scheduler gives its store. */
 export interface StoreHost {
   readonly clock: Clock
-  /** From 0 up to 1. */
+  /** Returns a number from 0 up to 1. */
   readonly random: () => number
-  /** The user's own error classes: what was thrown of them comes back as an instance. */
+  /** The user's own error classes: stored errors of these classes come back as instances. */
   readonly errors: readonly ErrorClass[]
-  /** Aborted when the scheduler is closed: who waits to open need not wait any more, and rejects. */
+  /** Aborted when the scheduler is closed. A store that still waits to open need not wait any more, and rejects. */
   readonly signal?: AbortSignal | undefined
-  /** Trouble of which no call is waiting to hear; told as `store:error`. */
+  /** Reports trouble that concerns no call; the scheduler emits it as `store:error`. */
   report(error: OffstageError): void
-  /** The store will never take anything again. The scheduler ends with this error. */
+  /** Reports that the store will never take anything again. The scheduler ends with this error. */
   stopped(error: OffstageError): void
 }
 
 /**
- * Where jobs outlive the page or the process. Nothing is read through it after `open`: what is alive is in memory, so a
- * store is a journal and no database.
+ * Where jobs outlive the page or the process. Nothing is read from it after `open`, because everything alive is in memory: a
+ * store is a journal, not a database.
  *
- * A method that has nothing to wait for may answer without a promise; what follows then happens at once.
+ * A method that has nothing to wait for may return without a promise; then the scheduler continues at once.
  */
 export interface Store {
-  /** Whether what it holds outlives the scheduler. Then nothing of a job may exist in one thread alone. */
+  /** Whether its content outlives the scheduler. Then nothing of a job may exist only in a worker. */
   readonly isDurable: boolean
-  /** Takes possession, and returns all that was committed. */
+  /** Takes possession, and returns everything that was committed. Rejects with `STORE_LOCKED` or `STORE_CORRUPT`. */
   open(host: StoreHost): Promise<Stored> | Stored
-  /** Throws `DATA_CLONE`, naming the place in `what`, for a value that it could not keep. */
+  /** Throws `DATA_CLONE` for a value that the store could not keep. The message names the place in `what`. */
   check(value: unknown, what: string): void
   /**
-   * Atomic: all or nothing. Done means durable. Called again only after it is done. Once it was refused none of it may
-   * ever appear, and another call may try again. A value that `check` should have refused, and did not, is refused with
-   * `DATA_CLONE`, whose `jobId` says whose it is: that job fails, and the rest is tried again without it.
+   * Commits all changes or none. It resolves when they are durable, and is called again only after that. Once it has rejected,
+   * none of the changes may ever appear, and a later call may bring them again. If a value was not refused by `check` and still
+   * cannot be kept, it rejects with `DATA_CLONE` whose `jobId` is the id of the job: that job fails, and the rest is tried
+   * again without it.
    */
   commit(changes: readonly Change[]): Promise<void> | void
-  /** Lets go of everything: another may open. */
+  /** Lets go of everything, so that another scheduler may open it. */
   close(): Promise<void> | void
   /**
-   * Of a store that several schedulers share (tabs of an origin, for instance): the engine that reaches the one of them that runs the
-   * jobs, and opens a store of its own where that is this one. Without, the scheduler opens this store and runs the jobs itself.
+   * For a store that several schedulers share, such as the tabs of an origin: the engine that reaches the scheduler which runs
+   * the jobs, and that opens a store of its own when it is this one. Without it, the scheduler opens this store and runs the
+   * jobs itself.
    */
   readonly engine?: EngineSource | undefined
 }
