@@ -214,11 +214,11 @@ const always: Readonly<Record<string, Check>> = {
     expectSame(await scheduler.run.double(4), 8)
   },
 
-  'an event is emitted when what it tells of is committed': async (bench) => {
+  'an event is emitted when its turn is committed': async (bench) => {
     const { scheduler, log } = await bench.open()
-    const told = new Promise<unknown>((resolve) => scheduler.once('checks:ended' as never, resolve as never))
+    const emitted = new Promise<unknown>((resolve) => scheduler.once('checks:ended' as never, resolve as never))
     await scheduler.run.double(1, { id: 'a' })
-    const { id, state } = (await told) as { id: string; state: string }
+    const { id, state } = (await emitted) as { id: string; state: string }
     expectSame([id, state, (await log.rows()).a], ['a', 'completed', 'completed'])
   },
 

@@ -435,7 +435,7 @@ describe('relaxed', () => {
     expect(await open(at('jobs'), relaxed).counts()).toMatchObject({ scheduled: 50 })
   })
 
-  test('what nothing has sealed is lost behind a flipped bit, and that is told: how much, and where a copy is', async () => {
+  test('what no seal protects is lost behind a flipped bit, and reported: how much, and where a copy is', async () => {
     const scheduler = open(at('jobs'), relaxed)
     for (let index = 0; index < 50; index++) await scheduler.add.echo(index, { id: `job ${index}`, ...later })
     const bytes = readFileSync(journal())
@@ -485,7 +485,7 @@ describe('a large batch', () => {
     expect((await again.find()).map(({ input }) => (input as Uint8Array)[7])).toEqual([...Array(40).keys()])
   })
 
-  test('of which a part is there after a kill was never added, and that is told', async () => {
+  test('of which only a part was written before a kill was never added, and that is reported', async () => {
     const scheduler = open()
     await scheduler.add.echo('small', { id: 'before', ...later })
     const begins = statSync(journal()).size
@@ -646,7 +646,7 @@ describe.skipIf(!canMount)('a disk that is full (skipped where nothing may be mo
     expect(errors).toContain(error)
     expect(await scheduler.get(`big ${added}`)).toBeUndefined()
 
-    // To the last byte: what the running job comes to cannot be recorded either, and so is not told.
+    // To the last byte: what the running job comes to cannot be recorded either, and so is not announced.
     const makeRoom = fillDisk(at('jobs'))
     const told = vi.fn()
     scheduler.on('completed', told)

@@ -1,4 +1,4 @@
-// `waitForLockMs`: a scheduler that finds its folder open elsewhere asks again, for as long as it was told to.
+// `waitForLockMs`: a scheduler that finds its folder open elsewhere tries again for that long.
 import { createScheduler, inline } from 'offstage'
 import { type FileStoreOptions, fileStore } from 'offstage/file'
 import { manualClock } from 'offstage/testing'

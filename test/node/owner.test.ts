@@ -54,7 +54,7 @@ async function mustOwn(disk: Disk, path = folder): Promise<() => Promise<void>> 
 const us = { pid: process.pid, since: expect.any(Number) }
 const somebody = { pid: undefined, since: undefined }
 
-/** Another process, which does what it is told and answers. */
+/** Another process, which carries out commands and replies. */
 class Program {
   readonly child: ChildProcess
   readonly #lines: AsyncIterator<string>
@@ -88,7 +88,7 @@ class Program {
   }
 }
 
-describe('the second opener is refused, and told who is there', () => {
+describe('the second opener is refused, and the error names the owner', () => {
   const second: [who: string, path: () => string][] = [
     ['by the same path', () => folder],
     ['by another path', () => `${folder}/sub/.././`],

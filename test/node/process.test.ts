@@ -126,7 +126,7 @@ describe('a process is kept alive', () => {
     ],
     ['by an inline job', `createScheduler(inline(inlineJobs)).add.later(200, { onCompleted: console.log })`, 'later'],
     [
-      'by a worker that does not load, until that is told',
+      'by a worker that does not load, until that is reported',
       `const s = start({ startTimeoutMs: 300 }, 'missing'); s.on('worker:exit', () => {}); s.add.noop(undefined, { onFailed: (error) => console.log(error.code) })`,
       'WORKER_LOAD_FAILED',
     ],

@@ -48,7 +48,7 @@ test('a job that is cancelled while such a loop keeps it waiting is over, and th
   while (!isOver) expect(await scheduler.run.double(2)).toBe(4)
 })
 
-test('a long synchronous job keeps its thread, however long nothing is heard of it', async () => {
+test('a long synchronous job keeps its worker, however long it reports nothing', async () => {
   const clock = manualClock()
   const scheduler = start('threads', 'unruly', { clock })
   let exits = 0

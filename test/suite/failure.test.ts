@@ -18,7 +18,7 @@ describe.each(places)('on %s', (place) => {
       await expect(scheduler.run.failUntil(2)).rejects.toThrow('attempt 1')
     })
 
-    test('each attempt is told: started, retrying, started, failed', async () => {
+    test('each attempt is reported: started, retrying, started, failed', async () => {
       const scheduler = start(place, 'jobs')
       const told: string[] = []
       for (const type of ['started', 'retrying', 'failed'] as const)
@@ -554,7 +554,7 @@ describe('when a thread dies', () => {
     expect(new Set(others.map((job) => job.snapshot().attempt))).toEqual(new Set([1]))
   })
 
-  test('nobody waits behind a long job while another thread is idle', async ({ skip }) => {
+  test('no job waits behind a long one while another worker is idle', async ({ skip }) => {
     if (typeof SharedArrayBuffer !== 'function')
       skip('this page shares no memory: what was sent to a thread stays there')
     const scheduler = start('threads', 'unruly', { graceMs: 20, workers: 2 })

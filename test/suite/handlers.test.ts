@@ -14,7 +14,7 @@ describe.each(places)('on %s', (place) => {
   })
 })
 
-test('handlers that are inherited are no jobs, and that is said', () => {
+test('inherited handlers are no jobs, and the error says so', () => {
   class Service {
     resize() {}
   }

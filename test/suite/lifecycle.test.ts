@@ -47,7 +47,7 @@ describe.each(places)('on %s', (place) => {
       expect(started.join('')).toBe('befacgd')
     })
 
-    test('the order is the same whoever looks on at which job', async () => {
+    test('the order is the same whichever jobs are observed', async () => {
       const scheduler = startJobs()
       await scheduler.run.double(0) // The thread is there.
       const order: number[] = []
@@ -62,7 +62,7 @@ describe.each(places)('on %s', (place) => {
       expect(order).toHaveLength(67)
     })
 
-    test('what is told of one of many that ended together may ask for the others', async () => {
+    test('a listener of one of many jobs that ended together may look up the others', async () => {
       const scheduler = startJobs()
       await scheduler.run.double(0) // The thread is there.
       scheduler.pause()
@@ -83,7 +83,7 @@ describe.each(places)('on %s', (place) => {
       )
     })
 
-    test('who closes when the first of many is told leaves none of them waiting', async () => {
+    test('a close by the first of many listeners leaves none of them waiting', async () => {
       const scheduler = startJobs()
       await scheduler.run.double(0)
       scheduler.pause()
@@ -207,7 +207,7 @@ describe.each(places)('on %s', (place) => {
       expect(mails).toMatchObject({ isPaused: false, size: 0 })
     })
 
-    test('paused and resumed are told, with the queue that is meant', () => {
+    test('paused and resumed are emitted, with the queue', () => {
       const scheduler = startJobs()
       const told: unknown[] = []
       scheduler.on('paused', ({ queue }) => told.push(['paused', queue]))
@@ -350,7 +350,7 @@ describe.each(places)('on %s', (place) => {
       expect(seen).toEqual([...new Set(seen as number[])].sort((a, b) => a - b))
     })
 
-    test('on answers how to stop; off stops a listener; once hears one event', async () => {
+    test('on returns a function that stops it; off stops a listener; once receives one event', async () => {
       const scheduler = startJobs()
       const [listener, stopped, once, onceStopped] = [vi.fn(), vi.fn(), vi.fn(), vi.fn()]
       scheduler.on('completed', listener)
@@ -369,7 +369,7 @@ describe.each(places)('on %s', (place) => {
         expect(heardBy).toHaveBeenCalledTimes(times)
     })
 
-    test('off stops a listener that was to hear one event', async () => {
+    test('off stops a listener of one event', async () => {
       const scheduler = startJobs()
       const listener = vi.fn()
       scheduler.once('completed', listener)
@@ -436,7 +436,7 @@ describe.each(places)('on %s', (place) => {
       expect(await reader.read()).toEqual({ done: true, value: undefined })
     })
 
-    test('a reader that is too slow loses the oldest events, and is told how many', async () => {
+    test('a reader that is too slow loses the oldest events, and can see how many', async () => {
       const scheduler = startJobs()
       const events = scheduler.events({ type: 'added' })
       scheduler.pause()
@@ -494,7 +494,7 @@ describe.each(places)('on %s', (place) => {
       ])
     })
 
-    test('of an id that is there already: told of what still happens, or at once of how it ended', async () => {
+    test('of an id that is taken: called for what still happens, or at once with how the job ended', async () => {
       const scheduler = startJobs()
       scheduler.pause()
       await scheduler.add.double(1, { id: 'same' })
@@ -551,7 +551,7 @@ describe.each(places)('on %s', (place) => {
       expect(await scheduler.run.double(1)).toBe(2)
     })
 
-    test('nobody has to read; whoever comes late finds the newest 256', async () => {
+    test('no reader is needed; a late reader finds the newest 256', async () => {
       const scheduler = startJobs()
       const job = await scheduler.add.send(300)
       await job.result()
@@ -613,7 +613,7 @@ describe.each(places)('on %s', (place) => {
       expect(calls).not.toHaveBeenCalled()
     })
 
-    test('of the scheduler: nobody is called, and the object stays, when nothing changed', async () => {
+    test('of the scheduler: no listener is called, and the object stays, when nothing changed', async () => {
       const scheduler = startJobs()
       await scheduler.run.double(1)
       await scheduler.onIdle()

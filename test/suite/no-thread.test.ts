@@ -89,7 +89,7 @@ describe.each([
     expect(await result).toBe(mode === 'drain' ? 'WORKER_LOAD_FAILED' : 'SCHEDULER_CLOSED')
   })
 
-  test('without a listener it is said on the console, once for all tries in a row', async () => {
+  test('without a listener it is reported on the console, once for all tries in a row', async () => {
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
     onTestFinished(() => warned.mockRestore())
     const { scheduler } = deploying({ ...keep(), startTimeoutMs: 500 })
@@ -151,7 +151,7 @@ test('a job that is added later has as long to wait as the first', async () => {
 })
 
 describe('in a store', () => {
-  test('who waits for a result is told, and the job stays', async () => {
+  test('a caller that waits for a result is notified, and the job stays', async () => {
     const clock = manualClock()
     const { place, scheduler } = deploying({ store: durable()(), clock }, refuse)
     failures(scheduler)
@@ -177,7 +177,7 @@ describe('in a store', () => {
     expect(await result).toBe(2)
   })
 
-  test('a drain that gives up leaves the jobs to whoever opens it next', async () => {
+  test('a drain that gives up leaves the jobs to the next scheduler', async () => {
     const open = durable()
     const { scheduler } = deploying({ store: open(), startTimeoutMs: 300 })
     failures(scheduler)
@@ -189,7 +189,7 @@ describe('in a store', () => {
   })
 })
 
-test('`worker:exit` is told before anybody is let down', async () => {
+test('`worker:exit` is emitted before any promise rejects', async () => {
   const { scheduler } = deploying({ startTimeoutMs: 100 })
   const exit = heard(scheduler, 'worker:exit')
   const result = scheduler.run.double(1).catch((error) => error)

@@ -39,7 +39,7 @@ describe.each(places)('on %s', (place) => {
     expect(await scheduler.whyWaiting(job.id)).toEqual([])
   })
 
-  test('an id that nobody has is refused by name', async () => {
+  test('an unknown id is refused by name', async () => {
     const scheduler = start(place, 'jobs')
     await expect(scheduler.whyWaiting('nobody')).rejects.toMatchObject({ code: 'INVALID_OPTION', jobId: 'nobody' })
     await expect(scheduler.whyWaiting('')).rejects.toMatchObject({ code: 'INVALID_OPTION' })
@@ -71,7 +71,7 @@ function timed(options: SchedulerOptions<never> = {}) {
   return { clock, scheduler, reasons }
 }
 
-test('each reason is said with its numbers', async () => {
+test('each reason has a sentence with its numbers', async () => {
   const queues = { narrow: { concurrency: 1 }, paced: { rateLimit: { limit: 1, intervalMs: 500 } } }
   const { clock, scheduler, reasons } = timed({ queues, concurrency: 10 } as never)
   const delayed = await scheduler.add.noop(undefined, { delayMs: 2_000 })

@@ -189,7 +189,7 @@ describe.each(places)('%s:', (place: Place) => {
       await stream.return()
     })
 
-    test('whoever leaves while reads wait ends them first, and what is asked later settles later', async () => {
+    test('leaving while reads wait ends them first, and later reads settle later', async () => {
       const { stream } = await quiet(startJobs())
       const order: string[] = []
       const note = async (name: string, asked: Promise<unknown>) => {
@@ -327,7 +327,7 @@ describe.each(places)('%s:', (place: Place) => {
     expect(await collect(job.values())).toEqual([])
   })
 
-  test('of events that nobody reads the oldest are dropped, and counted', async () => {
+  test('when no events are read, the oldest are dropped and counted', async () => {
     const scheduler = startJobs()
     const events = scheduler.events({ type: ['added', 'completed'] })
     await scheduler.addMany(Array.from({ length: 600 }, (_, input) => ({ name: 'double', input }) as const))

@@ -35,7 +35,7 @@ describe.each(places)('on %s', (place) => {
     expect(started.join('')).toBe('cab')
   })
 
-  test('of a job that runs, that has ended, or that nobody knows nothing is changed', async () => {
+  test('of a job that runs, has ended, or does not exist, nothing is changed', async () => {
     const scheduler = start(place, 'jobs')
     const running = await scheduler.add.beginAndHang()
     await heard(scheduler, 'progress')

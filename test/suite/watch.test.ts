@@ -30,7 +30,7 @@ describe.each(places)('on %s', (place) => {
     expect(idsOf(list.snapshot())).toEqual(['b'])
   })
 
-  test('jobs that nobody else looks at are seen as well', async () => {
+  test('jobs without other observers are shown as well', async () => {
     const scheduler = start(place, 'jobs')
     const list = scheduler.watch({ state: 'completed' })
     for (let n = 0; n < 5; n++) void scheduler.run.noop()
@@ -149,7 +149,7 @@ describe.each(places)('on %s', (place) => {
     }
   })
 
-  test('closed, it stays as it is, and holds nobody up', async () => {
+  test('closed, it stays as it is, and holds nothing up', async () => {
     const scheduler = start(place, 'jobs')
     const list = scheduler.watch()
     const observer = vi.fn()
@@ -196,7 +196,7 @@ test('what is no filter is refused', () => {
   expect(() => scheduler.watch().subscribe('x' as never)).toThrow('`listener`')
 })
 
-test('an observer that throws is reported, and harms nobody', async () => {
+test('an observer that throws is reported, and harms no other', async () => {
   const scheduler = start('inline', 'jobs')
   const errors: unknown[] = []
   scheduler.on('error', ({ error }) => errors.push(error))

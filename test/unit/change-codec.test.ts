@@ -1,4 +1,4 @@
-// A batch of changes as bytes: replayed in order, the batches give back the records, and little is said twice.
+// A batch of changes as bytes: replayed in order, the batches give back the records, and little is written twice.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRecord, type JobDefaults, resolveDefaults } from '../../src/job/job-options.ts'
@@ -210,7 +210,7 @@ describe('batches give back the records', () => {
   })
 })
 
-describe('little is said twice', () => {
+describe('little is written twice', () => {
   const jobs = Array.from({ length: 1_000 }, (_, index) => jobOf(index + 1_000))
   const started = jobs.map((job) => act(job, { type: 'start' }, job.addedAt + 20))
   const completed = started.map(({ after }) =>
@@ -463,7 +463,7 @@ describe('version 1', () => {
   ].join('')
   const bytes = Uint8Array.from(Buffer.from(hex, 'hex'))
 
-  test('starts that ended with the process have a bit of their own, and are 0 where nothing is said', () => {
+  test('starts that ended with the process have a bit of their own, and are 0 where it is not set', () => {
     const crashed = { ...first, crashes: 2 }
     expect(replayAll([bytes])[0]?.crashes).toBe(0)
     expectRecords(replayAll([encode([insert(crashed)])]), [crashed])

@@ -108,7 +108,7 @@ describe('what an extension writes', () => {
     expect(disk.batches.length).toBeGreaterThan((await told).batches)
   })
 
-  test('of one move is heard of in the same commit, however long the chain', async () => {
+  test('of one move is followed in the same commit, however long the chain', async () => {
     const disk = new Recorder()
     const scheduler = start({ store: disk.store })
     const { extension, host } = probe({
@@ -150,7 +150,7 @@ describe('who pays', () => {
     await Promise.all([1, 2, 3].map((n) => scheduler.run.double(n)))
   }
 
-  test('jobs that no extension hears of make no step', async () => {
+  test('jobs that no extension follows make no step', async () => {
     expect(await stepsOf(undefined, runs)).toBe(0)
     expect(await stepsOf(probe({ scope: 'marked' }).extension, runs)).toBe(0)
     expect(await stepsOf(probe({ moves: new Set(['cancel']) }).extension, runs)).toBe(0)
@@ -227,7 +227,7 @@ describe('an extension that throws', () => {
     expect(storedIn(disk)).toEqual(rows())
   })
 
-  test('when it is opened: its commands say so, and it hears of nothing', async () => {
+  test('when it is opened: its commands reject, and it follows no move', async () => {
     const scheduler = start()
     const errors: unknown[] = []
     scheduler.on('error', ({ error }) => errors.push(error))
@@ -287,7 +287,7 @@ describe('a turn', () => {
     expect(host().rows.get('a')).toEqual({ list: [1] })
   })
 
-  test('cancels a job that runs, which is told when it is certain', async () => {
+  test('cancels a job that runs, which is aborted once that is certain', async () => {
     const scheduler = start({ store: new Disk().store })
     const { host } = await attached(scheduler, probe())
     const started = heardOf(scheduler, 'started')
@@ -369,7 +369,7 @@ describe('when the store refuses', () => {
     expect(storedIn(disk)).toEqual({ count: 1, stays: true })
   })
 
-  test('what somebody did to a job meanwhile is done anew, too', async () => {
+  test('what a caller did to a job meanwhile is done anew, too', async () => {
     const disk = new Disk()
     const clock = manualClock()
     const scheduler = start({ store: disk.store, clock })

@@ -35,7 +35,7 @@ const setUp = (commit: () => Promise<void> | void) => {
   return { commits, log, clock }
 }
 
-test('nobody hears before the store has it', async () => {
+test('no listener is notified before the store has it', async () => {
   const committed = defer<void>()
   const { commits, log } = setUp(() => committed.promise)
   commits.write(step())

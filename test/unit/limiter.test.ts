@@ -111,7 +111,7 @@ test('a start that could be, and for which there was no thread, is not kept for 
   expect(queue.starts).toEqual([0, 1_500, 2_500, 3_500, 4_500])
 })
 
-test('what is let in counts from when it is heard of: the store and the thread may take their time', () => {
+test('a start counts from when it is reported: the store and the worker may take their time', () => {
   const { limiter, clock, pump, starts } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
   expect([limiter.acquire(), limiter.acquire(), limiter.acquire()]).toEqual([true, true, false])
   clock.advance(5_000)
@@ -140,7 +140,7 @@ test('another limit takes effect at once, and counts what has started', () => {
   expect(starts).toHaveLength(10)
 })
 
-test('one alarm, however many wait, and none when nothing does or all are paused', () => {
+test('one timer, however many jobs wait, and none when none waits or all are paused', () => {
   const { limiter, clock, pump } = busyQueue(Number.POSITIVE_INFINITY, { limit: 2, intervalMs: 1_000 })
   for (let n = 0; n < 5; n++) pump()
   expect(clock.timers).toBe(1)
@@ -153,7 +153,7 @@ test('one alarm, however many wait, and none when nothing does or all are paused
   expect(clock.timers).toBe(1)
 })
 
-test('a clock that rounds makes everybody wait by so much longer', () => {
+test('with a clock that rounds, every job waits that much longer', () => {
   const clock = manualClock()
   const timers = new TimerQueue({ ...clock, resolutionMs: 1 })
   const limiter = new Limiter(Number.POSITIVE_INFINITY, { limit: 1, intervalMs: 100 }, timers, () => {})

@@ -331,7 +331,7 @@ class Real {
   async settle(): Promise<void> {
     for (let pass = 0; pass < (this.#kind.isSlow ? 3 : 1); pass++) {
       for (let turn = 0; turn < 12; turn++) await new Promise((resolve) => setImmediate(resolve))
-      // Whatever was written is safe and told.
+      // Whatever was written is committed and announced.
       if (this.#kind.isSlow) await this.scheduler.counts().catch(() => {})
     }
   }

@@ -208,12 +208,13 @@ test.each([
   const clock = manualClock()
   const probation = new Probation(new TimerQueue(clock), 10_000)
   clock.advance(1_000)
-  const slot = (madeAt: number, readyAt: number) => ({ madeAt, readyAt, port: { answersEarly: true } }) as PoolWorker
-  const run = { worker: slot(800, 900), record: { interruptions: 2 } } as Attempt
+  const workerOf = (madeAt: number, readyAt: number) =>
+    ({ madeAt, readyAt, port: { answersEarly: true } }) as PoolWorker
+  const attempt = { worker: workerOf(800, 900), record: { interruptions: 2 } } as Attempt
   expect(
     probation.shields(
-      run,
-      ages.map((age) => slot(0, 1_000 - age)),
+      attempt,
+      ages.map((age) => workerOf(0, 1_000 - age)),
     ),
   ).toBe(shields)
 })

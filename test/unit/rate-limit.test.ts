@@ -43,7 +43,7 @@ test('starts that are exactly an interval apart are fine, and less is not', () =
   expect(window.nextStartAt(100)).toBe(130)
 })
 
-test('what was let in may start at any moment until it is heard of, and counts from then', () => {
+test('an admitted job may start at any moment until its start is reported, and counts from then', () => {
   const window = new RateWindow({ limit: 2, intervalMs: 100 })
   for (let n = 0; n < 2; n++) window.entered()
   expect(window.nextStartAt(500)).toBe(Number.POSITIVE_INFINITY)
@@ -54,7 +54,7 @@ test('what was let in may start at any moment until it is heard of, and counts f
   expect(window.nextStartAt(600)).toBe(630)
 })
 
-test('what is never heard of counts from when it was sent', () => {
+test('a start that is never reported counts from when it was sent', () => {
   const window = new RateWindow({ limit: 1, intervalMs: 100 })
   window.entered()
   window.sent(10)
@@ -87,7 +87,7 @@ test('never more than the limit, and never later than needed', () => {
   fc.assert(property, { numRuns: 300 })
 })
 
-test('wherever between being sent and being heard of a start is: never more than the limit', () => {
+test('whenever a job starts between being sent and being reported: never more than the limit', () => {
   const delays = fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 40, maxLength: 40 })
   const property = fc.property(rateLimits, moments, delays, delays, (rateLimit, asked, sendMs, hearMs) => {
     const { limit, intervalMs } = rateLimit

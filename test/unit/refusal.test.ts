@@ -78,7 +78,7 @@ test('an `addMany` with a job that another call is just adding is stored whole, 
   expect(await scheduler.counts()).toMatchObject({ queued: 2 })
 })
 
-test('an `addMany` finds the job that another call was just adding, once that is safe', async () => {
+test('an `addMany` finds the job that another call was just adding, once that is committed', async () => {
   const { batches, first, both } = await addBehind()
   batches[0]?.resolve()
   await first
@@ -90,7 +90,7 @@ test('an `addMany` finds the job that another call was just adding, once that is
   ])
 })
 
-test('an `add` of what is safe does not wait for batches behind it', async () => {
+test('an `add` of a committed job does not wait for later batches', async () => {
   const { scheduler, batches } = setUp()
   const first = scheduler.add.double(1, { id: 'same' })
   await turn()

@@ -249,7 +249,7 @@ test('`remove` and `add` are two calls: one is tried again, the other refused', 
 })
 
 describe('jobs whose adding is refused', () => {
-  test('cannot be cancelled by who hears of it: they never were', async () => {
+  test('cannot be cancelled by a listener: they never existed', async () => {
     const { scheduler, disk } = setUp()
     scheduler.pause()
     const cancelled: Promise<number>[] = []
@@ -316,7 +316,7 @@ describe('in one of several tabs', () => {
     expect(heardOf).toEqual(['completed', 'completed'])
   })
 
-  test('a follower that does not know the job hears of it when it could not replace it', async () => {
+  test('a follower that does not know the job is notified of it when it could not replace it', async () => {
     const { origin, leader, follower } = await pair()
     await leader.scheduler.add.double(21, { id: 'x' })
     origin.disk.isFull = true

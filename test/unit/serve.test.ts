@@ -189,7 +189,7 @@ test.each([
   ['an operation that there is not', [99, 1]],
   ['a note that is cut off', [toThread.run, 1, 'note']],
   ['an operation as text', [`${toThread.concurrency}`, 2]],
-])('a scheduler that says %s is told that this thread is of no use', (_what, message) => {
+])('a scheduler that sends %s is notified that this worker is of no use', (_what, message) => {
   const { ran, sent, hear } = serve()
   hear(message as never)
   const why = expect.objectContaining({ message: expect.stringContaining('no message of offstage') })

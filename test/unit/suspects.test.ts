@@ -123,7 +123,7 @@ describe('a job that ends its process', () => {
     expect(await host.state('killer')).toBe('failed')
   })
 
-  test('is tried again by whoever retries it by hand, with nothing held against it', async () => {
+  test('is tried again when it is retried by hand, and its crashes are forgotten', async () => {
     const host = machine()
     await host.add('killer')
     for (let n = 0; n < 3; n++) {
@@ -276,7 +276,7 @@ describe('a trial', () => {
   })
 })
 
-describe('a suspect that cannot start holds back nobody', () => {
+describe('a suspect that cannot start holds back no other job', () => {
   test.each([
     ['its queue is paused', {}],
     ['its queue has no room', { queues: { own: { concurrency: 1 } } }],
@@ -314,7 +314,7 @@ describe('a suspect that cannot start holds back nobody', () => {
   })
 })
 
-test('what ended with its process is told as interrupted, and as failed the third time', async () => {
+test('a job that ended with its process is reported as interrupted, and as failed the third time', async () => {
   const host = machine()
   await host.add('killer')
   const onInterrupted = vi.fn()

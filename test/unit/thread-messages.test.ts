@@ -126,7 +126,7 @@ test.each([
   expect(await disturb(message)).toEqual({ result: 'right', ends: [], next: 'next' })
 })
 
-test('the right notes before the first wrong one are heard, and none behind it', async () => {
+test('valid messages before the first invalid one are handled, and none after it', async () => {
   const { scheduler, forge, settled } = start()
   const results = ['a', 'b'].map((id) => scheduler.run.hold(id))
   while (begun.length === 0) await turn()
@@ -172,7 +172,7 @@ test('before it is ready: it could not be started, and another is', async () => 
   expect(await result).toBe('right')
 })
 
-// Whatever is said, but for what cannot be told from the truth: that an attempt which runs has ended.
+// Any message, except one that cannot be told from the truth: that a running attempt has ended.
 const live = fc.integer({ min: 1, max: 12 })
 const noTicket = fc.oneof(fc.integer({ min: 1_000, max: 5_000 }), fc.integer({ max: 0 }))
 const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true })

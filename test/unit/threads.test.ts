@@ -105,7 +105,7 @@ test('an attempt that would say that it begins, and does not, is taken back, and
   expect(thread?.isClosed).toBe(true)
 })
 
-test('one that has said so may take as long as it likes', async () => {
+test('one that has reported so may take as long as it likes', async () => {
   const { threads, lost, grow, start, pass } = pool()
   await grow()
   const { wireId } = start()
@@ -163,7 +163,7 @@ test('threads that die without a job are replaced after longer and longer pauses
   expect(threads.length).toBe(6)
 })
 
-test('what a thread says of an attempt that it has not been sent is not heard', async () => {
+test('what a worker reports about an attempt that was not sent is ignored', async () => {
   const { threads, told, grow, reserve, send } = pool()
   await grow()
   const run = reserve()

@@ -119,7 +119,7 @@ describe.each<Kind>(['result', 'checkpoint', 'step'])('a %s', (kind) => {
     await scheduler.onIdle()
   })
 
-  test('that cannot be written is not tried again, and holds up nobody in its batch', async () => {
+  test('that cannot be written is not tried again, and holds up no other job in its batch', async () => {
     const { scheduler, batches, failed, stored, meanwhile } = setUp()
     const other = await meanwhile(kind, () => scheduler.run.double(1, { id: 'other' }))
     expect(other).toBe(2)
@@ -138,7 +138,7 @@ describe.each<Kind>(['result', 'checkpoint', 'step'])('a %s', (kind) => {
     expect(stored()).toEqual({ large: 'failed' })
   })
 
-  test('of a job that was removed meanwhile: it stays removed, and is told why it failed', async () => {
+  test('of a job that was removed meanwhile: it stays removed, and its failure is reported', async () => {
     const { scheduler, stored, meanwhile } = setUp()
     const result = new Promise((resolve) => scheduler.once('failed', ({ error }) => resolve(error)))
     expect(await meanwhile(kind, () => scheduler.remove('large'))).toBe(1)
@@ -159,7 +159,7 @@ describe.each<Kind>(['result', 'checkpoint', 'step'])('a %s', (kind) => {
   })
 })
 
-test('what the thread is told lets it go on: the next job runs in its place', async () => {
+test('the worker is notified, so that the next job runs in its place', async () => {
   const { scheduler } = setUp()
   const results = await Promise.allSettled([
     scheduler.run.checkpoint(5_000),

@@ -523,7 +523,7 @@ test.each<[string, unknown]>([
   expect(hexOf(toBytes(value))).toBe(hex)
 })
 
-test('what is said to fit without being written does fit', () => {
+test('what is estimated to fit does fit', () => {
   fc.assert(
     fc.property(
       fc.anything({ withBigInt: true, withDate: true, withSparseArray: true }),
@@ -642,7 +642,7 @@ describe('no more is written than may be', () => {
   )
 })
 
-test('a getter that throws, and a cycle, are left to be told by who writes them', () => {
+test('a getter that throws, and a cycle, are left to the writer to report', () => {
   const cyclic: { self?: unknown } = {}
   cyclic.self = cyclic
   expect(roomBehind(cyclic, 1_000)).toBeLessThan(0)
