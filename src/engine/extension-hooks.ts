@@ -8,8 +8,11 @@ import type { Step } from './steps.ts'
 export interface Admitting {
   /** Adds a job, or returns the one that already has the id. */
   insertNow(request: InsertRequest, call: object | undefined): Inserted
+  /** Returns the job that already has the id, if the request accepts that. Throws `DUPLICATE_ID` otherwise. */
   there(request: InsertRequest): LiveJob | undefined
+  /** Throws `QUEUE_FULL` if this many more jobs may not wait. */
   assertRoom(added: number): void
+  /** Adds the job, or returns or replaces the existing one, `there`. */
   settle(
     request: InsertRequest,
     call: object | undefined,
@@ -24,8 +27,11 @@ export interface Admitting {
  * The engine does not import it, so an application without extensions does not load it.
  */
 export interface ExtensionHooks {
+  /** Whether an extension of this name is attached. */
   has(name: string): boolean
+  /** Attaches an extension and opens it. If that fails, the error is reported, and its commands reject. */
   attach(extension: Extension): void
+  /** Carries out a command. Resolves when everything that it did and saw is committed. */
   command(extension: string, command: string, args: readonly unknown[]): Promise<unknown>
   /** Whether an extension wants to be asked before a job is added. */
   readonly admits: boolean

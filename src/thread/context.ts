@@ -75,55 +75,55 @@ export interface JobContext<Progress = unknown, Value = unknown> {
 
 /** The context of one attempt. Most of it is made on first use, because most jobs use none of it. */
 export class TaskContext implements JobContext<unknown, unknown> {
-  readonly #task: Attempt
+  readonly #attempt: Attempt
   readonly #host: Host
   #steps: Map<string, Promise<unknown>> | undefined
 
   constructor(attempt: Attempt, host: Host) {
-    this.#task = attempt
+    this.#attempt = attempt
     this.#host = host
   }
 
   get id(): string {
-    return this.#task.id
+    return this.#attempt.id
   }
 
   get name(): string {
-    return this.#task.type.name
+    return this.#attempt.type.name
   }
 
   get attempt(): number {
-    return this.#task.attempt
+    return this.#attempt.attempt
   }
 
   get headers(): JobHeaders {
-    return this.#task.resume?.headers ?? noHeaders
+    return this.#attempt.resume?.headers ?? noHeaders
   }
 
   get signal(): AbortSignal {
-    return this.#task.signal
+    return this.#attempt.signal
   }
 
   get checkpointed(): unknown {
-    return this.#task.resume?.checkpoint
+    return this.#attempt.resume?.checkpoint
   }
 
   progress(value: unknown): void {
-    this.#host.progress(this.#task, value)
+    this.#host.progress(this.#attempt, value)
   }
 
   async send(value: unknown): Promise<void> {
-    this.#task.throwIfAborted()
-    return this.#host.value(this.#task, value)
+    this.#attempt.throwIfAborted()
+    return this.#host.value(this.#attempt, value)
   }
 
   log(...args: unknown[]): void {
-    this.#host.log(this.#task, args)
+    this.#host.log(this.#attempt, args)
   }
 
   async checkpoint(state: unknown): Promise<void> {
-    this.#task.throwIfAborted()
-    return this.#host.keep(this.#task, '', state)
+    this.#attempt.throwIfAborted()
+    return this.#host.keep(this.#attempt, '', state)
   }
 
   step<Result>(key: string, fn: () => Result | Promise<Result>): Promise<Result> {
@@ -148,17 +148,17 @@ export class TaskContext implements JobContext<unknown, unknown> {
   }
 
   async #runStep(key: string, fn: () => unknown): Promise<unknown> {
-    const recorded = this.#task.resume?.steps
+    const recorded = this.#attempt.resume?.steps
     if (recorded?.has(key)) return recorded.get(key)
-    this.#task.throwIfAborted()
+    this.#attempt.throwIfAborted()
     const value = await fn()
-    await this.#host.keep(this.#task, key, value)
+    await this.#host.keep(this.#attempt, key, value)
     return value
   }
 
   async safePoint(): Promise<void> {
     await (mustListen() ? listen() : undefined)
-    this.#task.throwIfAborted()
+    this.#attempt.throwIfAborted()
   }
 
   transfer<Result>(value: Result, transferables: Transferable[]): Result {
