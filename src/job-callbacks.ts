@@ -8,14 +8,14 @@ export function hasCallbacks(options: JobCallbacks): boolean {
 }
 
 /** Whether the caller attaches anything to the job: callbacks or a signal. */
-export const hasCompany = (options: JobOptions): boolean => options.signal !== undefined || hasCallbacks(options)
+export const hasAttachments = (options: JobOptions): boolean => options.signal !== undefined || hasCallbacks(options)
 
 export function runAll(stops: readonly (() => void)[]): void {
   for (const stop of stops) stop()
 }
 
 /** Returns a listener that calls the callbacks of a job. It calls `stops` when the job has ended. */
-export function hearing(
+export function listenerOf(
   callbacks: JobCallbacks,
   stops: readonly (() => void)[],
   bus: EventBus,

@@ -28,7 +28,7 @@ import {
   takeJobOptions,
 } from './job/job-options.ts'
 import { isTerminal } from './job/record.ts'
-import { hasCallbacks, hasCompany, hearing, runAll } from './job-callbacks.ts'
+import { hasAttachments, hasCallbacks, listenerOf, runAll } from './job-callbacks.ts'
 import { byName, type JobRequest } from './job-calls.ts'
 import { type FindOptions, findChecks, type JobFilter, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
 import { JobHandle, streamCapacity } from './job-handle.ts'
@@ -249,7 +249,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
       ? moveValue(input, [...options.transfer], 'input', this.#checkStorable)
       : undefined
     const copy = transferred ? transferred.value : copyValue(input, 'input', this.#checkStorable)
-    const stops: (() => void)[] | undefined = options && hasCompany(options) ? [] : undefined
+    const stops: (() => void)[] | undefined = options && hasAttachments(options) ? [] : undefined
     const inContext = options && hasCallbacks(options) ? thisContext() : undefined
     const prepared: InsertRequest = {
       name,
@@ -284,12 +284,12 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     // The signal was aborted while the schema ran. If it is aborted while the store is opening, `#insertLater` handles that.
     if (signal?.aborted && !this.#engine.opening) void this.#abort(job, signal)
     else if (signal) stops.push(this.#signals.follow(signal, () => void this.#abort(job, signal)))
-    const heard = hearing(options, stops, this.#engine.bus)
-    const hear = inContext ? inContext(heard) : heard
+    const onEvent = listenerOf(options, stops, this.#engine.bus)
+    const listener = inContext ? inContext(onEvent) : onEvent
     // The job may have existed already, and may have ended.
     if (job.committed && isTerminal(job.committed.state))
-      queueMicrotask(() => this.#engine.bus.call(hear, this.#engine.lastEvent(job) as JobEvent))
-    else stops.push(this.#engine.observersOf(job).watch(hear))
+      queueMicrotask(() => this.#engine.bus.call(listener, this.#engine.lastEvent(job) as JobEvent))
+    else stops.push(this.#engine.observersOf(job).watch(listener))
   }
 
   async #abort(job: JobView, signal: AbortSignal): Promise<void> {

@@ -305,7 +305,7 @@ export class Jobs {
     job.timer = undefined
     this.#join(job)
     if (record.state === 'scheduled')
-      job.timer = this.#setAlarm(record.runAt as number, since, () => this.fallDue(job), true)
+      job.timer = this.#setTimer(record.runAt as number, since, () => this.fallDue(job), true)
     if (!expiry) return
     if (isWaiting(record.state) && canExpire(record)) this.timers.set(expiry)
     else this.timers.cancel(expiry)
@@ -339,7 +339,7 @@ export class Jobs {
    * Sets a timer. If the wait began in this process (`since`), it is measured as a span. If the time was stored earlier, or
    * given as a moment, it follows the wall clock.
    */
-  #setAlarm(wallMs: number, since: number | undefined, callback: () => void, keepsProcessAlive = false): Timer {
+  #setTimer(wallMs: number, since: number | undefined, callback: () => void, keepsProcessAlive = false): Timer {
     return since === undefined
       ? this.timers.at(wallMs, callback, keepsProcessAlive)
       : this.timers.within(wallMs - since, wallMs, callback, keepsProcessAlive)
@@ -348,7 +348,7 @@ export class Jobs {
   #watchExpiry(job: LiveJob, since: number | undefined): void {
     const { record } = job
     if (record.expiresAt === undefined || !isWaiting(record.state) || !canExpire(record)) return
-    job.expiry = this.#setAlarm(record.expiresAt, since, () => this.moveIfLegal(job, { type: 'expire' }))
+    job.expiry = this.#setTimer(record.expiresAt, since, () => this.moveIfLegal(job, { type: 'expire' }))
   }
 
   /** Whether the job has expired. Its timer may be late, because timers are when the thread was busy or asleep. */

@@ -76,13 +76,13 @@ export class Suspects {
     if (!job) return wanted
     const waitMs = Math.max(graceMs - livedMs, starter.attempts > 0 ? this.#lastStart + trialMs - now : 0)
     if (waitMs > 0) {
-      this.#setAlarm(waitMs)
+      this.#setTimer(waitMs)
       return wanted
     }
     starter.startAside(job, lines.lineOf(job))
     this.#trial = job.attempt
     // If no worker is free for the suspect, there may be one for ordinary jobs, when it is their turn.
-    this.#setAlarm(this.#trial ? trialMs : turnMs)
+    this.#setTimer(this.#trial ? trialMs : turnMs)
     return this.#trial ? wanted : wanted + 1
   }
 
@@ -100,7 +100,7 @@ export class Suspects {
     return next
   }
 
-  #setAlarm(ms: number): void {
+  #setTimer(ms: number): void {
     this.#timer = this.#jobs.timers.after(ms, () => this.#ring(), true)
   }
 

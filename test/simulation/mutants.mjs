@@ -669,13 +669,13 @@ export const mutants = [
   {
     name: 'a trial is over too soon',
     file: suspects,
-    find: 'this.#setAlarm(this.#trial ? trialMs : turnMs)',
-    replace: 'this.#setAlarm(this.#trial ? trialMs / 10 : turnMs)',
+    find: 'this.#setTimer(this.#trial ? trialMs : turnMs)',
+    replace: 'this.#setTimer(this.#trial ? trialMs / 10 : turnMs)',
   },
   {
     name: 'suspects wait for ever',
     file: suspects,
-    find: '      this.#setAlarm(waitMs)\n',
+    find: '      this.#setTimer(waitMs)\n',
     replace: '',
   },
   {

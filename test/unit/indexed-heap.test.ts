@@ -1,4 +1,4 @@
-// The heap that lines, alarms and finished jobs wait in, against a sorted array.
+// The heap that lines, timers and finished jobs wait in, against a sorted array.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { IndexedHeap } from '../../src/shared/indexed-heap.ts'

@@ -58,19 +58,19 @@ async function onePool() {
   await isOnline.promise
   const records = { name: 'work', input: undefined, seq: 1, lineTime: 0 }
   const start = (id: string): Attempt<undefined> | undefined => {
-    const slot = pool.roomFor('work', false)
+    const worker = pool.roomFor('work', false)
     const record = createRecord({ ...records, id }, undefined, resolveDefaults(undefined), 0)
-    const run = slot && pool.reserve(slot, undefined, record, undefined, false)
-    if (run) pool.send(run)
-    return run
+    const attempt = worker && pool.reserve(worker, undefined, record, undefined, false)
+    if (attempt) pool.send(attempt)
+    return attempt
   }
   return {
     /** Jobs that took so long. */
     ran(...costsMs: number[]) {
       for (const ms of costsMs) {
-        const run = start('ran')
+        const attempt = start('ran')
         pool.flush()
-        hear([fromThread.done, run?.wireId, ms * 1_000, undefined])
+        hear([fromThread.done, attempt?.wireId, ms * 1_000, undefined])
       }
     },
     /** How many may be on the thread at a time. */
