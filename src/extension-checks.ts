@@ -8,7 +8,9 @@ import type { Scheduler } from './typed-scheduler.ts'
 
 /** One thing that must hold for extensions wherever jobs are kept. `run` rejects with what is wrong. */
 export interface ExtensionCheck {
+  /** What it checks, as the title of a test. */
   readonly name: string
+  /** Resolves when the check passes; rejects with what is wrong. */
   run(): Promise<void>
 }
 

@@ -14,6 +14,7 @@ import type { StandardSchema } from './shared/standard-schema.ts'
 import { memoryStore } from './store/memory-store.ts'
 import type { Store } from './store/store.ts'
 
+/** How many workers a scheduler has. */
 export interface WorkersOptions {
   /** How many workers stay once they were started. Default 1. */
   readonly min?: number | undefined
@@ -23,8 +24,10 @@ export interface WorkersOptions {
   readonly idleMs?: number | undefined
 }
 
+/** How many finished jobs are kept and for how long, by state. */
 export type KeepOptions = { readonly [Terminal in keyof KeepByState]?: Partial<Keep> | undefined }
 
+/** The options of a scheduler. A value out of range is refused with `INVALID_OPTION`, which names the option. */
 export interface SchedulerOptions<Name extends PropertyKey = string> {
   /** The engine that runs and keeps the jobs, instead of this scheduler. It cannot be combined with `store`. Default: none. */
   readonly engine?: EngineSource | undefined
@@ -70,6 +73,7 @@ export interface SchedulerOptions<Name extends PropertyKey = string> {
   readonly random?: (() => number) | undefined
 }
 
+/** The options of `close`. */
 export interface CloseOptions {
   /**
    * `drain` runs everything that is queued; `finish` waits for the jobs that run; `now` interrupts them, and stored jobs

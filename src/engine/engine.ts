@@ -29,6 +29,7 @@ export interface InsertRequest {
   readonly markRules?: ((rules: Rules) => Rules) | undefined
 }
 
+/** What an `add` has done: made the job, found it by its id, or replaced another job with it. */
 export type Disposition = 'created' | 'existing' | 'replaced'
 
 export interface Inserted {
@@ -68,7 +69,9 @@ export type FindOptions = { readonly [Name in keyof Fields]?: Fields[Name] | und
  */
 export type Verb = 'cancel' | 'abort' | 'retry' | 'remove' | 'setPriority' | 'promote'
 
+/** What `close` waits for: `drain` for everything that is queued, `finish` for the jobs that run, `now` for nothing. */
 export type CloseMode = 'drain' | 'finish' | 'now'
+/** How many jobs are in each state. */
 export type Counts = Readonly<Record<State, number>>
 
 /** What can be seen of a scheduler at one moment. Frozen; a new object only when something changed. */
@@ -83,6 +86,7 @@ export interface SchedulerSnapshot {
   readonly workers: number
 }
 
+/** The figures of a scheduler at one moment. */
 export interface Stats {
   /** How many workers are ready, how many of these run something, and how many are starting. */
   readonly workers: { readonly online: number; readonly busy: number; readonly starting: number }

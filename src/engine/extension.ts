@@ -81,8 +81,11 @@ export interface Extension<Commands = CommandTable> {
 
 /** A job that a caller or an extension wants to add. */
 export interface Admission {
+  /** The job type. */
   readonly name: string
+  /** A copy of the input. */
   readonly input: unknown
+  /** The options of the job, checked and copied. */
   readonly options: JobOptions | undefined
 }
 
@@ -111,7 +114,9 @@ export type AdmissionAnswer =
 export interface TurnRequest {
   /** The job type. */
   readonly name: string
+  /** The input, which is copied. */
   readonly input?: unknown
+  /** The options of the job. */
   readonly options?: JobOptions | undefined
   /** The job waits, in the state `blocked`, until `turn.move(id, { type: 'unblock' })`. Default `false`. */
   readonly isBlocked?: boolean
@@ -140,7 +145,9 @@ export type TurnAction =
 
 /** An event without its number and time, which are added when it is emitted. */
 export interface TurnEvent {
+  /** One of the `events` of the extension. */
   readonly type: string
+  /** Anything else that listeners receive. */
   readonly [detail: string]: unknown
 }
 

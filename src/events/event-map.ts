@@ -82,9 +82,13 @@ interface SchedulerEventMap {
  * ```
  */
 export interface EventMap extends JobEventMap, SchedulerEventMap {}
+/** The types of all events. */
 export type EventType = keyof EventMap
+/** The types of the events of jobs. */
 export type JobEventType = keyof JobEventMap
+/** Any event. */
 export type AnyEvent = EventMap[EventType]
+/** Any event of a job. */
 export type JobEvent<Result = unknown, Progress = unknown, Value = unknown, Name extends string = string> = JobEventMap<
   Result,
   Progress,

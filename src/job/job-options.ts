@@ -48,6 +48,7 @@ export interface JobDefaults {
   readonly keepMs?: number | undefined
 }
 
+/** The options of one job. They override the defaults of its type. */
 export interface JobOptions<Result = unknown, Progress = unknown, Value = unknown>
   extends JobDefaults,
     JobCallbacks<Result, Progress, Value> {

@@ -1,6 +1,7 @@
 /** The states of a job, and no others. */
 export const states = ['scheduled', 'blocked', 'queued', 'running', 'completed', 'failed', 'cancelled'] as const
 
+/** One of the states of a job. */
 export type State = (typeof states)[number]
 
 /** How long to wait before the next attempt. */
@@ -10,6 +11,7 @@ export interface Backoff {
    * time.
    */
   readonly type: 'fixed' | 'linear' | 'exponential'
+  /** The wait after the first failure, in milliseconds. */
   readonly delayMs: number
   /** The longest wait, in milliseconds. Default: no limit. */
   readonly maxMs?: number | undefined
@@ -46,16 +48,23 @@ export interface Rules {
  * full time is an object to V8, and a new object that an old record points to is slow to collect.
  */
 export interface JobRecord {
+  /** No two jobs of a scheduler have the same id at a time. */
   readonly id: string
+  /** The job type. */
   readonly name: string
+  /** The name of its queue. */
   readonly queue: string
+  /** The options that are stored with it. */
   readonly rules: Rules
+  /** What the handler receives. */
   readonly input: unknown
+  /** Where the job is in its life. */
   readonly state: State
   /** Higher goes first. */
   readonly priority: number
   /** The place among jobs of one priority: when it was first due, then the order of adding. A retry keeps both. */
   readonly dueAt: number
+  /** The sequence number, in the order of adding. It identifies the job in a store. */
   readonly seq: number
   /** The number of the newest attempt; 0 before the first. It counts every start, and so fences older attempts. */
   readonly attempt: number
@@ -65,6 +74,7 @@ export interface JobRecord {
   readonly interruptions: number
   /** How many times in a row its process or page ended while it ran, without proof since then that the job is harmless. */
   readonly crashes: number
+  /** When it was added: wall time, in milliseconds since 1970, as all times here that end in `At`. */
   readonly addedAt: number
   /** While `scheduled`: when it is due. While `blocked`: the earliest time at which it may be due. */
   readonly runAt: number | undefined
@@ -78,6 +88,7 @@ export interface JobRecord {
   readonly result: unknown
   /** The error of a failed or cancelled job. While a job waits for its next attempt: what the last one threw. */
   readonly error: unknown
+  /** What the last `checkpoint` has kept. */
   readonly checkpoint: unknown
   /** The values that `step` has recorded, by key. */
   readonly steps: ReadonlyMap<string, unknown> | undefined

@@ -6,6 +6,7 @@ import { FileMedium } from './file-medium.ts'
 import { Journal, valueBytesMaxDefault } from './journal.ts'
 import type { Store } from './store.ts'
 
+/** The options of `fileStore`. */
 export interface FileStoreOptions {
   /**
    * What a job survives once its `add` has resolved. `strict`: also a power cut. `relaxed`: the end of the process, however it

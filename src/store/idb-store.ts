@@ -3,6 +3,7 @@ import { idbMedium } from './idb-medium.ts'
 import { Journal, valueBytesMaxDefault } from './journal.ts'
 import type { Store } from './store.ts'
 
+/** The options of `idbStore`. */
 export interface IdbStoreOptions {
   /**
    * What a job survives once its `add` has resolved. `strict`: also a power cut. `relaxed`: the end of the page and of the

@@ -9,7 +9,9 @@ import type { Change, Row, Store, StoreHost } from './store.ts'
 
 /** One thing that every store must do. `run` rejects with what is wrong. */
 export interface StoreCheck {
+  /** What it checks, as the title of a test. */
   readonly name: string
+  /** Resolves when the check passes; rejects with what is wrong. */
   run(): Promise<void>
 }
 

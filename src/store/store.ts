@@ -9,7 +9,9 @@ import type { OffstageError } from '../shared/errors.ts'
  * only about rows, or about nothing.
  */
 export interface Change {
+  /** The record before the move; `undefined` for a new job. */
   readonly before: JobRecord | undefined
+  /** The record after the move; `undefined` for a removed job. */
   readonly after: JobRecord | undefined
   /** Rows of extensions that are committed with it, in the order in which they were written. */
   readonly rows?: readonly Row[] | undefined
@@ -17,19 +19,25 @@ export interface Change {
 
 /** What an extension keeps beside the jobs: one value in its table. A row whose value is `undefined` is removed. */
 export interface Row {
+  /** The table, which has the name of the extension. */
   readonly table: string
+  /** The key within the table. */
   readonly key: string
+  /** The value; `undefined` if the row is removed. */
   readonly value: unknown
 }
 
 /** Everything that a store contains, in no particular order. */
 export interface Stored {
+  /** The records of all jobs. */
   readonly records: readonly JobRecord[]
+  /** The rows of all extensions. */
   readonly rows: readonly Row[]
 }
 
 /** What the scheduler gives its store. */
 export interface StoreHost {
+  /** The clock of the scheduler. */
   readonly clock: Clock
   /** Returns a number from 0 up to 1. */
   readonly random: () => number
