@@ -33,8 +33,9 @@ export class Extensions implements ExtensionHooks {
   /** The types of moves that some extension follows: for all jobs, and for marked jobs. */
   readonly #ofAll = new Set<Step['type']>()
   readonly #ofMarked = new Set<Step['type']>()
-  /** Steps that the extensions have not followed yet. */
+  /** Steps that the extensions have not followed yet, from `#next` on. */
   #unheard: Step[] = []
+  #next = 0
   /**
    * The current writing, and whether a call is being carried out. While either is set, every step must be one that can be taken
    * back.
@@ -143,9 +144,21 @@ export class Extensions implements ExtensionHooks {
 
   follow(): void {
     if (this.#writing || this.#isInCall) return
-    for (let step = this.#unheard.shift(); step; step = this.#unheard.shift()) {
+    for (let step = this.#takeUnheard(); step; step = this.#takeUnheard()) {
       for (const attached of this.#hearing(step)) this.#tryWriting(this.#following(step, attached, step.call))
     }
+  }
+
+  /** Not `shift`, which takes longer the more there are; whoever hears of one may make others. */
+  #takeUnheard(): Step | undefined {
+    const step = this.#unheard[this.#next++]
+    if (!step) this.#keepUnheard([])
+    return step
+  }
+
+  #keepUnheard(steps: Step[]): void {
+    this.#unheard = steps
+    this.#next = 0
   }
 
   #following(step: Step, attached: Attached, call: object | undefined): Writing {
@@ -187,14 +200,14 @@ export class Extensions implements ExtensionHooks {
     this.#isInCall = true
     try {
       const result = act()
-      for (let step = this.#unheard.shift(); step; step = this.#unheard.shift()) {
+      for (let step = this.#takeUnheard(); step; step = this.#takeUnheard()) {
         for (const attached of this.#hearing(step)) this.#write(this.#following(step, attached, call))
       }
       this.#isInCall = false
       this.#abortAll()
       return result
     } catch (error) {
-      this.#unheard = []
+      this.#keepUnheard([])
       this.#takeBackFrom(from, error)
       throw error
     } finally {
@@ -354,7 +367,7 @@ export class Extensions implements ExtensionHooks {
         for (const each of writing.attached) touched.add(each)
       }
     }
-    this.#unheard = this.#unheard.filter((step) => !fallen.has(step))
+    this.#keepUnheard(this.#unheard.slice(this.#next).filter((step) => !fallen.has(step)))
     this.#again = this.#toDoAgain(first, fallen, all)
     return fallen
   }
