@@ -186,6 +186,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     const inserting = this.#insert(name, input, options)
     const inserted = isThenable(inserting) ? await inserting : inserting
     await this.#engine.whenCommitted(inserted.job)
+    if (inserted.along) await this.#engine.whenCommitted(inserted.along)
     return this.#handle(inserted)
   }
 
@@ -193,11 +194,15 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
   #run(name: string, input: unknown, options: JobOptions | undefined): Promise<unknown> {
     try {
       const inserting = this.#insert(name, input, options)
-      if (isThenable(inserting)) return inserting.then(({ job }) => this.#engine.result(job))
-      return this.#engine.result(inserting.job)
+      return isThenable(inserting) ? inserting.then((inserted) => this.#result(inserted)) : this.#result(inserting)
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  #result({ job, along }: Inserted): Promise<unknown> {
+    const result = () => this.#engine.result(job)
+    return along ? this.#engine.whenCommitted(along).then(result) : result()
   }
 
   /** Adds the job before it returns, unless the store is still opening or a schema is async. */

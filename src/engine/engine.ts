@@ -35,6 +35,8 @@ export type Disposition = 'created' | 'existing' | 'replaced'
 export interface Inserted {
   readonly job: JobView
   readonly disposition: Disposition
+  /** Of a job that an extension has named: stands for what it wrote when it was asked, which is committed like a job. */
+  readonly along?: JobView
 }
 
 interface Fields {
@@ -216,7 +218,7 @@ export interface Engine {
   /** `close` is done: the engine can do nothing more. */
   readonly isEnded: boolean
   readonly isPaused: boolean
-  /** Returns without a promise if the jobs are in this process; then the job is committed once `whenCommitted` resolves. */
+  /** Returns without a promise if the jobs are in this process; then the job, and `along`, is committed once `whenCommitted` resolves. */
   insert(request: InsertRequest): Inserted | Promise<Inserted>
   /** Takes a job that `insert` has returned; rejects if the store refused it. */
   whenCommitted(inserted: JobView): Promise<void>

@@ -29,6 +29,8 @@ export interface Admitting {
 export interface ExtensionHooks {
   /** Whether an extension of this name is attached. */
   has(name: string): boolean
+  /** Throws if no extension of that name is attached, or if it could not be opened. */
+  assertOpen(name: string): void
   /** Attaches an extension and opens it. If that fails, the error is reported, and its commands reject. */
   attach(extension: Extension): void
   /** Carries out a command. Resolves when everything that it did and saw is committed. */

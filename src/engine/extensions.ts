@@ -43,6 +43,7 @@ export class Extensions implements ExtensionHooks {
   #writing: Writing | undefined
   #isInCall = false
   #isMarking = false
+  #wanted: InsertRequest | undefined
   #aborted: LiveJob[] = []
   /** What to carry out anew after a refusal, in this order. */
   #again: (() => void)[] = []
@@ -59,6 +60,12 @@ export class Extensions implements ExtensionHooks {
 
   has(name: string): boolean {
     return this.#byName.has(name)
+  }
+
+  assertOpen(name: string): void {
+    const attached = this.#byName.get(name)
+    if (!attached) throw extensionMissing(name)
+    if (attached.failure) throw attached.failure
   }
 
   // Attaching.
@@ -79,7 +86,7 @@ export class Extensions implements ExtensionHooks {
     this.admits ||= admit !== undefined
     this.follow()
     try {
-      attached.commands = extension.open(new Host(this.#parts, attached, this))
+      attached.commands = atOnce(extension.open(new Host(this.#parts, attached, this))) ?? {}
     } catch (cause) {
       attached.failure = failed(attached, 'could not be opened', cause)
       this.#parts.jobs.bus.report(attached.failure)
@@ -98,9 +105,8 @@ export class Extensions implements ExtensionHooks {
   // Commands.
 
   async command(name: string, command: string, args: readonly unknown[]): Promise<unknown> {
-    const attached = this.#byName.get(name)
-    if (!attached) throw extensionMissing(name)
-    if (attached.failure) throw attached.failure
+    this.assertOpen(name)
+    const attached = this.#byName.get(name) as Attached
     const { commands } = attached
     const act = Object.hasOwn(commands, command) ? commands[command] : undefined
     if (!act)
@@ -129,6 +135,7 @@ export class Extensions implements ExtensionHooks {
       step.call = writing.call
     }
     const { type, before, after } = step
+    if (type === 'insert') step.wanted = this.#wanted
     const { marks } = (after ?? (before as JobRecord)).rules
     if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) (writing?.moves ?? this.#unheard).push(step)
   }
@@ -166,7 +173,7 @@ export class Extensions implements ExtensionHooks {
   }
 
   #tell({ before, after, type }: Step, attached: Attached, writing: Writing): void {
-    attached.extension.moved?.(this.#turnOf(attached, writing), before, after, type as Move)
+    atOnce(attached.extension.moved?.(this.#turnOf(attached, writing), before, after, type as Move))
   }
 
   #turnOf(attached: Attached, writing: Writing): Turn {
@@ -218,14 +225,20 @@ export class Extensions implements ExtensionHooks {
   admit(wanted: InsertRequest, call: object | undefined, intake: Admitting, draft: LiveJob | undefined): Inserted {
     let request = wanted
     let replaced: LiveJob | undefined
+    let along: LiveJob | undefined
     for (const attached of this.#byName.values()) {
-      const answer = this.#askFor(attached, request, call)
+      const asked = this.#askFor(attached, request, call)
+      along = asked?.along ?? along
+      const answer = asked?.answer
       if (!answer) continue
       if ('refuse' in answer) throw answer.refuse
       if ('existing' in answer) {
         const there = this.#parts.jobs.index.get(answer.existing)
         if (!there) throw failed(attached, `named the job '${answer.existing}', which is not there`, undefined)
-        return intake.settle(request, call, there, undefined, false)
+        const inserted = intake.settle(request, call, there, undefined, false)
+        if (!along) return inserted
+        this.#parts.outcomes.whenCommitted(along).catch(() => request.detach?.())
+        return { ...inserted, along }
       }
       const { input = request.input, options = request.options, replace, isMarked, isBlocked } = answer
       const markRules = isMarked ? attached.markRules : request.markRules
@@ -237,22 +250,24 @@ export class Extensions implements ExtensionHooks {
     const isReplaced = there !== undefined && request.options?.ifExists === 'replace'
     if (!there || isReplaced) intake.assertRoom(1)
     if (replaced && replaced !== there) this.#parts.jobs.replace(replaced, call)
+    // With what its caller wanted it is asked for again, if the lead is lost before it is committed.
+    if (!this.#writing) this.#wanted = wanted
     const inserted = intake.settle(request, call, there, request === wanted ? draft : undefined)
+    this.#wanted = undefined
     return replaced && !there ? { ...inserted, disposition: 'replaced' } : inserted
   }
 
   #askFor(attached: Attached, request: InsertRequest, call: object | undefined) {
     const { extension } = attached
-    if (!extension.admit || attached.failure) return undefined
+    if (!extension.admit || attached.failure) return
     const { name, input, options } = request
     let answer: ReturnType<NonNullable<Extension['admit']>>
     const ask = (writing: Writing) => {
-      answer = extension.admit?.(this.#turnOf(attached, writing), { name, input, options })
+      answer = atOnce(extension.admit?.(this.#turnOf(attached, writing), { name, input, options }))
     }
     // Within a turn, the question belongs to that turn.
-    if (this.#writing) ask(this.#writing)
-    else this.#write(new Writing(undefined, call, ask))
-    return answer
+    const along = this.#writing ? ask(this.#writing) : this.#write(new Writing(undefined, call, ask))
+    return { answer, along }
   }
 
   // Writing.
@@ -303,12 +318,13 @@ export class Extensions implements ExtensionHooks {
 
   #commit(writing: Writing): LiveJob {
     const { call, rows, attached, events } = writing
+    const job = new LiveJob(noRecord)
     for (const each of attached) each.pending++
     const afterwards = () => {
+      job.committed = noRecord
       for (const each of attached) each.pending--
       for (const { type, ...details } of events) this.#parts.jobs.bus.publish(type as never, details as never)
     }
-    const job = new LiveJob(noRecord)
     const step: Step = { job, type: 'turn', before: undefined, after: undefined, call, afterwards, turn: writing, rows }
     this.#parts.jobs.commits.write(step)
     return job
@@ -333,8 +349,7 @@ export class Extensions implements ExtensionHooks {
     this.follow()
     const outcome: TurnOutcome = { result: undefined, failure: undefined }
     const act = (writing: Writing) => {
-      outcome.result = write(this.#turnOf(attached, writing))
-      if (isThenable(outcome.result)) throw new Error('offstage: what a turn does must not wait for anything')
+      outcome.result = atOnce(write(this.#turnOf(attached, writing)))
     }
     const job = this.#write(new Writing(undefined, isRefusable ? {} : undefined, act, outcome))
     await outcomes.whenCommitted(isRefusable ? job : undefined)
@@ -435,6 +450,14 @@ class Host extends View implements ExtensionHost {
     const timer = timers.at(wallMs, () => bus.call(callback), keepsProcessAlive)
     return () => timers.cancel(timer)
   }
+}
+
+/** Throws for a promise: what it would do came too late, because its turn is over. */
+function atOnce<Result>(result: Result): Result {
+  if (!isThenable(result)) return result
+  // Its end is of no interest, and must not be an unhandled rejection.
+  void result.then(undefined, () => {})
+  throw new Error('what an extension does in a turn, or to open, must not wait for anything')
 }
 
 /** Many jobs share one rules object, and so do their marked copies. */

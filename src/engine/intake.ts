@@ -5,7 +5,7 @@ import { nextTask } from '../platform/hop.ts'
 import { atOnceMax, inSlices } from '../platform/in-slices.ts'
 import type { Inserted, InsertRequest } from './engine.ts'
 import type { Admitting } from './extension-hooks.ts'
-import { duplicate, queueFull } from './job-errors.ts'
+import { duplicate, extensionMissing, queueFull } from './job-errors.ts'
 import type { Jobs } from './jobs.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { LiveJob } from './live-job.ts'
@@ -169,6 +169,7 @@ export class Intake implements Admitting {
 
   /** Returns the job that already has the id, if the request accepts that. Throws `DUPLICATE_ID` otherwise. */
   there({ name, options }: InsertRequest): LiveJob | undefined {
+    for (const extension in options?.extensions) this.#assertOpen(extension)
     const id = options?.id
     const there = id === undefined ? undefined : this.#jobs.index.get(id)
     if (id === undefined || !there) return undefined
@@ -179,6 +180,13 @@ export class Intake implements Admitting {
     } else if (there.record.name !== name)
       throw duplicate(id, ` of another type: '${there.record.name}', not '${name}'`)
     return there
+  }
+
+  /** What is said to an extension is not dropped in silence. */
+  #assertOpen(extension: string): void {
+    const { extensions } = this.#jobs
+    if (!extensions) throw extensionMissing(extension)
+    extensions.assertOpen(extension)
   }
 
   assertRoom(added: number): void {

@@ -15,6 +15,7 @@ import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row, Store } from '../store/store.ts'
+import { allCommitted } from './all-committed.ts'
 import { Dispatcher, type OnStranded } from './dispatcher.ts'
 import type {
   CloseMode,
@@ -125,9 +126,7 @@ export class LocalEngine implements Engine {
   async insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     const inserting = this.insertAll(requests)
     const inserted = isThenable(inserting) ? await inserting : inserting
-    // The jobs are all in one batch: if one is not committed, none of the new ones is.
-    const uncommitted = inserted.find(({ job }) => !job.committed)?.job
-    if (uncommitted) await this.whenCommitted(uncommitted)
+    await allCommitted(inserted, (job) => this.whenCommitted(job))
     return inserted
   }
 

@@ -8,6 +8,7 @@
 import type { JobEventMap } from '../events/event-map.ts'
 import type { Action } from '../job/transition.ts'
 import type { Change } from '../store/store.ts'
+import type { InsertRequest } from './engine.ts'
 import type { LiveJob } from './live-job.ts'
 
 /** Why a job is removed. */
@@ -26,6 +27,8 @@ export interface Step extends Change {
   readonly afterwards: (() => void) | undefined
   /** The turn of an extension in which the step was written, if there was one; see extensions.ts. */
   turn: object | undefined
+  /** What was wanted, where an extension was asked about it. */
+  wanted?: InsertRequest | undefined
 }
 
 /**
@@ -59,6 +62,7 @@ export function fallenOf(blamed: readonly Step[], all: readonly Step[]): Readonl
 export interface Adding {
   readonly job: LiveJob
   readonly ifExists: 'replace' | 'return'
+  readonly wanted: InsertRequest | undefined
 }
 
 /** Returns the jobs that were being added and not committed, grouped by call, without those that were removed since. */
@@ -66,14 +70,14 @@ export function addingOf(pending: readonly Step[]): Adding[][] {
   const calls = new Map<object, Adding[]>()
   const gone = new Set(pending.filter(({ after }) => !after).map(({ job }) => job))
   const replaced = new Set<string>()
-  for (const { job, before, after, call, turn } of pending) {
+  for (const { job, before, after, call, turn, wanted } of pending) {
     // Jobs that an extension adds are added again by the move that led to them.
     if (!call || turn) continue
     if (before && !after) replaced.add(before.id)
     if (before || gone.has(job)) continue
     const jobs = calls.get(call) ?? []
     calls.set(call, jobs)
-    jobs.push({ job, ifExists: replaced.has(job.record.id) ? 'replace' : 'return' })
+    jobs.push({ job, ifExists: replaced.has(job.record.id) ? 'replace' : 'return', wanted })
   }
   return [...calls.values()]
 }

@@ -1,4 +1,5 @@
 import * as check from '../shared/check.ts'
+import { copyValue } from '../shared/clone.ts'
 import { isObject } from '../shared/show.ts'
 import type { Backoff, JobHeaders, JobRecord, Rules } from './record.ts'
 
@@ -162,6 +163,7 @@ export function takeJobOptions(given: JobOptions | undefined): JobOptions | unde
   if (options.tags) options.tags = check.taken(options.tags)
   if (options.runAt instanceof Date) options.runAt = options.runAt.getTime()
   if (options.headers) options.headers = check.taken(options.headers)
+  if (options.extensions) options.extensions = copyValue(options.extensions, 'extensions') as JobOptions['extensions']
   check.checkOptions(options, optionChecks)
   return options
 }

@@ -59,11 +59,13 @@ export const draftRecord = ({ name, input, options }: NamedRequest, now: number)
   createRecord({ id: options.id, name, input, seq: 0, lineTime: now }, options, noDefaults, now)
 
 /** To add a job again, of which only the record is known. */
-export function wishOf({ job, ifExists }: Adding): Wish {
-  const { id, name, queue, input, priority, rules, addedAt, runAt, expiresAt } = job.record
+export function wishOf({ job, ifExists, wanted }: Adding): Wish {
+  const { id, name, queue, priority, rules, addedAt, runAt, expiresAt } = job.record
+  const { input } = wanted ?? job.record
   const expiresInMs = expiresAt === undefined ? undefined : expiresAt - addedAt
   const { marks, ...own } = rules
-  const options = { ...own, id, ifExists, queue, priority, runAt, expiresInMs }
+  const { extensions } = wanted?.options ?? {}
+  const options = { ...own, id, ifExists, queue, priority, runAt, expiresInMs, extensions }
   return { name, input, options, defaults: noDefaults, transfer: undefined, attach: undefined, job }
 }
 

@@ -14,6 +14,7 @@
  * adopts the jobs that it knows, and answers its questions.
  */
 
+import { allCommitted } from '../engine/all-committed.ts'
 import type {
   CloseMode,
   Engine,
@@ -258,8 +259,7 @@ export class TabEngine extends Client implements Engine, Candidate {
       // The lead was lost while the call waited, so it has added nothing.
       return this.insertMany(requests)
     }
-    const uncommitted = inserted.find(({ job }) => !job.committed)?.job
-    if (uncommitted) await this.whenCommitted(uncommitted)
+    await allCommitted(inserted, (job) => this.whenCommitted(job))
     return inserted
   }
 
@@ -268,7 +268,8 @@ export class TabEngine extends Client implements Engine, Candidate {
     try {
       if (local) return await local.whenCommitted(inserted)
     } catch (error) {
-      if (local === this.#local || this.isEnded) throw error
+      // What extensions wrote of no job of this call is not asked for again.
+      if (local === this.#local || this.isEnded || !inserted.record.id) throw error
     }
     // The lead was lost. The next leader commits what was added here.
     await this.#handover

@@ -117,4 +117,31 @@ describe('extensions in several tabs', () => {
     await leads
     expect(await add('d')).toBe(4)
   })
+
+  test('what a lost lead had not committed is asked for again as its caller wanted it', async () => {
+    const origin = new FakeOrigin()
+    const asked: unknown[] = []
+    const door = (): Extension => ({
+      name: 'door',
+      moves: new Set(),
+      open: () => ({}),
+      admit(turn, { name, input, options }) {
+        const said = options?.extensions?.door
+        asked.push([name, input, said])
+        turn.put(`${options?.id}`, said)
+        return { input: (input as number) * 10 }
+      },
+    })
+    const [first, second] = [open(origin), open(origin)]
+    extend(first.scheduler, door())
+    await first.scheduler.counts()
+    extend(second.scheduler, door())
+    await second.scheduler.counts()
+    const adding = first.scheduler.add.double(1 as never, { id: 'a', extensions: { door: 'open' } })
+    origin.steal('offstage:test')
+    const job = await adding
+    expect(await job.result()).toBe(20)
+    expect(asked.slice(0, 1)).toEqual([['double', 1, 'open']])
+    for (const each of asked) expect(each).toEqual(asked[0])
+  })
 })

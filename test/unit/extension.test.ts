@@ -458,3 +458,128 @@ test('what is no extension is refused at the door', () => {
     expect(() => extend(scheduler, { ...extension, ...wrong } as never)).toThrow(/extension\.\w+/)
   expect(() => extend({} as never, extension)).toThrow('createScheduler()')
 })
+
+describe('what an extension says of a new job', () => {
+  /** Writes a row, and names the job that is there. */
+  const meeting = () =>
+    probe({
+      moves: new Set(),
+      admit(turn, { options }) {
+        const existing = (options?.extensions as { probe?: string } | undefined)?.probe
+        if (existing === undefined) return undefined
+        turn.put('met', existing)
+        return { existing }
+      },
+    })
+  const met = { extensions: { probe: 'a' } }
+
+  test.each(['add', 'run', 'addMany'] as const)(
+    'with `%s`: who meets a job hears of it when the row is committed',
+    async (how) => {
+      const disk = new Disk()
+      const scheduler = start({ store: disk.store, clock: manualClock() })
+      const { rows } = await attached(scheduler, meeting())
+      await scheduler.run.double(1, { id: 'a' })
+      const meet = () => {
+        if (how !== 'addMany') return scheduler[how].double(2, met)
+        return scheduler.addMany([{ name: 'double', input: 2, options: met }])
+      }
+      disk.isFull = true
+      await expect(meet()).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' })
+      expect([rows(), storedIn(disk)]).toEqual([{}, {}])
+      disk.isFull = false
+      await meet()
+      expect(storedIn(disk)).toEqual({ met: 'a' })
+    },
+  )
+
+  test('a callback of a call that is refused is not called', async () => {
+    const disk = new Disk()
+    const scheduler = start({ store: disk.store, clock: manualClock() })
+    await attached(scheduler, meeting())
+    const job = await scheduler.add.double(1, { id: 'a', delayMs: 1e6 })
+    disk.isFull = true
+    const called: string[] = []
+    await expect(scheduler.add.double(2, { ...met, onSettled: () => called.push('refused') })).rejects.toThrow()
+    disk.isFull = false
+    await scheduler.add.double(2, { ...met, onSettled: () => called.push('met') })
+    await job.cancel()
+    expect(called).toEqual(['met'])
+  })
+
+  test('is asked for in vain where it is not attached, or could not be opened', async () => {
+    const scheduler = start()
+    const missing = { code: 'EXTENSION_MISSING', message: expect.stringContaining("'probe'") }
+    await expect(scheduler.add.double(1, met)).rejects.toMatchObject(missing)
+    await expect(scheduler.addMany([{ name: 'double', input: 1, options: met }])).rejects.toMatchObject(missing)
+    scheduler.on('error', () => {})
+    await attached(scheduler, probe({ moves: new Set(), open: () => { throw new Error('broken') } })) // biome-ignore format: one line.
+    await expect(scheduler.add.double(1, met)).rejects.toMatchObject({ code: 'EXTENSION_FAILED' })
+    expect((await scheduler.counts()).completed).toBe(0)
+  })
+
+  test('what is said to it is copied within the call, and can be cloned', async () => {
+    const scheduler = start()
+    await attached(scheduler, meeting())
+    await scheduler.add.double(1, { id: 'a' })
+    await scheduler.add.double(1, { id: 'b' })
+    const options = { extensions: { probe: 'a' } }
+    const adding = scheduler.add.double(2, options)
+    options.extensions.probe = 'b'
+    expect((await adding).id).toBe('a')
+    const refused = scheduler.add.double(2, { extensions: { probe: () => {} } })
+    await expect(refused).rejects.toMatchObject({
+      code: 'DATA_CLONE',
+      message: expect.stringContaining('extensions.probe'),
+    })
+  })
+})
+
+test.each(['turn', 'moved', 'admit', 'open'])(
+  'an async `%s` is refused, and what comes of it later harms nobody',
+  async (which) => {
+    const scheduler = start()
+    const errors: unknown[] = []
+    scheduler.on('error', ({ error }) => errors.push(error))
+    const later = async (turn?: Turn) => {
+      await undefined
+      turn?.put('late', true)
+      throw new Error('late')
+    }
+    const { host, rows } = await attached(
+      scheduler,
+      probe({ moves: new Set(['insert']), moved: undefined as never, ...{ [which]: later } }),
+    )
+    const saying =
+      which === 'turn' ? host().turn(later) : which === 'open' ? Promise.reject(errors[0]) : scheduler.add.double(1)
+    await expect(saying).rejects.toThrow('must not wait')
+    await turnOfLoop()
+    if (which !== 'open') expect(rows()).toEqual({})
+  },
+)
+
+test('names of extensions, commands and rows may be those of every object', async () => {
+  const disk = new Disk()
+  const names = ['__proto__', 'constructor', 'toString']
+  for (const name of names) {
+    const scheduler = start({ store: disk.store })
+    const extension: Extension<Record<string, (key: string) => Promise<unknown>>> = {
+      name,
+      moves: new Set(),
+      open: (host) =>
+        ({
+          toString: async (key: string) => host.rows.get(key),
+          constructor: (key: string) => host.turn((turn) => turn.put(key, name)),
+        }) as never,
+    }
+    const commands = extend(scheduler, extension)
+    for (const key of names) {
+      await commands.constructor?.(key)
+      expect(await commands.toString?.(key)).toBe(name)
+    }
+    await expect(commands.valueOf?.('x')).rejects.toMatchObject({ code: 'EXTENSION_MISSING' })
+    expect(await commands).toBe(commands)
+    await scheduler.close()
+  }
+  expect(disk.rows.size).toBe(9)
+})
