@@ -108,7 +108,7 @@ export interface Scheduler<Table extends JobTable = JobTable> {
   /**
    * Returns a live list of the jobs that match, in the order of `find`: the first 1,000, or `limit`. It is kept up to date
    * until the list or the scheduler is closed; close it when it is no longer shown. What a change costs grows with `limit`, not
-   * with the number of jobs. A list of more than 2,000 jobs is updated at intervals; in a follower tab every list is, every 50
+   * with the number of jobs. A list of more than 100 jobs is updated at intervals; in a follower tab every list is, every 50
    * ms.
    */
   watch<const Name extends NameOf<Table> = NameOf<Table>>(filter?: WatchFilter<Name>): JobWatch<ProgressOf<Table[Name]>>

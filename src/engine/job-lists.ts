@@ -6,6 +6,8 @@ import { keepSame, ListView } from './job-list.ts'
 import { type JobSnapshot, snapshotOf } from './job-observers.ts'
 import type { LiveJob } from './live-job.ts'
 
+/** A list of more jobs than this is long. */
+const shortMax = 100
 /**
  * After a pass over a long list, the list pauses for this many times as long as the pass took, so passes take a tenth of the
  * time.
@@ -88,6 +90,8 @@ export class JobLists {
   }
 
   close(): void {
+    this.flush()
+    for (const list of this.#lists) if (list.waiting) list.update(list.waiting)
     this.#lists.clear()
     this.#changed.clear()
   }
@@ -119,7 +123,7 @@ class LiveList {
   }
 
   get isLong(): boolean {
-    return this.#jobs.size > 2 * findLimitDefault
+    return this.#snapshots.size > shortMax
   }
 
   fill(): void {

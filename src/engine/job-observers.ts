@@ -39,6 +39,9 @@ export interface JobSnapshot<Progress = unknown> {
 export function snapshotOf(record: JobRecord, progress: unknown): JobSnapshot {
   const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startMs, finishMs, error } = record
   const { tags, headers = noHeaders } = rules
+  // They are the record's own.
+  Object.freeze(tags)
+  Object.freeze(headers)
   const times = { addedAt, runAt, startedAt: plus(startMs, addedAt), finishedAt: plus(finishMs, addedAt) }
   return Object.freeze({ id, name, queue, tags, headers, state, priority, attempt, progress, ...times, error })
 }

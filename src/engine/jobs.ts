@@ -224,7 +224,10 @@ export class Jobs {
   takeBack({ job, before, after }: Step): void {
     // Its attempt may have left the worker while another job had the id.
     if (job.attempt && !job.attempt.worker.has(job.attempt)) job.attempt = undefined
-    if (!after) return this.index.putBack(job)
+    if (!after) {
+      this.lists.changed(job, false)
+      return this.index.putBack(job)
+    }
     this.#leave(job)
     this.#become(job, before as JobRecord)
     this.#place(job, undefined)

@@ -112,7 +112,7 @@ const tags: check.Check = (value) =>
 const areTexts = (texts: readonly unknown[]): boolean => texts.every((text) => typeof text === 'string')
 
 const headers: check.Check = (value) => {
-  const entries = isObject(value) && !Array.isArray(value) ? Object.entries(value).flat() : [0]
+  const entries = isObject(value) && !(Symbol.iterator in value) ? Object.entries(value).flat() : [0]
   const isFine =
     areTexts(entries) &&
     entries.length <= 2 * headersMax &&

@@ -95,6 +95,8 @@ export function checkOptions(options: unknown, checks: Checks, prefix = ''): voi
 export function taken<Options>(options: Options, levels = Number.POSITIVE_INFINITY): Options {
   if (levels === 0 || !isObject(options)) return options
   if (Array.isArray(options)) return Array.from(options, (item) => taken(item, levels - 1)) as Options
+  // What a Map or the like holds are no properties; it is left for the check to refuse.
+  if (Symbol.iterator in options) return options
   const copy: Record<string, unknown> = { ...options }
   for (const name in options) if (!(name in copy)) put(copy, name, options[name])
   for (const name of Object.keys(copy)) if (isObject(copy[name])) put(copy, name, taken(copy[name], levels - 1))

@@ -23,7 +23,8 @@ describe.each(places)('on %s', (place) => {
     mine.trace = 'after'
     const job = await adding
     expect(await job.result()).toEqual({ trace: 'before' })
-    expect(Object.isFrozen(job.headers)).toBe(true)
+    const { headers, tags } = job.snapshot()
+    expect([job.headers, headers, tags].every(Object.isFrozen)).toBe(true)
   })
 
   test('without any there is an empty object', async () => {
@@ -49,6 +50,8 @@ const many = (count: number, value: string) =>
 test.each([
   ['a list', []],
   ['a text', 'trace'],
+  ['a Map', new Map([['trace', 'x']])],
+  ['headers of a request', new Headers({ trace: 'x' })],
   ['a number as value', { trace: 7 }],
   ['nothing as value', { trace: undefined }],
   ['more than 64', many(65, 'x')],

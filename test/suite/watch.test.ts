@@ -189,6 +189,29 @@ test('a long list is brought up to date at intervals, and is right in the end', 
   expect(observer.mock.calls.length).toBeLessThan(50)
 })
 
+test('a long list is right when the scheduler is closed', async () => {
+  const scheduler = start('inline', 'jobs')
+  scheduler.pause()
+  const list = scheduler.watch({ state: 'queued', limit: Number.POSITIVE_INFINITY })
+  const jobs = await scheduler.addMany(Array.from({ length: 5_000 }, () => ({ name: 'noop' }) as const))
+  for (const { id } of jobs.slice(0, 20)) await scheduler.cancel(id)
+  await scheduler.close({ mode: 'now' })
+  expect(idsOf(list.snapshot())).toEqual(idsOf(jobs.slice(20)))
+})
+
+test('a list of a thousand does not hold up jobs that come one after the other', async () => {
+  const scheduler = start('inline', 'jobs')
+  await scheduler.addMany(Array.from({ length: 1_000 }, () => ({ name: 'noop' }) as const))
+  await scheduler.onIdle()
+  const list = scheduler.watch()
+  const observer = vi.fn()
+  list.subscribe(observer)
+  for (let n = 0; n < 300; n++) await scheduler.run.noop()
+  expect(observer.mock.calls.length).toBeLessThan(150)
+  const all = idsOf(await scheduler.find())
+  await vi.waitFor(() => expect(idsOf(list.snapshot())).toEqual(all))
+})
+
 test('what is no filter is refused', () => {
   const scheduler = start('inline', 'jobs')
   for (const filter of [{ state: 'waiting' }, { after: 'a' }, { limit: 0 }, { nme: 'x' }, [], null])

@@ -348,3 +348,15 @@ describe('in one of several tabs', () => {
     expect(origin.disk.problems).toEqual([])
   })
 })
+
+test('a list that somebody begins to watch meanwhile shows the job that stays', async () => {
+  const { disk, scheduler } = setUp()
+  scheduler.pause()
+  await scheduler.addMany(['x', 'y'].map((id) => ({ name: 'noop', options: { id } }) as const))
+  await whileFull(disk, async () => {
+    const replacing = outcome(scheduler.add.noop(undefined, replace))
+    const list = scheduler.watch()
+    expect(await replacing).toBe(full)
+    expect(list.snapshot().map(({ id }) => id)).toEqual(['x', 'y'])
+  })
+})
