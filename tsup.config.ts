@@ -26,6 +26,27 @@ const lessOfPQueue: Record<string, string> = {
 /** What the limiter calls. */
 const calledOfPQueue = ['add', 'start', 'pause', 'concurrency']
 
+/** What is known of a queue that the limiter makes: it has no interval, its tasks no signal and no time limit, and nobody listens. */
+const knownOfPQueue: readonly (readonly [RegExp, string])[] = [
+  [/this\.#(isIntervalIgnored|doesIntervalAllowAnother)\b(?! =|\()/g, 'true'],
+  [/this\.#(strict\b|isIntervalPausedAt\(now\))(?! =)/g, 'false'],
+  [/options\.(signal|timeout)\b/g, 'undefined'],
+  [/this\.#(runningTasks\.\w+\([^{}]*?\)|(setup|schedule|initialize|rollback|clear)\w+\(\));/g, ';'],
+  [/this\.#runningTasks\.set\([^{}]*\{[^{}]*\}\);/g, ';'],
+  [/this\.#(carryover\w+|isIntervalIgnored|intervalCap|interval|strict|queueClass) = [^;]*;/g, ''],
+  [/^\s*(carryover\w+|intervalCap|interval|strict|timeout): .*,$/gm, ''],
+  [/\((canInitializeInterval|eventListener)\)/g, '(false)'],
+  [/const (taskSymbol|now|canInitializeInterval) = .*;/g, ''],
+  [/let (eventListener|cleanupQueueAbortHandler)\b.*;/g, ''],
+  [/(?<!= )cleanupQueueAbortHandler\(\);/g, ''],
+  [/const removeQueuedTask = [\s\S]*?\n\s*\};/g, ''],
+  [/this\.emit\([^()]*\);/g, ';'],
+  [/if \(.*\) \{\s*throw new TypeError\(.*\);\s*\}/g, ''],
+]
+
+/** What the bus of events calls. */
+const calledOfEmitter = ['on', 'once', 'off', 'removeListener', 'eventNames', 'listeners', 'listenerCount']
+
 export default defineConfig({
   entry: ['src/bin.ts', ...subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`)],
   format: ['esm', 'cjs'],
@@ -55,7 +76,10 @@ export default defineConfig({
           /[\\/]p-queue[\\/]/.test(importer) ? { path, namespace: 'less' } : undefined,
         )
         onLoad({ filter: /[\\/]p-queue[\\/]dist[\\/]index\.js$/ }, async ({ path }) => ({
-          contents: lessOfClass(await readFile(path, 'utf8'), calledOfPQueue),
+          contents: lessOfClass(await without(await readFile(path, 'utf8'), knownOfPQueue), calledOfPQueue),
+        }))
+        onLoad({ filter: /[\\/]eventemitter3[\\/]index\.js$/ }, async ({ path }) => ({
+          contents: lessOfPrototype(await readFile(path, 'utf8'), calledOfEmitter),
         }))
         onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({ contents: lessOfPQueue[path] as string }))
       },
@@ -67,6 +91,28 @@ export default defineConfig({
     await writeLicences()
   },
 })
+
+/** Code in which what is known stands in the place of what asks for it, without what never runs then. */
+async function without(text: string, known: readonly (readonly [RegExp, string])[]): Promise<string> {
+  for (const [what, is] of known) if (!text.match(what)) throw new Error(`nothing is \`${what}\`, which is \`${is}\``)
+  const asKnown = known.reduce((rest, [what, is]) => rest.replace(what, is), text)
+  return (await transform(asKnown, { minifySyntax: true, target: 'es2022' })).code
+}
+
+/** A CommonJS module that is one function with methods, as an ES module without the methods that nobody calls. */
+function lessOfPrototype(text: string, called: readonly string[]): string {
+  const { statements } = ts.createSourceFile('module.js', text, ts.ScriptTarget.Latest, true)
+  const [, name] = /module\.exports = (\w+)/.exec(text) as unknown as [string, string]
+  const methodOf = (statement: ts.Statement) =>
+    new RegExp(`^${name}\\.(?:prototype\\.)?(\\w+) = `).exec(statement.getText())?.[1]
+  for (const method of called)
+    if (!statements.some((statement) => methodOf(statement) === method)) throw new Error(`no \`${method}\``)
+  const kept = statements.filter((statement) => {
+    const method = methodOf(statement)
+    return !statement.getText().includes('module.exports') && (!method || called.includes(method))
+  })
+  return `${kept.map((statement) => statement.getText()).join('\n')}\nexport default ${name}`
+}
 
 /** A module with one class, without the members that neither its constructor nor those that are called make use of. */
 function lessOfClass(text: string, called: readonly string[]): string {

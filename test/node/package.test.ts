@@ -33,6 +33,52 @@ test('the licence of every package that is bundled in is in the tarball, in full
   for (const file of ['LICENSE', 'README.md', 'dist/THIRD-PARTY-LICENSES.txt']) expect(packed).toContain(`"${file}"`)
 })
 
+test('what the build leaves out of p-queue and eventemitter3 is not missed', async () => {
+  const [{ createScheduler, inline }, { defineJobs }] = await Promise.all([
+    import(join(dist, 'index.js')) as Promise<typeof import('offstage')>,
+    import(join(dist, 'worker.js')) as Promise<typeof import('offstage/worker')>,
+  ])
+  let running = 0
+  const most: number[] = []
+  const jobs = defineJobs({
+    async count() {
+      most.push(++running)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      running--
+    },
+  })
+  const scheduler = createScheduler<typeof jobs>(inline(jobs), {
+    concurrency: 10,
+    queues: { q: { concurrency: 2 } },
+  })
+  const heard: string[] = []
+  scheduler.once('started', () => heard.push('once'))
+  const first = (event: { type: string }) => heard.push(event.type)
+  for (const listener of [first, () => heard.push('second')]) scheduler.on('completed', listener)
+  scheduler.off('completed', first)
+  const runMany = async (count: number) => {
+    most.length = 0
+    const runs = Array.from({ length: count }, () => scheduler.run.count(undefined, { queue: 'q' }))
+    return { runs, done: () => Promise.all(runs).then(() => Math.max(...most)) }
+  }
+  expect(await (await runMany(6)).done()).toBe(2)
+  expect(heard).toEqual(['once', ...Array(6).fill('second')])
+  const queue = scheduler.queue('q')
+  queue.pause()
+  const { runs, done } = await runMany(8)
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  expect([most, queue.size]).toEqual([[], 8])
+  queue.resume()
+  await Promise.race(runs)
+  queue.setConcurrency(4)
+  expect(await done()).toBe(4)
+  queue.setConcurrency(1)
+  expect(await (await runMany(3)).done()).toBe(1)
+  queue.setConcurrency(Number.POSITIVE_INFINITY)
+  expect(await (await runMany(5)).done()).toBe(5)
+  await scheduler.close()
+})
+
 test('the README begins with how to install it', () => {
   expect(read('README.md').split('\n').slice(0, 10)).toContain('npm install offstage')
 })
