@@ -15,7 +15,6 @@ import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row, Store } from '../store/store.ts'
-import { allCommitted } from './all-committed.ts'
 import { Dispatcher, type OnStranded } from './dispatcher.ts'
 import type {
   CloseMode,
@@ -126,7 +125,7 @@ export class LocalEngine implements Engine {
   async insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     const inserting = this.insertAll(requests)
     const inserted = isThenable(inserting) ? await inserting : inserting
-    await allCommitted(inserted, (job) => this.whenCommitted(job))
+    await this.whenAllCommitted(inserted)
     return inserted
   }
 
@@ -215,6 +214,17 @@ export class LocalEngine implements Engine {
 
   whenCommitted(inserted: JobView): Promise<void> {
     return this.#outcomes.whenCommitted(inserted)
+  }
+
+  /** Mostly the jobs are in one batch: when the first is committed, so are all. */
+  async whenAllCommitted(
+    inserted: readonly Inserted[],
+    whenCommitted = (job: JobView) => this.whenCommitted(job),
+  ): Promise<void> {
+    for (const { job, along } of inserted) {
+      if (!job.committed) await whenCommitted(job)
+      if (along && !along.committed) await whenCommitted(along)
+    }
   }
 
   /** The job with its newest record, which may not be committed. */

@@ -48,23 +48,13 @@ export function whyWaiting(
     const { limit, intervalMs } = rateLimit
     say('rate-limit', `The queue '${queue}' starts at most ${limit} jobs in ${intervalMs} ms; the next ${next}.`)
   }
-  const goesFirst = new Map([[queue, true]])
   let ahead = 0
   for (const other of index.jobs) {
     if (other.record.state !== 'queued' || !isBefore(other.record, job.record)) continue
-    let mayStart = goesFirst.get(other.record.queue)
-    if (mayStart === undefined) {
-      mayStart = isOpen(lines.limiterOf(other))
-      goesFirst.set(other.record.queue, mayStart)
-    }
-    if (mayStart) ahead++
+    if (other.record.queue === queue || isOpen(lines.limiterOf(other))) ahead++
     if (ahead === aheadMax) break
   }
-  if (ahead > 0)
-    say(
-      'behind',
-      ahead === 1 ? '1 job goes before it.' : `${ahead}${ahead === aheadMax ? ' jobs or more' : ' jobs'} go before it.`,
-    )
+  if (ahead > 0) say('behind', `Jobs that go before it: ${ahead}${ahead === aheadMax ? ' or more' : ''}.`)
   if (pool.online === 0) say('no-worker', `No worker is ready; ${pool.starting} are starting.`)
   else if (!pool.roomFor(name, job.mustRunAlone))
     say('no-worker', `All workers are busy: ${pool.busy} of ${pool.online}.`)

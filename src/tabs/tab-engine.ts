@@ -14,7 +14,6 @@
  * adopts the jobs that it knows, and answers its questions.
  */
 
-import { allCommitted } from '../engine/all-committed.ts'
 import type {
   CloseMode,
   Engine,
@@ -259,7 +258,7 @@ export class TabEngine extends Client implements Engine, Candidate {
       // The lead was lost while the call waited, so it has added nothing.
       return this.insertMany(requests)
     }
-    await allCommitted(inserted, (job) => this.whenCommitted(job))
+    await local.whenAllCommitted(inserted, (job) => this.whenCommitted(job))
     return inserted
   }
 

@@ -55,7 +55,7 @@ describe.each(places)('on %s', (place) => {
       { reason: 'no-worker', detail: 'All workers are busy: 1 of 1.' },
     ])
     expect(await scheduler.whyWaiting(last.id)).toEqual([
-      { reason: 'behind', detail: '1 job goes before it.' },
+      { reason: 'behind', detail: 'Jobs that go before it: 1.' },
       { reason: 'no-worker', detail: 'All workers are busy: 1 of 1.' },
     ])
     await scheduler.cancel('hog')
