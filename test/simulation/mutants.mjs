@@ -436,8 +436,8 @@ export const mutants = [
   {
     name: 'what nobody has heard of yet is heard of although it is refused',
     file: extensions,
-    find: '    this.#unheard = this.#unheard.filter((step) => !fallen.has(step))\n',
-    replace: '',
+    find: '.slice(this.#next).filter((step) => !fallen.has(step)))\n',
+    replace: '.slice(this.#next))\n',
   },
   {
     name: 'a turn that may be refused is not told so',
@@ -467,8 +467,8 @@ export const mutants = [
   {
     name: 'what was to be replaced is gone when that is refused',
     file: jobs,
-    find: '    if (!after) return this.index.putBack(job)\n',
-    replace: '    if (!after) return\n',
+    find: '      return this.index.putBack(job)\n',
+    replace: '      return\n',
   },
   {
     name: 'what was to be replaced is cancelled when that is refused',

@@ -110,8 +110,7 @@ export class Simulation implements WorkerHost {
       loops: chance.of([0, 0, 0.05]),
       outages: chance.of([0, 0, 0.01]),
       jumps: chance.of([0, 0, 0.1]),
-      failsAfterMs:
-        this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, 300, 1_200]),
+      failsAfterMs: this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, 300, 1_200]),
       hasExtensions: chance.is(0.5),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
     }
