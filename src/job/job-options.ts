@@ -64,6 +64,7 @@ export interface JobOptions<Result = unknown, Progress = unknown, Value = unknow
   readonly runAt?: number | Date | undefined
   /**
    * What each extension, by name, receives about the job when it is added. It must be cloneable, and is not kept with the job.
+   * The call rejects with `EXTENSION_MISSING` if an extension is not attached where jobs run.
    */
   readonly extensions?: { readonly [extension: string]: unknown } | undefined
   /** Objects that are moved into the job instead of copied; the caller cannot use them any more. */
