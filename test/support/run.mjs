@@ -8,8 +8,9 @@ import { browserNames, installBrowsers, isInstalled } from './browsers.mjs'
 import { run, tsup, vitest } from './process.mjs'
 
 const options = ['--all', '--install-browsers']
-/** Each cut and each flipped bit of a journal. */
-const longest = 'test/unit/journal-sweep.test.ts'
+/** Each cut and each flipped bit of a journal; thousands of random calls; jobs that keep threads busy for real seconds. */
+const longest = ['test/unit/journal-sweep.test.ts', 'test/unit/model.test.ts', 'test/suite/bad-neighbours.test.ts']
+const quick = ['--maxWorkers=100%', ...longest.flatMap((file) => ['--exclude', file])]
 const args = process.argv.slice(2)
 const [isAll, mayInstall] = options.map((name) => args.includes(name))
 const vitestArgs = args.filter((name) => !options.includes(name))
@@ -25,7 +26,7 @@ function test() {
   const areTypesRight = isBuilt && run('node', ['test/support/types.mjs', ...(isAll ? [] : ['--quick'])])
   const chosen = projects.flatMap((project) => ['--project', project])
   // On all cores, though Vitest leaves one free: of two that would be half. What all of it asks of a machine is left time.
-  const isGreen = run('node', [vitest, 'run', ...chosen, ...(isAll ? [] : ['--maxWorkers=100%', '--exclude', longest])])
+  const isGreen = run('node', [vitest, 'run', ...chosen, ...(isAll ? [] : quick)])
   for (const line of leftOut(used)) console.log(line)
   // What comes before the tests is far up by now.
   if (!isBuilt) console.error('FAILED: npm run build')
@@ -37,7 +38,7 @@ function test() {
 function* leftOut(used) {
   const missing = browserNames.filter((name) => !isInstalled(name))
   const others = browserNames.filter((name) => isInstalled(name) && !used.includes(name))
-  const left = ['files and processes on Node', longest, 'TypeScript 5.9 and 6', ...others]
+  const left = ['files and processes on Node', ...longest, 'TypeScript 5.9 and 6', ...others]
   if (!isAll) yield `Left out: ${left.join(', ')}. To run them too: npm run test:all`
   if (missing.length > 0)
     yield `!!! SKIPPED: ${missing.join(', ')}: not installed. On Debian, as root: npm run test:all -- --install-browsers`
