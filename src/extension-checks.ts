@@ -262,8 +262,8 @@ const always: Readonly<Record<string, Check>> = {
     expectSame([existing.id, existing.disposition], ['first', 'existing'])
     expectSame(await rejection(() => add('third', { refuse: 'not now' })), 'not now')
     const replaced = await add('fourth', { replace: 'first', input: 5, options: { id: 'renamed', priority: 2 } })
-    const { state, priority } = replaced.snapshot()
-    expectSame([replaced.id, replaced.disposition, replaced.input, state, priority], ['renamed', 'replaced', 5, 'queued', 2]) // biome-ignore format: one line.
+    const { priority } = replaced.snapshot()
+    expectSame([replaced.id, replaced.disposition, replaced.input, priority], ['renamed', 'replaced', 5, 2])
     const blocked = await add('fifth', { isBlocked: true })
     expectSame(blocked.snapshot().state, 'blocked')
     await replaced.result()

@@ -2,7 +2,6 @@
 import { createScheduler, inline, type Store } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { z } from 'zod'
 import { jobs } from '../fixtures/jobs.ts'
 import { heard, places, start } from '../support/testing.ts'
 
@@ -202,7 +201,9 @@ async function dataClone(): Promise<Error> {
 }
 
 test('an input that does not fit the schema of its job is refused', async () => {
-  const schemas = { echo: z.object({ n: z.number() }) }
+  const validate = (value: unknown) =>
+    typeof (value as { n: unknown }).n === 'number' ? { value } : { issues: [{ message: 'n is no number' }] }
+  const schemas = { echo: { '~standard': { version: 1, vendor: 'test', validate } } }
   const scheduler = createScheduler<typeof jobs>(inline(jobs as never), { workers: 1, schemas: schemas as never })
   onTestFinished(() => scheduler.close({ mode: 'now' }))
   scheduler.pause()
