@@ -4,6 +4,7 @@ import { createScheduler, inline, type Scheduler } from 'offstage'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { jobs } from '../fixtures/jobs.ts'
 import { FakeOrigin } from '../support/tabs.ts'
+import { turn } from '../support/testing.ts'
 import { jobsWorker } from '../support/workers.ts'
 
 const storage = new AsyncLocalStorage<string>()
@@ -62,7 +63,7 @@ describe.each(Object.keys(started))('%s', (name) => {
     job.off('completed', listener)
     scheduler.resume()
     await job.result()
-    await new Promise((resolve) => setTimeout(resolve))
+    await turn()
     expect([...heard].sort()).toEqual(['on: mine', 'once: mine', 'subscribe: mine'])
   })
 })

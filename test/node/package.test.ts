@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { turn } from '../support/testing.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const dist = join(root, 'dist')
@@ -43,7 +44,7 @@ test('what the build leaves out of p-queue and eventemitter3 is not missed', asy
   const jobs = defineJobs({
     async count() {
       most.push(++running)
-      await new Promise((resolve) => setTimeout(resolve, 1))
+      await turn()
       running--
     },
   })
@@ -66,7 +67,9 @@ test('what the build leaves out of p-queue and eventemitter3 is not missed', asy
   const queue = scheduler.queue('q')
   queue.pause()
   const { runs, done } = await runMany(8)
-  await new Promise((resolve) => setTimeout(resolve, 10))
+  // Whatever is to start has started when this comes back.
+  expect((await scheduler.counts()).queued).toBe(8)
+  await turn()
   expect([most, queue.size]).toEqual([[], 8])
   queue.resume()
   await Promise.race(runs)

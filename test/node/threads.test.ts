@@ -90,6 +90,9 @@ const startTimeoutMs = 500
 
 describe('top-level await behind `defineJobs`', () => {
   test('jobs start when the module is through', async () => {
+    const channel = new BroadcastChannel('offstage: late')
+    onTestFinished(() => channel.close())
+    channel.onmessage = () => channel.postMessage('go on')
     expect(await start<typeof late>(builtWorker('late')).run.state()).toBe('through')
   })
 

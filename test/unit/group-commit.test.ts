@@ -5,6 +5,7 @@ import { fallenOf, type Step } from '../../src/engine/steps.ts'
 import { defer } from '../../src/shared/deferred.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { memoryStore } from '../../src/store/memory-store.ts'
+import { turn } from '../support/testing.ts'
 
 const step = (type: Step['type'] = 'start') =>
   ({
@@ -15,7 +16,6 @@ const step = (type: Step['type'] = 'start') =>
     after: type === 'insert' ? { id: 'new' } : undefined,
     afterwards: undefined,
   }) as unknown as Step
-const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 const setUp = (commit: () => Promise<void> | void) => {
   const log: string[] = []
