@@ -225,6 +225,7 @@ export class Jobs {
     // Its attempt may have left the worker while another job had the id.
     if (job.attempt && !job.attempt.worker.has(job.attempt)) job.attempt = undefined
     if (!after) {
+      this.#staleAttempts.delete(job.record.id)
       this.lists.changed(job, false)
       return this.index.putBack(job)
     }

@@ -427,6 +427,29 @@ describe('rows of an extension that is not there', () => {
   })
 })
 
+test('a running job whose removal an extension refuses leaves nothing behind for the next of its id', async () => {
+  const scheduler = start()
+  let isForbidden = true
+  await attached(
+    scheduler,
+    probe({
+      moves: new Set(['removed']),
+      moved() {
+        if (isForbidden) throw new Error('not now')
+      },
+    }),
+  )
+  begun = defer()
+  const first = await scheduler.add.hold(undefined, { id: 'a' })
+  await begun.promise
+  await expect(scheduler.remove('a')).rejects.toMatchObject({ code: 'EXTENSION_FAILED' })
+  release()
+  await first.result()
+  isForbidden = false
+  await scheduler.remove('a')
+  expect(await scheduler.run.double(2, { id: 'a' })).toBe(4)
+})
+
 test('while it closes, what follows from a job that ends is still written, and nothing new is begun', async () => {
   const disk = new Disk()
   const scheduler = start({ store: disk.store })
