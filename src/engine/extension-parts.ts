@@ -25,8 +25,8 @@ export type RequestOf = (name: string, input: unknown, options: Admission['optio
 export interface ExtensionParts extends EngineParts {
   readonly requestOf: RequestOf
   /**
-   * Aborts the attempt of a cancelled job. Called once the cancellation is certain, because a handler that was aborted cannot
-   * be resumed.
+   * Aborts the attempt of a cancelled job, once nothing in the turn or call can throw any more: a handler that was aborted
+   * cannot be resumed.
    */
   readonly abort: (job: LiveJob) => void
   readonly mark: (job: LiveJob, attached: Attached) => void

@@ -137,6 +137,7 @@ export class Outcomes implements CommitListener {
   onRefused(fallen: readonly Step[], error: OffstageError): void {
     this.takeBack(fallen, error)
     this.#failUnstorable(fallen, error)
+    this.#requeue(fallen, error)
     this.#jobs.extensions?.afterRefusal()
     this.#jobs.bus.publish('store:error', { error })
     if (!this.#jobs.commits.isRefusing) return
@@ -176,6 +177,14 @@ export class Outcomes implements CommitListener {
       this.#dispatcher.abort(job, error)
       if (!isTerminal(job.record.state)) this.#jobs.fail(job, error, true)
       if (fallen.some((step) => step.job === job && !step.call && !step.after)) this.#jobs.remove(job, 'removed')
+    }
+  }
+
+  /** Queues running jobs again that have no attempt any more: a call had cancelled them, and that call was refused. */
+  #requeue(fallen: readonly Step[], error: OffstageError): void {
+    for (const job of new Set(fallen.map((step) => step.job))) {
+      const isLeft = job.isListed && job.record.state === 'running' && job.attempt?.isStale !== false
+      if (isLeft) this.#jobs.move(job, { type: 'interrupt', error, isOwnMaking: false })
     }
   }
 

@@ -389,6 +389,26 @@ describe('when the store refuses', () => {
     expect(host().job('b')).toMatchObject({ state: 'blocked', priority: 7 })
   })
 
+  test('a running job that a refused turn has cancelled runs again', async () => {
+    const disk = new Disk()
+    const clock = manualClock()
+    const scheduler = start({ store: disk.store, clock })
+    const { host } = await attached(scheduler, probe({ moves: new Set() }))
+    const [first, second] = [defer<void>(), defer<void>()]
+    const onStarted = (attempt: number) => (attempt === 1 ? first : second).resolve()
+    const job = await scheduler.add.wait(undefined, { id: 'a', onStarted })
+    await first.promise
+    disk.isFull = true
+    const refused = host().turn((turn) => turn.move('a', { type: 'cancel' }), { isRefusable: true })
+    await expect(refused).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' })
+    // The interruption is refused as well, and is tried again.
+    await turnOfLoop()
+    disk.isFull = false
+    clock.advance(1_000)
+    await second.promise
+    expect(job.snapshot()).toMatchObject({ state: 'running', attempt: 2 })
+  })
+
   test('a job that a turn has found falls with the call that adds it, and the turn adds it itself', async () => {
     const disk = new Disk()
     const clock = manualClock()
