@@ -417,6 +417,8 @@ export class Extensions implements ExtensionHooks {
     if (type === 'cancel') jobs.moveIfLegal(job, { type, error: (after as JobRecord).error })
     if (type === 'prioritize') jobs.moveIfLegal(job, { type, priority: (after as JobRecord).priority })
     if (type === 'update') jobs.update(job, changesBetween(before as JobRecord, after as JobRecord))
+    if (type === 'due') jobs.fallDue(job)
+    if (type === 'retry') jobs.retry(job)
     if (type === 'mark') jobs.move(job, { type, rules: (after as JobRecord).rules })
     if (type === 'removed' && before) jobs.remove(job, type)
   }

@@ -389,6 +389,35 @@ describe('when the store refuses', () => {
     expect(host().job('b')).toMatchObject({ state: 'blocked', priority: 7 })
   })
 
+  test('so are `promote` and `retry`', async () => {
+    const disk = new Disk()
+    const clock = manualClock()
+    const scheduler = start({ store: disk.store, clock })
+    const { host } = await attached(scheduler, probe({ moves: new Set() }))
+    scheduler.pause()
+    await scheduler.add.double(1, { id: 'later', delayMs: 1e6 })
+    await scheduler.add.double(1, { id: 'again' })
+    await scheduler.cancel('again')
+    disk.isFull = true
+    const calls = [
+      host().turn(
+        (turn) => {
+          turn.move('later', { type: 'prioritize', priority: 1 })
+          turn.move('again', { type: 'retry' })
+        },
+        { isRefusable: true },
+      ),
+      scheduler.cancel('again'),
+      scheduler.promote('later'),
+      scheduler.retry('again'),
+    ]
+    for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('rejected')
+    disk.isFull = false
+    clock.advance(1_000)
+    expect(await scheduler.cancel('nobody')).toBe(0)
+    expect(await scheduler.counts()).toMatchObject({ queued: 2, scheduled: 0, cancelled: 0 })
+  })
+
   test('a running job that a refused turn has cancelled runs again', async () => {
     const disk = new Disk()
     const clock = manualClock()
