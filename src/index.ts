@@ -2,6 +2,8 @@ export type {
   CloseMode,
   Counts,
   Disposition,
+  FindOptions,
+  JobFilter,
   QueueState,
   SchedulerSnapshot,
   Stats,
@@ -15,7 +17,7 @@ export type { EventStream } from './events/stream.ts'
 export type { JobDefaults, JobOptions } from './job/job-options.ts'
 export type { Backoff, JobHeaders, State } from './job/record.ts'
 export type { JobRequest } from './job-calls.ts'
-export type { FindOptions, JobFilter, WatchFilter } from './job-filter.ts'
+export type { WatchFilter } from './job-filter.ts'
 export type { WorkerOptions, WorkerSource } from './platform/spawn.ts'
 export type { LineOptions as QueueOptions } from './queue/line.ts'
 export type { RateLimit } from './queue/rate-limit.ts'

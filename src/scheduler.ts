@@ -1,8 +1,10 @@
 import type {
   Counts,
   Engine,
+  FindOptions,
   Inserted,
   InsertRequest,
+  JobFilter,
   JobList,
   QueueState,
   SchedulerSnapshot,
@@ -30,7 +32,7 @@ import {
 import { isTerminal } from './job/record.ts'
 import { hasAttachments, hasCallbacks, listenerOf, runAll } from './job-callbacks.ts'
 import { byName, type JobRequest } from './job-calls.ts'
-import { type FindOptions, findChecks, type JobFilter, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
+import { findChecks, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
 import { JobHandle, streamCapacity } from './job-handle.ts'
 import { takeChanges } from './job-update.ts'
 import { type InContext, thisContext } from './platform/async-context.ts'

@@ -1,10 +1,18 @@
-import type { Counts, QueueState, SchedulerSnapshot, Stats, WaitReason } from './engine/engine.ts'
+import type {
+  Counts,
+  FindOptions,
+  JobFilter,
+  QueueState,
+  SchedulerSnapshot,
+  Stats,
+  WaitReason,
+} from './engine/engine.ts'
 import type { JobSnapshot } from './engine/job-observers.ts'
 import type { EventFilter } from './event-filter.ts'
 import type { EventType } from './events/event-map.ts'
 import type { EventStream } from './events/stream.ts'
 import type { ArgumentsOf, JobRequest } from './job-calls.ts'
-import type { FindOptions, JobFilter, WatchFilter } from './job-filter.ts'
+import type { WatchFilter } from './job-filter.ts'
 import type { Queue } from './queue-handle.ts'
 import type { CloseOptions } from './scheduler-options.ts'
 import type { asyncDispose } from './shared/async-dispose.ts'

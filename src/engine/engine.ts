@@ -39,10 +39,14 @@ export interface Inserted {
   readonly along?: JobView
 }
 
-interface Fields {
+interface Fields<Name extends string> {
+  /** The state, or one of several. */
   readonly state: State | readonly State[]
-  readonly name: string
+  /** The job type. */
+  readonly name: Name
+  /** The name of the queue. */
   readonly queue: string
+  /** A tag that the job has, perhaps among others. */
   readonly tag: string
 }
 
@@ -50,13 +54,19 @@ interface Fields {
  * Which jobs to change: those that match every given field. At least one field is required, so that a value that happens to be
  * `undefined` never means all jobs; `{ all: true }` does.
  */
-export type JobFilter =
-  | { [Name in keyof Fields]: Pick<Fields, Name> & Partial<Fields> & { readonly all?: never } }[keyof Fields]
-  | ({ readonly all: true } & { readonly [Name in keyof Fields]?: never })
+// biome-ignore lint/suspicious/noExplicitAny: a filter that knows of no table fits every scheduler's.
+export type JobFilter<Name extends string = any> =
+  | {
+      [Field in keyof Fields<Name>]: Pick<Fields<Name>, Field> & Partial<Fields<Name>> & { readonly all?: never }
+    }[keyof Fields<Name>]
+  | ({ readonly all: true } & { readonly [Field in keyof Fields<Name>]?: never })
 
 /** Which jobs to look up: those that match every given field. A field that is `undefined` filters nothing. */
-export type FindOptions = { readonly [Name in keyof Fields]?: Fields[Name] | undefined } & {
-  /** How many jobs to return at most. Default 1,000. */
+// biome-ignore lint/suspicious/noExplicitAny: as above.
+export type FindOptions<Name extends string = any> = {
+  readonly [Field in keyof Fields<Name>]?: Fields<Name>[Field] | undefined
+} & {
+  /** How many jobs to return at most, from 1. Default 1,000. */
   readonly limit?: number | undefined
   /**
    * The id of a job: returns the jobs that were added after it, even if it is removed by now. Rejects with `INVALID_OPTION` if
