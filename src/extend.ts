@@ -4,6 +4,7 @@ import { Extensions } from './engine/extensions.ts'
 import { isExtensionEvent } from './events/event-map.ts'
 import { type ExtensionPoint, extensionPoint } from './extension-point.ts'
 import { nameCheck, takeJobOptions } from './job/job-options.ts'
+import { byName } from './job-calls.ts'
 import * as check from './shared/check.ts'
 import { copyValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
@@ -61,26 +62,14 @@ export function extend<Commands>(scheduler: Extensible, extension: Extension<Com
   return commands as Commands
 }
 
-/** Any name may be a command: which ones exist is known only where the jobs run. */
 function commandsOf({ engine }: ExtensionPoint, extension: string): CommandTable {
-  const functions = new Map<string, CommandTable[string]>()
-  const command =
-    (name: string) =>
-    async (...args: unknown[]) => {
-      const copies = copyValue(args, `arguments of \`${name}\``) as unknown[]
-      if (engine.isEnded) throw engine.closedError()
-      const { opening } = engine
-      if (opening) await opening
-      return copyValue(await engine.command(extension, name, copies), `answer of \`${name}\``)
-    }
-  return new Proxy(Object.create(null), {
-    get(_target, name) {
-      if (typeof name === 'symbol' || name === 'then') return undefined
-      const there = functions.get(name) ?? command(name)
-      functions.set(name, there)
-      return there
-    },
-  })
+  return byName((name) => async (...args: unknown[]) => {
+    const copies = copyValue(args, `arguments of \`${name}\``) as unknown[]
+    if (engine.isEnded) throw engine.closedError()
+    const { opening } = engine
+    if (opening) await opening
+    return copyValue(await engine.command(extension, name, copies), `result of \`${name}\``)
+  }) as CommandTable
 }
 
 /** Options that belong to a page or process. A job that an extension adds has no caller there. */

@@ -17,24 +17,22 @@ export type JobRequest<Table> = {
     : { readonly input: InputOf<Table[Name]> })
 }[keyof Table]
 
-type ByName = (name: string, input: unknown, options: JobOptions | undefined) => Promise<unknown>
-
 /**
- * Makes `scheduler.run.<type>`. Any string is a job type, even `constructor` and `__proto__`; the worker module decides which
- * exist.
+ * Makes an object with a function for every name: `scheduler.run.<type>`, the commands of an extension. Any string is a name,
+ * even `constructor` and `__proto__`; which ones exist is known only where jobs run. Each function is made once.
  */
-export function byName(call: ByName): object {
-  const functions = new Map<string, (input: unknown, options?: JobOptions) => Promise<unknown>>()
+export function byName<Call>(make: (name: string) => Call): object {
+  const calls = new Map<string, Call>()
   return new Proxy(Object.create(null), {
     get(_target, name) {
       // Without `then`, `await scheduler.run` does not call a job of that name.
       if (typeof name === 'symbol' || name === 'then') return undefined
-      let callNamed = functions.get(name)
-      if (!callNamed) {
-        callNamed = (input, options) => call(name, input, options)
-        functions.set(name, callNamed)
+      let call = calls.get(name)
+      if (!call) {
+        call = make(name)
+        calls.set(name, call)
       }
-      return callNamed
+      return call
     },
   })
 }

@@ -5,6 +5,7 @@ import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './ev
 import { BufferedStream, type EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
 import { type JobHeaders, noHeaders } from './job/record.ts'
+import { runAll } from './job-callbacks.ts'
 import { thisContext } from './platform/async-context.ts'
 import { structuredClone } from './platform/structured-clone.ts'
 import { checkArgument } from './shared/check.ts'
@@ -81,12 +82,7 @@ export class JobHandle implements Job {
 
   events(): EventStream<JobEvent> {
     const stops: (() => void)[] = []
-    const stream = new BufferedStream<JobEvent>({
-      capacity: streamCapacity,
-      onClose: () => {
-        for (const stop of stops) stop()
-      },
-    })
+    const stream = new BufferedStream<JobEvent>({ capacity: streamCapacity, onClose: () => runAll(stops) })
     const push = (event: JobEvent) => {
       stream.push(event)
       if (isLast(event.type)) stream.end()

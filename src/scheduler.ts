@@ -59,6 +59,8 @@ interface Request {
   readonly options?: JobOptions | undefined
 }
 
+type Call = (input: unknown, options: JobOptions | undefined) => Promise<unknown>
+
 /**
  * Makes a scheduler. The first argument starts one worker. Write it like this, in your own code, so that your bundler finds the
  * worker file. On servers it may be a URL or a path, and `inline(jobs)` runs the jobs on this thread. With `null` this
@@ -82,7 +84,7 @@ export function createScheduler<Table extends JobTable = JobTable>(
 /** Runs jobs on the calling thread, with the same encoding as a worker: for component tests, and for places without workers. */
 export function inline(jobs: JobTable): InlineSource {
   const serve = (jobs as { [serveInline]?: InlineSource['serveInline'] })[serveInline]
-  if (!serve) throw new OffstageError('INVALID_OPTION', 'Expected `jobs` to be what defineJobs() answered.')
+  if (!serve) throw new OffstageError('INVALID_OPTION', 'Expected `jobs` to be what defineJobs() returned.')
   return { serveInline: serve }
 }
 
@@ -142,8 +144,16 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     this.#engine.onClose(() => this.#signals.close())
     const defaultsOf = (name: string) => this.#defaultsOf(name)
     this[extensionPoint] = { engine: this.#engine, defaultsOf, attached: new Map() }
-    this.run = byName((name, input, jobOptions) => this.#run(name, input, jobOptions)) as never
-    this.add = byName((name, input, jobOptions) => this.#add(name, input, jobOptions)) as never
+    const run =
+      (name: string): Call =>
+      (input, jobOptions) =>
+        this.#run(name, input, jobOptions)
+    const add =
+      (name: string): Call =>
+      (input, jobOptions) =>
+        this.#add(name, input, jobOptions)
+    this.run = byName(run) as never
+    this.add = byName(add) as never
     // Bound, so that UI libraries can pass them on: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
     this.subscribe = this.subscribe.bind(this)
     this.snapshot = this.snapshot.bind(this)
