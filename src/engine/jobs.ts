@@ -261,8 +261,10 @@ export class Jobs {
     // While the state stays the same, so does everything else that the job waits for.
     const isPutOff = action.type === 'update' && job.record.runAt !== runAt
     if (job.record.state === state && state !== 'queued' && !isPutOff) return
-    // If the job was blocked or got a new time, its delay did not begin now.
-    this.#place(job, state === 'blocked' || isPutOff ? undefined : now)
+    // A delay goes on while the job is blocked. If it is over by now, the timer fires once more.
+    if (job.timer && job.record.runAt !== undefined && job.record.runAt === runAt && !isPutOff)
+      return this.timers.set(job.timer)
+    this.#place(job, isPutOff ? undefined : now)
   }
 
   #leave(job: LiveJob): void {
@@ -308,8 +310,7 @@ export class Jobs {
     if (job.timer) this.timers.cancel(job.timer)
     job.timer = undefined
     this.#join(job)
-    if (record.state === 'scheduled')
-      job.timer = this.#setTimer(record.runAt as number, since, () => this.fallDue(job), true)
+    if (record.runAt !== undefined) job.timer = this.#setTimer(record.runAt, since, () => this.fallDue(job), true)
     if (!expiry) return
     if (isWaiting(record.state) && canExpire(record)) this.timers.set(expiry)
     else this.timers.cancel(expiry)

@@ -1,6 +1,7 @@
 // Two clocks: what begins in this process lasts as long as it should whatever becomes of the wall clock; stored moments are
 // looked up on it.
 import { createScheduler, inline, type Scheduler, type SchedulerOptions, type Store } from 'offstage'
+import { type ExtensionHost, extend, type Move } from 'offstage/extension'
 import { type ManualClock, manualClock } from 'offstage/testing'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Rate } from '../../src/engine/meter.ts'
@@ -29,6 +30,40 @@ test('a delay is no longer when the clock is set back', async () => {
   expect(job.snapshot().state).toBe('scheduled')
   clock.advance(1)
   expect(await job.result()).toBe(42)
+})
+
+test('a delay goes on while a job is blocked, and is no longer when the clock is set back', async () => {
+  const clock = manualClock()
+  const scheduler = startWith(clock)
+  let host!: ExtensionHost
+  extend(scheduler, {
+    name: 'gate',
+    moves: new Set<Move>(['insert']),
+    moved: () => {},
+    open(given) {
+      host = given
+      return {}
+    },
+  })
+  const move = (id: string, type: 'block' | 'unblock') => host.turn((turn) => turn.move(id, { type }))
+  const early = await scheduler.add.double(21, { delayMs: 200 })
+  const late = await scheduler.add.double(4, { delayMs: 200 })
+  clock.advance(100)
+  await move(early.id, 'block')
+  await move(late.id, 'block')
+  jump(clock, -hourMs)
+  clock.advance(50)
+  await move(early.id, 'unblock')
+  clock.advance(49)
+  await turn()
+  expect(early.snapshot().state).toBe('scheduled')
+  clock.advance(1)
+  expect(await early.result()).toBe(42)
+  clock.advance(500)
+  expect(late.snapshot().state).toBe('blocked')
+  await move(late.id, 'unblock')
+  clock.advance(0)
+  expect(await late.result()).toBe(8)
 })
 
 test('a back-off is no longer when the clock is set back, however often it is moved in line', async () => {
