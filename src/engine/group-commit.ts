@@ -194,7 +194,7 @@ export class GroupCommit {
     this.#batch = none
     this.#gathering = all.filter((step) => !fallen.has(step))
     this.#isRefusing = fallen.size === 0
-    this.listener.onRefused([...fallen].reverse(), error)
+    this.listener.onRefused(all.filter((step) => fallen.has(step)).reverse(), error)
     this.#batchCommitted?.reject(error)
     this.#batchCommitted = undefined
     if (this.#isRefusing) {

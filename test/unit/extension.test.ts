@@ -389,6 +389,33 @@ describe('when the store refuses', () => {
     expect(host().job('b')).toMatchObject({ state: 'blocked', priority: 7 })
   })
 
+  test('what was done to one job is taken back in order, the last first', async () => {
+    const disk = new Disk()
+    const clock = manualClock()
+    const scheduler = start({ store: disk.store, clock })
+    const { host } = await attached(scheduler, probe({ moves: new Set() }))
+    scheduler.pause()
+    await host().turn((turn) =>
+      turn.insert({ name: 'double', input: 1, options: { id: 'b' }, isBlocked: true, isMarked: true }),
+    )
+    disk.isFull = true
+    const calls = [
+      // The second is built upon the first, and falls with it, before what the third has done to the same job.
+      host().turn((turn) => turn.put('x', 1), { isRefusable: true }),
+      host().turn((turn) => {
+        turn.put('y', turn.rows.get('x') ?? 'none')
+        turn.move('b', { type: 'unblock' })
+      }),
+      scheduler.add.double(2, { id: 'b', ifExists: 'replace' }),
+    ]
+    for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('rejected')
+    disk.isFull = false
+    clock.advance(1_000)
+    expect(await scheduler.cancel('nobody')).toBe(0)
+    expect(storedIn(disk)).toEqual({ y: 'none' })
+    expect([...disk.records.values()]).toMatchObject([{ id: 'b', input: 1, state: 'queued' }])
+  })
+
   test('so are `promote` and `retry`', async () => {
     const disk = new Disk()
     const clock = manualClock()
