@@ -177,6 +177,8 @@ export class Session {
         return this.#connection.send('answer', id)
       }
       const answered = await this.#onceOnly(id, kind, () => answer(engine, kind, this.#argsFromWire(kind, args, added)))
+      // Its jobs are watched by the next session, if any.
+      if (this.#isClosed) return
       // The client has the input of a job that it has just added, unless an extension gave the job another.
       const inputs = kind === 'insert' ? (args[0] as unknown as readonly WireInsert[]).map(({ input }) => input) : []
       // A command returns a value, whatever it looks like.
@@ -212,6 +214,7 @@ export class Session {
     const [inserts, ...rest] = args as [readonly WireInsert[]]
     // From the first moment: a job may end before the answer is sent.
     const attach = (job: JobView, isAttended: boolean) => {
+      if (this.#isClosed) return
       const isNew = !this.#watchedOf(job)
       const watched = this.#watch(job, isAttended)
       watched.known ??= job.record

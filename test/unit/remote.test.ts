@@ -3,6 +3,8 @@
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { defer } from '../../src/shared/deferred.ts'
+import { memoryStore } from '../../src/store/memory-store.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { read } from '../support/engine-cases.ts'
 import { fromSession, rightOf } from '../support/messages.ts'
@@ -260,6 +262,29 @@ describe('a cut', () => {
       type === 'change' ? [(change as { id: string }).id] : [],
     )
     expect(changed).toEqual([jobs[2]?.id])
+  })
+
+  test('before a job is found, or stored: the session that is over watches no job', async () => {
+    const opened = defer<void>()
+    const { scheduler, engine, openSession } = serve({
+      store: { ...memoryStore(), open: () => opened.promise.then(() => ({ records: [], rows: [] })) },
+    })
+    const ask = (...question: unknown[]) => {
+      const session = openSession(() => {})
+      session.hear([['ask', ...question]])
+      session.close()
+    }
+    scheduler.pause()
+    const watchers = () => engine.job('a')?.observers?.watchers.size ?? 0
+    ask(1, 'insert', [[{ name: 'noop', input: undefined, options: { id: 'a' }, isAttended: true }], 0, false])
+    opened.resolve()
+    expect((await scheduler.get('a'))?.id).toBe('a')
+    await turns(1)
+    expect(watchers()).toBe(0)
+    ask(2, 'find', [{}])
+    await scheduler.counts()
+    await turns(1)
+    expect(watchers()).toBe(0)
   })
 
   test('a close meanwhile settles all that waits, and the jobs go on without it', async () => {
