@@ -83,7 +83,7 @@ export function createScheduler<Table extends JobTable = JobTable>(
 
 /** Runs jobs on the calling thread, with the same encoding as a worker: for component tests, and for places without workers. */
 export function inline(jobs: JobTable): InlineSource {
-  const serve = (jobs as { [serveInline]?: InlineSource['serveInline'] })[serveInline]
+  const serve = (jobs as { [serveInline]?: InlineSource['serveInline'] } | undefined)?.[serveInline]
   if (!serve) throw new OffstageError('INVALID_OPTION', 'Expected `jobs` to be what defineJobs() returned.')
   return { serveInline: serve }
 }

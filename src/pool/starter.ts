@@ -176,7 +176,8 @@ export class Starter {
 }
 
 const refused = (cause: unknown): never => {
-  throw loadError('the platform refused to start it', cause)
+  // It may be the platform, or the application's function.
+  throw loadError('no worker could be started', cause)
 }
 
 export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause ?? ''))
@@ -187,7 +188,7 @@ const likelyCauses =
   'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'
 
 export const loadError = (what: string, cause: unknown, hint = likelyCauses): OffstageError => {
-  const reason = reasonOf(cause).replace(/\.$/, '')
-  const why = reason ? `: ${reason}.` : `. ${hint}`
+  const reason = reasonOf(cause)
+  const why = reason ? `: ${reason}${/[.!?]$/.test(reason) ? '' : '.'}` : `. ${hint}`
   return new OffstageError('WORKER_LOAD_FAILED', `The worker module could not be loaded: ${what}${why}`, { cause })
 }

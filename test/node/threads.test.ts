@@ -105,6 +105,10 @@ describe('top-level await behind `defineJobs`', () => {
   })
 })
 
+const raise = (message: string): never => {
+  throw new Error(message)
+}
+
 describe('a start that fails', () => {
   test('leaves no thread behind', async () => {
     const threads: NodeWorker[] = []
@@ -132,6 +136,16 @@ describe('a start that fails', () => {
     expect(error).toMatchObject({ code: 'WORKER_LOAD_FAILED' })
     expect(error.message).toContain('there-is-no-such-file.mjs')
     expect(error.message).not.toMatch(/404|Content-Security-Policy/)
+  })
+
+  test.each([
+    ['throws', () => raise('no worker today!'), 'no worker could be started: no worker today!'],
+    ['returns no worker', () => 3, 'no worker could be started: Expected the function to return a worker, got 3.'],
+  ])('is not blamed on the platform if the function %s', async (_what, make, reason) => {
+    const scheduler = start(make as never, { startTimeoutMs })
+    const error = await (scheduler.run as never as { noop(): Promise<Error> }).noop().catch((reason) => reason)
+    expect(error).toMatchObject({ code: 'WORKER_LOAD_FAILED' })
+    expect(`${error.message} `).toContain(`: ${reason} `)
   })
 
   test('a worker that does not call `defineJobs` is warned of, once, long before its start times out', async () => {

@@ -688,10 +688,12 @@ const options: Row[] = [
     () => expect(() => createScheduler('./jobs.js')).toThrow(/new Worker\(new URL/),
     inBrowsers,
   ],
-  [
-    'inline of what defineJobs did not make',
-    () => expect(() => inline(wrong({ double: () => 1 }))).toThrow(/defineJobs/),
-  ],
+  ...[{ double: () => 1 }, undefined, null, 'jobs'].map(
+    (jobs): Row => [
+      `inline(${JSON.stringify(jobs)}), which defineJobs did not make`,
+      () => expect(() => inline(wrong(jobs))).toThrow(/defineJobs/),
+    ],
+  ),
 ]
 
 const thrownBy = (call: () => unknown): unknown => {
