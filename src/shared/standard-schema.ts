@@ -20,6 +20,15 @@ interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
+/** By job type. */
+export type Schemas = Readonly<Record<string, StandardSchema>>
+
+/** Checks an input if there is a schema for its job type; see `validate`. */
+export function checkInput(schemas: Schemas, name: string, input: unknown): unknown {
+  const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
+  return schema && validate(schema, name, input)
+}
+
 /**
  * Returns what the schema makes of `input`, or a promise of it. If the input does not fit, throws (or rejects with)
  * `INVALID_INPUT`, which lists what does not fit.
