@@ -18,9 +18,12 @@ export interface EventFilter<
   readonly queue?: string | undefined
 }
 
+/** The types of all events, with those of extensions among the given: no list has these. */
+const typesWith = (given: unknown): readonly string[] =>
+  eventTypes.concat([given].flat().filter(isExtensionEvent) as string[])
+
 export const eventFilterChecks: check.Checks = {
-  type: (value) =>
-    check.someOf(eventTypes.concat([value].flat().filter(isExtensionEvent) as string[]), 'event types')(value),
+  type: (value) => check.someOf(typesWith(value), 'event types')(value),
   jobId: idCheck,
   name: check.text,
   queue: check.text,
@@ -35,7 +38,8 @@ export function fitsEvent(event: AnyEvent, { type, jobId, name, queue }: EventFi
   return typeof type === 'string' ? type === event.type : type.includes(event.type)
 }
 
-export function checkListener(type: string, listener: unknown): void {
-  if (!isExtensionEvent(type)) check.checkArgument('type', check.oneOf(...eventTypes), type)
+/** Checks the arguments of `on`, `once` and `off`. */
+export function checkListener(type: string, listener: unknown, types = typesWith(type)): void {
+  check.checkArgument('type', check.oneOf(...types), type)
   check.checkArgument('listener', check.callable, listener)
 }

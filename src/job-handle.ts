@@ -1,14 +1,15 @@
 import type { Disposition, Engine, Verb } from './engine/engine.ts'
 import type { JobSnapshot } from './engine/job-observers.ts'
 import type { JobView } from './engine/job-view.ts'
-import { isLast, type JobEvent, type JobEventMap, type JobEventType } from './events/event-map.ts'
+import { checkListener } from './event-filter.ts'
+import { isLast, type JobEvent, type JobEventMap, type JobEventType, jobEventTypes } from './events/event-map.ts'
 import { BufferedStream, type EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
 import { type JobHeaders, noHeaders } from './job/record.ts'
 import { runAll } from './job-callbacks.ts'
 import { thisContext } from './platform/async-context.ts'
 import { structuredClone } from './platform/structured-clone.ts'
-import { checkArgument } from './shared/check.ts'
+import { callable, checkArgument } from './shared/check.ts'
 import type { Job } from './typed-job.ts'
 
 /** How many events wait for a slow reader. Beyond that the oldest are dropped and counted in `dropped`. */
@@ -67,7 +68,10 @@ export class JobHandle implements Job {
         this.#engine.observersOf(this.#job)
         return this.#job.snapshot()
       },
-      subscribe: (listener) => this.#engine.observersOf(this.#job).subscribe(thisContext()(listener)),
+      subscribe: (listener) => {
+        checkArgument('listener', callable, listener)
+        return this.#engine.observersOf(this.#job).subscribe(thisContext()(listener))
+      },
     }
     return this.#lastView
   }
@@ -99,14 +103,20 @@ export class JobHandle implements Job {
   }
 
   on<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#engine.observersOf(this.#job).listen(type, listener as (event: JobEvent) => void, false)
+    return this.#listen(type, listener as (event: JobEvent) => void, false)
   }
 
   once<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): () => void {
-    return this.#engine.observersOf(this.#job).listen(type, listener as (event: JobEvent) => void, true)
+    return this.#listen(type, listener as (event: JobEvent) => void, true)
+  }
+
+  #listen(type: JobEventType, listener: (event: JobEvent) => void, isOnce: boolean): () => void {
+    checkListener(type, listener, jobEventTypes)
+    return this.#engine.observersOf(this.#job).listen(type, listener, isOnce)
   }
 
   off<Type extends JobEventType>(type: Type, listener: (event: JobEventMap[Type]) => void): void {
+    checkListener(type, listener, jobEventTypes)
     this.#engine.observersOf(this.#job).unlisten(type, listener as (event: JobEvent) => void)
   }
 

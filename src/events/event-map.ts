@@ -100,8 +100,8 @@ export type JobEvent<Result = unknown, Progress = unknown, Value = unknown, Name
 export const isExtensionEvent = (type: unknown): boolean =>
   typeof type === 'string' && /^(?!worker:|store:).+:./.test(type)
 
-/** The names of all events as values, for checks at run time. */
-export const eventTypes: readonly string[] = Object.keys({
+/** The names of the events of jobs as values, for checks at run time. */
+export const jobEventTypes: readonly string[] = Object.keys({
   added: 0,
   started: 0,
   progress: 0,
@@ -113,15 +113,21 @@ export const eventTypes: readonly string[] = Object.keys({
   failed: 0,
   cancelled: 0,
   removed: 0,
-  idle: 0,
-  paused: 0,
-  resumed: 0,
-  'worker:online': 0,
-  'worker:exit': 0,
-  leader: 0,
-  'store:error': 0,
-  error: 0,
-} satisfies Record<EventType, 0>)
+} satisfies Record<JobEventType, 0>)
+
+/** The names of all events, without those of extensions. */
+export const eventTypes: readonly string[] = jobEventTypes.concat(
+  Object.keys({
+    idle: 0,
+    paused: 0,
+    resumed: 0,
+    'worker:online': 0,
+    'worker:exit': 0,
+    leader: 0,
+    'store:error': 0,
+    error: 0,
+  } satisfies Record<keyof SchedulerEventMap, 0>),
+)
 
 /** Whether no event of the same job follows. */
 export const isLast = (type: string): boolean =>

@@ -578,6 +578,12 @@ const ids: Row[] = [
   badId('an object', { toString: () => 'id' }),
 ]
 
+const expectInvalid = (call: () => unknown, ...words: string[]): void => {
+  const error = thrownBy(call)
+  expect(error).toMatchObject({ name: 'OffstageError', code: 'INVALID_OPTION' })
+  for (const word of words) expect((error as Error).message).toContain(word)
+}
+
 const badOption = (name: string, value: unknown): Row => [
   `${name}: ${typeof value === 'string' ? `'${value}'` : String(value)}`,
   refuses('INVALID_OPTION', (scheduler) => scheduler.run.double(1, wrong({ [name]: value })), `\`${name}\``),
@@ -644,11 +650,33 @@ const options: Row[] = [
     },
   ],
   [
-    'a listener that is none',
-    (scheduler) => {
-      expect(() => scheduler.on('completed', wrong('listener'))).toThrow(/`listener`/)
-      expect(() => scheduler.on(wrong<'completed'>('finished'), () => {})).toThrow(/`type`.*completed/)
-      expect(() => scheduler.subscribe(wrong(undefined))).toThrow(/`listener`/)
+    'a listener that is none, or of an event that is none',
+    async (scheduler) => {
+      const job = await scheduler.add.double(1)
+      for (const target of [scheduler, job] as Pick<typeof scheduler, 'on' | 'once' | 'off'>[]) {
+        for (const method of ['on', 'once', 'off'] as const) {
+          const listen = (type: string, listener: unknown) => () =>
+            target[method](wrong<'completed'>(type), wrong(listener))
+          expectInvalid(listen('completed', 'listener'), '`listener`')
+          expectInvalid(
+            listen('finished', () => {}),
+            '`type`',
+            "'completed'",
+          )
+        }
+      }
+      expectInvalid(() => scheduler.subscribe(wrong(undefined)), '`listener`')
+      expectInvalid(() => job.subscribe(wrong(undefined)), '`listener`')
+    },
+  ],
+  [
+    'an event of the scheduler, or of an extension, that no job has',
+    async (scheduler) => {
+      const job = await scheduler.add.double(1)
+      for (const type of ['idle', 'backup:done']) {
+        expectInvalid(() => job.on(wrong<'completed'>(type), () => {}), '`type`', `got '${type}'`)
+        scheduler.on(wrong<'completed'>(type), () => {})()
+      }
     },
   ],
   ...[
