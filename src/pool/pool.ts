@@ -71,8 +71,6 @@ const workMsMax = 1
 /** How long a worker gets to pass on what it has printed before it is ended: an idle one, and one that may be deaf. */
 const idleDrainMs = 1_000
 const busyDrainMs = 100
-/** How long a worker with several jobs at a time counts as stuck if it sends nothing. */
-const stuckMsMax = 100
 
 export class Pool<Owner> {
   readonly #options: PoolOptions
@@ -95,8 +93,9 @@ export class Pool<Owner> {
     this.#probation = new Probation(timers, options.startTimeoutMs)
     this.#starter = new Starter(options, timers, this.#probation, this.#starterListener)
     this.#watch = new Watch(this.#workers, timers, options, {
-      onStuck: (worker) => this.#relieve(worker),
+      onTakenBack: (attempts) => this.#takeBack(attempts),
       onDeaf: (worker) => this.#endDeaf(worker),
+      onRoom: () => listener.onRoom(),
     })
   }
 
@@ -248,48 +247,15 @@ export class Pool<Owner> {
     worker.idleTimer = undefined
   }
 
-  // Workers that do not respond.
-
-  /** Whether another worker can take what this one has no time for. */
-  #hasOtherThan(worker: PoolWorker): boolean {
-    return this.#workers.length < this.#options.max || this.#workers.some((other) => other !== worker && !other.isStuck)
-  }
-
-  /** Takes back what was sent to a worker that turns out to be busy for long. It goes to the next worker that is free. */
-  #relieve(worker: PoolWorker): void {
-    if (!this.#hasOtherThan(worker)) return
-    worker.isStuck = true
-    const { attempts } = worker
-    // A worker that runs nothing may only be slow to wake up. Its first attempt stays: if the worker never takes it, the watch
-    // will find that out.
-    const behind = attempts.some((attempt) => worker.hasTaken(attempt)) ? attempts : attempts.slice(1)
-    // What was transferred to the worker exists nowhere else.
-    this.#takeBack(behind.filter((attempt) => !(attempt.isSent && attempt.transfer) && worker.recall(attempt)))
-    if (this.#options.concurrency > 1) this.#timers.after(stuckMsMax, () => this.#unstick(worker))
-  }
-
-  /** A worker that runs several attempts may respond again and still have nothing to report for long. */
-  #unstick(worker: PoolWorker): void {
-    worker.isStuck = false
-    this.#listener.onRoom()
-  }
-
-  /** Frees attempts that were taken back. The worker will skip them. */
+  /** Frees attempts that were taken back from their worker, which will skip them. They go to the next worker that is free. */
   #takeBack(attempts: readonly Attempt[]): void {
     for (const attempt of attempts) this.#free(attempt)
     for (const attempt of attempts) this.#listener.onLost(attempt as Attempt<Owner>, 'released', ended)
     if (attempts.length > 0) this.#listener.onRoom()
   }
 
-  /**
-   * Ends a worker that has begun none of its attempts. What keeps it busy is no job, but for example a loop that an earlier job
-   * left behind.
-   */
+  /** What keeps a deaf worker busy is no job, but for example a loop that an earlier job left behind. */
   #endDeaf(worker: PoolWorker): void {
-    const { attempts } = worker
-    const untaken = worker.isShared ? attempts.filter((attempt) => worker.recall(attempt)) : attempts
-    // It has just woken up.
-    if (untaken.length < attempts.length) return this.#takeBack(untaken)
     const message =
       `The thread was ended: for ${this.#watch.deafMs} ms it did not take up what it was sent. ` +
       'Something that is no job keeps it busy, such as a loop that an earlier one left behind.'

@@ -1,16 +1,21 @@
 import { hop } from '../platform/hop.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
-import type { PoolWorker } from './pool-worker.ts'
+import type { Attempt, PoolWorker } from './pool-worker.ts'
 
+/** Receives what the watch finds; the pool. */
 export interface WatchListener {
-  /** The worker is busy for long, and an attempt waits behind that. */
-  onStuck(worker: PoolWorker): void
+  /** These were taken back from a worker that has no time for them. */
+  onTakenBack(attempts: readonly Attempt[]): void
   /** The worker has taken none of its attempts for as long as it may take. */
   onDeaf(worker: PoolWorker): void
+  /** A worker may have room now. */
+  onRoom(): void
 }
 
 /** How often the watch looks at workers on which an attempt waits behind another. */
 const stuckLookMs = 4
+/** How long a worker with several jobs at a time counts as stuck if it sends nothing. */
+const stuckMsMax = 100
 /** A worker is deaf when it was found so this many times in a row. */
 const deafLooks = 4
 /**
@@ -19,8 +24,17 @@ const deafLooks = 4
  */
 const deafMsMin = 1_000
 
+interface WatchOptions {
+  readonly max: number
+  readonly concurrency: number
+  readonly graceMs: number
+}
+
 /**
  * Watches whether the workers still respond.
+ *
+ *   a worker is  stuck   busy for long, and an attempt waits behind that: what it has not begun is taken back from it
+ *                deaf    it has begun none of its attempts, for longer than a worker may take: the pool ends it
  *
  * A worker is judged only after the messages that have arrived are handled: its report may be among them, if this thread was
  * the busy one. Nor is it judged by the clock alone: a machine that slept, or a page whose timers are throttled, makes fewer
@@ -29,32 +43,26 @@ const deafMsMin = 1_000
 export class Watch {
   readonly #workers: readonly PoolWorker[]
   readonly #timers: TimerQueue
+  readonly #options: WatchOptions
   readonly #listener: WatchListener
   readonly deafMs: number
-  /** Whether there is another worker, or can be, that could take what waits. */
-  readonly #hasOthers: boolean
   #stuckTimer: Timer | undefined
   /** Also set while the last look waits until messages are handled. */
   #deafTimer: Timer | undefined
   #isClosed = false
 
-  constructor(
-    workers: readonly PoolWorker[],
-    timers: TimerQueue,
-    { max, graceMs }: { readonly max: number; readonly graceMs: number },
-    listener: WatchListener,
-  ) {
+  constructor(workers: readonly PoolWorker[], timers: TimerQueue, options: WatchOptions, listener: WatchListener) {
     this.#workers = workers
     this.#timers = timers
+    this.#options = options
     this.#listener = listener
-    this.#hasOthers = max > 1
-    this.deafMs = Math.max(graceMs, deafMsMin)
+    this.deafMs = Math.max(options.graceMs, deafMsMin)
   }
 
   /** An attempt was placed on a worker. */
   reserved(worker: PoolWorker): void {
     if (!this.#deafTimer) this.#deafTimer = this.#timers.after(this.deafMs / deafLooks, this.#lookForDeaf)
-    if (!this.#stuckTimer && worker.size > 1 && this.#hasOthers)
+    if (!this.#stuckTimer && worker.size > 1 && this.#options.max > 1)
       this.#stuckTimer = this.#timers.after(stuckLookMs, this.#lookForStuck)
   }
 
@@ -71,13 +79,37 @@ export class Watch {
       if (worker.isStuck || !worker.isAwaited) continue
       isMoreToSee = true
       if (worker.wasHeard) worker.wasHeard = false
-      else hop(() => this.#judge(worker))
+      else hop(() => this.#judgeStuck(worker))
     }
     if (isMoreToSee) this.#stuckTimer = this.#timers.after(stuckLookMs, this.#lookForStuck)
   }
 
-  #judge(worker: PoolWorker): void {
-    if (!worker.wasHeard && !worker.isStuck && !worker.isClosing && worker.isAwaited) this.#listener.onStuck(worker)
+  #judgeStuck(worker: PoolWorker): void {
+    if (!worker.wasHeard && !worker.isStuck && !worker.isClosing && worker.isAwaited) this.#relieve(worker)
+  }
+
+  /** Takes back what was sent to a worker that turns out to be busy for long, if another worker can take it. */
+  #relieve(worker: PoolWorker): void {
+    if (!this.#hasOtherThan(worker)) return
+    worker.isStuck = true
+    const { attempts } = worker
+    // A worker that runs nothing may only be slow to wake up. Its first attempt stays: if the worker never takes it, it is deaf.
+    const behind = attempts.some((attempt) => worker.hasTaken(attempt)) ? attempts : attempts.slice(1)
+    // What was transferred to the worker exists nowhere else.
+    this.#listener.onTakenBack(
+      behind.filter((attempt) => !(attempt.isSent && attempt.transfer) && worker.recall(attempt)),
+    )
+    if (this.#options.concurrency > 1) this.#timers.after(stuckMsMax, () => this.#unstick(worker))
+  }
+
+  #hasOtherThan(worker: PoolWorker): boolean {
+    return this.#workers.length < this.#options.max || this.#workers.some((other) => other !== worker && !other.isStuck)
+  }
+
+  /** A worker that runs several attempts may respond again and still have nothing to report for long. */
+  #unstick(worker: PoolWorker): void {
+    worker.isStuck = false
+    this.#listener.onRoom()
   }
 
   readonly #lookForDeaf = (): void => hop(() => this.#countDeaf())
@@ -85,8 +117,16 @@ export class Watch {
   #countDeaf(): void {
     this.#deafTimer = undefined
     if (this.#isClosed) return
-    for (const worker of [...this.#workers]) if (worker.countPassedOver() >= deafLooks) this.#listener.onDeaf(worker)
+    for (const worker of [...this.#workers]) if (worker.countPassedOver() >= deafLooks) this.#judgeDeaf(worker)
     if (this.#workers.some((worker) => worker.mayBeDeaf))
       this.#deafTimer = this.#timers.after(this.deafMs / deafLooks, this.#lookForDeaf)
+  }
+
+  #judgeDeaf(worker: PoolWorker): void {
+    const { attempts } = worker
+    const untaken = worker.isShared ? attempts.filter((attempt) => worker.recall(attempt)) : attempts
+    if (untaken.length === attempts.length) this.#listener.onDeaf(worker)
+    // It has just woken up.
+    else this.#listener.onTakenBack(untaken)
   }
 }
