@@ -11,7 +11,6 @@
 import type {
   CloseMode,
   Counts,
-  Disposition,
   FindOptions,
   Inserted,
   InsertRequest,
@@ -43,8 +42,9 @@ import { type Board, BoardView } from './board.ts'
 import { Connection, type Post } from './connection.ts'
 import { KnownJobs, type KnownJobsOptions } from './known-jobs.ts'
 import { WatchedLists } from './lists.ts'
-import { type Question, Questions } from './questions.ts'
-import { momentOf, named, type Wish } from './requests.ts'
+import { Questions } from './questions.ts'
+import { Readings } from './readings.ts'
+import { momentOf, named } from './requests.ts'
 import { fromSession, isAnswer, messagesOf } from './shapes.ts'
 import { isSameSetting, queueControl, type Steer, Steers } from './steers.ts'
 import { eventFromWire, isJob, type Message, refOf, sharedTypes, type WireRecord } from './wire.ts'
@@ -52,13 +52,6 @@ import { eventFromWire, isJob, type Message, refOf, sharedTypes, type WireRecord
 export interface ClientOptions extends KnownJobsOptions {
   /** What the ids that the client makes up begin with. No other client has the same. */
   readonly idPrefix: string
-}
-
-/** Values of a job that are read here while it runs somewhere else. */
-interface Reading {
-  readonly job: JobView
-  /** How many values have come and wait for the reader. */
-  ahead: number
 }
 
 export class Client {
@@ -70,13 +63,11 @@ export class Client {
   readonly #idPrefix: string
   #lastId = 0
   readonly #makeId = () => `${this.#idPrefix}${(++this.#lastId).toString(36)}`
-  /** By the number under which a session sends the values. */
-  readonly #readings = new Map<number, Reading>()
-  #lastReading = 0
   protected readonly jobs: KnownJobs
   protected readonly questions: Questions
   protected readonly board: BoardView
   protected readonly lists: WatchedLists
+  protected readonly readings = new Readings()
   /** Set from `connect` on, before the session has sent its welcome. */
   #post: Post | undefined
   #connection: Connection | undefined
@@ -98,7 +89,7 @@ export class Client {
     this.#errors = errors
     this.#idPrefix = idPrefix
     this.jobs = new KnownJobs(options)
-    this.questions = new Questions(clock, (question, give) => this.#answered(question, give))
+    this.questions = new Questions(clock, (question, give) => this.jobs.answered(question, give))
     this.board = new BoardView(bus, clock, (queues, isObserving) => {
       this.#send('look', queues, isObserving)
       return this.#connection !== undefined
@@ -120,6 +111,7 @@ export class Client {
     this.#post = undefined
     this.#connection?.close()
     this.#connection = undefined
+    this.readings.readFrom(undefined)
     this.lists.keepBy(undefined)
     this.questions.askOf(undefined)
   }
@@ -148,7 +140,7 @@ export class Client {
     answer: (id: number, answer: unknown) => {
       const { kind, args } = this.questions.get(id) ?? {}
       if (kind && args && isAnswer(kind, args, answer))
-        this.questions.answered(id, (question) => this.#fromWire(question, answer))
+        this.questions.answered(id, (question) => this.jobs.fromAnswer(question, answer))
     },
     refusal: (id: number, thrown: WireThrown) => this.#refused(id, thrownFromWire(thrown, this.#errors)),
     event: (event: AnyEvent, change: WireRecord | undefined) => {
@@ -165,16 +157,9 @@ export class Client {
       for (const id of ids) this.jobs.find(id)?.letDown(error)
       this.hurry()
     },
-    value: (number: number, value: unknown) => {
-      const reading = this.#readings.get(number)
-      if (!reading) return
-      reading.ahead++
-      reading.job.observe().receive(value)
-    },
+    value: (number: number, value: unknown) => this.readings.receive(number, value),
     end: (number: number, thrown: WireThrown | undefined) => {
-      const reading = this.#readings.get(number)
-      this.#readings.delete(number)
-      reading?.job.observers?.endValues()
+      this.readings.end(number)
       if (thrown) this.bus.report(thrownFromWire(thrown, this.#errors))
     },
   }
@@ -195,7 +180,7 @@ export class Client {
     this.#heard = ''
     this.#listen()
     connection.send('watch', this.jobs.watched)
-    for (const number of this.#readings.keys()) this.#sendRead(number)
+    this.readings.readFrom(connection)
     this.lists.keepBy(connection)
     this.board.askAnew()
     this.questions.askOf(connection)
@@ -216,35 +201,10 @@ export class Client {
     return this.#end ? Promise.reject(this.#end) : this.questions.ask(kind, args)
   }
 
-  #answered({ kind, args }: Question, give: () => unknown): unknown {
-    if (kind !== 'insert') return give()
-    const wishes = args[0] as readonly Wish[]
-    try {
-      const inserted = give() as readonly Inserted[]
-      for (const [at, wish] of wishes.entries()) this.jobs.inserted(wish, (inserted[at] as Inserted).job)
-      return inserted
-    } catch (error) {
-      for (const wish of wishes) this.jobs.notInserted(wish, error as OffstageError)
-      throw error
-    }
-  }
-
   #refused(id: number, error: unknown): void {
     this.questions.answered(id, () => {
       throw error
     })
-  }
-
-  #fromWire({ kind, args }: Question, answer: unknown): unknown {
-    if (kind === 'get') return answer && this.jobs.learn(answer as WireRecord)
-    if (kind === 'find') return (answer as WireRecord[]).map((wire) => this.jobs.learn(wire))
-    if (kind !== 'insert') return answer
-    return (answer as [WireRecord, Disposition][]).map(
-      ([wire, disposition], at): Inserted => ({
-        job: this.jobs.learn(wire, disposition === 'existing' ? undefined : (args[0] as readonly Wish[])[at]),
-        disposition,
-      }),
-    )
   }
 
   // Adding.
@@ -337,37 +297,13 @@ export class Client {
 
   /** Asks the session even for values of a job that has ended: it may have kept some. */
   values(job: JobView): BufferedStream<unknown> {
-    const number = ++this.#lastReading
-    const stream = this.observersOf(job).read(
-      () => this.taken(job, number),
-      () => {
-        if (this.#readings.delete(number)) this.#send('unread', number)
-      },
-    )
-    if (this.#gone(job)) stream.end()
-    else {
-      this.#readings.set(number, { job, ahead: 0 })
-      this.#sendRead(number)
-    }
-    return stream
-  }
-
-  #sendRead(number: number): void {
-    const { job, ahead } = this.#readings.get(number) as Reading
-    this.#send('read', number, refOf(job.record), ahead)
+    const isOver = this.#gone(job) !== undefined
+    return this.readings.read(job, this.observersOf(job), isOver, (number) => this.taken(job, number))
   }
 
   /** The reader took a value: the session may send one more. */
-  protected taken(_job: JobView, number: number): void {
-    const reading = this.#readings.get(number)
-    if (!reading) return
-    if (reading.ahead > 0) reading.ahead--
-    this.#send('taken', number)
-  }
-
-  /** Ends the values of jobs of which no more can come. */
-  protected endReadings(isOver: (job: JobView) => boolean): void {
-    for (const { job } of this.#readings.values()) if (isOver(job)) job.observers?.endValues()
+  protected taken(_job: JobView, reading: number): void {
+    this.readings.taken(reading)
   }
 
   snapshot(): SchedulerSnapshot {
@@ -467,7 +403,7 @@ export class Client {
     this.#end = error
     this.letGo()
     this.jobs.end(error)
-    this.endReadings(() => true)
+    this.readings.endAll(() => true)
     this.questions.end(error, !isFailure)
     this.lists.end()
     this.#closers.call()

@@ -1,3 +1,4 @@
+import type { Disposition, Inserted } from '../engine/engine.ts'
 import { cancelled } from '../engine/job-errors.ts'
 import type { JobView } from '../engine/job-view.ts'
 import { Notifier } from '../engine/notifier.ts'
@@ -7,6 +8,7 @@ import { isTerminal, type JobRecord, type State } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
+import type { Question } from './questions.ts'
 import { draftRecord, type Moment, type NamedRequest, type Wish, wallOf } from './requests.ts'
 import { type JobRef, recordFromWire, refOf, type WireRecord } from './wire.ts'
 
@@ -73,15 +75,44 @@ export class KnownJobs {
     this.#wanted.set(job.record.id, { job, since, isEndHeard: false })
   }
 
-  /** The answer has come. `given` is another object than that of the wish if the id was taken by a job that was unknown here. */
-  inserted({ job, attach, options }: Wish, given: JobView): void {
+  // Answers.
+
+  /** Returns what the call resolves with. `give` returns the answer to the question, or throws the refusal. */
+  answered({ kind, args }: Question, give: () => unknown): unknown {
+    if (kind !== 'insert') return give()
+    const wishes = args[0] as readonly Wish[]
+    try {
+      const inserted = give() as readonly Inserted[]
+      for (const [at, wish] of wishes.entries()) this.#inserted(wish, (inserted[at] as Inserted).job)
+      return inserted
+    } catch (error) {
+      for (const wish of wishes) this.#notInserted(wish, error as OffstageError)
+      throw error
+    }
+  }
+
+  /** `given` is another object than that of the wish if the id was taken by a job that was unknown here. */
+  #inserted({ job, attach, options }: Wish, given: JobView): void {
     this.#wanted.delete(options.id)
     if (given !== job) attach?.(given)
   }
 
-  notInserted({ job, detach, options }: Wish, error: OffstageError): void {
+  #notInserted({ job, detach, options }: Wish, error: OffstageError): void {
     detach?.()
     if (this.#wanted.delete(options.id) && this.#known.get(options.id) !== job) this.#forget(job, error)
+  }
+
+  /** Returns the answer of a session with the jobs that it is about, in place of their records. */
+  fromAnswer({ kind, args }: Question, answer: unknown): unknown {
+    if (kind === 'get') return answer && this.learn(answer as WireRecord)
+    if (kind === 'find') return (answer as WireRecord[]).map((wire) => this.learn(wire))
+    if (kind !== 'insert') return answer
+    return (answer as [WireRecord, Disposition][]).map(
+      ([wire, disposition], at): Inserted => ({
+        job: this.learn(wire, disposition === 'existing' ? undefined : (args[0] as readonly Wish[])[at]),
+        disposition,
+      }),
+    )
   }
 
   // Hearing.

@@ -162,7 +162,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     // Before any listener is called: what a listener asks comes after what waits.
     this.questions.askOf((kind, args) => answer(local, kind, args))
     for (const job of lost) this.jobs.announceLoss(job)
-    this.endReadings((job) => !has(job))
+    this.readings.endAll((job) => !has(job))
     this.bus.publish('leader', { isLeader: true })
     this.lists.keepBy((view, filter) => local.showIn(view, filter))
     this.#election.lead()
