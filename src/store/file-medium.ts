@@ -6,11 +6,11 @@
  *   journal.torn   what the last recovery cut off; older ones have a number, as in journal.torn.1
  */
 import { systemClock } from '../platform/host.ts'
-import type { Clock } from '../shared/clock.ts'
-import type { Disk, DiskFile, Expected, FileStat } from '../shared/disk.ts'
+import type { Disk, DiskFile, FileStat } from '../shared/disk.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { causeOf, codeOf, isNoRoom, messageOf, WriteError, writeAll, writeAndSync } from './file-writes.ts'
+import { type OwnHost, ownFolder } from './folder-lock.ts'
 import { type Draft, type Medium, MediumError } from './medium.ts'
-import type { StoreHost } from './store.ts'
 
 export interface FileMediumOptions {
   /** `strict`: a frame counts when it is on the disk. `relaxed`: when the system has it, so a power cut can lose it. */
@@ -20,8 +20,6 @@ export interface FileMediumOptions {
 }
 
 const pieceBytes = 1024 * 1024
-/** How long to wait between two tries. One try takes some hundred microseconds of the I/O thread. */
-const askAgainMs = 200
 /** A draft is synced after this many bytes. */
 const draftSyncBytes = 4 * 1024 * 1024
 /**
@@ -29,10 +27,7 @@ const draftSyncBytes = 4 * 1024 * 1024
  * not fill the disk.
  */
 const tornMax = 9
-const noRoomCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const forbiddenCodes: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS']
-
-type OpenHost = Pick<StoreHost, 'clock' | 'signal'>
 
 export class FileMedium implements Medium {
   readonly place: string
@@ -76,32 +71,15 @@ export class FileMedium implements Medium {
 
   // Opening.
 
-  async open(onPiece: (piece: Uint8Array) => void, host: OpenHost = { clock: systemClock }): Promise<void> {
+  async open(onPiece: (piece: Uint8Array) => void, host: OwnHost = { clock: systemClock }): Promise<void> {
     try {
-      await this.#own(host)
+      this.#release = await ownFolder(this.#disk, this.#folder, this.#waitForLockMs, host)
       const there = await this.#disk.stat(this.place)
       if (there) await this.#openFile(there)
       await this.#read(onPiece)
     } catch (error) {
       await this.close()
       throw error instanceof OffstageError ? error : this.#unusable(error)
-    }
-  }
-
-  async #own({ clock, signal }: OpenHost): Promise<void> {
-    const there = await this.#disk.stat(this.#folder)
-    if (there && there.kind !== 'folder') throw new Error('it is not a folder')
-    if (!there) await this.#disk.makeFolder(this.#folder)
-    const until = clock.monotonic() + this.#waitForLockMs
-    for (;;) {
-      const owned = await this.#disk.own(this.#folder)
-      if (typeof owned === 'function') {
-        this.#release = owned
-        return
-      }
-      const leftMs = until - clock.monotonic()
-      if (leftMs <= 0 || signal?.aborted) throw locked(this.#folder, owned)
-      await pause(clock, Math.min(leftMs, askAgainMs), signal)
     }
   }
 
@@ -136,7 +114,7 @@ export class FileMedium implements Medium {
       await this.#secureNames()
       await this.#removeDrafts()
     } catch (error) {
-      const cause = error instanceof WriteError ? error.cause : error
+      const cause = causeOf(error)
       throw new MediumError('broken', messageOf(cause), cause)
     }
   }
@@ -198,7 +176,7 @@ export class FileMedium implements Medium {
       this.#size = offset
       return kept
     } catch (error) {
-      const cause = error instanceof WriteError ? error.cause : error
+      const cause = causeOf(error)
       throw new MediumError('broken', `the end could not be cut off: ${messageOf(cause)}`, cause)
     }
   }
@@ -211,8 +189,8 @@ export class FileMedium implements Medium {
       await this.#copyTail(file, offset, path)
       return path
     } catch (error) {
-      const cause = error instanceof WriteError ? error.cause : error
-      if (!noRoomCodes.includes(codeOf(cause))) throw error
+      const cause = causeOf(error)
+      if (!isNoRoom(cause)) throw error
       await this.#disk.remove(path)
       return undefined
     }
@@ -261,7 +239,7 @@ export class FileMedium implements Medium {
 
   /** Restores the end of the file after a failed write. If that fails, the end is unknown and the file is broken. */
   async #undo(file: DiskFile, error: unknown): Promise<never> {
-    const isFull = error instanceof WriteError && noRoomCodes.includes(codeOf(error.cause))
+    const isFull = error instanceof WriteError && isNoRoom(error.cause)
     if (isFull) {
       try {
         await file.truncate(this.#size)
@@ -271,7 +249,7 @@ export class FileMedium implements Medium {
         if (second instanceof MediumError) throw second
       }
     }
-    const cause = error instanceof WriteError ? error.cause : error
+    const cause = causeOf(error)
     // Another program has written there, and that is not ours to undo.
     if (codeOf(cause) === 'ECHANGED') throw new MediumError('lost', messageOf(cause), cause)
     // A second sync would succeed although the pages are gone, so this descriptor is never used again.
@@ -337,8 +315,8 @@ export class FileMedium implements Medium {
     try {
       return await call()
     } catch (error) {
-      const cause = error instanceof WriteError ? error.cause : error
-      throw new MediumError(noRoomCodes.includes(codeOf(cause)) ? 'full' : 'broken', messageOf(cause), cause)
+      const cause = causeOf(error)
+      throw new MediumError(isNoRoom(cause) ? 'full' : 'broken', messageOf(cause), cause)
     }
   }
 
@@ -359,62 +337,6 @@ export class FileMedium implements Medium {
   }
 }
 
-/** Waits, but no longer than until `signal` is aborted. It keeps the process alive, because a caller waits for the store. */
-function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      stop()
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    const stop = clock.startTimer(end, ms, true)
-    signal?.addEventListener('abort', end)
-  })
-}
-
-/** Marks a failed write, as opposed to a failed sync: only a write may be undone. */
-class WriteError extends Error {
-  constructor(cause: unknown) {
-    super('', { cause })
-  }
-}
-
-/** The most bytes that are written at a time. */
-const writeBytesMax = 8 * 1024 * 1024
-
-/** Writes all bytes. A short write is no error: the rest is written next. */
-async function writeAll(file: DiskFile, bytes: Uint8Array, offset: number, expected?: Expected): Promise<void> {
-  try {
-    for (let done = 0; done < bytes.length; ) {
-      const piece = bytes.subarray(done, done + writeBytesMax)
-      done += await file.write(piece, offset + done, done === 0 ? expected : undefined)
-    }
-  } catch (error) {
-    throw new WriteError(error)
-  }
-}
-
-/**
- * Calls write and sync at once: a disk that replies from another thread then replies once. Nearly always nothing is left to do.
- */
-async function writeAndSync(file: DiskFile, frame: Uint8Array, expected: Expected, isStrict: boolean): Promise<void> {
-  const offset = expected.size
-  if (!isStrict || frame.length > writeBytesMax) {
-    await writeAll(file, frame, offset, expected)
-    if (isStrict) await file.sync()
-    return
-  }
-  const [writing, syncing] = await Promise.allSettled([file.write(frame, offset, expected), file.sync()])
-  if (writing.status === 'rejected') throw new WriteError(writing.reason)
-  if (syncing.status === 'rejected') throw syncing.reason
-  if (writing.value === frame.length) return
-  await writeAll(file, frame.subarray(writing.value), offset + writing.value)
-  await file.sync()
-}
-
-const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** Returns the folder above, or '' for the root. */
 function parentOf(path: string): string {
   // A path that begins with '/' is not from Windows, so a backslash in it belongs to a name.
@@ -423,9 +345,3 @@ function parentOf(path: string): string {
 }
 
 const corrupt = (message: string): OffstageError => new OffstageError('STORE_CORRUPT', message)
-
-function locked(folder: string, { pid, since }: { pid: number | undefined; since: number | undefined }): OffstageError {
-  const who = pid === undefined ? 'a process that does not answer' : `process ${pid}`
-  const when = since === undefined ? '' : ` since ${new Date(since).toISOString()}`
-  return new OffstageError('STORE_LOCKED', `The folder '${folder}' is open in ${who}${when}.`)
-}

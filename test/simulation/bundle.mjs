@@ -15,7 +15,7 @@ const replaced = ['hop.ts', 'host.ts', 'spawn.ts', 'wake.ts']
 const tuning = [
   { file: 'src/store/file-medium.ts', find: 'const pieceBytes = 1024 * 1024', replace: 'const pieceBytes = 1501' },
   {
-    file: 'src/store/file-medium.ts',
+    file: 'src/store/file-writes.ts',
     find: 'const writeBytesMax = 8 * 1024 * 1024',
     replace: 'const writeBytesMax = 900',
   },

@@ -4,6 +4,8 @@ const journal = 'src/store/journal.ts'
 const recovery = 'src/store/recovery.ts'
 const compaction = 'src/store/compaction.ts'
 const medium = 'src/store/file-medium.ts'
+const writes = 'src/store/file-writes.ts'
+const lock = 'src/store/folder-lock.ts'
 const frame = 'src/store/frame.ts'
 const scanner = 'src/store/frame-scanner.ts'
 const search = 'src/store/frame-search.ts'
@@ -43,19 +45,19 @@ export const mutants = [
   // The file.
   {
     name: 'acknowledged before the sync',
-    file: medium,
+    file: writes,
     find: 'Promise.allSettled([file.write(frame, offset, expected), file.sync()])',
     replace: 'Promise.allSettled([file.write(frame, offset, expected), Promise.resolve()])',
   },
   {
     name: 'a long frame is not synced',
-    file: medium,
+    file: writes,
     find: '    if (isStrict) await file.sync()\n    return\n',
     replace: '    return\n',
   },
   {
     name: 'the rest of a short write is not synced',
-    file: medium,
+    file: writes,
     find: 'offset + writing.value)\n  await file.sync()\n',
     replace: 'offset + writing.value)\n',
   },
@@ -75,13 +77,13 @@ export const mutants = [
   },
   {
     name: 'a short write is ignored',
-    file: medium,
+    file: writes,
     find: '  if (writing.value === frame.length) return\n',
     replace: '  return\n',
   },
   {
     name: 'a short write ends the writing of a long frame',
-    file: medium,
+    file: writes,
     find: '      done += await file.write(piece, offset + done, done === 0 ? expected : undefined)',
     replace:
       '      done += Math.max(await file.write(piece, offset + done, done === 0 ? expected : undefined), piece.length)',
@@ -94,13 +96,13 @@ export const mutants = [
   },
   {
     name: 'a failed sync is tried again on the same descriptor',
-    file: medium,
+    file: writes,
     find: "  if (syncing.status === 'rejected') throw syncing.reason\n",
     replace: "  if (syncing.status === 'rejected') await file.sync()\n",
   },
   {
     name: 'nobody looks at the size before a write',
-    file: medium,
+    file: writes,
     find: 'file.write(frame, offset, expected), file.sync()',
     replace: 'file.write(frame, offset), file.sync()',
   },
@@ -149,9 +151,9 @@ export const mutants = [
   },
   {
     name: 'the folder is not owned',
-    file: medium,
-    find: '      if (leftMs <= 0 || signal?.aborted) throw locked(this.#folder, owned)\n',
-    replace: '      if (leftMs <= 0) return\n',
+    file: lock,
+    find: '    if (leftMs <= 0 || signal?.aborted) throw locked(folder, owned)\n',
+    replace: '    if (leftMs <= 0) return async () => {}\n',
   },
   // Frames.
   {
