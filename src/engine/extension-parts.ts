@@ -1,8 +1,7 @@
-import type { Rules } from '../job/record.ts'
-import type { OffstageError } from '../shared/errors.ts'
+import type { Attached } from './attached.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { InsertRequest } from './engine.ts'
-import type { Admission, CommandTable, Extension } from './extension.ts'
+import type { Admission } from './extension.ts'
 import type { Intake } from './intake.ts'
 import type { Jobs } from './jobs.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -30,15 +29,4 @@ export interface ExtensionParts extends EngineParts {
    */
   readonly abort: (job: LiveJob) => void
   readonly mark: (job: LiveJob, attached: Attached) => void
-}
-
-export interface Attached {
-  readonly extension: Extension
-  readonly rows: Map<string, unknown>
-  readonly markRules: (rules: Rules) => Rules
-  commands: CommandTable
-  /** Why the extension could not be opened. */
-  failure: OffstageError | undefined
-  /** How many writings of this extension are not yet committed or refused. */
-  pending: number
 }

@@ -11,17 +11,18 @@
  * based on that, whether it wrote the same row or only read it. If the later writing belongs to a call, it falls too. If it
  * follows from something that has happened, it is taken back and carried out anew.
  */
-import type { JobRecord, Rules } from '../job/record.ts'
-import type { JobChanges } from '../job/transition.ts'
+import type { JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row } from '../store/store.ts'
+import { type Attached, attachedOf, extensionFailed, followersOf } from './attached.ts'
 import type { Inserted, InsertRequest } from './engine.ts'
 import type { Extension, ExtensionHost, Move, Turn } from './extension.ts'
 import type { Admitting, ExtensionHooks } from './extension-hooks.ts'
-import type { Attached, EngineParts, ExtensionParts, RequestOf } from './extension-parts.ts'
+import type { EngineParts, ExtensionParts, RequestOf } from './extension-parts.ts'
 import { duplicate, extensionMissing } from './job-errors.ts'
 import { LiveJob } from './live-job.ts'
+import { fallenWith, repeat } from './refused-turns.ts'
 import type { Step } from './steps.ts'
 import { ExtensionTurn, type TurnOutcome, View, Writing } from './turn.ts'
 
@@ -72,15 +73,7 @@ export class Extensions implements ExtensionHooks {
 
   attach(extension: Extension): void {
     const { name, moves, scope = 'all', admit } = extension
-    const rows = this.#stored.filter(({ table }) => table === name)
-    const attached: Attached = {
-      extension,
-      rows: new Map(rows.map(({ key, value }) => [key, value])),
-      markRules: marking(name),
-      commands: {},
-      failure: undefined,
-      pending: 0,
-    }
+    const attached = attachedOf(extension, this.#stored)
     this.#byName.set(name, attached)
     for (const move of moves) (scope === 'all' ? this.#ofAll : this.#ofMarked).add(move)
     this.admits ||= admit !== undefined
@@ -88,7 +81,7 @@ export class Extensions implements ExtensionHooks {
     try {
       attached.commands = atOnce(extension.open(new Host(this.#parts, attached, this))) ?? {}
     } catch (cause) {
-      attached.failure = failed(attached, 'could not be opened', cause)
+      attached.failure = extensionFailed(attached, 'could not be opened', cause)
       this.#parts.jobs.bus.report(attached.failure)
     }
   }
@@ -140,19 +133,11 @@ export class Extensions implements ExtensionHooks {
     if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) (writing?.moves ?? this.#unheard).push(step)
   }
 
-  *#hearing({ type, before, after }: Step): Iterable<Attached> {
-    const { marks } = (after ?? (before as JobRecord)).rules
-    for (const attached of this.#byName.values()) {
-      const { name, moves, scope } = attached.extension
-      const isMeant = scope !== 'marked' || marks?.includes(name)
-      if (isMeant && !attached.failure && moves.has(type as Move)) yield attached
-    }
-  }
-
   follow(): void {
     if (this.#writing || this.#isInCall) return
     for (let step = this.#takeUnheard(); step; step = this.#takeUnheard()) {
-      for (const attached of this.#hearing(step)) this.#tryWriting(this.#following(step, attached, step.call))
+      for (const attached of followersOf(step, this.#byName))
+        this.#tryWriting(this.#following(step, attached, step.call))
     }
   }
 
@@ -208,7 +193,7 @@ export class Extensions implements ExtensionHooks {
     try {
       const result = act()
       for (let step = this.#takeUnheard(); step; step = this.#takeUnheard()) {
-        for (const attached of this.#hearing(step)) this.#write(this.#following(step, attached, call))
+        for (const attached of followersOf(step, this.#byName)) this.#write(this.#following(step, attached, call))
       }
       this.#isInCall = false
       this.#abortAll()
@@ -234,7 +219,7 @@ export class Extensions implements ExtensionHooks {
       if ('refuse' in answer) throw answer.refuse
       if ('existing' in answer) {
         const there = this.#parts.jobs.index.get(answer.existing)
-        if (!there) throw failed(attached, `named the job '${answer.existing}', which is not there`, undefined)
+        if (!there) throw extensionFailed(attached, `named the job '${answer.existing}', which is not there`, undefined)
         const inserted = intake.settle(request, call, there, undefined, false)
         if (!along) return inserted
         this.#parts.outcomes.whenCommitted(along).catch(() => request.detach?.())
@@ -291,7 +276,7 @@ export class Extensions implements ExtensionHooks {
       // Its own moves are followed one after the other, not nested, because there may be thousands.
       for (let at = 0; at < writing.moves.length; at++) {
         const step = writing.moves[at] as Step
-        for (const attached of this.#hearing(step)) this.#tell(step, attached, writing)
+        for (const attached of followersOf(step, this.#byName)) this.#tell(step, attached, writing)
       }
     } catch (cause) {
       this.#writing = undefined
@@ -313,7 +298,7 @@ export class Extensions implements ExtensionHooks {
     const { type, before, after } = origin ?? {}
     const id = (after ?? before)?.id
     const where = origin ? `failed on '${type}' of the job '${id}'` : 'failed to say what is to become of a new job'
-    return failed(current as Attached, where, cause, id)
+    return extensionFailed(current as Attached, where, cause, id)
   }
 
   #commit(writing: Writing): LiveJob {
@@ -360,28 +345,7 @@ export class Extensions implements ExtensionHooks {
   // Refused.
 
   fallen(first: ReadonlySet<Step>, all: readonly Step[]): ReadonlySet<Step> {
-    const fallen = new Set(first)
-    const calls = new Set<object>()
-    const jobs = new Set<LiveJob>()
-    const writings = new Set<Writing>()
-    for (let known = -1; known !== fallen.size; ) {
-      known = fallen.size
-      jobs.clear()
-      const touched = new Set<Attached>()
-      for (const step of all) {
-        const writing = step.turn as Writing | undefined
-        const { job, call } = step
-        const isLost = writing && (writings.has(writing) || (writing.origin && fallen.has(writing.origin)))
-        const isBuiltOnIt = jobs.has(job) || (writing && [...writing.attached].some((each) => touched.has(each)))
-        if (!fallen.has(step) && !isLost && !isBuiltOnIt && !(call && calls.has(call))) continue
-        fallen.add(step)
-        jobs.add(job)
-        if (call) calls.add(call)
-        if (!writing) continue
-        writings.add(writing)
-        for (const each of writing.attached) touched.add(each)
-      }
-    }
+    const fallen = fallenWith(first, all)
     this.#keepUnheard(this.#unheard.slice(this.#next).filter((step) => !fallen.has(step)))
     this.#again = this.#toDoAgain(first, fallen, all)
     return fallen
@@ -393,7 +357,7 @@ export class Extensions implements ExtensionHooks {
     for (const step of all) {
       if (!fallen.has(step) || first.has(step) || step.call) continue
       const writing = step.turn as Writing | undefined
-      if (!writing) again.push(() => this.#doAgain(step))
+      if (!writing) again.push(() => repeat(step, this.#parts.jobs))
       else if (step.type === 'turn' && !(writing.origin && fallen.has(writing.origin)))
         again.push(() => this.#writeAgain(writing))
     }
@@ -408,19 +372,6 @@ export class Extensions implements ExtensionHooks {
     } catch (error) {
       outcome.failure = { error }
     }
-  }
-
-  /** Repeats what a caller requested. Any other move of a waiting job comes about again by itself. */
-  #doAgain({ job, type, after, before }: Step): void {
-    const { jobs } = this.#parts
-    if (!job.isListed) return
-    if (type === 'cancel') jobs.moveIfLegal(job, { type, error: (after as JobRecord).error })
-    if (type === 'prioritize') jobs.moveIfLegal(job, { type, priority: (after as JobRecord).priority })
-    if (type === 'update') jobs.update(job, changesBetween(before as JobRecord, after as JobRecord))
-    if (type === 'due') jobs.fallDue(job)
-    if (type === 'retry') jobs.retry(job)
-    if (type === 'mark') jobs.move(job, { type, rules: (after as JobRecord).rules })
-    if (type === 'removed' && before) jobs.remove(job, type)
   }
 
   takeBack({ turn }: Step): void {
@@ -462,35 +413,5 @@ function atOnce<Result>(result: Result): Result {
   throw new Error('what an extension does in a turn, or to open, must not wait for anything')
 }
 
-/** Many jobs share one rules object, and so do their marked copies. */
-function marking(name: string): (rules: Rules) => Rules {
-  const made = new WeakMap<Rules, Rules>()
-  return (rules) => {
-    const { marks = [] } = rules
-    const marked = made.get(rules) ?? (marks.includes(name) ? rules : { ...rules, marks: [...marks, name] })
-    made.set(rules, marked)
-    return marked
-  }
-}
-
-function failed({ extension }: Attached, what: string, cause: unknown, jobId?: string): OffstageError {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  const message = `The extension '${extension.name}' ${what}${why}.`
-  return new OffstageError('EXTENSION_FAILED', message, { cause, jobId })
-}
-
 /** The record of the placeholder job, for a step that is about no job. */
 const noRecord = { id: '', attempt: 0 } as JobRecord
-
-/** Returns what an update requested, as far as the two records show it. */
-function changesBetween(before: JobRecord, after: JobRecord): JobChanges {
-  const { input, priority, rules } = after
-  const isMoved = before.runAt !== after.runAt
-  return {
-    input: before.input === input ? undefined : input,
-    // A time that has passed means now.
-    runAt: isMoved ? (after.runAt ?? 0) : undefined,
-    priority,
-    tags: before.rules === rules ? undefined : rules.tags,
-  }
-}

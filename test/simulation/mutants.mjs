@@ -33,6 +33,8 @@ const timerQueue = 'src/timers/timer-queue.ts'
 const limiter = 'src/queue/limiter.ts'
 const rateLimit = 'src/queue/rate-limit.ts'
 const extensions = 'src/engine/extensions.ts'
+const attached = 'src/engine/attached.ts'
+const refusedTurns = 'src/engine/refused-turns.ts'
 const turn = 'src/engine/turn.ts'
 
 /**
@@ -425,7 +427,7 @@ export const mutants = [
   },
   {
     name: 'what was built upon a refused turn stays',
-    file: extensions,
+    file: refusedTurns,
     find: '(writing && [...writing.attached].some((each) => touched.has(each)))',
     replace: 'false',
   },
@@ -461,7 +463,7 @@ export const mutants = [
   },
   {
     name: 'what is stored when it is opened is not reconciled',
-    file: extensions,
+    file: attached,
     find: 'new Map(rows.map(({ key, value }) => [key, value]))',
     replace: 'new Map()',
   },
