@@ -203,11 +203,11 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#jobs.move(attempt.owner, action, () => attempt.worker.kept(attempt, call))
   }
 
-  onHearing(): void {
+  beforeMessages(): void {
     this.#now = this.#jobs.clock.now()
   }
 
-  onHeard(): void {
+  afterMessages(): void {
     this.#jobs.timers.look()
     this.#jobs.commits.schedule()
   }

@@ -10,12 +10,12 @@ type Post = (batch: unknown[], transfer?: Transferable[]) => void
 export class Outbox {
   readonly #post: Post
   readonly #fields: readonly number[]
-  readonly #onUncloneable: (note: unknown[], cause: unknown) => void
+  readonly #onUncloneable: (message: unknown[], cause: unknown) => void
   #batch: unknown[] = []
   #isScheduled = false
 
   /** `fields`: how many fields follow each operation. `onUncloneable` receives a message that could not be sent. */
-  constructor(post: Post, fields: readonly number[], onUncloneable: (note: unknown[], cause: unknown) => void) {
+  constructor(post: Post, fields: readonly number[], onUncloneable: (message: unknown[], cause: unknown) => void) {
     this.#post = post
     this.#fields = fields
     this.#onUncloneable = onUncloneable
@@ -57,9 +57,9 @@ export class Outbox {
   }
 
   /** Posts everything that waits, and then this message on its own. Throws when the message cannot be cloned. */
-  send(note: unknown[], transfer?: Transferable[]): void {
+  send(message: unknown[], transfer?: Transferable[]): void {
     this.flush()
-    this.#post(note, transfer)
+    this.#post(message, transfer)
   }
 
   /**
@@ -68,13 +68,13 @@ export class Outbox {
   #postEach(batch: unknown[], transfer: Transferable[] | undefined): void {
     for (let begin = 0; begin < batch.length; ) {
       const end = begin + 1 + (this.#fields[batch[begin] as number] as number)
-      const note = batch.slice(begin, end)
+      const message = batch.slice(begin, end)
       // The transfer belongs to the last message, because a caller that adds one flushes at once.
       const isLast = end === batch.length
       try {
-        this.#post(note, isLast ? transfer : undefined)
+        this.#post(message, isLast ? transfer : undefined)
       } catch (cause) {
-        this.#onUncloneable(note, cause)
+        this.#onUncloneable(message, cause)
       }
       begin = end
     }

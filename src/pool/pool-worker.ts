@@ -6,7 +6,7 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import type { Port } from '../shared/port.ts'
 import type { Timer } from '../timers/timer-queue.ts'
-import { heardLength } from './note.ts'
+import { checkedLength } from './message-check.ts'
 import { Outbox } from './outbox.ts'
 import { fromThread, type Resume, toThread, toThreadFields } from './protocol.ts'
 
@@ -21,11 +21,11 @@ export interface WorkerListener {
   onKeep(attempt: Attempt, call: number, key: string, value: unknown): void
   onFatal(worker: PoolWorker, thrown: WireThrown): void
   /** The worker sent something that is no valid message. Nothing that it sends can be trusted any more. */
-  onNonsense(worker: PoolWorker): void
+  onInvalidMessage(worker: PoolWorker): void
   /** Called before the messages of a batch. */
-  onHearing(): void
+  beforeMessages(): void
   /** Called after the messages of a batch. */
-  onHeard(worker: PoolWorker): void
+  afterMessages(worker: PoolWorker): void
 }
 
 /** How many attempts may be on their way to one worker, however short they are. */
@@ -56,7 +56,7 @@ export class PoolWorker {
   #lastWireId = 0
   /** The worker has sent nothing for long, so whatever waits on it waits behind something long. */
   isStuck = false
-  wasHeard = true
+  hasResponded = true
   /**
    * Whether the worker keeps the process alive. It does so until it is idle for the first time, as a thread does that is
    * loading.
@@ -93,9 +93,9 @@ export class PoolWorker {
     this.#outbox = new Outbox(
       (batch, transfer) => port.post(batch, transfer),
       toThreadFields,
-      (note, cause) => this.#refuse(note, cause),
+      (message, cause) => this.#refuse(message, cause),
     )
-    port.onMessage((batch) => this.#hear(batch))
+    port.onMessage((batch) => this.#receive(batch))
   }
 
   get isIdle(): boolean {
@@ -153,7 +153,7 @@ export class PoolWorker {
   }
 
   /** Whether the worker may turn out not to take its attempts. */
-  get mayBeDeaf(): boolean {
+  get mayBeUnresponsive(): boolean {
     return this.attempts.some((attempt) => !this.hasTaken(attempt) && (this.isShared || isWatched(attempt)))
   }
 
@@ -267,33 +267,33 @@ export class PoolWorker {
     if (this.has(attempt)) this.#outbox.open().push(toThread.kept, attempt.wireId, call)
   }
 
-  #refuse(note: unknown[], cause: unknown): void {
-    if (note[0] === toThread.claims) this.#claims = undefined
-    const attempt = this.#attemptOf(note[1] as number)
-    if (attempt && (note[0] === toThread.run || note[0] === toThread.runFirst)) {
+  #refuse(message: unknown[], cause: unknown): void {
+    if (message[0] === toThread.claims) this.#claims = undefined
+    const attempt = this.#attemptOf(message[1] as number)
+    if (attempt && (message[0] === toThread.run || message[0] === toThread.runFirst)) {
       this.#listener.onFailed(attempt, 0, thrownToWire(cloneError(attempt.record.input, 'input', cause)), true)
     }
   }
 
-  #hear(batch: unknown): void {
-    this.wasHeard = true
+  #receive(batch: unknown): void {
+    this.hasResponded = true
     this.isStuck = false
-    this.#listener.onHearing()
-    if (!this.#hearNotes(batch)) this.#listener.onNonsense(this)
-    this.#listener.onHeard(this)
+    this.#listener.beforeMessages()
+    if (!this.#receiveMessages(batch)) this.#listener.onInvalidMessage(this)
+    this.#listener.afterMessages(this)
   }
 
   /**
    * Handles messages up to the first invalid one. What follows that cannot be told apart. Returns whether all of them are
    * valid.
    */
-  #hearNotes(batch: unknown): boolean {
+  #receiveMessages(batch: unknown): boolean {
     if (!Array.isArray(batch)) return false
     for (let at = 0; at < batch.length; ) {
-      const length = heardLength(batch, at)
+      const length = checkedLength(batch, at)
       // A worker that reports twice that it is ready has started anew, and has lost what was sent to it.
       if (length === 0 || (batch[at] === fromThread.ready && this.isReady)) return false
-      this.#hearNote(batch, at)
+      this.#handle(batch, at)
       at += length
     }
     return true
@@ -306,7 +306,7 @@ export class PoolWorker {
     this.#outbox.open().push(toThread.claims, memory)
   }
 
-  #hearNote(batch: unknown[], at: number): void {
+  #handle(batch: unknown[], at: number): void {
     const operation = batch[at]
     if (operation === fromThread.ready) {
       if (this.#concurrency > 1) this.#outbox.open().push(toThread.concurrency, this.#concurrency)

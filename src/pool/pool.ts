@@ -45,9 +45,9 @@ export interface PoolListener<Owner> {
   onKeep(attempt: Attempt<Owner>, call: number, key: string, value: unknown): void
   onLost(attempt: Attempt<Owner>, loss: Loss, error: OffstageError): void
   /** Called before the messages of a worker. */
-  onHearing(): void
+  beforeMessages(): void
   /** Called after them. */
-  onHeard(): void
+  afterMessages(): void
   /** A worker may have room now. */
   onRoom(): void
   onOnline(workerId: number): void
@@ -61,14 +61,14 @@ export interface PoolListener<Owner> {
 /** How long it takes to wake a worker. For less work than that another worker is not worth it. */
 const wakeMs = 0.05
 /** What an attempt costs its worker besides the handler. */
-const noteMs = 0.0004
+const overheadMs = 0.0004
 /**
  * How much work may be on a worker that gets more. If the type never takes long, it is enough for the next job to be there when
  * a job of a millisecond ends. Otherwise it is less, because jobs that wait behind a long one wait until that is noticed.
  */
 const steadyMsMax = 2.5
 const workMsMax = 1
-/** How long a worker gets to pass on what it has printed before it is ended: an idle one, and one that may be deaf. */
+/** How long a worker gets to pass on what it has printed before it is ended: an idle one, and one that may be unresponsive. */
 const idleDrainMs = 1_000
 const busyDrainMs = 100
 
@@ -94,7 +94,7 @@ export class Pool<Owner> {
     this.#starter = new Starter(options, timers, this.#probation, this.#starterListener)
     this.#watch = new Watch(this.#workers, timers, options, {
       onTakenBack: (attempts) => this.#takeBack(attempts),
-      onDeaf: (worker) => this.#endDeaf(worker),
+      onUnresponsive: (worker) => this.#endUnresponsive(worker),
       onRoom: () => listener.onRoom(),
     })
   }
@@ -129,7 +129,7 @@ export class Pool<Owner> {
     for (const worker of this.#workers) {
       if (!worker.hasRoom(costMs, isAlone, maxMs)) continue
       if (worker.isIdle) idle ??= worker
-      else if (worker.isShared && worker.workMs + costMs + worker.size * noteMs <= wakeMs) return worker
+      else if (worker.isShared && worker.workMs + costMs + worker.size * overheadMs <= wakeMs) return worker
       else if (!found || worker.size < found.size) found = worker
     }
     return idle ?? found
@@ -254,10 +254,10 @@ export class Pool<Owner> {
     if (attempts.length > 0) this.#listener.onRoom()
   }
 
-  /** What keeps a deaf worker busy is no job, but for example a loop that an earlier job left behind. */
-  #endDeaf(worker: PoolWorker): void {
+  /** What keeps an unresponsive worker busy is no job, but for example a loop that an earlier job left behind. */
+  #endUnresponsive(worker: PoolWorker): void {
     const message =
-      `The thread was ended: for ${this.#watch.deafMs} ms it did not take up what it was sent. ` +
+      `The thread was ended: for ${this.#watch.unresponsiveMs} ms it did not take up what it was sent. ` +
       'Something that is no job keeps it busy, such as a loop that an earlier one left behind.'
     this.#end(worker, new OffstageError('WORKER_CRASHED', message), () => 'released')
     this.#diedByItself(worker)
@@ -380,10 +380,10 @@ export class Pool<Owner> {
     onKeep: (attempt, call, key, value) =>
       attempt.isStale || this.#listener.onKeep(attempt as Attempt<Owner>, call, key, value),
     onFatal: (worker, thrown: WireThrown) => this.#broke(worker, thrownFromWire(thrown, this.#options.errors)),
-    onNonsense: (worker) =>
+    onInvalidMessage: (worker) =>
       this.#broke(worker, new Error('it sent what is no message of offstage, of this version at least')),
-    onHearing: () => this.#listener.onHearing(),
-    onHeard: () => this.#listener.onHeard(),
+    beforeMessages: () => this.#listener.beforeMessages(),
+    afterMessages: () => this.#listener.afterMessages(),
   }
 
   #free(attempt: Attempt): void {

@@ -55,7 +55,7 @@ export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
  * Returns the length of the message that begins at this index; 0 if it is not a valid one. `fields`: the number of fields of
  * each operation.
  */
-export function lengthOfNote(batch: readonly unknown[], at: number, fields: readonly number[]): number {
+export function messageLength(batch: readonly unknown[], at: number, fields: readonly number[]): number {
   const operation = batch[at]
   const length = typeof operation === 'number' ? 1 + (fields[operation] ?? batch.length) : 0
   return at + length <= batch.length ? length : 0

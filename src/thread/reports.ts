@@ -84,14 +84,14 @@ export class Reports implements Host {
   }
 
   /**
-   * Sends a note whose last field comes from a handler. Plain data is copied and travels with other notes, because the handler
+   * Sends a message whose last field comes from a handler. Plain data is copied and travels with other messages, because the handler
    * may change its own copy before the batch is sent. Anything else is sent at once. Throws if it cannot be cloned.
    */
-  #send(note: unknown[]): void {
-    const last = note.length - 1
-    const copy = copyPlain(note[last])
-    note[last] = copy === notPlain ? outgoing(note[last]) : copy
-    if (copy === notPlain) this.#outbox.send(note)
-    else this.#outbox.open().push(...note)
+  #send(message: unknown[]): void {
+    const last = message.length - 1
+    const copy = copyPlain(message[last])
+    message[last] = copy === notPlain ? outgoing(message[last]) : copy
+    if (copy === notPlain) this.#outbox.send(message)
+    else this.#outbox.open().push(...message)
   }
 }

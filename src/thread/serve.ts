@@ -7,7 +7,7 @@
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
-import { fromThread, fromThreadFields, lengthOfNote, type Resume, toThread, toThreadFields } from '../pool/protocol.ts'
+import { fromThread, fromThreadFields, messageLength, type Resume, toThread, toThreadFields } from '../pool/protocol.ts'
 import { Claims } from '../shared/claims.ts'
 import { cloneError, copyPlain, notPlain } from '../shared/clone.ts'
 import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
@@ -30,21 +30,21 @@ const heldBackMsMax = 1
 const heldBackMax = 256
 const refillMs = 0.1
 /**
- * How long, in milliseconds, a thread with nothing to do polls for the next message before it sleeps. It polls for twice the
- * time that the last message took, because that time shows how fast the scheduler replies. It does not poll if the last message
- * took longer than it takes to wake two threads, nor if that message was long: a scheduler that sends much at a time does not
+ * How long, in milliseconds, a thread with nothing to do polls for the next batch before it sleeps. It polls for twice the
+ * time that the last batch took, because that time shows how fast the scheduler replies. It does not poll if the last batch
+ * took longer than it takes to wake two threads, nor if that batch was long: a scheduler that sends much at a time does not
  * wait for each reply, and a thread that polls would only take CPU from it.
  */
-const lookoutMsMin = 0.02
-const lookoutMsMax = 0.12
-const lookoutFieldsMax = 64
+const pollMsMin = 0.02
+const pollMsMax = 0.12
+const pollFieldsMax = 64
 /**
  * How long, in milliseconds, a thread does without polling on a busy machine, where polling takes time from others, the main
  * thread included. A machine counts as busy if a poll returns much later than it should: another thread had the core. (Measured
  * with one busy process on each of two cores: a job then takes 0.5 to 0.9 of the time and of the CPU that it takes with
  * polling.)
  */
-const lookoutRestMs = 100
+const pollRestMs = 100
 
 export class Server {
   readonly #port: Port
@@ -79,7 +79,7 @@ export class Server {
     )
     this.#reports = new Reports(this.#outbox, () => this.#flush())
     port.onClose((error) => this.fail(error))
-    port.onMessage((batch) => this.#hear(batch))
+    port.onMessage((batch) => this.#receive(batch))
     this.#outbox.open().push(fromThread.ready)
   }
 
@@ -99,31 +99,31 @@ export class Server {
 
   // Messages from the scheduler.
 
-  #hear(batch: unknown): void {
+  #receive(batch: unknown): void {
     let dryAt = this.#now
-    this.#listened()
+    this.#readClock()
     for (let next: unknown = batch; next !== undefined; ) {
       const tookMs = this.#now - dryAt
       if (!Array.isArray(next)) return this.fail(nonsense())
-      this.#follow(next)
-      if (tookMs > lookoutMsMax || next.length > lookoutFieldsMax || !this.#isDry) return
+      this.#handleBatch(next)
+      if (tookMs > pollMsMax || next.length > pollFieldsMax || !this.#isDry) return
       dryAt = this.#now
-      next = this.#lookOut(Math.min(Math.max(2 * tookMs, lookoutMsMin), lookoutMsMax))
+      next = this.#pollForMore(Math.min(Math.max(2 * tookMs, pollMsMin), pollMsMax))
     }
   }
 
   /**
-   * Polls for the next message. However fast messages come, this does not go on for ever: when it is time to handle other
+   * Polls for the next batch. However fast batches come, this does not go on for ever: when it is time to handle other
    * events, `#work` begins nothing, so the thread is not dry.
    */
-  #lookOut(ms: number): unknown {
+  #pollForMore(ms: number): unknown {
     const { poll } = this.#port
     const until = this.#now + ms
     if (this.#now < this.#restsUntil) return undefined
     for (let now = this.#now; poll && now < until; ) {
       const next = poll()
       now = systemClock.monotonic()
-      if (now - until > lookoutMsMax) this.#restsUntil = now + lookoutRestMs
+      if (now - until > pollMsMax) this.#restsUntil = now + pollRestMs
       if (next === undefined) continue
       this.#now = now
       return next
@@ -131,17 +131,17 @@ export class Server {
     return undefined
   }
 
-  #follow(batch: unknown[]): void {
+  #handleBatch(batch: unknown[]): void {
     for (let at = 0; at < batch.length; ) {
-      const length = lengthOfNote(batch, at, toThreadFields)
+      const length = messageLength(batch, at, toThreadFields)
       if (length === 0) return this.fail(nonsense())
-      this.#hearNote(batch, at)
+      this.#handle(batch, at)
       at += length
     }
     this.#work()
   }
 
-  #hearNote(batch: unknown[], at: number): void {
+  #handle(batch: unknown[], at: number): void {
     const wireId = batch[at + 1] as number
     switch (batch[at]) {
       case toThread.runFirst: {
@@ -174,7 +174,7 @@ export class Server {
     }
   }
 
-  #listened(): void {
+  #readClock(): void {
     this.#now = systemClock.monotonic()
     hasListened(this.#now)
   }
@@ -226,7 +226,7 @@ export class Server {
     this.#isHopping = true
     hop(() => {
       this.#isHopping = false
-      this.#listened()
+      this.#readClock()
       this.#work()
     })
   }
@@ -236,7 +236,7 @@ export class Server {
     if (this.#claims && !this.#claims.claim(attempt.wireId)) return
     this.#running.set(attempt.wireId, attempt)
     if (attempt.isWatched || !attempt.type.cost.isTiny) {
-      this.#notes.push(fromThread.begun, attempt.wireId)
+      this.#messages.push(fromThread.begun, attempt.wireId)
       this.#flush()
     }
     attempt.beganAt = this.#now
@@ -286,14 +286,14 @@ export class Server {
       const copy = transfer ? notPlain : copyPlain(value)
       if (copy === notPlain)
         this.#outbox.send([fromThread.done, attempt.wireId, runUs, outgoing(value, transfer)], transfer)
-      else this.#notes.push(fromThread.done, attempt.wireId, runUs, copy)
+      else this.#messages.push(fromThread.done, attempt.wireId, runUs, copy)
     } catch (cause) {
       this.#sendFailure(attempt, runUs, cloneError(value, 'result', cause))
     }
   }
 
   /** The batch for a report. Within `#work` the batch needs no schedule, because `#work` sends it at its end or earlier. */
-  get #notes(): unknown[] {
+  get #messages(): unknown[] {
     return this.#isWorking ? this.#outbox.batch : this.#outbox.open()
   }
 

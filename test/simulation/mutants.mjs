@@ -692,7 +692,7 @@ export const mutants = [
     name: 'a thread may say of an attempt that it has not been sent that it is done',
     file: poolWorker,
     find: 'if (!attempt?.isSent) return',
-    replace: 'if (!run) return',
+    replace: 'if (!attempt) return',
   },
   {
     name: 'an attempt begins each time that its thread says so',
@@ -924,8 +924,8 @@ export const mutants = [
   {
     name: 'a thread that a leftover loop keeps busy is left as it is',
     file: pool,
-    find: 'onDeaf: (worker) => this.#endDeaf(worker)',
-    replace: 'onDeaf: () => {}',
+    find: 'onUnresponsive: (worker) => this.#endUnresponsive(worker)',
+    replace: 'onUnresponsive: () => {}',
   },
   {
     name: 'what a thread did not take up counts as interrupted by itself',

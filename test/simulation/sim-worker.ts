@@ -90,7 +90,7 @@ export class SimWorker implements Port {
   readonly answersEarly: boolean
   #callOff = (): void => {}
   /** A loop that a job has left behind: it hears nothing more, and begins nothing. */
-  isDeaf = false
+  isUnresponsive = false
   #whenClosed: Deferred<void> | undefined
   #lastCall = 0
   #claims: Claims | undefined
@@ -195,7 +195,7 @@ export class SimWorker implements Port {
   get canStep(): boolean {
     if (this.isDead) return false
     if (this.isClosing) return true
-    if (this.isStillborn || (this.isDeaf && this.#outbox.length === 0)) return false
+    if (this.isStillborn || (this.isUnresponsive && this.#outbox.length === 0)) return false
     return !this.isReady || this.#inbox.length > 0 || this.#outbox.length > 0 || this.tasks.length > 0
   }
 
@@ -203,7 +203,7 @@ export class SimWorker implements Port {
     const { chance } = this.#host
     if (this.isClosing && chance.is(0.3)) return this.#end()
     if (this.isStillborn) return
-    if (this.isDeaf && this.#outbox.length > 0) return this.#deliver()
+    if (this.isUnresponsive && this.#outbox.length > 0) return this.#deliver()
     if (!this.isReady) return this.#load()
     const pick = chance.int(3)
     if (this.#inbox.length > 0 && pick === 0) return this.#hear(this.#inbox.shift() as unknown[])
@@ -310,22 +310,22 @@ export class SimWorker implements Port {
 
   /** Of an attempt that has a place on it, perhaps, and has not been sent. */
   #foretell(): void {
-    const note = [fromThread.done, this.#lastWireId + 1 + this.#host.chance.int(2), 1, 'forged']
-    this.#forged.add(note)
-    this.#outbox.push(note)
+    const message = [fromThread.done, this.#lastWireId + 1 + this.#host.chance.int(2), 1, 'forged']
+    this.#forged.add(message)
+    this.#outbox.push(message)
   }
 
   /** What comes behind it, if anything, is not heard, and so its attempts never end. */
   #babble({ wireId }: SimTask): void {
     const { chance } = this.#host
-    const note = chance.of<unknown[]>([
+    const message = chance.of<unknown[]>([
       [99],
       [fromThread.ready],
       [fromThread.done, wireId, Number.NaN, 'forged'],
       [fromThread.log, wireId, 5],
     ])
-    this.#nonsense.add(note)
-    this.#outbox.push(note)
+    this.#nonsense.add(message)
+    this.#outbox.push(message)
     this.tasks = []
   }
 
@@ -335,7 +335,8 @@ export class SimWorker implements Port {
     const result = { by: task.id, attempt: task.attempt, tag: this.#host.nextTag(), of: chance.value(task.wireId, 120) }
     this.#finish(task, [fromThread.done, task.wireId, runMs, result])
     // Without claims nobody can tell it from a thread that runs something short.
-    if (this.#claims && !isCalm && this.tasks.every(({ isBegun }) => !isBegun)) this.isDeaf = this.#host.leavesLoop()
+    if (this.#claims && !isCalm && this.tasks.every(({ isBegun }) => !isBegun))
+      this.isUnresponsive = this.#host.leavesLoop()
     // Once more, or the opposite.
     if (chance.is(0.03)) this.#outbox.push([fromThread.done, task.wireId, runMs, 'a second answer'])
     if (chance.is(0.03))
@@ -348,34 +349,34 @@ export class SimWorker implements Port {
     this.#finish(task, [fromThread.failed, task.wireId, 1, thrownToWire(error), chance.is(0.05)])
   }
 
-  #finish(task: SimTask, note: unknown[]): void {
+  #finish(task: SimTask, message: unknown[]): void {
     task.isOver = true
     const index = this.tasks.indexOf(task)
     if (index !== -1) this.tasks.splice(index, 1)
-    this.#outbox.push(note)
+    this.#outbox.push(message)
   }
 
-  /** One message: as many notes as there are, or fewer. */
+  /** One batch: as many messages as there are, or fewer. */
   #deliver(): void {
     const { chance } = this.#host
     const count = 1 + chance.int(this.#outbox.length)
     // What it foretold may be true by now.
-    const notes = this.#outbox
+    const messages = this.#outbox
       .splice(0, count)
-      .filter((note) => !(this.#forged.has(note) && this.known.has(note[1] as number)))
-    for (const note of notes) {
-      const operation = note[0] as number
-      if (operation === fromThread.fatal || this.#nonsense.has(note)) {
+      .filter((message) => !(this.#forged.has(message) && this.known.has(message[1] as number)))
+    for (const message of messages) {
+      const operation = message[0] as number
+      if (operation === fromThread.fatal || this.#nonsense.has(message)) {
         // Nobody listens to what comes behind it.
         this.#host.onGone(this, true)
         break
       }
-      const task = operation > fromThread.ready && operation < fromThread.fatal && this.known.get(note[1] as number)
+      const task = operation > fromThread.ready && operation < fromThread.fatal && this.known.get(message[1] as number)
       if (!task || this.isClosing) continue
       if (operation === fromThread.done || operation === fromThread.failed) this.known.delete(task.wireId)
-      this.#host.onHeard(task, operation, note[3], note[4] === true)
+      this.#host.onHeard(task, operation, message[3], message[4] === true)
     }
-    this.#onMessage?.(notes.flat(1))
+    this.#onMessage?.(messages.flat(1))
   }
 
   /** By itself, or by what its handler did. What it had said and nobody heard is lost. */

@@ -92,9 +92,9 @@ class ThreadPlay extends EventTarget {
     if (input === 'good') clock.startTimer(() => this.#say(fromThread.done, wireId, 1, 'done'), 1_000, false)
   }
 
-  #say(...note: unknown[]): void {
+  #say(...message: unknown[]): void {
     if (this.isEnded) return
-    this.dispatchEvent(new MessageEvent('message', { data: [...note, -this.#mark] }))
+    this.dispatchEvent(new MessageEvent('message', { data: [...message, -this.#mark] }))
   }
 
   #endAfter(ms: number, message: string): void {

@@ -67,7 +67,7 @@ test('a thread whose last message came at once looks out for the next before it 
 })
 
 /** How long it looks out for a third message when the second took so long. */
-function lookoutMs(tookMs: number): number {
+function pollMs(tookMs: number): number {
   const { asked, hear } = serve(() => undefined)
   hear(run('first'))
   now += tookMs
@@ -81,7 +81,7 @@ test.each([
   ['no more than 120 µs', 0.1, 0.12],
   ['not at all when it took longer', 0.121, 0],
 ])('%s', (_, tookMs, expectedMs) => {
-  const ms = lookoutMs(tookMs)
+  const ms = pollMs(tookMs)
   expect(ms).toBeGreaterThanOrEqual(expectedMs)
   expect(ms).toBeLessThan(expectedMs + askMs)
 })
@@ -96,7 +96,7 @@ test('what it found tells how long to look out for the next', () => {
   expect(asked()).toBe(4 + Math.ceil(0.02 / askMs))
 })
 
-test('a lookout in vain counts as waiting: soon it is not repeated', () => {
+test('polling in vain counts as waiting: soon it is not repeated', () => {
   const { asked, hear } = serve(() => undefined)
   hear(run('first'))
   now += 0.07
@@ -187,7 +187,7 @@ test.each([
   ['nothing at all', null],
   ['a text', 'x'],
   ['an operation that there is not', [99, 1]],
-  ['a note that is cut off', [toThread.run, 1, 'note']],
+  ['a message that is cut off', [toThread.run, 1, 'note']],
   ['an operation as text', [`${toThread.concurrency}`, 2]],
 ])('a scheduler that sends %s is notified that this worker is of no use', (_what, message) => {
   const { ran, sent, hear } = serve()

@@ -91,8 +91,8 @@ test.each([
   ['half an operation', [fromThread.begun + 0.5, wireId]],
   ['the name of a method', ['map', wireId]],
   ['an operation as text', [`${fromThread.begun}`, wireId]],
-  ['a note that is cut off', [fromThread.done, wireId, 1]],
-  ['a note behind which nothing is right', [fromThread.begun, wireId, 99]],
+  ['a message that is cut off', [fromThread.done, wireId, 1]],
+  ['a message behind which nothing is right', [fromThread.begun, wireId, 99]],
   ['a wireId that is no number', [fromThread.begun, {}]],
   ['a wireId that is too large to be one', [fromThread.begun, 10n]],
   ['a time that is no number', [fromThread.done, wireId, 'long', 'forged']],
@@ -176,7 +176,7 @@ test('before it is ready: it could not be started, and another is', async () => 
 const live = fc.integer({ min: 1, max: 12 })
 const noTicket = fc.oneof(fc.integer({ min: 1_000, max: 5_000 }), fc.integer({ max: 0 }))
 const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true })
-const notes = fc.oneof(
+const messages = fc.oneof(
   fc.tuple(fc.constant(fromThread.begun), live),
   fc.tuple(fc.constantFrom(fromThread.progress, fromThread.value), live, anything),
   fc.tuple(fc.constant(fromThread.log), live, fc.array(anything)),
@@ -185,7 +185,7 @@ const notes = fc.oneof(
   fc.tuple(fc.constant(fromThread.failed), noTicket, fc.nat(), anything, fc.boolean()),
 )
 const wrongTime = fc.oneof(fc.constantFrom(Number.NaN, -1, Number.POSITIVE_INFINITY, null, '1'), fc.object())
-const wrongNotes = fc.oneof(
+const wrongMessages = fc.oneof(
   fc.tuple(fc.constant(fromThread.done), live, wrongTime, anything),
   fc.tuple(fc.constant(fromThread.failed), live, wrongTime, anything, fc.boolean()),
   fc.tuple(fc.constantFrom(fromThread.log, fromThread.keep), live, anything),
@@ -194,8 +194,8 @@ const wrongNotes = fc.oneof(
 )
 const message = fc.oneof(
   anything,
-  fc.array(notes, { maxLength: 4 }).map((each) => each.flat()),
-  fc.tuple(fc.array(notes, { maxLength: 2 }), wrongNotes).map(([right, wrong]) => [...right.flat(), ...wrong]),
+  fc.array(messages, { maxLength: 4 }).map((each) => each.flat()),
+  fc.tuple(fc.array(messages, { maxLength: 2 }), wrongMessages).map(([right, wrong]) => [...right.flat(), ...wrong]),
 )
 
 test('whatever a thread says, every call settles, and what is asked afterwards is answered right', {

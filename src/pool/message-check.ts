@@ -1,12 +1,12 @@
-import { fromThread, fromThreadFields, lengthOfNote } from './protocol.ts'
+import { fromThread, fromThreadFields, messageLength } from './protocol.ts'
 
 /**
  * Returns the length of the message that begins at this index of a worker's batch; 0 if it is not a valid one. Code in a worker
  * can get hold of the port to the scheduler and post anything, so every field is checked. Only values may be anything, and
  * thrown errors, which are checked when they are rebuilt.
  */
-export function heardLength(batch: readonly unknown[], at: number): number {
-  const length = lengthOfNote(batch, at, fromThreadFields)
+export function checkedLength(batch: readonly unknown[], at: number): number {
+  const length = messageLength(batch, at, fromThreadFields)
   return length > 0 && hasItsFields(batch, at) ? length : 0
 }
 
