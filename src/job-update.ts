@@ -7,13 +7,13 @@ import type { JobUpdate } from './typed-scheduler.ts'
 /** Checks and copies the changes of the caller. `checkStorable` throws for an input that the store cannot keep. */
 export function takeChanges(given: JobUpdate, checkStorable: (value: unknown, what: string) => void): JobChanges {
   check.checkArgument('changes', check.object, given)
-  const changes = check.taken(given, 1)
+  const changes = check.deepCopy(given, 1)
   check.checkOptions(changes, changesChecks)
   const { input, runAt, priority, tags } = changes
   return {
     input: input === undefined ? undefined : copyValue(input, 'input', checkStorable),
     runAt: runAt === undefined ? undefined : Number(runAt),
     priority,
-    tags: check.taken(tags),
+    tags: check.deepCopy(tags),
   }
 }

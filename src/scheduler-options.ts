@@ -188,7 +188,7 @@ export const closeChecks: check.Checks = { mode: check.oneOf('drain', 'finish', 
 /** Checks the options and fills in the defaults. */
 export function resolveOptions(given: SchedulerOptions<never> = {}) {
   check.checkArgument('options', check.object, given)
-  const options = { ...check.taken(given, 1), ...readLater(given) }
+  const options = { ...check.deepCopy(given, 1), ...readLater(given) }
   check.checkOptions(options, optionChecks)
   const unwanted = options.engine && options.store
   check.checkArgument('store', () => unwanted && 'left out beside `engine`', unwanted)
@@ -213,7 +213,7 @@ export function resolveOptions(given: SchedulerOptions<never> = {}) {
 }
 
 const readLater = ({ queues, defaults, workerOptions }: SchedulerOptions<never>) =>
-  check.taken({ queues, defaults, workerOptions })
+  check.deepCopy({ queues, defaults, workerOptions })
 
 function resolveWorkers(given: number | WorkersOptions = {}): Required<{ min: number; max: number; idleMs: number }> {
   if (typeof given === 'number') return { min: given, max: given, idleMs: Number.POSITIVE_INFINITY }

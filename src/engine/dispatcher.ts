@@ -185,7 +185,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   onValue(attempt: Attempt<LiveJob>, value: unknown): void {
-    if (attempt.owner.observe().receive(value)) attempt.worker.taken(attempt, 1)
+    if (attempt.owner.observe().receive(value)) attempt.worker.acknowledge(attempt, 1)
     this.#jobs.notifier.announce(attempt.owner, 'value', { value })
   }
 
@@ -193,14 +193,14 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#jobs.notifier.announce(attempt.owner, 'log', { args })
   }
 
-  onKeep(attempt: Attempt<LiveJob>, call: number, key: string, value: unknown): void {
+  onSave(attempt: Attempt<LiveJob>, call: number, key: string, value: unknown): void {
     const why = unstorable(this.#jobs.store, value, key === '' ? 'checkpoint' : `value of step '${key}'`)
     if (why) {
       this.#abort(attempt, why)
       return this.#jobs.fail(attempt.owner, why, true)
     }
     const action: Action = key === '' ? { type: 'checkpoint', checkpoint: value } : { type: 'step', key, value }
-    this.#jobs.move(attempt.owner, action, () => attempt.worker.kept(attempt, call))
+    this.#jobs.move(attempt.owner, action, () => attempt.worker.confirmSave(attempt, call))
   }
 
   beforeMessages(): void {

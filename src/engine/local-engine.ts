@@ -279,7 +279,7 @@ export class LocalEngine implements Engine {
   }
 
   values(job: LiveJob): BufferedStream<unknown> {
-    const stream = job.values(() => job.taken())
+    const stream = job.values(() => job.acknowledge())
     if (this.isEnded) stream.end()
     return stream
   }

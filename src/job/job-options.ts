@@ -158,12 +158,12 @@ const optionChecks: check.Checks = {
 /** Checks and copies the options. The copy may be read long after the caller has changed the original. */
 export function takeJobOptions(given: JobOptions | undefined): JobOptions | undefined {
   if (given === undefined) return undefined
-  const options: { -readonly [Name in keyof JobOptions]: JobOptions[Name] } = check.taken(given, 1)
+  const options: { -readonly [Name in keyof JobOptions]: JobOptions[Name] } = check.deepCopy(given, 1)
   check.checkArgument('options', check.object, options)
-  if (options.backoff) options.backoff = check.taken(options.backoff)
-  if (options.tags) options.tags = check.taken(options.tags)
+  if (options.backoff) options.backoff = check.deepCopy(options.backoff)
+  if (options.tags) options.tags = check.deepCopy(options.tags)
   if (options.runAt instanceof Date) options.runAt = options.runAt.getTime()
-  if (options.headers) options.headers = check.taken(options.headers)
+  if (options.headers) options.headers = check.deepCopy(options.headers)
   if (options.extensions) options.extensions = copyValue(options.extensions, 'extensions') as JobOptions['extensions']
   check.checkOptions(options, optionChecks)
   return options

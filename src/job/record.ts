@@ -88,7 +88,7 @@ export interface JobRecord {
   readonly result: unknown
   /** The error of a failed or cancelled job. While a job waits for its next attempt: what the last one threw. */
   readonly error: unknown
-  /** What the last `checkpoint` has kept. */
+  /** What the last `checkpoint` has saved. */
   readonly checkpoint: unknown
   /** The values that `step` has recorded, by key. */
   readonly steps: ReadonlyMap<string, unknown> | undefined

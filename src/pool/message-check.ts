@@ -22,7 +22,7 @@ function hasItsFields(batch: readonly unknown[], at: number): boolean {
       return isDuration(field) && typeof batch[at + 4] === 'boolean'
     case fromThread.log:
       return Array.isArray(field)
-    case fromThread.keep:
+    case fromThread.save:
       return typeof field === 'number' && typeof batch[at + 3] === 'string'
     default:
       return true

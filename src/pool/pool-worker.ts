@@ -18,7 +18,7 @@ export interface WorkerListener {
   onProgress(attempt: Attempt, progress: unknown): void
   onValue(attempt: Attempt, value: unknown): void
   onLog(attempt: Attempt, args: unknown[]): void
-  onKeep(attempt: Attempt, call: number, key: string, value: unknown): void
+  onSave(attempt: Attempt, call: number, key: string, value: unknown): void
   onFatal(worker: PoolWorker, thrown: WireThrown): void
   /** The worker sent something that is no valid message. Nothing that it sends can be trusted any more. */
   onInvalidMessage(worker: PoolWorker): void
@@ -258,13 +258,13 @@ export class PoolWorker {
   }
 
   /** Lets the handler send more values. */
-  taken(attempt: Attempt, count: number): void {
-    if (this.has(attempt)) this.#outbox.open().push(toThread.taken, attempt.wireId, count)
+  acknowledge(attempt: Attempt, count: number): void {
+    if (this.has(attempt)) this.#outbox.open().push(toThread.ack, attempt.wireId, count)
   }
 
   /** Reports to the worker that a checkpoint or step is committed. */
-  kept(attempt: Attempt, call: number): void {
-    if (this.has(attempt)) this.#outbox.open().push(toThread.kept, attempt.wireId, call)
+  confirmSave(attempt: Attempt, call: number): void {
+    if (this.has(attempt)) this.#outbox.open().push(toThread.saved, attempt.wireId, call)
   }
 
   #refuse(message: unknown[], cause: unknown): void {
@@ -337,8 +337,8 @@ export class PoolWorker {
         return this.#listener.onValue(attempt, batch[at + 2])
       case fromThread.log:
         return this.#listener.onLog(attempt, batch[at + 2] as unknown[])
-      case fromThread.keep:
-        return this.#listener.onKeep(attempt, batch[at + 2] as number, batch[at + 3] as string, batch[at + 4])
+      case fromThread.save:
+        return this.#listener.onSave(attempt, batch[at + 2] as number, batch[at + 3] as string, batch[at + 4])
     }
   }
 }

@@ -42,7 +42,7 @@ export interface PoolListener<Owner> {
   onProgress(attempt: Attempt<Owner>, progress: unknown): void
   onValue(attempt: Attempt<Owner>, value: unknown): void
   onLog(attempt: Attempt<Owner>, args: unknown[]): void
-  onKeep(attempt: Attempt<Owner>, call: number, key: string, value: unknown): void
+  onSave(attempt: Attempt<Owner>, call: number, key: string, value: unknown): void
   onLost(attempt: Attempt<Owner>, loss: Loss, error: OffstageError): void
   /** Called before the messages of a worker. */
   beforeMessages(): void
@@ -377,8 +377,8 @@ export class Pool<Owner> {
       attempt.isStale || this.#listener.onProgress(attempt as Attempt<Owner>, progress),
     onValue: (attempt, value) => attempt.isStale || this.#listener.onValue(attempt as Attempt<Owner>, value),
     onLog: (attempt, args) => attempt.isStale || this.#listener.onLog(attempt as Attempt<Owner>, args),
-    onKeep: (attempt, call, key, value) =>
-      attempt.isStale || this.#listener.onKeep(attempt as Attempt<Owner>, call, key, value),
+    onSave: (attempt, call, key, value) =>
+      attempt.isStale || this.#listener.onSave(attempt as Attempt<Owner>, call, key, value),
     onFatal: (worker, thrown: WireThrown) => this.#broke(worker, thrownFromWire(thrown, this.#options.errors)),
     onInvalidMessage: (worker) =>
       this.#broke(worker, new Error('it sent what is no message of offstage, of this version at least')),

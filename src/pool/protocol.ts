@@ -14,9 +14,9 @@ export const toThread = {
   /** wireId, thrown: stop for this reason, and report when stopped. */
   abort: 1,
   /** wireId, count: the reader took this many values. */
-  taken: 2,
-  /** wireId, call: what this call was to keep is committed. */
-  kept: 3,
+  ack: 2,
+  /** wireId, call: what this call saves is committed. */
+  saved: 3,
   /** count: run at most this many async handlers at a time. */
   concurrency: 4,
   /** wireId, name, id, input: a first attempt that needs nothing else. Most are like this. */
@@ -42,7 +42,7 @@ export const fromThread = {
   /** wireId, args */
   log: 6,
   /** wireId, call, key (of a step; '' for the checkpoint), value */
-  keep: 7,
+  save: 7,
   /** thrown: an error that was not caught; this worker cannot be trusted any more. */
   fatal: 8,
 } as const
@@ -61,7 +61,7 @@ export function messageLength(batch: readonly unknown[], at: number, fields: rea
   return at + length <= batch.length ? length : 0
 }
 
-/** What most attempts do not have: headers of the job, and what earlier attempts have kept. */
+/** What most attempts do not have: headers of the job, and what earlier attempts have saved. */
 export interface Resume {
   readonly checkpoint: unknown
   readonly steps: ReadonlyMap<string, unknown> | undefined

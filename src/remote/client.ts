@@ -298,12 +298,12 @@ export class Client {
   /** Asks the session even for values of a job that has ended: it may have kept some. */
   values(job: JobView): BufferedStream<unknown> {
     const isOver = this.#gone(job) !== undefined
-    return this.readings.read(job, this.observersOf(job), isOver, (number) => this.taken(job, number))
+    return this.readings.read(job, this.observersOf(job), isOver, (number) => this.acknowledge(job, number))
   }
 
   /** The reader took a value: the session may send one more. */
-  protected taken(_job: JobView, reading: number): void {
-    this.readings.taken(reading)
+  protected acknowledge(_job: JobView, reading: number): void {
+    this.readings.acknowledge(reading)
   }
 
   snapshot(): SchedulerSnapshot {

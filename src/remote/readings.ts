@@ -61,11 +61,11 @@ export class Readings {
   }
 
   /** The reader took a value: the session may send one more. */
-  taken(number: number): void {
+  acknowledge(number: number): void {
     const reading = this.#readings.get(number)
     if (!reading) return
     if (reading.ahead > 0) reading.ahead--
-    this.#session?.send('taken', number)
+    this.#session?.send('ack', number)
   }
 
   /** The session has sent the last value. */

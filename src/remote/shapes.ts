@@ -170,7 +170,7 @@ export const fromClient: Samples = {
   unlist: [0],
   look: [listOf(''), false],
   read: [0, ref, 0],
-  taken: [0],
+  ack: [0],
   unread: [0],
 }
 

@@ -92,21 +92,21 @@ export function checkOptions(options: unknown, checks: Checks, prefix = ''): voi
  * copy includes inherited properties, so that they are checked as well. Below `levels` levels the copy shares objects with the
  * original.
  */
-export function taken<Options>(options: Options, levels = Number.POSITIVE_INFINITY): Options {
+export function deepCopy<Options>(options: Options, levels = Number.POSITIVE_INFINITY): Options {
   if (levels === 0 || !isObject(options)) return options
-  if (Array.isArray(options)) return Array.from(options, (item) => taken(item, levels - 1)) as Options
+  if (Array.isArray(options)) return Array.from(options, (item) => deepCopy(item, levels - 1)) as Options
   // What a Map or the like holds are no properties; it is left for the check to refuse.
   if (Symbol.iterator in options) return options
   const copy: Record<string, unknown> = { ...options }
   for (const name in options) if (!(name in copy)) put(copy, name, options[name])
-  for (const name of Object.keys(copy)) if (isObject(copy[name])) put(copy, name, taken(copy[name], levels - 1))
+  for (const name of Object.keys(copy)) if (isObject(copy[name])) put(copy, name, deepCopy(copy[name], levels - 1))
   return copy as Options
 }
 
 /** Returns a checked copy of options that are read again later. Getters of a class are read as well. */
 export function copyOptions<Options extends object>(options: Options, checks: Checks): Options {
   checkArgument('options', object, options)
-  const copy = taken(options) as Record<string, unknown>
+  const copy = deepCopy(options) as Record<string, unknown>
   for (const name of Object.keys(checks))
     if (name in options && !Object.hasOwn(copy, name)) copy[name] = (options as Record<string, unknown>)[name]
   checkOptions(copy, checks)

@@ -288,9 +288,9 @@ export class TabEngine extends Client implements Engine, Candidate {
   }
 
   /** The leader may change while values are read. */
-  protected override taken(job: JobView, reading: number): void {
-    if (this.#local) (job as LiveJob).taken()
-    else super.taken(job, reading)
+  protected override acknowledge(job: JobView, reading: number): void {
+    if (this.#local) (job as LiveJob).acknowledge()
+    else super.acknowledge(job, reading)
   }
 
   override snapshot(): SchedulerSnapshot {

@@ -24,7 +24,7 @@ export class Attempt {
   #valuesUnread = 0
   /** Like most fields of an attempt, made on first use: most jobs need none of them. */
   #senders: Deferred<void>[] | undefined
-  #keepers: Map<number, Deferred<void>> | undefined
+  #saves: Map<number, Deferred<void>> | undefined
 
   constructor(
     wireId: number,
@@ -61,8 +61,8 @@ export class Attempt {
     this.abortedBy = { reason }
     this.#controller?.abort(reason)
     for (const sender of this.#senders?.splice(0) ?? []) sender.reject(reason)
-    for (const keeper of this.#keepers?.values() ?? []) keeper.reject(reason)
-    this.#keepers?.clear()
+    for (const save of this.#saves?.values() ?? []) save.reject(reason)
+    this.#saves?.clear()
   }
 
   /**
@@ -77,21 +77,21 @@ export class Attempt {
     return sender.promise
   }
 
-  valuesTaken(count: number): void {
+  acknowledge(count: number): void {
     this.#valuesUnread -= count
     while (this.#senders?.length && this.#valuesUnread < valuesAhead) this.#senders.shift()?.resolve()
   }
 
   /** Resolves when the scheduler reports that what was sent with `call` is committed. */
-  whenKept(call: number): Promise<void> {
-    const keeper = defer<void>()
-    this.#keepers ??= new Map()
-    this.#keepers.set(call, keeper)
-    return keeper.promise
+  whenSaved(call: number): Promise<void> {
+    const save = defer<void>()
+    this.#saves ??= new Map()
+    this.#saves.set(call, save)
+    return save.promise
   }
 
-  kept(call: number): void {
-    this.#keepers?.get(call)?.resolve()
-    this.#keepers?.delete(call)
+  saved(call: number): void {
+    this.#saves?.get(call)?.resolve()
+    this.#saves?.delete(call)
   }
 }

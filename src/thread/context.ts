@@ -11,7 +11,7 @@ export interface Host {
   progress(attempt: Attempt, progress: unknown): void
   value(attempt: Attempt, value: unknown): Promise<void> | undefined
   log(attempt: Attempt, args: unknown[]): void
-  keep(attempt: Attempt, key: string, value: unknown): Promise<void>
+  save(attempt: Attempt, key: string, value: unknown): Promise<void>
 }
 
 /** A value that is returned with its transferables. */
@@ -54,7 +54,7 @@ export interface JobContext<Progress = unknown, Value = unknown> {
   log(...args: unknown[]): void
   /** Keeps `state` for the next attempt, after a failure or an interruption. Resolves when it is committed. */
   checkpoint(state: unknown): Promise<void>
-  /** What the last `checkpoint` of an earlier attempt kept; `undefined` if there was none. */
+  /** What the last `checkpoint` of an earlier attempt saved; `undefined` if there was none. */
   readonly checkpointed: unknown
   /**
    * Runs `fn` until it has succeeded once, over all attempts: later calls return the recorded value. `key`: 1 to 1,024
@@ -123,7 +123,7 @@ export class TaskContext implements JobContext<unknown, unknown> {
 
   async checkpoint(state: unknown): Promise<void> {
     this.#attempt.throwIfAborted()
-    return this.#host.keep(this.#attempt, '', state)
+    return this.#host.save(this.#attempt, '', state)
   }
 
   step<Result>(key: string, fn: () => Result | Promise<Result>): Promise<Result> {
@@ -152,7 +152,7 @@ export class TaskContext implements JobContext<unknown, unknown> {
     if (recorded?.has(key)) return recorded.get(key)
     this.#attempt.throwIfAborted()
     const value = await fn()
-    await this.#host.keep(this.#attempt, key, value)
+    await this.#host.save(this.#attempt, key, value)
     return value
   }
 

@@ -73,14 +73,14 @@ export class Reports implements Host {
     if (!attempt.isEnded) this.#outbox.open().push(fromThread.log, attempt.wireId, args.map(readable))
   }
 
-  keep(attempt: Attempt, key: string, value: unknown): Promise<void> {
+  save(attempt: Attempt, key: string, value: unknown): Promise<void> {
     const call = ++this.#lastCall
     try {
-      this.#send([fromThread.keep, attempt.wireId, call, key, value])
+      this.#send([fromThread.save, attempt.wireId, call, key, value])
     } catch (cause) {
       throw cloneError(value, key === '' ? 'checkpoint' : `value of step '${key}'`, cause)
     }
-    return attempt.whenKept(call)
+    return attempt.whenSaved(call)
   }
 
   /**

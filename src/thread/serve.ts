@@ -160,11 +160,11 @@ export class Server {
       case toThread.abort:
         this.#abort(wireId, thrownFromWire(batch[at + 2] as WireThrown, []))
         break
-      case toThread.taken:
-        this.#running.get(wireId)?.valuesTaken(batch[at + 2] as number)
+      case toThread.ack:
+        this.#running.get(wireId)?.acknowledge(batch[at + 2] as number)
         break
-      case toThread.kept:
-        this.#running.get(wireId)?.kept(batch[at + 2] as number)
+      case toThread.saved:
+        this.#running.get(wireId)?.saved(batch[at + 2] as number)
         break
       case toThread.concurrency:
         this.#concurrency = batch[at + 1] as number

@@ -549,8 +549,8 @@ export const mutants = [
   {
     name: 'a checkpoint is said to be safe before it is',
     file: dispatcher,
-    find: '    this.#jobs.move(attempt.owner, action, () => attempt.worker.kept(attempt, call))',
-    replace: '    this.#jobs.move(attempt.owner, action)\n    attempt.worker.kept(attempt, call)',
+    find: '    this.#jobs.move(attempt.owner, action, () => attempt.worker.confirmSave(attempt, call))',
+    replace: '    this.#jobs.move(attempt.owner, action)\n    attempt.worker.confirmSave(attempt, call)',
   },
   {
     name: 'what ran in another life stays as it was',

@@ -173,7 +173,7 @@ export class SimWorker implements Port {
     } else if (message[at] === toThread.abort) {
       const task = this.known.get(wireId)
       if (task) task.isStale = true
-    } else if (message[at] === toThread.kept) {
+    } else if (message[at] === toThread.saved) {
       const task = this.known.get(wireId)
       const call = message[at + 2] as number
       if (task) this.#host.onKept(this, task.waiting.get(call))
@@ -239,7 +239,7 @@ export class SimWorker implements Port {
       if (!task) continue
       if (isRun(message[at])) this.tasks.push(task)
       else if (message[at] === toThread.abort) this.#abort(task)
-      else if (message[at] === toThread.kept) task.waiting.delete(message[at + 2] as number)
+      else if (message[at] === toThread.saved) task.waiting.delete(message[at + 2] as number)
     }
   }
 
@@ -293,7 +293,7 @@ export class SimWorker implements Port {
     const value = { kept: this.#host.nextTag(), more: chance.value(call, 60) }
     task.waiting.set(call, value)
     const key = chance.is(0.5) ? '' : `step ${chance.int(3)}`
-    this.#outbox.push([fromThread.keep, task.wireId, call, key, value])
+    this.#outbox.push([fromThread.save, task.wireId, call, key, value])
   }
 
   #talk(task: SimTask): void {

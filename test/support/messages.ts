@@ -85,7 +85,7 @@ const clientTemplates: readonly unknown[] = [
   ['list', 1, { ...filter, state: maybe('queued'), limit: maybe(5) }],
   ['unlist', 1],
   ['read', 1, ['a', 1, 1_000], 0],
-  ['taken', 1],
+  ['ack', 1],
   ['unread', 1],
 ]
 

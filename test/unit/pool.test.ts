@@ -43,7 +43,7 @@ async function onePool() {
       onProgress: nothing,
       onValue: nothing,
       onLog: nothing,
-      onKeep: nothing,
+      onSave: nothing,
       onLost: nothing,
       beforeMessages: nothing,
       afterMessages: nothing,

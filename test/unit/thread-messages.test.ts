@@ -101,8 +101,8 @@ test.each([
   ['a time without end', [fromThread.failed, wireId, Number.POSITIVE_INFINITY, wire, false]],
   ['a failure that may be final', [fromThread.failed, wireId, 1, wire, 'perhaps']],
   ['a log of no list', [fromThread.log, wireId, 5]],
-  ['a step with no name', [fromThread.keep, wireId, 1, { a: 1 }, 5]],
-  ['a step that nobody waits for', [fromThread.keep, wireId, 'first', 'step', 5]],
+  ['a step with no name', [fromThread.save, wireId, 1, { a: 1 }, 5]],
+  ['a step that nobody waits for', [fromThread.save, wireId, 'first', 'step', 5]],
   ['that it is ready, once more', [fromThread.ready]],
 ])('%s: the thread is ended, and the job runs again', async (_what, message) => {
   const { result, ends, next } = await disturb(message)
@@ -120,8 +120,8 @@ test.each([
     'progress, values and logs',
     [fromThread.progress, wireId, 1, fromThread.value, wireId, 2, fromThread.log, wireId, [3]],
   ],
-  ['a checkpoint that it never made', [fromThread.keep, wireId, 7, '', 'forged']],
-  ['a step that it never made', [fromThread.keep, wireId, -7, 'step', 'forged']],
+  ['a checkpoint that it never made', [fromThread.save, wireId, 7, '', 'forged']],
+  ['a step that it never made', [fromThread.save, wireId, -7, 'step', 'forged']],
 ])('%s: harms nobody', async (_what, message) => {
   expect(await disturb(message)).toEqual({ result: 'right', ends: [], next: 'next' })
 })
@@ -180,7 +180,7 @@ const messages = fc.oneof(
   fc.tuple(fc.constant(fromThread.begun), live),
   fc.tuple(fc.constantFrom(fromThread.progress, fromThread.value), live, anything),
   fc.tuple(fc.constant(fromThread.log), live, fc.array(anything)),
-  fc.tuple(fc.constant(fromThread.keep), live, fc.integer(), fc.string(), anything),
+  fc.tuple(fc.constant(fromThread.save), live, fc.integer(), fc.string(), anything),
   fc.tuple(fc.constant(fromThread.done), noTicket, fc.nat(), anything),
   fc.tuple(fc.constant(fromThread.failed), noTicket, fc.nat(), anything, fc.boolean()),
 )
@@ -188,7 +188,7 @@ const wrongTime = fc.oneof(fc.constantFrom(Number.NaN, -1, Number.POSITIVE_INFIN
 const wrongMessages = fc.oneof(
   fc.tuple(fc.constant(fromThread.done), live, wrongTime, anything),
   fc.tuple(fc.constant(fromThread.failed), live, wrongTime, anything, fc.boolean()),
-  fc.tuple(fc.constantFrom(fromThread.log, fromThread.keep), live, anything),
+  fc.tuple(fc.constantFrom(fromThread.log, fromThread.save), live, anything),
   fc.tuple(fc.constant(fromThread.fatal), anything),
   fc.array(anything, { minLength: 1, maxLength: 3 }),
 )

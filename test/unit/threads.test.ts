@@ -52,7 +52,7 @@ function pool(max = 1) {
     onProgress: nothing,
     onValue: nothing,
     onLog: nothing,
-    onKeep: nothing,
+    onSave: nothing,
     onLost: (_run, loss) => lost.push(loss),
     beforeMessages: nothing,
     afterMessages: nothing,
