@@ -92,7 +92,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     this.#schemas = options.schemas
     // The parts know their options under the names that the scheduler's have.
     const pool = { ...options, ...workers, spawn: () => spawn(source as WorkerSource, workerOptions) }
-    const local = { ...options, pool, reportUnheard: reportUncaught }
+    const local = { ...options, pool, reportUnhandled: reportUncaught }
     const makeLocal = (handover: object) => new LocalEngine({ ...local, ...handover })
     const makeJob: EngineHost['makeJob'] = (record) => new LiveJob(record)
     const host = { ...local, errors, makeJob, makeLocal: source === null ? undefined : makeLocal }

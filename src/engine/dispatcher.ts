@@ -229,7 +229,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   onStartFailed(workerId: number, { error, isFirst, retryMs, since }: StartFailure): void {
     const { queued } = this.#jobs.index.counts
     const failure = unstartable(error, `It is tried again in ${retryMs} ms; jobs that wait for it: ${queued}.`)
-    if (isFirst && !this.#jobs.bus.isHeard('worker:exit')) warn(`offstage: ${failure.message}`)
+    if (isFirst && !this.#jobs.bus.hasListener('worker:exit')) warn(`offstage: ${failure.message}`)
     this.#jobs.bus.publish('worker:exit', { workerId, error: failure })
     if (since !== undefined) this.#tellStranded(error, since)
     this.#jobs.commits.schedule()

@@ -11,7 +11,7 @@ export interface EngineHost {
   readonly clock: Clock
   readonly random: () => number
   readonly errors: readonly ErrorClass[]
-  readonly reportUnheard: (error: unknown) => void
+  readonly reportUnhandled: (error: unknown) => void
   /** Makes an engine that runs the jobs in this process; `undefined` if the scheduler was given no worker to run them with. */
   readonly makeLocal: ((options: Handover) => LocalEngine) | undefined
   /** Makes a job that such an engine can adopt. */

@@ -26,7 +26,7 @@ export interface JobsOptions {
   readonly random: () => number
   readonly queues: EngineQueues
   readonly keep: KeepByState
-  readonly reportUnheard: (error: unknown) => void
+  readonly reportUnhandled: (error: unknown) => void
   /** The bus of an engine that replaces another one, or may be replaced. By default a new one is made. */
   readonly bus?: EventBus
 }
@@ -71,11 +71,11 @@ export class Jobs {
   /** By id: attempts that are still on a worker although their jobs are removed. A new job with the same id waits for them. */
   readonly #staleAttempts = new Map<string, Attempt<LiveJob>>()
 
-  constructor({ store, clock, random, queues, keep, reportUnheard, bus }: JobsOptions) {
+  constructor({ store, clock, random, queues, keep, reportUnhandled, bus }: JobsOptions) {
     this.store = store
     this.clock = clock
     this.random = random
-    this.bus = bus ?? new EventBus(() => clock.now(), reportUnheard)
+    this.bus = bus ?? new EventBus(() => clock.now(), reportUnhandled)
     this.timers = new TimerQueue(clock)
     this.index = new JobIndex(makeChance(random))
     this.lines = new Lines(queues, this.timers, () => {
@@ -283,7 +283,7 @@ export class Jobs {
    */
   #isUnseen(event: JobEventType, type: Step['type'], record: JobRecord): boolean {
     const isClear = !this.store.isDurable && this.commits.isClear && !this.lists.isWatched
-    return isClear && !this.bus.isHeard(event) && !this.extensions?.needs(type, record)
+    return isClear && !this.bus.hasListener(event) && !this.extensions?.needs(type, record)
   }
 
   #write(

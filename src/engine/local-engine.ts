@@ -57,7 +57,7 @@ export interface LocalEngineOptions {
   readonly queues: EngineQueues
   readonly maxQueued: number
   readonly keep: KeepByState
-  readonly reportUnheard: (error: unknown) => void
+  readonly reportUnhandled: (error: unknown) => void
   /** The bus of an engine that replaces another one, or may be replaced. By default a new one is made. */
   readonly bus?: EventBus
   /**

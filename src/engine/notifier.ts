@@ -18,20 +18,20 @@ export class Notifier {
   }
 
   announce<Type extends JobEventType>(job: JobView, type: Type, details: Details<Type>): void {
-    if (!this.#isHeard(job, type)) return
+    if (!this.#hasListener(job, type)) return
     const event = this.#make(job.visible, type, details) as JobEvent
     this.#bus.emit(event)
     for (const watcher of [...(job.observers?.watchers ?? [])]) this.#bus.call(watcher, event)
   }
 
-  #isHeard(job: JobView, type: JobEventType): boolean {
-    return this.#bus.isHeard(type) || (job.observers !== undefined && job.observers.watchers.size > 0)
+  #hasListener(job: JobView, type: JobEventType): boolean {
+    return this.#bus.hasListener(type) || (job.observers !== undefined && job.observers.watchers.size > 0)
   }
 
   /** Emits the event of a committed step, if it has one. A start is announced separately, when the attempt is sent. */
   announceStep(job: JobView, type: Step['type'], record: JobRecord): void {
     const eventType = eventOf(type, record.state)
-    if (!eventType || !this.#isHeard(job, eventType)) return
+    if (!eventType || !this.#hasListener(job, eventType)) return
     const { state, error, priority, result, runAt } = record
     if (eventType === 'added') this.announce(job, eventType, { state, priority })
     else if (eventType === 'completed') this.announce(job, eventType, { result })

@@ -9,7 +9,7 @@ type AnyListener = (event: AnyEvent) => void
 export class EventBus {
   readonly #emitter = new EventEmitter<EventType>()
   readonly #taps = new Set<AnyListener>()
-  readonly #reportUnheard: (error: unknown) => void
+  readonly #reportUnhandled: (error: unknown) => void
   readonly now: () => number
   #seq = 0
   #isQuiet = false
@@ -18,9 +18,9 @@ export class EventBus {
   /** Called when a listener was added or removed. */
   onListening: (() => void) | undefined
 
-  constructor(now: () => number, reportUnheard: (error: unknown) => void) {
+  constructor(now: () => number, reportUnhandled: (error: unknown) => void) {
     this.now = now
-    this.#reportUnheard = reportUnheard
+    this.#reportUnhandled = reportUnhandled
   }
 
   on<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
@@ -56,7 +56,7 @@ export class EventBus {
   }
 
   /** Whether an event of this type has a listener. To ask is cheaper than to build an event that is not heard. */
-  isHeard(type: EventType): boolean {
+  hasListener(type: EventType): boolean {
     return this.#hasListeners && (this.#taps.size > 0 || this.#emitter.listenerCount(type) > 0)
   }
 
@@ -67,7 +67,7 @@ export class EventBus {
 
   /** Makes and emits an event, if it has a listener. */
   publish<Type extends EventType>(type: Type, details: Omit<EventMap[Type], 'type' | 'seq' | 'at'>): void {
-    if (this.isHeard(type) && !this.#isQuiet) this.emit(this.make(type, details) as AnyEvent)
+    if (this.hasListener(type) && !this.#isQuiet) this.emit(this.make(type, details) as AnyEvent)
   }
 
   /** Runs `repeat` without events: what it does has been announced before. */
@@ -100,13 +100,13 @@ export class EventBus {
   /** Reports an error to the `error` listeners. If there is none, or one of them throws, reports to the platform. */
   report(error: unknown): void {
     const listeners = this.#emitter.listeners('error')
-    if (listeners.length === 0) return this.#reportUnheard(error)
+    if (listeners.length === 0) return this.#reportUnhandled(error)
     const event = this.make('error', { error })
     for (const listener of listeners) {
       try {
         ;(listener as AnyListener)(event)
       } catch (second) {
-        this.#reportUnheard(second)
+        this.#reportUnhandled(second)
       }
     }
     for (const tap of [...this.#taps]) tap(event)

@@ -23,17 +23,19 @@ export function nodePort(worker: NodeWorker): Port {
   let cause: unknown
   let isReady = false
   let isClosing = false
-  const hearSilence = watchSilence(() => (worker.performance?.eventLoopUtilization().idle ?? idleMsMin) < idleMsMin)
+  const stopSilenceWatch = watchSilence(
+    () => (worker.performance?.eventLoopUtilization().idle ?? idleMsMin) < idleMsMin,
+  )
   const answered = () => {
     isReady = true
-    hearSilence()
+    stopSilenceWatch()
   }
   line.port1.addEventListener('message', answered, { once: true })
   worker.on('error', (error) => {
     cause = error
   })
   worker.on('exit', (code) => {
-    hearSilence()
+    stopSilenceWatch()
     output.close()
     if (!isClosing) end.tell(cause ?? new Error(exitText(code, isReady)))
   })
@@ -49,7 +51,7 @@ export function nodePort(worker: NodeWorker): Port {
     },
     async close(drainMsMax = 0) {
       isClosing = true
-      hearSilence()
+      stopSilenceWatch()
       if (drainMsMax > 0) await output.drain(drainMsMax)
       await worker.terminate()
       await port.close()

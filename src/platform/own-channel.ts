@@ -29,7 +29,7 @@ export class OwnChannel implements Port {
   constructor(end: ChannelEnd, isFirst: boolean) {
     this.#end = end
     this.#isFirst = isFirst
-    end.addEventListener('message', this.#hear, isFirst)
+    end.addEventListener('message', this.#onMessage, isFirst)
   }
 
   /**
@@ -43,7 +43,7 @@ export class OwnChannel implements Port {
     if (hello) hop(() => this.#onHello?.(hello))
   }
 
-  readonly #hear = (event: MessageEvent): void => {
+  readonly #onMessage = (event: MessageEvent): void => {
     const message: unknown = event.data
     if (Array.isArray(message) && message.at(-1) === this.#theirMark) {
       event.stopImmediatePropagation()
@@ -81,7 +81,7 @@ export class OwnChannel implements Port {
 
   /** Stops listening. On Node, a channel without a listener keeps no thread alive. */
   leave(): void {
-    this.#end.removeEventListener('message', this.#hear, this.#isFirst)
+    this.#end.removeEventListener('message', this.#onMessage, this.#isFirst)
   }
 
   /**

@@ -31,7 +31,7 @@ export function webPort(worker: Worker): Port {
   }
   const answered = () => {
     clearTimeout(helloTimer)
-    hearSilence()
+    stopSilenceWatch()
     whenFree(lock, watch.signal, () => ended(new Error('The worker closed itself.')))
   }
   const ended = (cause: unknown) => {
@@ -42,7 +42,7 @@ export function webPort(worker: Worker): Port {
   const stop = () => {
     watch.abort()
     clearTimeout(helloTimer)
-    hearSilence()
+    stopSilenceWatch()
     void channel.close()
     worker.terminate()
   }
@@ -56,7 +56,7 @@ export function webPort(worker: Worker): Port {
   channel.onClose(ended)
   worker.addEventListener('close', () => ended(new Error('The worker closed itself.'))) // Bun.
   sayHello()
-  const hearSilence = watchSilence()
+  const stopSilenceWatch = watchSilence()
 
   return {
     answersEarly: true,

@@ -1,8 +1,8 @@
 /**
  * Reaches an engine that runs jobs somewhere else, over anything that carries messages there and back:
  *
- *   client.connect((messages) => port.postMessage(messages))     ──▶   session.hear(messages)
- *   client.hear(messages)                                        ◀──   post(messages)
+ *   client.connect((messages) => port.postMessage(messages))     ──▶   session.receive(messages)
+ *   client.receive(messages)                                     ◀──   post(messages)
  *
  * A session begins with its `welcome`. Then the client asks every question again that has no answer, and names the jobs that it
  * watches and the values that it reads. So connections may come and go: handles, callbacks and promises belong to objects that
@@ -74,7 +74,7 @@ export class Client {
   /** The event types that can be heard here, with those of extensions. */
   readonly #eventTypes = [...sharedTypes]
   /** The event types that the session sends. */
-  #heard = ''
+  #listenedTypes = ''
   readonly #closers = new Closers()
   #closed: Promise<void> | undefined
   /** Set when the client has ended, and says why. */
@@ -121,7 +121,7 @@ export class Client {
   }
 
   /** Takes whatever has come over the wire, and drops what is no message of a session. */
-  hear(messages: unknown): void {
+  receive(messages: unknown): void {
     for (const [type, ...details] of messagesOf(messages, fromSession))
       if (this.#connection || type === 'welcome') this.#verbs[type]?.(...(details as never[]))
   }
@@ -144,12 +144,12 @@ export class Client {
     },
     refusal: (id: number, thrown: WireThrown) => this.#refused(id, thrownFromWire(thrown, this.#errors)),
     event: (event: AnyEvent, change: WireRecord | undefined) => {
-      this.jobs.hear(eventFromWire(event, this.#errors), change)
+      this.jobs.receive(eventFromWire(event, this.#errors), change)
       // Its last listener was there for one event, and the bus does not report that it has left.
-      if (!change && !this.bus.isHeard(event.type)) this.#listen()
+      if (!change && !this.bus.hasListener(event.type)) this.#listen()
     },
     change: (change: WireRecord) => this.jobs.change(change),
-    listed: (number: number, pieces: readonly never[]) => this.lists.hear(number, pieces),
+    listed: (number: number, pieces: readonly never[]) => this.lists.receive(number, pieces),
     progress: (id: string, progress: unknown) => this.jobs.progress(id, progress),
     gone: (id: string, isAnnounced: boolean) => this.jobs.lose(id, isAnnounced),
     stranded: (ids: readonly string[], thrown: WireThrown) => {
@@ -177,7 +177,7 @@ export class Client {
     this.#connection = connection
     this.steers.clear()
     for (const steer of [...steers, ...this.questions.steers]) this.steers.keep(steer)
-    this.#heard = ''
+    this.#listenedTypes = ''
     this.#listen()
     connection.send('watch', this.jobs.watched)
     this.readings.readFrom(connection)
@@ -189,10 +189,10 @@ export class Client {
   /** Sends which event types have listeners here. The session sends no others. */
   #listen(): void {
     if (!this.#connection) return
-    const types = this.#eventTypes.filter((type) => this.bus.isHeard(type))
-    if (types.join() === this.#heard) return
-    this.#heard = types.join()
-    this.#send('hear', types)
+    const types = this.#eventTypes.filter((type) => this.bus.hasListener(type))
+    if (types.join() === this.#listenedTypes) return
+    this.#listenedTypes = types.join()
+    this.#send('listen', types)
   }
 
   // Asking.
@@ -220,7 +220,7 @@ export class Client {
     return this.ask('insert', wishes, since)
   }
 
-  /** An answer means that the job is committed. A job that is gone never was, or the client will hear nothing more of it. */
+  /** An answer means that the job is committed. A job that is gone never was, or the client will receive nothing more about it. */
   async whenCommitted(inserted: JobView): Promise<void> {
     const gone = !inserted.committed && this.#gone(inserted)
     if (gone) throw gone

@@ -15,8 +15,8 @@ import { type JobRef, recordFromWire, refOf, type WireRecord } from './wire.ts'
 interface Wanted {
   readonly job: JobView
   readonly since: Moment
-  /** Listeners have heard of its end, although the client did not know the job. */
-  isEndHeard: boolean
+  /** Listeners were notified of its end, although the client did not know the job. */
+  isEndReported: boolean
 }
 
 export interface KnownJobsOptions {
@@ -37,7 +37,7 @@ export class KnownJobs {
   readonly #wanted = new Map<string, Wanted>()
   /** Why jobs were aborted here: their promises reject with the very object. */
   readonly #reasons = new WeakMap<JobView, unknown>()
-  /** Why the client will hear nothing more of a job. */
+  /** Why the client will receive nothing more about a job. */
   readonly #gone = new WeakMap<JobView, OffstageError>()
 
   constructor(options: KnownJobsOptions) {
@@ -72,7 +72,7 @@ export class KnownJobs {
   }
 
   wantAgain(job: JobView, since: Moment): void {
-    this.#wanted.set(job.record.id, { job, since, isEndHeard: false })
+    this.#wanted.set(job.record.id, { job, since, isEndReported: false })
   }
 
   // Answers.
@@ -115,15 +115,15 @@ export class KnownJobs {
     )
   }
 
-  // Hearing.
+  // Receiving.
 
   /** An event comes with a change if the session watches the job. Then a job that is wanted has been added. */
-  hear(event: AnyEvent, change: WireRecord | undefined): void {
+  receive(event: AnyEvent, change: WireRecord | undefined): void {
     const id = (event as Partial<JobEvent>).jobId ?? ''
     const job = change ? this.find(id) : this.#known.get(id)
     const wanted = this.#wanted.get(id)
     if (!job) {
-      if (wanted) wanted.isEndHeard ||= isTerminal(event.type as State)
+      if (wanted) wanted.isEndReported ||= isTerminal(event.type as State)
       return this.#emit(event, undefined)
     }
     this.#known.set(id, job)
@@ -140,7 +140,7 @@ export class KnownJobs {
   #emit({ type, seq, ...details }: AnyEvent, job: JobView | undefined): void {
     const { bus } = this.#options
     const event = bus.make(type, details as never) as AnyEvent
-    if (bus.isHeard(type)) bus.emit(event)
+    if (bus.hasListener(type)) bus.emit(event)
     for (const watcher of [...(job?.observers?.watchers ?? [])]) bus.call(watcher, event as JobEvent)
   }
 
@@ -161,7 +161,7 @@ export class KnownJobs {
     const record = () => (added ? draftRecord(added, 0) : ({ ...wire, error: undefined } as JobRecord))
     const job = this.find(wire.id) ?? this.#options.makeJob(record())
     // If it has ended already, its events were lost with the last session.
-    const isMissed = added && !this.#wanted.get(wire.id)?.isEndHeard
+    const isMissed = added && !this.#wanted.get(wire.id)?.isEndReported
     this.#known.set(wire.id, job)
     this.#update(job, wire, undefined, isMissed ? job.record : undefined)
     return job
@@ -203,7 +203,7 @@ export class KnownJobs {
   }
 
   announceLoss(job: JobView): void {
-    const error = cancelled(job.record, 'it was removed while nothing could be heard of it')
+    const error = cancelled(job.record, 'it was removed while the connection was lost')
     if (!job.hasEnded) this.#notifier.announce(job, 'cancelled', { error })
     this.#notifier.announce(job, 'removed', { reason: job.hasEnded ? 'retention' : 'removed' })
     this.#forget(job, error)

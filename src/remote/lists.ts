@@ -64,7 +64,7 @@ interface Watched {
   readonly view: ListView
   readonly filter: FindOptions
   /** The list as the session has sent it. */
-  heard: readonly JobSnapshot[]
+  received: readonly JobSnapshot[]
   stop: () => void
 }
 
@@ -86,7 +86,7 @@ export class WatchedLists {
     const view = new ListView(this.#bus, () => {
       if (this.#lists.delete(number)) list.stop()
     })
-    const list: Watched = { view, filter, heard: [], stop: () => {} }
+    const list: Watched = { view, filter, received: [], stop: () => {} }
     this.#lists.set(number, list)
     this.#entrust(number, list)
     return view
@@ -100,7 +100,7 @@ export class WatchedLists {
 
   #entrust(number: number, list: Watched): void {
     const keeper = this.#keeper
-    list.heard = []
+    list.received = []
     list.stop = () => {}
     if (typeof keeper === 'function') list.stop = keeper(list.view, list.filter)
     else if (keeper) {
@@ -109,17 +109,17 @@ export class WatchedLists {
     }
   }
 
-  hear(number: number, pieces: readonly Piece[]): void {
+  receive(number: number, pieces: readonly Piece[]): void {
     const list = this.#lists.get(number)
     if (!list) return
     const shown = new Map(list.view.snapshot().map((snapshot) => [snapshot.id, snapshot]))
     const fromWire = ({ error, ...rest }: WireSnapshot) =>
       keepSame(shown.get(rest.id), Object.freeze({ ...rest, error: error && thrownFromWire(error, this.#errors) }))
-    const { heard } = list
-    list.heard = pieces.flatMap((piece) =>
-      Array.isArray(piece) ? heard.slice(piece[0], piece[0] + piece[1]) : fromWire(piece as WireSnapshot),
+    const { received } = list
+    list.received = pieces.flatMap((piece) =>
+      Array.isArray(piece) ? received.slice(piece[0], piece[0] + piece[1]) : fromWire(piece as WireSnapshot),
     )
-    list.view.show([...list.heard])
+    list.view.show([...list.received])
   }
 
   end(): void {

@@ -7,8 +7,8 @@ import { makePrefix } from './requests.ts'
 
 /** A client as the whole engine of a scheduler, which runs nothing itself. Its maker connects it. */
 export class RemoteEngine extends Client implements Engine {
-  constructor({ clock, random, errors, reportUnheard }: EngineHost) {
-    const bus = new EventBus(() => clock.now(), reportUnheard)
+  constructor({ clock, random, errors, reportUnhandled }: EngineHost) {
+    const bus = new EventBus(() => clock.now(), reportUnhandled)
     super({ clock, errors, bus, idPrefix: makePrefix(random), makeJob: (record) => new JobView(record) })
   }
 

@@ -74,7 +74,7 @@ export class Session {
   readonly #readers = new Map<number, Reader>()
   readonly #lists = new Map<number, ListSender>()
   /** The event types that the client listens to. */
-  readonly #heard = new Map<EventType, () => void>()
+  readonly #listeners = new Map<EventType, () => void>()
   readonly #stopStranded: () => void
   #queues: readonly string[] = []
   /** Set while the client observes the board. */
@@ -103,7 +103,7 @@ export class Session {
   }
 
   /** Takes whatever has come over the wire, and drops what is no message of a client. */
-  hear(messages: unknown): void {
+  receive(messages: unknown): void {
     if (this.#isClosed) return
     for (const [type, ...details] of messagesOf(messages, fromClient)) this.#verbs[type]?.(...(details as never[]))
   }
@@ -113,7 +113,7 @@ export class Session {
     this.#stopStranded()
     this.#stopObserving?.()
     this.#stopBoardTimer?.()
-    for (const stop of this.#heard.values()) stop()
+    for (const stop of this.#listeners.values()) stop()
     for (const newest of this.#watched.values())
       for (let watched: Watched | undefined = newest; watched; watched = watched.older) watched.stop()
     for (const reader of this.#readers.values()) reader.leave(true)
@@ -124,13 +124,13 @@ export class Session {
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
     ask: (id: number, kind: QuestionKind, args: never[]) => void this.#answer(id, kind, args),
     done: (id: number) => void this.#options.answered.delete(id),
-    hear: (types: readonly EventType[]) => {
-      for (const stop of this.#heard.values()) stop()
-      this.#heard.clear()
+    listen: (types: readonly EventType[]) => {
+      for (const stop of this.#listeners.values()) stop()
+      this.#listeners.clear()
       for (const type of types)
-        this.#heard.set(
+        this.#listeners.set(
           type,
-          this.#engine.bus.on(type, (event) => this.#hear(event)),
+          this.#engine.bus.on(type, (event) => this.#sendEvent(event)),
         )
     },
     // What the client knew when it lost its last session.
@@ -261,7 +261,7 @@ export class Session {
       const observers = job.observe()
       const stops = [
         observers.watch((event) => {
-          const isWanted = made.isAttended || !isPassing(event.type) || this.#heard.has(event.type)
+          const isWanted = made.isAttended || !isPassing(event.type) || this.#listeners.has(event.type)
           if (isWanted) this.#connection.send('event', eventToWire(event), this.#change(made))
           if (event.type === 'removed') this.#unwatch(made)
         }),
@@ -301,7 +301,7 @@ export class Session {
   }
 
   /** Sends an event, unless the watcher of its job does. */
-  #hear(event: AnyEvent): void {
+  #sendEvent(event: AnyEvent): void {
     const { jobId } = event as Partial<JobEvent>
     const watched = jobId === undefined || isExtensionEvent(event.type) ? undefined : this.#watched.get(jobId)
     // A job that is not committed has no events: this one is of the job that it replaces.

@@ -163,7 +163,7 @@ export const fromClient: Samples = {
     return isLike(0, id) && isLike(questions[kind as QuestionKind][0], args)
   },
   done: [0],
-  hear: [listOf(sharedType)],
+  listen: [listOf(sharedType)],
   watch: [listOf([ref, false, maybe(0)])],
   attend: [ref],
   list: [0, jobs],

@@ -30,7 +30,7 @@ export interface Candidate {
   /** No leader is known. */
   disconnect(): void
   /** The leader has sent these. */
-  hear(messages: readonly Message[]): void
+  receive(messages: readonly Message[]): void
   /** A tab of another version leads: to wait longer is of no use. */
   hurry(): void
   /** Another tab wants to follow. */
@@ -115,10 +115,10 @@ export class Election {
     if (this.#isAwake || this.#isClosed) return
     this.#isAwake = true
     const { openChannel } = this.#platform as TabPlatform
-    this.#calls = openChannel(this.#name, (call) => isCall(call) && this.#hearCall(call))
+    this.#calls = openChannel(this.#name, (call) => isCall(call) && this.#receiveCall(call))
     this.#channel = openChannel(
       `${this.#name}:${this.#tab}`,
-      (envelope) => isEnvelope(envelope) && this.#hearEnvelope(envelope),
+      (envelope) => isEnvelope(envelope) && this.#receiveEnvelope(envelope),
     )
     this.#lock(`${this.#name}:${this.#tab}`, () => {
       this.#isPresent = true
@@ -175,13 +175,13 @@ export class Election {
   }
 
   /** `onGone` is called when the tab is gone. */
-  openLine(tab: string, hear: (messages: readonly Message[]) => void, onGone: () => void): Line {
+  openLine(tab: string, receive: (messages: readonly Message[]) => void, onGone: () => void): Line {
     const { openChannel, requestLock } = this.#platform as TabPlatform
     const name = `${this.#name}:${tab}`
     const [epoch, line] = [this.#epoch, ++this.#lastLine]
     const channel = openChannel(name, (envelope) => {
       if (!isEnvelope(envelope) || envelope.from !== tab) return
-      if (envelope.epoch === epoch && envelope.line === line) hear(envelope.messages)
+      if (envelope.epoch === epoch && envelope.line === line) receive(envelope.messages)
     })
     const release = requestLock(name, onGone, onGone)
     return {
@@ -208,13 +208,13 @@ export class Election {
     if (this.#isPresent && this.#standing !== 'leads') this.#call('hello')
   }
 
-  #hearCall(call: Call): void {
-    if (call.version !== tabsVersion) return this.#hearOther(call, call.type === 'hello')
-    if (call.type === 'hello') this.#hearHello(call)
-    else if (call.type === 'lead') this.#hearLead(call)
+  #receiveCall(call: Call): void {
+    if (call.version !== tabsVersion) return this.#receiveOther(call, call.type === 'hello')
+    if (call.type === 'hello') this.#receiveHello(call)
+    else if (call.type === 'lead') this.#receiveLead(call)
   }
 
-  #hearHello({ from, epoch }: Call): void {
+  #receiveHello({ from, epoch }: Call): void {
     if (this.#standing !== 'leads' || this.isClosing) return
     if (epoch <= this.#epoch) return this.#candidate.onFollower(from)
     // That tab knows a leader whose clock was ahead, and would take this one for an earlier leader.
@@ -222,7 +222,7 @@ export class Election {
     this.#announce()
   }
 
-  #hearLead({ epoch }: Call): void {
+  #receiveLead({ epoch }: Call): void {
     if (this.#standing === 'opens') return
     if (epoch < this.#epoch) return this.#sayHello()
     // This tab has lost the lock, and the browser has not reported it yet.
@@ -239,9 +239,9 @@ export class Election {
     this.#candidate.disconnect()
   }
 
-  #hearEnvelope(envelope: Envelope): void {
+  #receiveEnvelope(envelope: Envelope): void {
     const { from, epoch, version, line, messages } = envelope
-    if (version !== tabsVersion) return this.#hearOther(envelope, false)
+    if (version !== tabsVersion) return this.#receiveOther(envelope, false)
     if (this.#standing !== 'follows') return
     if (epoch >= this.#epoch && isWelcome(messages)) {
       this.#leader = from
@@ -250,14 +250,14 @@ export class Election {
       this.isApart = false
       this.#candidate.connect(this.#postTo(this.#channel as Channel, line))
     } else if (epoch !== this.#epoch || from !== this.#leader || line !== this.#line) return
-    this.#candidate.hear(messages)
+    this.#candidate.receive(messages)
   }
 
   /**
    * A message from a tab of another version. Neither tab understands the other. So calls in the one that does not lead wait until
    * the other is gone.
    */
-  #hearOther({ epoch, version }: Call | Envelope, isHello: boolean): void {
+  #receiveOther({ epoch, version }: Call | Envelope, isHello: boolean): void {
     if (this.#standing === 'opens') return
     if (this.#standing === 'leads') {
       if (!isHello) return

@@ -77,9 +77,9 @@ export class TabEngine extends Client implements Engine, Candidate {
   #onDropped: (() => void) | undefined
 
   constructor(name: string, makeStore: () => Store, platform: TabPlatform | undefined, host: EngineHost) {
-    const { clock, random, errors, reportUnheard } = host
+    const { clock, random, errors, reportUnhandled } = host
     const tab = makePrefix(random)
-    const bus = new EventBus(() => clock.now(), reportUnheard)
+    const bus = new EventBus(() => clock.now(), reportUnhandled)
     super({ clock, errors, bus, idPrefix: tab, makeJob: host.makeJob })
     this.canLead = host.makeLocal !== undefined
     this.#name = `offstage:${name}`
@@ -178,7 +178,7 @@ export class TabEngine extends Client implements Engine, Candidate {
       this.#sessions.delete(tab)
       if (answered.size === 0) this.#answered.delete(tab)
     }
-    const line = this.#election.openLine(tab, (messages) => session.hear(messages), leave)
+    const line = this.#election.openLine(tab, (messages) => session.receive(messages), leave)
     const { clock, errors } = this.#host
     const answered: Answered = this.#answered.get(tab) ?? new Map()
     this.#answered.set(tab, answered)
@@ -230,7 +230,7 @@ export class TabEngine extends Client implements Engine, Candidate {
   }
 
   onOther(error: OffstageError): void {
-    if (!this.bus.isHeard('store:error')) warn(`offstage: ${error.message}`)
+    if (!this.bus.hasListener('store:error')) warn(`offstage: ${error.message}`)
     this.bus.publish('store:error', { error })
   }
 

@@ -206,12 +206,12 @@ export class SimWorker implements Port {
     if (this.isUnresponsive && this.#outbox.length > 0) return this.#deliver()
     if (!this.isReady) return this.#load()
     const pick = chance.int(3)
-    if (this.#inbox.length > 0 && pick === 0) return this.#hear(this.#inbox.shift() as unknown[])
+    if (this.#inbox.length > 0 && pick === 0) return this.#receive(this.#inbox.shift() as unknown[])
     if (this.#outbox.length > 0 && pick === 1) return this.#deliver()
     const task = this.#current()
     if (task) return this.#work(task)
     if (this.#outbox.length > 0) return this.#deliver()
-    if (this.#inbox.length > 0) this.#hear(this.#inbox.shift() as unknown[])
+    if (this.#inbox.length > 0) this.#receive(this.#inbox.shift() as unknown[])
     else if (this.isClosing) this.#end()
   }
 
@@ -233,7 +233,7 @@ export class SimWorker implements Port {
     return this.#isConcurrent ? this.#host.chance.of(tasks) : tasks[0]
   }
 
-  #hear(message: unknown[]): void {
+  #receive(message: unknown[]): void {
     for (let at = 0; at < message.length; at += 1 + (toThreadFields[message[at] as number] as number)) {
       const task = this.known.get(message[at + 1] as number)
       if (!task) continue

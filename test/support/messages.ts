@@ -77,7 +77,7 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'whyWaiting', ['a']],
   ['ask', 1, 'idle', []],
   ['ask', 1, 'steer', [limit]],
-  ['hear', ['completed', 'idle']],
+  ['listen', ['completed', 'idle']],
   ['done', 1],
   ['watch', [[['a', 1, 1_000], true, maybe(2)]]],
   ['attend', ['a', 1, 1_000]],

@@ -73,8 +73,8 @@ export function serveOverChannel(
   const { scheduler: client, engine } = startClient({ ...shared, defaults } as never)
   const { port1, port2 } = new MessageChannel()
   const session = served.openSession((messages) => port2.postMessage(messages))
-  port2.onmessage = ({ data }) => session.hear(data)
-  port1.onmessage = ({ data }) => engine.hear(data)
+  port2.onmessage = ({ data }) => session.receive(data)
+  port1.onmessage = ({ data }) => engine.receive(data)
   engine.connect((messages) => port1.postMessage(messages))
   onTestFinished(() => {
     session.close()
@@ -108,7 +108,7 @@ export class Wire {
 
   connect(): void {
     this.cut()
-    const carry = (by: 'client' | 'session', hear: (messages: unknown) => void): Post => {
+    const carry = (by: 'client' | 'session', receive: (messages: unknown) => void): Post => {
       let isCut = false
       this.#cutters.push(() => {
         isCut = true
@@ -120,12 +120,12 @@ export class Wire {
         const copy = structuredClone(messages)
         if (isCut) return
         for (const message of messages) this.said.push([by, message])
-        setTimeout(() => !isCut && hear(copy))
+        setTimeout(() => !isCut && receive(copy))
       }
     }
-    this.#client.connect(carry('client', (messages) => session.hear(messages)))
+    this.#client.connect(carry('client', (messages) => session.receive(messages)))
     const session = this.#served.openSession(
-      carry('session', (messages) => this.#client.hear(messages)),
+      carry('session', (messages) => this.#client.receive(messages)),
       this.answered,
     )
     this.#session = session

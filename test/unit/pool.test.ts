@@ -11,12 +11,12 @@ import { TimerQueue } from '../../src/timers/timer-queue.ts'
 
 /** A pool whose one thread is ready and says what the test has it say. */
 async function onePool() {
-  let hear = (_message: unknown[]): void => {}
+  let receive = (_message: unknown[]): void => {}
   const port: Port = {
     post() {},
     onMessage(listener) {
-      hear = listener
-      queueMicrotask(() => hear([fromThread.ready]))
+      receive = listener
+      queueMicrotask(() => receive([fromThread.ready]))
     },
     onClose() {},
     async close() {},
@@ -70,7 +70,7 @@ async function onePool() {
       for (const ms of costsMs) {
         const attempt = start('ran')
         pool.flush()
-        hear([fromThread.done, attempt?.wireId, ms * 1_000, undefined])
+        receive([fromThread.done, attempt?.wireId, ms * 1_000, undefined])
       }
     },
     /** How many may be on the thread at a time. */

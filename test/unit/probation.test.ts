@@ -48,7 +48,7 @@ class ThreadPlay extends EventTarget {
   postMessage(message: unknown): void {
     if (this.isEnded) return
     if (isHello(message)) this.#load(message)
-    else this.#hear(message as unknown[])
+    else this.#receive(message as unknown[])
   }
 
   #load({ mark, lock }: { readonly mark: number; readonly lock: string }): void {
@@ -73,7 +73,7 @@ class ThreadPlay extends EventTarget {
     else void hold()
   }
 
-  #hear(batch: unknown[]): void {
+  #receive(batch: unknown[]): void {
     for (let at = 0; at < batch.length - 1; at += 1 + (toThreadFields[batch[at] as number] as number)) {
       const [operation, wireId] = batch.slice(at, at + 2)
       if (operation === toThread.claims) this.#claims = new Claims(wireId as SharedArrayBuffer)

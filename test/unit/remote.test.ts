@@ -121,14 +121,14 @@ describe('a cut', () => {
     const completed = heard(scheduler, 'completed')
     const again = vi.fn()
     engine.connect(() => {})
-    engine.hear([['welcome', []]])
+    engine.receive([['welcome', []]])
     const adding = scheduler.add.double(1, { id: 'a' })
     const [, event, change] = rightOf(fromSession, 'event') as [string, object, object]
     // The session watches the job only when it is added again, and this takes a while if there are thousands.
-    engine.hear([['event', event, undefined]])
+    engine.receive([['event', event, undefined]])
     await completed
     scheduler.on('completed', again)
-    engine.hear([['answer', 1, [[{ ...change, state: 'completed', finishMs: 5 }, 'created']]]])
+    engine.receive([['answer', 1, [[{ ...change, state: 'completed', finishMs: 5 }, 'created']]]])
     expect((await adding).snapshot().state).toBe('completed')
     expect(again).not.toHaveBeenCalled()
   })

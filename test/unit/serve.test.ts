@@ -20,11 +20,11 @@ function serve(poll: () => unknown[] | undefined = () => undefined) {
   const ran: unknown[] = []
   const sent: unknown[][] = []
   let asked = 0
-  let hear = (_message: unknown[]): void => {}
+  let receive = (_message: unknown[]): void => {}
   const port: Port = {
     post: (batch) => void sent.push(batch),
     onMessage(listener) {
-      hear = listener
+      receive = listener
     },
     onClose() {},
     async close() {},
@@ -45,7 +45,7 @@ function serve(poll: () => unknown[] | undefined = () => undefined) {
     },
   }
   new Server(port, handlers as never)
-  return { ran, sent, asked: () => asked, hear: (message: unknown[]) => hear(message) }
+  return { ran, sent, asked: () => asked, receive: (message: unknown[]) => receive(message) }
 }
 
 let lastWireId = 0
@@ -59,19 +59,19 @@ const run = (input: unknown, name = 'note'): unknown[] => [
 
 test('a thread whose last message came at once looks out for the next before it waits', () => {
   const coming: unknown[][] = []
-  const { ran, hear } = serve(() => coming.shift())
-  hear(run('first'))
+  const { ran, receive } = serve(() => coming.shift())
+  receive(run('first'))
   coming.push(run('third'), run('fourth'))
-  hear(run('second'))
+  receive(run('second'))
   expect(ran).toEqual(['first', 'second', 'third', 'fourth'])
 })
 
 /** How long it looks out for a third message when the second took so long. */
 function pollMs(tookMs: number): number {
-  const { asked, hear } = serve(() => undefined)
-  hear(run('first'))
+  const { asked, receive } = serve(() => undefined)
+  receive(run('first'))
   now += tookMs
-  hear(run('second'))
+  receive(run('second'))
   return asked() * askMs
 }
 
@@ -88,45 +88,45 @@ test.each([
 
 test('what it found tells how long to look out for the next', () => {
   const coming = [undefined, undefined, undefined, run('third')]
-  const { asked, hear } = serve(() => coming.shift())
-  hear(run('first'))
+  const { asked, receive } = serve(() => coming.shift())
+  receive(run('first'))
   now += 0.05
-  hear(run('second'))
+  receive(run('second'))
   // The third was found at the fourth time of asking.
   expect(asked()).toBe(4 + Math.ceil(0.02 / askMs))
 })
 
 test('polling in vain counts as waiting: soon it is not repeated', () => {
-  const { asked, hear } = serve(() => undefined)
-  hear(run('first'))
+  const { asked, receive } = serve(() => undefined)
+  receive(run('first'))
   now += 0.07
-  hear(run('second'))
+  receive(run('second'))
   const before = asked()
-  hear(run('third'))
+  receive(run('third'))
   expect(asked()).toBe(before)
 })
 
 test('not when many jobs came with it', () => {
-  const { asked, hear } = serve(() => undefined)
-  hear(run('first'))
-  hear(Array.from({ length: 20 }, (_, index) => run(index)).flat())
+  const { asked, receive } = serve(() => undefined)
+  receive(run('first'))
+  receive(Array.from({ length: 20 }, (_, index) => run(index)).flat())
   expect(asked()).toBe(0)
 })
 
 test('not while a job waits for something', () => {
-  const { asked, hear } = serve(() => undefined)
-  hear(run('first'))
-  hear(run('second', 'wait'))
+  const { asked, receive } = serve(() => undefined)
+  receive(run('first'))
+  receive(run('second', 'wait'))
   expect(asked()).toBe(0)
 })
 
 test('timers of the thread get their turn however fast messages come', () => {
-  const { ran, hear } = serve(() => {
+  const { ran, receive } = serve(() => {
     now += 9 * askMs
     return ran.length < 10_000 ? run('next') : undefined
   })
-  hear(run('first'))
-  hear(run('second'))
+  receive(run('first'))
+  receive(run('second'))
   const ms = 10 * askMs * (ran.length - 2)
   expect(ms).toBeGreaterThan(7.9)
   expect(ms).toBeLessThan(8.1)
@@ -134,19 +134,19 @@ test('timers of the thread get their turn however fast messages come', () => {
 
 test('a thread whose core was taken from it while it looked out does not look out for a while', () => {
   let takenMs = 50
-  const { asked, hear } = serve(() => {
+  const { asked, receive } = serve(() => {
     now += takenMs
     takenMs = 0
     return undefined
   })
-  hear(run('first'))
-  hear(run('second'))
+  receive(run('first'))
+  receive(run('second'))
   expect(asked()).toBe(1)
   /** Two messages, one right after the other. */
   const twoMore = () => {
     const before = asked()
-    hear(run('next'))
-    hear(run('right after it'))
+    receive(run('next'))
+    receive(run('right after it'))
     return asked() - before
   }
   now += 50
@@ -157,12 +157,12 @@ test('a thread whose core was taken from it while it looked out does not look ou
 
 /** How many results were in each message, when so many jobs of so many milliseconds come after a pause. */
 function resultsPerMessage(count: number, ms: number, pauseMs: number): number[] {
-  const { sent, hear } = serve()
+  const { sent, receive } = serve()
   // Known to be tiny.
-  for (let known = 0; known < 8; known++) hear(run(ms, 'take'))
+  for (let known = 0; known < 8; known++) receive(run(ms, 'take'))
   now += pauseMs
   sent.length = 0
-  hear(Array.from({ length: count }, () => run(ms, 'take')).flat())
+  receive(Array.from({ length: count }, () => run(ms, 'take')).flat())
   return sent.map((message) => doneIn(message))
 }
 
@@ -190,10 +190,10 @@ test.each([
   ['a message that is cut off', [toThread.run, 1, 'note']],
   ['an operation as text', [`${toThread.concurrency}`, 2]],
 ])('a scheduler that sends %s is notified that this worker is of no use', (_what, message) => {
-  const { ran, sent, hear } = serve()
-  hear(message as never)
+  const { ran, sent, receive } = serve()
+  receive(message as never)
   const why = expect.objectContaining({ message: expect.stringContaining('no message of offstage') })
   expect(sent).toEqual([[fromThread.ready, fromThread.fatal, why]])
-  hear(run('after'))
+  receive(run('after'))
   expect(ran).toEqual(['after'])
 })
