@@ -14,8 +14,8 @@ import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import type { JobChanges } from '../job/transition.ts'
 
-/** `steer` is answered by the place that keeps all settings. */
-export type QuestionKind = keyof typeof answers | 'steer'
+/** `set` is answered by the place that keeps all settings. */
+export type QuestionKind = keyof typeof answers | 'set'
 
 const answers = {
   /** `isAgain`: it may have been done before, but no answer came. `since`: when it was first asked. */
@@ -63,7 +63,7 @@ const answers = {
 /** Whether it must not be done again for a client that has lost the answer. A job that is added again is known by its id. */
 export const isOnceOnly = (kind: QuestionKind): boolean => kind === 'act' || kind === 'update' || kind === 'command'
 
-/** Answers a question of any kind but `steer`. */
+/** Answers a question of any kind but `set`. */
 export function answer(engine: LocalEngine, kind: QuestionKind, args: readonly unknown[]): Promise<unknown> {
   return answers[kind as keyof typeof answers](engine, ...(args as [never, never, never]))
 }

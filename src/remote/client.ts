@@ -45,8 +45,8 @@ import { WatchedLists } from './lists.ts'
 import { Questions } from './questions.ts'
 import { Readings } from './readings.ts'
 import { momentOf, named } from './requests.ts'
+import { isSameSetting, queueControl, type Setting, Settings } from './settings.ts'
 import { fromSession, isAnswer, messagesOf } from './shapes.ts'
-import { isSameSetting, queueControl, type Steer, Steers } from './steers.ts'
 import { eventFromWire, isJob, type Message, refOf, sharedTypes, type WireRecord } from './wire.ts'
 
 export interface ClientOptions extends KnownJobsOptions {
@@ -57,7 +57,7 @@ export interface ClientOptions extends KnownJobsOptions {
 export class Client {
   readonly bus: EventBus
   readonly opening = undefined
-  readonly steers = new Steers()
+  readonly settings = new Settings()
   protected readonly clock: Clock
   readonly #errors: readonly ErrorClass[]
   readonly #idPrefix: string
@@ -127,15 +127,17 @@ export class Client {
   }
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
-    welcome: (steers: readonly Steer[]) => this.#begin(steers),
+    welcome: (settings: readonly Setting[]) => this.#begin(settings),
     board: (board: Board) => {
       // A board that was sent before a pause came does not show it.
-      const isAsked = this.questions.steers.some(([queue, what]) => queue === undefined && what === 'isPaused')
+      const isAsked = this.questions.unconfirmedSettings.some(
+        ([queue, what]) => queue === undefined && what === 'isPaused',
+      )
       const isPaused = isAsked ? this.isPaused : board.snapshot.isPaused
       this.board.receive({ ...board, snapshot: { ...board.snapshot, isPaused } })
     },
-    steer: (steer: Steer) => {
-      if (!this.questions.steers.some((asked) => isSameSetting(asked, steer))) this.#steered(steer)
+    setting: (setting: Setting) => {
+      if (!this.questions.unconfirmedSettings.some((asked) => isSameSetting(asked, setting))) this.#keepSetting(setting)
     },
     answer: (id: number, answer: unknown) => {
       const { kind, args } = this.questions.get(id) ?? {}
@@ -164,7 +166,7 @@ export class Client {
     },
   }
 
-  #begin(steers: readonly Steer[]): void {
+  #begin(settings: readonly Setting[]): void {
     if (!this.#post) return
     this.#connection?.close()
     const connection = new Connection(this.#post, {
@@ -175,8 +177,8 @@ export class Client {
       onBroken: () => this.disconnect(),
     })
     this.#connection = connection
-    this.steers.clear()
-    for (const steer of [...steers, ...this.questions.steers]) this.steers.keep(steer)
+    this.settings.clear()
+    for (const setting of [...settings, ...this.questions.unconfirmedSettings]) this.settings.keep(setting)
     this.#listenedTypes = ''
     this.#listen()
     connection.send('watch', this.jobs.watched)
@@ -318,18 +320,18 @@ export class Client {
     return this.board.observe(observer)
   }
 
-  // Steering.
+  // Settings.
 
   get isPaused(): boolean {
-    return this.steers.isPaused(undefined)
+    return this.settings.isPaused(undefined)
   }
 
   pause(): void {
-    this.steer([undefined, 'isPaused', true])
+    this.set([undefined, 'isPaused', true])
   }
 
   resume(): void {
-    this.steer([undefined, 'isPaused', false])
+    this.set([undefined, 'isPaused', false])
   }
 
   queue(name: string): QueueControl {
@@ -337,21 +339,21 @@ export class Client {
     this.board.lookAt(name)
     const look = () => {
       const [size, running] = this.board.lookAt(name)
-      return { isPaused: this.steers.isPaused(name), size, running }
+      return { isPaused: this.settings.isPaused(name), size, running }
     }
-    return queueControl(name, look, (steer) => this.steer(steer))
+    return queueControl(name, look, (setting) => this.set(setting))
   }
 
   /** Holds here at once, whenever it comes to the other end. No caller waits for the answer. */
-  steer(steer: Steer): void {
+  set(setting: Setting): void {
     if (this.isClosed) throw this.closedError()
-    this.#steered(steer)
-    this.ask('steer', steer).catch(() => {})
+    this.#keepSetting(setting)
+    this.ask('set', setting).catch(() => {})
   }
 
-  #steered(steer: Steer): void {
-    const [queue] = steer
-    this.steers.keep(steer)
+  #keepSetting(setting: Setting): void {
+    const [queue] = setting
+    this.settings.keep(setting)
     if (queue === undefined) this.board.showPause(this.isPaused)
   }
 

@@ -4,7 +4,7 @@ import { thrownToWire } from '../shared/error-wire.ts'
 import { isOnceOnly, type QuestionKind } from './answers.ts'
 import type { Connection } from './connection.ts'
 import { afterDelay, insertToWire, type Moment, momentOf, type Wish, wallOf } from './requests.ts'
-import type { Steer } from './steers.ts'
+import type { Setting } from './settings.ts'
 import { isJob, refOf } from './wire.ts'
 
 /** A question that has no answer yet. */
@@ -66,9 +66,9 @@ export class Questions {
   }
 
   /** The settings that are not confirmed, in order. */
-  get steers(): Steer[] {
-    const asked = [...this.#questions.values()].filter(({ kind }) => kind === 'steer')
-    return asked.map(({ args }) => args[0] as Steer)
+  get unconfirmedSettings(): Setting[] {
+    const asked = [...this.#questions.values()].filter(({ kind }) => kind === 'set')
+    return asked.map(({ args }) => args[0] as Setting)
   }
 
   #put(id: number, question: Question): void {
@@ -83,7 +83,7 @@ export class Questions {
 
   async #askHere(id: number, kind: QuestionKind, args: readonly unknown[], answer: Answering): Promise<void> {
     // The engine began with all that was set when this was asked.
-    if (kind === 'steer') return this.answered(id, () => undefined)
+    if (kind === 'set') return this.answered(id, () => undefined)
     let give: () => unknown
     try {
       const answered = await answer(kind, kind === 'insert' ? withoutAttaching(args) : args)

@@ -14,17 +14,17 @@ import { type Board, boardMs } from './board.ts'
 import { Connection, type Post } from './connection.ts'
 import { ListSender } from './lists.ts'
 import { insertFromWire, type WireInsert } from './requests.ts'
+import type { Setting } from './settings.ts'
 import { fromClient, messagesOf } from './shapes.ts'
-import type { Steer } from './steers.ts'
 import { changeToWire, eventToWire, isJob, isJobOf, type JobRef, type Message, recordToWire } from './wire.ts'
 
 export interface SessionOptions {
   readonly clock: Clock
   readonly errors: readonly ErrorClass[]
   /** All that is set. */
-  readonly steers: readonly Steer[]
+  readonly settings: readonly Setting[]
   /** Called when the client has set something: to carry it out, and to pass it on to all sessions. */
-  readonly onSteer: (steer: Steer) => void
+  readonly onSetting: (setting: Setting) => void
   /**
    * Kept for this client over all its sessions with this engine: what may not be done twice, by the number of the question. The
    * client asks again when no answer came.
@@ -90,7 +90,7 @@ export class Session {
       repair: (message) => message.map(readable) as unknown as Message,
       onBroken: () => this.close(),
     })
-    this.#connection.send('welcome', options.steers)
+    this.#connection.send('welcome', options.settings)
     this.#stopStranded = engine.onStranded((jobs, error) => {
       const ids = jobs.filter((job) => this.#watchedOf(job)).map(({ record }) => record.id)
       this.#connection.send('stranded', ids, thrownToWire(error))
@@ -98,8 +98,8 @@ export class Session {
   }
 
   /** Passes on what this client or another has set. */
-  steer(steer: Steer): void {
-    this.#connection.send('steer', steer)
+  sendSetting(setting: Setting): void {
+    this.#connection.send('setting', setting)
   }
 
   /** Takes whatever has come over the wire, and drops what is no message of a client. */
@@ -170,10 +170,10 @@ export class Session {
     const engine = this.#engine
     const added: Watched[] = []
     try {
-      if (kind === 'steer') {
+      if (kind === 'set') {
         // The client asks the next engine again.
         if (engine.isClosed) return
-        this.#options.onSteer(args[0] as unknown as Steer)
+        this.#options.onSetting(args[0] as unknown as Setting)
         return this.#connection.send('answer', id)
       }
       const answered = await this.#onceOnly(id, kind, () => answer(engine, kind, this.#argsFromWire(kind, args, added)))

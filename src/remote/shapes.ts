@@ -73,9 +73,9 @@ const settings: Samples<'isPaused' | 'setConcurrency' | 'setRateLimit'> = {
   setConcurrency: fits(check.integerOrInfinity(1)),
   setRateLimit: maybe({ limit: fits(check.integer(1)), intervalMs: fits(check.positiveMs) }),
 }
-const steer: Is = (value) => {
-  const [queue, what, setting] = Array.isArray(value) ? value : []
-  return isLike(maybe(''), queue) && isOneOf(settings, what, setting)
+const setting: Is = (value) => {
+  const [queue, what, given] = Array.isArray(value) ? value : []
+  return isLike(maybe(''), queue) && isOneOf(settings, what, given)
 }
 
 const jobs = {
@@ -125,19 +125,19 @@ const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answere
   whyWaiting: [[''], listOf({ reason: '', detail: '' })],
   idle: [[], any],
   command: [['', '', Array.isArray], any],
-  steer: [[steer], any],
+  set: [[setting], any],
 }
 
 /** The messages of a session. */
 export const fromSession: Samples = {
-  welcome: [listOf(steer)],
+  welcome: [listOf(setting)],
   board: [
     {
       ...emptyBoard,
       queues: (queues: unknown) => isLike({}, queues) && listOf([0, 0])(Object.values(queues as object)),
     },
   ],
-  steer: [steer],
+  setting: [setting],
   // What is right depends on the question: see `isAnswer`.
   answer: [0],
   refusal: [0],

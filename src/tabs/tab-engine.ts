@@ -39,7 +39,7 @@ import { answer } from '../remote/answers.ts'
 import { Client } from '../remote/client.ts'
 import { makePrefix, momentOf, wishOf } from '../remote/requests.ts'
 import { type Answered, Session } from '../remote/session.ts'
-import { queueControl, type Steer, steerEngine } from '../remote/steers.ts'
+import { applySetting, queueControl, type Setting } from '../remote/settings.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Store, Stored } from '../store/store.ts'
@@ -120,7 +120,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     this.#candidate = local
     for (const [extension, make] of this.#extensions) local.attach(extension, make)
     this.bus.quietly(() => {
-      for (const steer of this.steers.all) steerEngine(local, steer)
+      for (const setting of this.settings.all) applySetting(local, setting)
     })
     local.opening?.then(
       () => this.#candidate === local && this.#lead(local),
@@ -183,8 +183,8 @@ export class TabEngine extends Client implements Engine, Candidate {
     const answered: Answered = this.#answered.get(tab) ?? new Map()
     this.#answered.set(tab, answered)
     const session: Session = new Session(this.#local as LocalEngine, line.post, {
-      ...{ clock, errors, steers: this.steers.all, answered },
-      onSteer: (steer) => this.#carryOut(steer),
+      ...{ clock, errors, settings: this.settings.all, answered },
+      onSetting: (setting) => this.#carryOut(setting),
     })
     this.#sessions.set(tab, { session, leave })
   }
@@ -301,30 +301,30 @@ export class TabEngine extends Client implements Engine, Candidate {
     return this.#local ? this.#local.stats() : super.stats()
   }
 
-  // Steering.
+  // Settings.
 
   override queue(name: string): QueueControl {
     const remote = super.queue(name)
     const look = () => this.#local?.queue(name) ?? remote
-    return queueControl(name, look, (steer) => this.steer(steer))
+    return queueControl(name, look, (setting) => this.set(setting))
   }
 
   override get isPaused(): boolean {
     return this.#local ? this.#local.isPaused : super.isPaused
   }
 
-  override steer(steer: Steer): void {
+  override set(setting: Setting): void {
     if (this.isClosed) throw this.closedError()
-    if (this.#local) return this.#carryOut(steer)
-    super.steer(steer)
-    if (this.#candidate) steerEngine(this.#candidate, steer)
+    if (this.#local) return this.#carryOut(setting)
+    super.set(setting)
+    if (this.#candidate) applySetting(this.#candidate, setting)
   }
 
   /** While this tab leads: here, and in all followers. */
-  #carryOut(steer: Steer): void {
-    this.steers.keep(steer)
-    if (this.#local && !this.#local.isClosed) steerEngine(this.#local, steer)
-    for (const { session } of this.#sessions.values()) session.steer(steer)
+  #carryOut(setting: Setting): void {
+    this.settings.keep(setting)
+    if (this.#local && !this.#local.isClosed) applySetting(this.#local, setting)
+    for (const { session } of this.#sessions.values()) session.sendSetting(setting)
   }
 
   // Closing.

@@ -48,7 +48,7 @@ const snapshot = { ...seen, ...all(any, pick(seen, 'progress', 'runAt', 'started
 const sessionTemplates: readonly unknown[] = [
   ['welcome', [[undefined, 'isPaused', true], [maybe('mails'), 'setConcurrency', 3], limit]],
   ['board', { ...emptyBoard, queues: { mails: [1, 2] } }],
-  ['steer', limit],
+  ['setting', limit],
   ['answer', 7, any('answer')],
   ['refusal', 7, thrown],
   ['event', { ...completed, result: any(2) }, maybe(change)],
@@ -76,7 +76,7 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'queues', []],
   ['ask', 1, 'whyWaiting', ['a']],
   ['ask', 1, 'idle', []],
-  ['ask', 1, 'steer', [limit]],
+  ['ask', 1, 'set', [limit]],
   ['listen', ['completed', 'idle']],
   ['done', 1],
   ['watch', [[['a', 1, 1_000], true, maybe(2)]]],

@@ -80,7 +80,7 @@ test('the stranger is heard: nothing tells it from those it speaks for', async (
   const tabs = await start()
   const counts = tabs.follower.counts()
   tabs.asLeader([['answer', 2, { ...(await tabs.leader.counts()), failed: 77 }]])
-  tabs.asFollower([['ask', 7, 'steer', [[undefined, 'isPaused', true]]]])
+  tabs.asFollower([['ask', 7, 'set', [[undefined, 'isPaused', true]]]])
   expect(await counts).toMatchObject({ failed: 77 })
   await tabs.follower.counts()
   expect(tabs.leader.isPaused).toBe(true)
@@ -217,7 +217,7 @@ describe('what comes from nowhere', () => {
 
   test('an answer to what was not asked, news of a job that nobody knows, values that nobody reads', async () => {
     const tabs = await start()
-    tabs.asLeader(fromSession.map(({ right }) => right).filter(([type]) => type !== 'welcome' && type !== 'steer'))
+    tabs.asLeader(fromSession.map(({ right }) => right).filter(([type]) => type !== 'welcome' && type !== 'setting'))
     await expectAllWell(tabs)
     expect(await tabs.follower.get('a')).toBeUndefined()
   })
