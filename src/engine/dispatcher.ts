@@ -185,7 +185,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   onValue(attempt: Attempt<LiveJob>, value: unknown): void {
-    if (attempt.owner.observe().receive(value)) attempt.worker.acknowledge(attempt, 1)
+    if (attempt.owner.observe().receive(value)) attempt.worker.ack(attempt, 1)
     this.#jobs.notifier.announce(attempt.owner, 'value', { value })
   }
 
@@ -231,7 +231,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     const failure = unstartable(error, `It is tried again in ${retryMs} ms; jobs that wait for it: ${queued}.`)
     if (isFirst && !this.#jobs.bus.hasListener('worker:exit')) warn(`offstage: ${failure.message}`)
     this.#jobs.bus.publish('worker:exit', { workerId, error: failure })
-    if (since !== undefined) this.#tellStranded(error, since)
+    if (since !== undefined) this.#rejectStranded(error, since)
     this.#jobs.commits.schedule()
   }
 
@@ -243,7 +243,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
    * Handles jobs that have waited for a worker, while none could be started, for as long as a worker may take to start. If jobs
    * are stored, they keep waiting and their listeners are notified; otherwise the jobs fail.
    */
-  #tellStranded(cause: OffstageError, since: number): void {
+  #rejectStranded(cause: OffstageError, since: number): void {
     const overdue = this.#jobs.dashboard.isPaused ? [] : this.#stranded.overdue(this.#jobs.index.jobs, since)
     if (overdue.length === 0) return
     const waitedMs = Math.round(this.#jobs.clock.monotonic() - since)
@@ -255,7 +255,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
       for (const job of overdue) this.#jobs.fail(job, error, true)
       return
     }
-    for (const job of overdue) if (job.letDown(error) || job.observers) this.#stranded.waitsAnew(job)
+    for (const job of overdue) if (job.reject(error) || job.observers) this.#stranded.waitsAgain(job)
     for (const listener of this.#strandedListeners) listener(overdue, error)
   }
 

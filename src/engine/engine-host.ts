@@ -18,7 +18,7 @@ export interface EngineHost {
   readonly makeJob: (record: JobRecord) => JobView
 }
 
-type Handover = Partial<Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasLetGo'>>
+type Handover = Partial<Pick<LocalEngineOptions, 'store' | 'bus' | 'adopt' | 'wasReleased'>>
 
 /** The only place where an engine source is made, so that its type can be opaque everywhere else. */
 export const engineSource = (makeEngine: (host: EngineHost) => Engine): EngineSource => ({ makeEngine })

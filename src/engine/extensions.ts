@@ -35,7 +35,7 @@ export class Extensions implements ExtensionHooks {
   readonly #ofAll = new Set<Step['type']>()
   readonly #ofMarked = new Set<Step['type']>()
   /** Steps that the extensions have not followed yet, from `#next` on. */
-  #unheard: Step[] = []
+  #unfollowed: Step[] = []
   #next = 0
   /**
    * The current writing, and whether a call is being carried out. While either is set, every step must be one that can be taken
@@ -47,7 +47,7 @@ export class Extensions implements ExtensionHooks {
   #wanted: InsertRequest | undefined
   #aborted: LiveJob[] = []
   /** What to carry out anew after a refusal, in this order. */
-  #again: (() => void)[] = []
+  #toRedo: (() => void)[] = []
 
   constructor(parts: EngineParts, requestOf: RequestOf, stored: readonly Row[]) {
     this.#parts = {
@@ -130,34 +130,34 @@ export class Extensions implements ExtensionHooks {
     const { type, before, after } = step
     if (type === 'insert') step.wanted = this.#wanted
     const { marks } = (after ?? (before as JobRecord)).rules
-    if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) (writing?.moves ?? this.#unheard).push(step)
+    if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) (writing?.moves ?? this.#unfollowed).push(step)
   }
 
   follow(): void {
     if (this.#writing || this.#isInCall) return
-    for (let step = this.#takeUnheard(); step; step = this.#takeUnheard()) {
+    for (let step = this.#takeUnfollowed(); step; step = this.#takeUnfollowed()) {
       for (const attached of followersOf(step, this.#byName))
         this.#tryWriting(this.#following(step, attached, step.call))
     }
   }
 
-  /** Not `shift`, which takes longer the more there are; whoever hears of one may make others. */
-  #takeUnheard(): Step | undefined {
-    const step = this.#unheard[this.#next++]
-    if (!step) this.#keepUnheard([])
+  /** Not `shift`, which takes longer the more there are; an extension that follows one may make others. */
+  #takeUnfollowed(): Step | undefined {
+    const step = this.#unfollowed[this.#next++]
+    if (!step) this.#setUnfollowed([])
     return step
   }
 
-  #keepUnheard(steps: Step[]): void {
-    this.#unheard = steps
+  #setUnfollowed(steps: Step[]): void {
+    this.#unfollowed = steps
     this.#next = 0
   }
 
   #following(step: Step, attached: Attached, call: object | undefined): Writing {
-    return new Writing(step, call, (writing) => this.#tell(step, attached, writing))
+    return new Writing(step, call, (writing) => this.#callMoved(step, attached, writing))
   }
 
-  #tell({ before, after, type }: Step, attached: Attached, writing: Writing): void {
+  #callMoved({ before, after, type }: Step, attached: Attached, writing: Writing): void {
     atOnce(attached.extension.moved?.(this.#turnOf(attached, writing), before, after, type as Move))
   }
 
@@ -192,14 +192,14 @@ export class Extensions implements ExtensionHooks {
     this.#isInCall = true
     try {
       const result = act()
-      for (let step = this.#takeUnheard(); step; step = this.#takeUnheard()) {
+      for (let step = this.#takeUnfollowed(); step; step = this.#takeUnfollowed()) {
         for (const attached of followersOf(step, this.#byName)) this.#write(this.#following(step, attached, call))
       }
       this.#isInCall = false
       this.#abortAll()
       return result
     } catch (error) {
-      this.#keepUnheard([])
+      this.#setUnfollowed([])
       this.#takeBackFrom(from, error)
       throw error
     } finally {
@@ -276,7 +276,7 @@ export class Extensions implements ExtensionHooks {
       // Its own moves are followed one after the other, not nested, because there may be thousands.
       for (let at = 0; at < writing.moves.length; at++) {
         const step = writing.moves[at] as Step
-        for (const attached of followersOf(step, this.#byName)) this.#tell(step, attached, writing)
+        for (const attached of followersOf(step, this.#byName)) this.#callMoved(step, attached, writing)
       }
     } catch (cause) {
       this.#writing = undefined
@@ -346,25 +346,25 @@ export class Extensions implements ExtensionHooks {
 
   fallen(first: ReadonlySet<Step>, all: readonly Step[]): ReadonlySet<Step> {
     const fallen = fallenWith(first, all)
-    this.#keepUnheard(this.#unheard.slice(this.#next).filter((step) => !fallen.has(step)))
-    this.#again = this.#toDoAgain(first, fallen, all)
+    this.#setUnfollowed(this.#unfollowed.slice(this.#next).filter((step) => !fallen.has(step)))
+    this.#toRedo = this.#actionsToRedo(first, fallen, all)
     return fallen
   }
 
   /** Returns what to carry out anew: it has happened, and was taken back only because of what it was based on. */
-  #toDoAgain(first: ReadonlySet<Step>, fallen: ReadonlySet<Step>, all: readonly Step[]): (() => void)[] {
+  #actionsToRedo(first: ReadonlySet<Step>, fallen: ReadonlySet<Step>, all: readonly Step[]): (() => void)[] {
     const again: (() => void)[] = []
     for (const step of all) {
       if (!fallen.has(step) || first.has(step) || step.call) continue
       const writing = step.turn as Writing | undefined
       if (!writing) again.push(() => repeat(step, this.#parts.jobs))
       else if (step.type === 'turn' && !(writing.origin && fallen.has(writing.origin)))
-        again.push(() => this.#writeAgain(writing))
+        again.push(() => this.#rewrite(writing))
     }
     return again
   }
 
-  #writeAgain({ origin, write, outcome }: Writing): void {
+  #rewrite({ origin, write, outcome }: Writing): void {
     const writing = new Writing(origin, undefined, write, outcome)
     if (!outcome) return this.#tryWriting(writing)
     try {
@@ -381,7 +381,7 @@ export class Extensions implements ExtensionHooks {
   }
 
   afterRefusal(): void {
-    for (const act of this.#again.splice(0)) act()
+    for (const act of this.#toRedo.splice(0)) act()
   }
 }
 

@@ -98,7 +98,7 @@ export class JobView {
   settle({ state, result, error }: JobRecord, hasMoreValues = false): void {
     if (!hasMoreValues) this.observers?.endValues()
     if (state === 'completed') this.#release(result)
-    else this.letDown(error)
+    else this.reject(error)
   }
 
   /** Settles the promise of the result. Returns whether there was one. */
@@ -113,13 +113,13 @@ export class JobView {
   /**
    * Rejects the promise of the result. Returns whether there was one. The job continues, and its result can be requested again.
    */
-  letDown(error: unknown): boolean {
+  reject(error: unknown): boolean {
     return this.#settle !== undefined && this.#release(Promise.reject(error))
   }
 
   /** Ends everything that is attached to the job: nothing more is received about it here, whatever becomes of it. */
   abandon(error: unknown): void {
-    this.letDown(error)
+    this.reject(error)
     this.observers?.endValues()
   }
 }

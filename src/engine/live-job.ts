@@ -98,8 +98,8 @@ export class LiveJob extends JobView implements HeapItem {
   }
 
   /** The reader has taken a value, so the handler may send one more. */
-  acknowledge(): void {
-    this.attempt?.worker.acknowledge(this.attempt, 1)
+  ack(): void {
+    this.attempt?.worker.ack(this.attempt, 1)
   }
 
   /** Detaches the job from its engine; another engine may adopt it. Uncommitted changes are undone. */

@@ -69,7 +69,7 @@ export interface LocalEngineOptions {
    * Called when the store is open. Returns whether the previous engine closed the store in an orderly way. Then the jobs that
    * were running count as interrupted, not as crashed.
    */
-  readonly wasLetGo?: () => boolean
+  readonly wasReleased?: () => boolean
 }
 
 /** After this time every extension has been attached that will be. */
@@ -104,7 +104,7 @@ export class LocalEngine implements Engine {
     lifecycle.onClose(() => jobs.lists.close())
     lifecycle.open(options.pool.errors, ({ records, rows }) => {
       this.#rows = rows
-      intake.restore(records, options.wasLetGo?.() ? interruption : { type: 'crash' })
+      intake.restore(records, options.wasReleased?.() ? interruption : { type: 'crash' })
       for (const attach of this.#attaching ?? []) attach()
       this.#attaching = undefined
       jobs.lists.refresh()
@@ -279,7 +279,7 @@ export class LocalEngine implements Engine {
   }
 
   values(job: LiveJob): BufferedStream<unknown> {
-    const stream = job.values(() => job.acknowledge())
+    const stream = job.values(() => job.ack())
     if (this.isEnded) stream.end()
     return stream
   }

@@ -6,7 +6,7 @@ export class Stranded {
   readonly #clock: Clock
   readonly #timeoutMs: number
   /** Since when a job waits again after its callers were notified. */
-  readonly #anew = new WeakMap<LiveJob, number>()
+  readonly #waitsSince = new WeakMap<LiveJob, number>()
 
   constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock
@@ -27,12 +27,12 @@ export class Stranded {
     const now = this.#clock.monotonic()
     const dueMs = this.#clock.now() - job.record.dueAt
     // A due time in the future only means that the clock was set back.
-    const waitsSince = Math.max(since, dueMs < 0 ? since : now - dueMs, this.#anew.get(job) ?? since)
+    const waitsSince = Math.max(since, dueMs < 0 ? since : now - dueMs, this.#waitsSince.get(job) ?? since)
     return now - waitsSince >= this.#timeoutMs
   }
 
   /** The callers of this job were notified; the next notification comes after the same time again. */
-  waitsAnew(job: LiveJob): void {
-    this.#anew.set(job, this.#clock.monotonic())
+  waitsAgain(job: LiveJob): void {
+    this.#waitsSince.set(job, this.#clock.monotonic())
   }
 }

@@ -62,7 +62,7 @@ Object.assign(calls, {
     const place = fs.realpathSync(folder)
     const card = isOnlyLook ? undefined : JSON.stringify({ pid: process.pid, thread, since: Date.now() }) + '\n'
     const taken = []
-    const letGo = async () => {
+    const releaseAll = async () => {
       for (const release of taken.splice(0).reverse()) await release()
     }
     try {
@@ -70,17 +70,17 @@ Object.assign(calls, {
         const answer = await take(place, card)
         if (typeof answer === 'function') taken.push(answer)
         else if (answer !== unavailable) {
-          await letGo()
+          await releaseAll()
           return { owner: answer }
         }
       }
     } catch (error) {
-      await letGo()
+      await releaseAll()
       throw error
     }
     if (isOnlyLook) return {}
     if (taken.length === 0) throw failure('ENOTSUP', 'nothing here can keep others out', 'own', folder)
-    releases.set(++lastHeld, letGo)
+    releases.set(++lastHeld, releaseAll)
     return { held: lastHeld }
   },
 

@@ -142,7 +142,7 @@ class IoThread {
     } catch (error) {
       // No thread could be started, or a buffer could not be sent.
       for (const [id] of batch) this.#take(id)?.reject(error)
-      this.#letGo()
+      this.#release()
     }
   }
 
@@ -170,7 +170,7 @@ class IoThread {
       if (error) waiting?.reject(fromWire(error))
       else waiting?.resolve(value)
     }
-    this.#letGo()
+    this.#release()
   }
 
   #take(id: number): Waiting | undefined {
@@ -179,7 +179,7 @@ class IoThread {
     return waiting
   }
 
-  #letGo(): void {
+  #release(): void {
     if (this.#waiting.size === 0) this.#worker?.unref()
   }
 

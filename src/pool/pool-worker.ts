@@ -21,7 +21,7 @@ export interface WorkerListener {
   onSave(attempt: Attempt, call: number, key: string, value: unknown): void
   onFatal(worker: PoolWorker, thrown: WireThrown): void
   /** The worker sent something that is no valid message. Nothing that it sends can be trusted any more. */
-  onInvalidMessage(worker: PoolWorker): void
+  onInvalid(worker: PoolWorker): void
   /** Called before the messages of a batch. */
   beforeMessages(): void
   /** Called after the messages of a batch. */
@@ -258,7 +258,7 @@ export class PoolWorker {
   }
 
   /** Lets the handler send more values. */
-  acknowledge(attempt: Attempt, count: number): void {
+  ack(attempt: Attempt, count: number): void {
     if (this.has(attempt)) this.#outbox.open().push(toThread.ack, attempt.wireId, count)
   }
 
@@ -279,7 +279,7 @@ export class PoolWorker {
     this.hasResponded = true
     this.isStuck = false
     this.#listener.beforeMessages()
-    if (!this.#receiveMessages(batch)) this.#listener.onInvalidMessage(this)
+    if (!this.#receiveMessages(batch)) this.#listener.onInvalid(this)
     this.#listener.afterMessages(this)
   }
 

@@ -258,7 +258,7 @@ export class Pool<Owner> {
   #endUnresponsive(worker: PoolWorker): void {
     const message =
       `The thread was ended: for ${this.#watch.unresponsiveMs} ms it did not take up what it was sent. ` +
-      'Something that is no job keeps it busy, such as a loop that an earlier one left behind.'
+      'Something that is no job keeps it busy, such as a leftover loop.'
     this.#end(worker, new OffstageError('WORKER_CRASHED', message), () => 'released')
     this.#diedByItself(worker)
   }
@@ -380,7 +380,7 @@ export class Pool<Owner> {
     onSave: (attempt, call, key, value) =>
       attempt.isStale || this.#listener.onSave(attempt as Attempt<Owner>, call, key, value),
     onFatal: (worker, thrown: WireThrown) => this.#broke(worker, thrownFromWire(thrown, this.#options.errors)),
-    onInvalidMessage: (worker) =>
+    onInvalid: (worker) =>
       this.#broke(worker, new Error('it sent what is no message of offstage, of this version at least')),
     beforeMessages: () => this.#listener.beforeMessages(),
     afterMessages: () => this.#listener.afterMessages(),

@@ -80,7 +80,7 @@ export class Client {
   /** Set when the client has ended, and says why. */
   #end: OffstageError | undefined
   /** Ends the wait of a close: a caller cannot wait any longer, or there is nothing to wait for. */
-  hurry: () => void = () => {}
+  stopWaiting: () => void = () => {}
 
   constructor(options: ClientOptions) {
     const { bus, clock, errors, idPrefix } = options
@@ -130,14 +130,12 @@ export class Client {
     welcome: (settings: readonly Setting[]) => this.#begin(settings),
     board: (board: Board) => {
       // A board that was sent before a pause came does not show it.
-      const isAsked = this.questions.unconfirmedSettings.some(
-        ([queue, what]) => queue === undefined && what === 'isPaused',
-      )
+      const isAsked = this.questions.settings.some(([queue, what]) => queue === undefined && what === 'isPaused')
       const isPaused = isAsked ? this.isPaused : board.snapshot.isPaused
       this.board.receive({ ...board, snapshot: { ...board.snapshot, isPaused } })
     },
     setting: (setting: Setting) => {
-      if (!this.questions.unconfirmedSettings.some((asked) => isSameSetting(asked, setting))) this.#keepSetting(setting)
+      if (!this.questions.settings.some((asked) => isSameSetting(asked, setting))) this.#keepSetting(setting)
     },
     answer: (id: number, answer: unknown) => {
       const { kind, args } = this.questions.get(id) ?? {}
@@ -156,8 +154,8 @@ export class Client {
     gone: (id: string, isAnnounced: boolean) => this.jobs.lose(id, isAnnounced),
     stranded: (ids: readonly string[], thrown: WireThrown) => {
       const error = thrownFromWire(thrown, this.#errors)
-      for (const id of ids) this.jobs.find(id)?.letDown(error)
-      this.hurry()
+      for (const id of ids) this.jobs.find(id)?.reject(error)
+      this.stopWaiting()
     },
     value: (number: number, value: unknown) => this.readings.receive(number, value),
     end: (number: number, thrown: WireThrown | undefined) => {
@@ -178,7 +176,7 @@ export class Client {
     })
     this.#connection = connection
     this.settings.clear()
-    for (const setting of [...settings, ...this.questions.unconfirmedSettings]) this.settings.keep(setting)
+    for (const setting of [...settings, ...this.questions.settings]) this.settings.keep(setting)
     this.#listenedTypes = ''
     this.#listen()
     connection.send('watch', this.jobs.watched)
@@ -300,12 +298,12 @@ export class Client {
   /** Asks the session even for values of a job that has ended: it may have kept some. */
   values(job: JobView): BufferedStream<unknown> {
     const isOver = this.#gone(job) !== undefined
-    return this.readings.read(job, this.observersOf(job), isOver, (number) => this.acknowledge(job, number))
+    return this.readings.read(job, this.observersOf(job), isOver, (number) => this.ack(job, number))
   }
 
   /** The reader took a value: the session may send one more. */
-  protected acknowledge(_job: JobView, reading: number): void {
-    this.readings.acknowledge(reading)
+  protected ack(_job: JobView, reading: number): void {
+    this.readings.ack(reading)
   }
 
   snapshot(): SchedulerSnapshot {
@@ -377,7 +375,7 @@ export class Client {
 
   /** The jobs go on at the other end. With `drain`, the client first waits until nothing is left to do there. */
   close(mode: CloseMode, timeoutMs: number | undefined): Promise<void> {
-    if (mode === 'now') this.hurry()
+    if (mode === 'now') this.stopWaiting()
     this.#closed ??= this.shutDown(mode, timeoutMs)
     return this.#closed
   }
@@ -387,15 +385,16 @@ export class Client {
     this.end(closedError())
   }
 
-  /** Resolves when nothing is left to do, after `timeoutMs`, or when `hurry` is called. */
+  /** Resolves when nothing is left to do, after `timeoutMs`, or when `stopWaiting` is called. */
   protected drained(timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve) => {
-      const stopTimer = timeoutMs === undefined ? undefined : this.clock.startTimer(() => this.hurry(), timeoutMs, true)
-      this.hurry = () => {
+      const stopTimer =
+        timeoutMs === undefined ? undefined : this.clock.startTimer(() => this.stopWaiting(), timeoutMs, true)
+      this.stopWaiting = () => {
         stopTimer?.()
         resolve()
       }
-      this.ask('idle').then(this.hurry, this.hurry)
+      this.ask('idle').then(this.stopWaiting, this.stopWaiting)
     })
   }
 
@@ -403,7 +402,7 @@ export class Client {
   protected end(error: OffstageError, isFailure = false): void {
     if (this.#end) return
     this.#end = error
-    this.letGo()
+    this.release()
     this.jobs.end(error)
     this.readings.endAll(() => true)
     this.questions.end(error, !isFailure)
@@ -412,8 +411,8 @@ export class Client {
     this.board.notify()
   }
 
-  /** Lets go of everything that leads to the other end. */
-  protected letGo(): void {
+  /** Closes everything that leads to the other end. */
+  protected release(): void {
     this.disconnect()
   }
 }

@@ -66,7 +66,7 @@ export class Questions {
   }
 
   /** The settings that are not confirmed, in order. */
-  get unconfirmedSettings(): Setting[] {
+  get settings(): Setting[] {
     const asked = [...this.#questions.values()].filter(({ kind }) => kind === 'set')
     return asked.map(({ args }) => args[0] as Setting)
   }

@@ -61,7 +61,7 @@ export class Readings {
   }
 
   /** The reader took a value: the session may send one more. */
-  acknowledge(number: number): void {
+  ack(number: number): void {
     const reading = this.#readings.get(number)
     if (!reading) return
     if (reading.ahead > 0) reading.ahead--

@@ -51,7 +51,7 @@ interface Watched {
 /** Reads the values of a job for the client. */
 interface Reader {
   /** The client has room for one more. */
-  acknowledge(): void
+  ack(): void
   /** `isCut`: the client did not leave, but its session is over. The rest waits for its next one. */
   leave(isCut: boolean): void
 }
@@ -160,7 +160,7 @@ export class Session {
     },
     // The client numbers its readings: a job may have had a reader before, and messages of that reading may still be on their way.
     read: (reading: number, ref: JobRef, ahead: number) => void this.#read(reading, ref, ahead),
-    ack: (reading: number) => this.#readers.get(reading)?.acknowledge(),
+    ack: (reading: number) => this.#readers.get(reading)?.ack(),
     unread: (reading: number) => this.#readers.get(reading)?.leave(false),
   }
 
@@ -366,7 +366,7 @@ export class Session {
     const stream = this.#engine.values(job)
     let resume = () => {}
     this.#readers.set(reading, {
-      acknowledge() {
+      ack() {
         room++
         resume()
       },

@@ -23,16 +23,16 @@ export interface Candidate {
   readonly canLead: boolean
   /** The tab holds the lock. It calls `lead` once its store is open. */
   onElected(): void
-  /** The tab leads no longer, or is not to lead: it lets go of everything but its promises. */
+  /** The tab leads no longer, or is not to lead: it releases everything but its promises. */
   onDeposed(): void
-  /** A leader has welcomed this tab, and hears what is posted. */
+  /** A leader has welcomed this tab, and receives what is posted. */
   connect(post: Post): void
   /** No leader is known. */
   disconnect(): void
   /** The leader has sent these. */
   receive(messages: readonly Message[]): void
   /** A tab of another version leads: to wait longer is of no use. */
-  hurry(): void
+  stopWaiting(): void
   /** Another tab wants to follow. */
   onFollower(tab: string): void
   /** There is a tab of another version. Called once. */
@@ -271,7 +271,7 @@ export class Election {
       // If the leader of this tab is still there, it answers.
       if (isFollowing) this.#sayHello()
       this.#loseLeader()
-      this.#candidate.hurry()
+      this.#candidate.stopWaiting()
     }
     if (this.#hasReportedOther) return
     this.#hasReportedOther = true

@@ -115,7 +115,7 @@ export class TabEngine extends Client implements Engine, Candidate {
       store: this.#storeOf(() => local),
       bus: this.bus,
       adopt: (record, isNew) => this.jobs.adopt(record, isNew) as LiveJob | undefined,
-      wasLetGo: () => (this.#platform as TabPlatform).takeMark(this.#name),
+      wasReleased: () => (this.#platform as TabPlatform).takeMark(this.#name),
     })
     this.#candidate = local
     for (const [extension, make] of this.#extensions) local.attach(extension, make)
@@ -288,9 +288,9 @@ export class TabEngine extends Client implements Engine, Candidate {
   }
 
   /** The leader may change while values are read. */
-  protected override acknowledge(job: JobView, reading: number): void {
-    if (this.#local) (job as LiveJob).acknowledge()
-    else super.acknowledge(job, reading)
+  protected override ack(job: JobView, reading: number): void {
+    if (this.#local) (job as LiveJob).ack()
+    else super.ack(job, reading)
   }
 
   override snapshot(): SchedulerSnapshot {
@@ -348,11 +348,11 @@ export class TabEngine extends Client implements Engine, Candidate {
     await this.#storeClosed
   }
 
-  protected override letGo(): void {
+  protected override release(): void {
     const local = this.#local
     if (local) this.board.end({ snapshot: local.snapshot(), stats: local.stats(), queues: {} })
     this.#stopLeaving?.()
     this.#election.close()
-    super.letGo()
+    super.release()
   }
 }

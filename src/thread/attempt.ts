@@ -77,7 +77,7 @@ export class Attempt {
     return sender.promise
   }
 
-  acknowledge(count: number): void {
+  ack(count: number): void {
     this.#valuesUnread -= count
     while (this.#senders?.length && this.#valuesUnread < valuesAhead) this.#senders.shift()?.resolve()
   }

@@ -161,7 +161,7 @@ export class Server {
         this.#abort(wireId, thrownFromWire(batch[at + 2] as WireThrown, []))
         break
       case toThread.ack:
-        this.#running.get(wireId)?.acknowledge(batch[at + 2] as number)
+        this.#running.get(wireId)?.ack(batch[at + 2] as number)
         break
       case toThread.saved:
         this.#running.get(wireId)?.saved(batch[at + 2] as number)

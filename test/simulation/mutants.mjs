@@ -422,7 +422,7 @@ export const mutants = [
   {
     name: 'what was built upon a refused turn is not done anew',
     file: extensions,
-    find: '    for (const act of this.#again.splice(0)) act()\n',
+    find: '    for (const act of this.#toRedo.splice(0)) act()\n',
     replace: '',
   },
   {
@@ -438,7 +438,7 @@ export const mutants = [
     replace: "type: 'turn', before: undefined, after: undefined, call: undefined,",
   },
   {
-    name: 'what nobody has heard of yet is heard of although it is refused',
+    name: 'what no extension has followed yet is followed although it is refused',
     file: extensions,
     find: '.slice(this.#next).filter((step) => !fallen.has(step)))\n',
     replace: '.slice(this.#next))\n',
@@ -625,7 +625,7 @@ export const mutants = [
   {
     name: 'a start that ended with its process is not counted',
     file: engine,
-    find: "options.wasLetGo?.() ? interruption : { type: 'crash' }",
+    find: "options.wasReleased?.() ? interruption : { type: 'crash' }",
     replace: 'interruption',
   },
   {

@@ -726,7 +726,7 @@ export class Oracle {
     const { code } = (error ?? {}) as Partial<OffstageError>
     if (this.isStopped || code === 'SCHEDULER_CLOSED' || !this.#inserted.has(tag)) return
     // It waits on.
-    if (code === 'WORKER_LOAD_FAILED') return this.#world.stats.count('let down: no thread')
+    if (code === 'WORKER_LOAD_FAILED') return this.#world.stats.count('rejected: no thread')
     const inBatch = this.#lastBatch.some(
       ({ after }) => after && tagOf(after) === tag && (after.state === 'failed' || after.state === 'cancelled'),
     )

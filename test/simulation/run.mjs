@@ -36,7 +36,7 @@ const mustHappen = [
   'threads that died',
   'threads that did not load',
   'modules that failed late, with a job',
-  'let down: no thread',
+  'rejected: no thread',
   'loops left behind',
   'jobs that ended the process',
   'trials',
