@@ -40,7 +40,7 @@ export class EventBus {
     this.#listenersChanged()
   }
 
-  /** Adds a listener that hears every event. Returns a function that removes it. */
+  /** Adds a listener of every event. Returns a function that removes it. */
   tap(listener: AnyListener): () => void {
     this.#taps.add(listener)
     this.#listenersChanged()
@@ -55,7 +55,7 @@ export class EventBus {
     this.onListening?.()
   }
 
-  /** Whether an event of this type has a listener. To ask is cheaper than to build an event that is not heard. */
+  /** Whether an event of this type has a listener. To ask is cheaper than to build an event that nobody receives. */
   hasListener(type: EventType): boolean {
     return this.#hasListeners && (this.#taps.size > 0 || this.#emitter.listenerCount(type) > 0)
   }

@@ -165,7 +165,7 @@ export class Database {
   /** Without a version, `open` takes the database as it is. A new one gets version 1. */
   #request(factory: IDBFactory | undefined): Promise<IDBDatabase> {
     return new Promise((resolve, reject) => {
-      if (!factory) throw new OffstageError('STORE_WRITE_FAILED', 'There is no IndexedDB in this place.')
+      if (!factory) throw new OffstageError('STORE_WRITE_FAILED', 'There is no IndexedDB here.')
       const request = factory.open(this.#name)
       request.onupgradeneeded = (event) => {
         const { dataLoss, dataLossMessage = '' } = event as ChromiumUpgrade

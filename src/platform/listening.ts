@@ -1,7 +1,7 @@
 type Listener = readonly [target: unknown, type: string, listener: (event: never) => void]
 
 /**
- * Adds several event listeners. With `isFirst` they hear an event before the listeners of the target itself (capture). Returns
+ * Adds several event listeners. With `isFirst` they receive an event before the listeners of the target itself (capture). Returns
  * a function that removes them. (It does not use an `AbortSignal`: in a test environment the events may be jsdom's and the
  * signals Node's, and jsdom refuses those.)
  */

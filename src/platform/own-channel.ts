@@ -25,7 +25,7 @@ export class OwnChannel implements Port {
   /** A hello that arrived before `onHello` was called. */
   #earlyHello: Hello | undefined
 
-  /** `isFirst`: hears a message before listeners that were added earlier, as far as the platform allows it. */
+  /** `isFirst`: receives a message before listeners that were added earlier, as far as the platform allows it. */
   constructor(end: ChannelEnd, isFirst: boolean) {
     this.#end = end
     this.#isFirst = isFirst

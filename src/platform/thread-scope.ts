@@ -20,7 +20,7 @@ const scope = globalThis as unknown as WebScope
 const isWeb = isWebWorker(scope)
 /**
  * The channel that this thread has by itself, or none in a thread that gets no hello. In a web worker it listens as soon as
- * this module is imported, so that it hears messages before the application does: not all engines let a listener in ahead of
+ * this module is imported, so that it receives messages before the application does: not all engines let a listener in ahead of
  * earlier ones.
  */
 let channel = isWeb ? new OwnChannel(scope, true) : undefined
@@ -59,7 +59,7 @@ async function answer(own: OwnChannel, { port, output, mark, lock }: Hello): Pro
 
 /**
  * The channel of a `worker_threads` thread that a scheduler has made. A thread that the application made for itself gets none:
- * it must live, hear and end as it would without this library, so we do not listen there.
+ * it must live, listen and end as it would without this library, so it is left alone.
  */
 function parentChannel(): OwnChannel | undefined {
   const { parentPort, getEnvironmentData } = nodeModule<Threads>('worker_threads') ?? {}

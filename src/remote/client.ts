@@ -71,7 +71,7 @@ export class Client {
   /** Set from `connect` on, before the session has sent its welcome. */
   #post: Post | undefined
   #connection: Connection | undefined
-  /** The event types that can be heard here, with those of extensions. */
+  /** The event types that can be listened to here, with those of extensions. */
   readonly #eventTypes = [...sharedTypes]
   /** The event types that the session sends. */
   #listenedTypes = ''
@@ -216,8 +216,8 @@ export class Client {
   insertMany(requests: readonly InsertRequest[]): Promise<Inserted[]> {
     if (this.isClosed) return Promise.reject(this.closedError())
     const since = momentOf(this.clock)
-    const wishes = requests.map((request) => this.jobs.want(named(request, this.#makeId), since))
-    return this.ask('insert', wishes, since)
+    const adds = requests.map((request) => this.jobs.add(named(request, this.#makeId), since))
+    return this.ask('insert', adds, since)
   }
 
   /** An answer means that the job is committed. A job that is gone never was, or the client will receive nothing more about it. */
@@ -260,7 +260,7 @@ export class Client {
     return this.ask('idle')
   }
 
-  /** The other end carries out its commands. Its events are heard here. */
+  /** The other end carries out its commands. Its events are emitted here. */
   attach({ events = [] }: NamedExtension, _make?: MakeExtensions): void {
     this.#eventTypes.push(...(events as readonly EventType[]))
     this.#listen()

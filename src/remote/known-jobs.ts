@@ -9,14 +9,14 @@ import type { Clock } from '../shared/clock.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Question } from './questions.ts'
-import { draftRecord, type Moment, type NamedRequest, type Wish, wallOf } from './requests.ts'
+import { draftRecord, type Moment, type NamedRequest, type PendingAdd, wallOf } from './requests.ts'
 import { type JobRef, recordFromWire, refOf, type WireRecord } from './wire.ts'
 
-interface Wanted {
+interface Adding {
   readonly job: JobView
   readonly since: Moment
   /** Listeners were notified of its end, although the client did not know the job. */
-  isEndReported: boolean
+  hasEnded: boolean
 }
 
 export interface KnownJobsOptions {
@@ -34,7 +34,7 @@ export class KnownJobs {
   /** All jobs that were added, found or got here, until they are removed. */
   readonly #known = new Map<string, JobView>()
   /** From the call that adds a job until its answer. Callbacks are attached before, and events may come before. */
-  readonly #wanted = new Map<string, Wanted>()
+  readonly #adding = new Map<string, Adding>()
   /** Why jobs were aborted here: their promises reject with the very object. */
   readonly #reasons = new WeakMap<JobView, unknown>()
   /** Why the client will receive nothing more about a job. */
@@ -50,29 +50,29 @@ export class KnownJobs {
     return [...this.#known.values()].map((job) => [refOf(job.record), job.observers !== undefined, job.record.finishMs])
   }
 
-  /** Returns a job that is known or wanted. */
+  /** Returns a job that is known or being added. */
   find(id: string): JobView | undefined {
-    return this.#known.get(id) ?? this.#wanted.get(id)?.job
+    return this.#known.get(id) ?? this.#adding.get(id)?.job
   }
 
-  // Wanting.
+  // Adding.
 
-  isWanted(id: string): boolean {
-    return this.#wanted.has(id)
+  isAdding(id: string): boolean {
+    return this.#adding.has(id)
   }
 
-  /** Attaches callbacks before the client hears anything of the job. */
-  want(request: NamedRequest, since: Moment): Wish {
+  /** Attaches callbacks before the client receives anything about the job. */
+  add(request: NamedRequest, since: Moment): PendingAdd {
     const { id, ifExists } = request.options
     const known = ifExists === 'replace' ? undefined : this.#known.get(id)
-    const job = known ?? this.#wanted.get(id)?.job ?? this.#options.makeJob(draftRecord(request, since.wallMs))
-    if (!known) this.wantAgain(job, since)
+    const job = known ?? this.#adding.get(id)?.job ?? this.#options.makeJob(draftRecord(request, since.wallMs))
+    if (!known) this.addAgain(job, since)
     request.attach?.(job)
     return { ...request, job }
   }
 
-  wantAgain(job: JobView, since: Moment): void {
-    this.#wanted.set(job.record.id, { job, since, isEndReported: false })
+  addAgain(job: JobView, since: Moment): void {
+    this.#adding.set(job.record.id, { job, since, hasEnded: false })
   }
 
   // Answers.
@@ -80,26 +80,26 @@ export class KnownJobs {
   /** Returns what the call resolves with. `give` returns the answer to the question, or throws the refusal. */
   answered({ kind, args }: Question, give: () => unknown): unknown {
     if (kind !== 'insert') return give()
-    const wishes = args[0] as readonly Wish[]
+    const adds = args[0] as readonly PendingAdd[]
     try {
       const inserted = give() as readonly Inserted[]
-      for (const [at, wish] of wishes.entries()) this.#inserted(wish, (inserted[at] as Inserted).job)
+      for (const [at, add] of adds.entries()) this.#inserted(add, (inserted[at] as Inserted).job)
       return inserted
     } catch (error) {
-      for (const wish of wishes) this.#notInserted(wish, error as OffstageError)
+      for (const add of adds) this.#notInserted(add, error as OffstageError)
       throw error
     }
   }
 
-  /** `given` is another object than that of the wish if the id was taken by a job that was unknown here. */
-  #inserted({ job, attach, options }: Wish, given: JobView): void {
-    this.#wanted.delete(options.id)
+  /** `given` is another object than the one that is added if the id was taken by a job that was unknown here. */
+  #inserted({ job, attach, options }: PendingAdd, given: JobView): void {
+    this.#adding.delete(options.id)
     if (given !== job) attach?.(given)
   }
 
-  #notInserted({ job, detach, options }: Wish, error: OffstageError): void {
+  #notInserted({ job, detach, options }: PendingAdd, error: OffstageError): void {
     detach?.()
-    if (this.#wanted.delete(options.id) && this.#known.get(options.id) !== job) this.#forget(job, error)
+    if (this.#adding.delete(options.id) && this.#known.get(options.id) !== job) this.#forget(job, error)
   }
 
   /** Returns the answer of a session with the jobs that it is about, in place of their records. */
@@ -109,7 +109,7 @@ export class KnownJobs {
     if (kind !== 'insert') return answer
     return (answer as [WireRecord, Disposition][]).map(
       ([wire, disposition], at): Inserted => ({
-        job: this.learn(wire, disposition === 'existing' ? undefined : (args[0] as readonly Wish[])[at]),
+        job: this.learn(wire, disposition === 'existing' ? undefined : (args[0] as readonly PendingAdd[])[at]),
         disposition,
       }),
     )
@@ -117,13 +117,13 @@ export class KnownJobs {
 
   // Receiving.
 
-  /** An event comes with a change if the session watches the job. Then a job that is wanted has been added. */
+  /** An event comes with a change if the session watches the job. Then a job that was being added is there. */
   receive(event: AnyEvent, change: WireRecord | undefined): void {
     const id = (event as Partial<JobEvent>).jobId ?? ''
     const job = change ? this.find(id) : this.#known.get(id)
-    const wanted = this.#wanted.get(id)
+    const adding = this.#adding.get(id)
     if (!job) {
-      if (wanted) wanted.isEndReported ||= isTerminal(event.type as State)
+      if (adding) adding.hasEnded ||= isTerminal(event.type as State)
       return this.#emit(event, undefined)
     }
     this.#known.set(id, job)
@@ -161,7 +161,7 @@ export class KnownJobs {
     const record = () => (added ? draftRecord(added, 0) : ({ ...wire, error: undefined } as JobRecord))
     const job = this.find(wire.id) ?? this.#options.makeJob(record())
     // If it has ended already, its events were lost with the last session.
-    const isMissed = added && !this.#wanted.get(wire.id)?.isEndReported
+    const isMissed = added && !this.#adding.get(wire.id)?.hasEnded
     this.#known.set(wire.id, job)
     this.#update(job, wire, undefined, isMissed ? job.record : undefined)
     return job
@@ -219,9 +219,9 @@ export class KnownJobs {
   }
 
   end(error: OffstageError): void {
-    for (const job of [...this.#known.values(), ...[...this.#wanted.values()].map(({ job }) => job)]) job.abandon(error)
+    for (const job of [...this.#known.values(), ...[...this.#adding.values()].map(({ job }) => job)]) job.abandon(error)
     this.#known.clear()
-    this.#wanted.clear()
+    this.#adding.clear()
   }
 
   // Handing the jobs to an engine in this process, and taking them back.
@@ -230,8 +230,8 @@ export class KnownJobs {
   adopt({ id, addedAt, seq }: JobRecord, isNew: boolean): JobView | undefined {
     const known = isNew ? undefined : this.#known.get(id)
     if (known?.record.addedAt === addedAt && known.record.seq === seq) return known
-    const wanted = this.#wanted.get(id)
-    return wanted && addedAt >= wallOf(wanted.since, this.#options.clock) ? wanted.job : undefined
+    const adding = this.#adding.get(id)
+    return adding && addedAt >= wallOf(adding.since, this.#options.clock) ? adding.job : undefined
   }
 
   /** The engine has adopted its jobs, and notifies of them from now on. Returns the jobs that it does not have. */

@@ -3,7 +3,7 @@ import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
 import { isOnceOnly, type QuestionKind } from './answers.ts'
 import type { Connection } from './connection.ts'
-import { afterDelay, insertToWire, type Moment, momentOf, type Wish, wallOf } from './requests.ts'
+import { afterDelay, insertToWire, type Moment, momentOf, type PendingAdd, wallOf } from './requests.ts'
 import type { Setting } from './settings.ts'
 import { isJob, refOf } from './wire.ts'
 
@@ -76,7 +76,7 @@ export class Questions {
     const asked = this.#asked
     if (!asked) return
     question.isAgain = true
-    const all = kind === 'insert' ? [...this.#asOfNow(args as [readonly Wish[], Moment]), isAgain] : args
+    const all = kind === 'insert' ? [...this.#asOfNow(args as [readonly PendingAdd[], Moment]), isAgain] : args
     if (typeof asked === 'function') void this.#askHere(id, kind, all, asked)
     else asked.send('ask', id, kind, argsToWire(kind, all))
   }
@@ -120,22 +120,22 @@ export class Questions {
   }
 
   /** A delay counts from the call, whenever the question is put. */
-  #asOfNow([wishes, since]: readonly [readonly Wish[], Moment]): readonly unknown[] {
+  #asOfNow([adds, since]: readonly [readonly PendingAdd[], Moment]): readonly unknown[] {
     const passedMs = momentOf(this.#clock).monotonicMs - since.monotonicMs
-    return [wishes.map((wish) => afterDelay(wish, passedMs)), wallOf(since, this.#clock)]
+    return [adds.map((add) => afterDelay(add, passedMs)), wallOf(since, this.#clock)]
   }
 }
 
 /** Callbacks are attached to the job objects already. */
-const withoutAttaching = ([wishes, ...rest]: readonly unknown[]): readonly unknown[] => [
-  (wishes as readonly Wish[]).map((wish) => ({ ...wish, attach: undefined })),
+const withoutAttaching = ([adds, ...rest]: readonly unknown[]): readonly unknown[] => [
+  (adds as readonly PendingAdd[]).map((add) => ({ ...add, attach: undefined })),
   ...rest,
 ]
 
 function argsToWire(kind: QuestionKind, args: readonly unknown[]): readonly unknown[] {
   if (kind === 'insert') {
-    const [wishes, ...rest] = args as [readonly Wish[]]
-    return [wishes.map(insertToWire), ...rest]
+    const [adds, ...rest] = args as [readonly PendingAdd[]]
+    return [adds.map(insertToWire), ...rest]
   }
   if (kind !== 'act') return args
   const [verb, target, argument] = args

@@ -1,4 +1,4 @@
-/** Jobs that a client wants added, from the call to the wire. */
+/** Jobs that a client adds, from the call to the wire. */
 import type { InsertRequest } from '../engine/engine.ts'
 import type { JobView } from '../engine/job-view.ts'
 import type { Adding } from '../engine/steps.ts'
@@ -29,7 +29,7 @@ export function wallOf({ wallMs, monotonicMs }: Moment, clock: Clock): number {
 export type NamedRequest = InsertRequest & { readonly options: JobOptions & { readonly id: string } }
 
 /** A request, with the object that callbacks and promises of its job belong to. */
-export type Wish = NamedRequest & { readonly job: JobView }
+export type PendingAdd = NamedRequest & { readonly job: JobView }
 
 const noDefaults: ResolvedDefaults = resolveDefaults()
 
@@ -59,7 +59,7 @@ export const draftRecord = ({ name, input, options }: NamedRequest, now: number)
   createRecord({ id: options.id, name, input, seq: 0, lineTime: now }, options, noDefaults, now)
 
 /** To add a job again, of which only the record is known. */
-export function wishOf({ job, ifExists, wanted }: Adding): Wish {
+export function pendingAddOf({ job, ifExists, wanted }: Adding): PendingAdd {
   const { id, name, queue, priority, rules, addedAt, runAt, expiresAt } = job.record
   const { input } = wanted ?? job.record
   const expiresInMs = expiresAt === undefined ? undefined : expiresAt - addedAt
@@ -70,10 +70,10 @@ export function wishOf({ job, ifExists, wanted }: Adding): Wish {
 }
 
 /** Shortens the delay by the time that has passed since the job was asked for. */
-export function afterDelay(wish: Wish, passedMs: number): Wish {
-  const { delayMs } = wish.options
-  if (delayMs === undefined || delayMs <= 0) return wish
-  return { ...wish, options: { ...wish.options, delayMs: Math.max(0, Math.ceil(delayMs - passedMs)) } }
+export function afterDelay(add: PendingAdd, passedMs: number): PendingAdd {
+  const { delayMs } = add.options
+  if (delayMs === undefined || delayMs <= 0) return add
+  return { ...add, options: { ...add.options, delayMs: Math.max(0, Math.ceil(delayMs - passedMs)) } }
 }
 
 export interface WireInsert {

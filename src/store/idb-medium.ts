@@ -69,7 +69,7 @@ export function idbMedium(name: string, options: IdbMediumOptions): Medium {
 
 class IdbMedium implements Medium {
   readonly place: string
-  readonly remedy = 'Deleting the database makes room for a new one; what was in it is gone then.'
+  readonly remedy = 'Deleting the database makes room for a new one; its jobs are lost then.'
   readonly #name: string
   readonly #database: Database
   /** The epoch of this opening; '' while it is closed. */

@@ -45,7 +45,7 @@ export interface Medium {
   /** Passes on all that is there once more. */
   read(onPiece: (piece: Uint8Array) => void): Promise<void>
   /**
-   * Accepts what was passed on, and makes it durable whatever the durability, before any caller hears of it. The process that
+   * Accepts what was passed on, and makes it durable whatever the durability, before any caller is notified. The process that
    * wrote the part from `from` on may have ended because its sync failed, and the system may still show what the disk does not
    * have.
    */

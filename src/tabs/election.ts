@@ -2,7 +2,7 @@
  * Decides which of several tabs leads, and opens the way to it.
  *
  * A queued Web Lock decides, never a clock. A tab that begins to lead calls `lead` to all, under a number (the epoch) above all that
- * it has heard of. Messages of earlier leaders are ignored from then on. A tab that follows, or has just come, calls `hello`, and the
+ * it knows of. Messages of earlier leaders are ignored from then on. A tab that follows, or has just come, calls `hello`, and the
  * leader opens a line to it. Each tab holds a lock of its own as well. So the leader learns when a tab is gone, however it went.
  *
  * Before its page is frozen or put aside, a tab releases its locks and channels. When the page is back, it queues again.
@@ -53,7 +53,7 @@ const noLocks = (cause?: unknown): OffstageError =>
     `Several tabs cannot be kept apart: ${
       cause === undefined
         ? 'there are no Web Locks here; the page needs a secure context (https or localhost).'
-        : `the browser refuses Web Locks here (${(cause as Error)?.message ?? cause}), as it does in frames that may keep nothing: sandboxed ones, and those of another site.`
+        : `the browser refuses Web Locks here (${(cause as Error)?.message ?? cause}), as it does in sandboxed frames and in those of another site.`
     }`,
     cause === undefined ? {} : { cause },
   )
@@ -65,7 +65,7 @@ export class Election {
   readonly #clock: Clock
   readonly #candidate: Candidate
   #standing: 'follows' | 'opens' | 'leads' = 'follows'
-  /** The epoch of the newest leader that this tab has heard of. */
+  /** The epoch of the newest leader that this tab knows of. */
   #epoch = 0
   /** The leader that has welcomed this tab, and the line on which it did. */
   #leader: string | undefined

@@ -37,7 +37,7 @@ import { warn } from '../platform/host.ts'
 import type { TabPlatform } from '../platform/tabs.ts'
 import { answer } from '../remote/answers.ts'
 import { Client } from '../remote/client.ts'
-import { makePrefix, momentOf, wishOf } from '../remote/requests.ts'
+import { makePrefix, momentOf, pendingAddOf } from '../remote/requests.ts'
 import { type Answered, Session } from '../remote/session.ts'
 import { applySetting, queueControl, type Setting } from '../remote/settings.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -217,13 +217,13 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   /** Asks first for the jobs that were being added here, each call as a whole. */
   #addAgain(pending: readonly Step[]): void {
-    // Jobs that are wanted are asked for again anyway.
-    const calls = addingOf(pending).filter(([first]) => !this.jobs.isWanted((first as Adding).job.record.id))
+    // Jobs that are being added are asked for again anyway.
+    const calls = addingOf(pending).filter(([first]) => !this.jobs.isAdding((first as Adding).job.record.id))
     const again = this.questions.askFirst(() =>
       calls.map((call) => {
         const since = { ...momentOf(this.clock), wallMs: (call[0] as Adding).job.record.addedAt }
-        for (const { job } of call) this.jobs.wantAgain(job, since)
-        return this.ask('insert', call.map(wishOf), since)
+        for (const { job } of call) this.jobs.addAgain(job, since)
+        return this.ask('insert', call.map(pendingAddOf), since)
       }),
     )
     this.#handover = Promise.allSettled([this.#handover, ...again])
