@@ -271,7 +271,7 @@ describe('a cut', () => {
     })
     const ask = (...question: unknown[]) => {
       const session = openSession(() => {})
-      session.hear([['ask', ...question]])
+      session.receive([['ask', ...question]])
       session.close()
     }
     scheduler.pause()
