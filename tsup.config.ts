@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { build, transform } from 'esbuild'
 import { defineConfig } from 'tsup'
 import ts from 'typescript'
+import { plainMembers, withPlainMembers } from './build/plain-members.ts'
 
 type Target = { types: string; default: string }
 type Exports = Record<string, string | { import: Target; require: Target }>
@@ -75,15 +76,20 @@ export default defineConfig({
         onResolve({ filter: /^(p-timeout|\.\/priority-queue\.js)$/ }, ({ path, importer }) =>
           /[\\/]p-queue[\\/]/.test(importer) ? { path, namespace: 'less' } : undefined,
         )
-        onLoad({ filter: /[\\/]p-queue[\\/]dist[\\/]index\.js$/ }, async ({ path }) => ({
-          contents: lessOfClass(await without(await readFile(path, 'utf8'), knownOfPQueue), calledOfPQueue),
-        }))
+        onLoad({ filter: /[\\/]p-queue[\\/]dist[\\/]index\.js$/ }, async ({ path }) => {
+          const known = await without(await readFile(path, 'utf8'), knownOfPQueue)
+          return { contents: withPlainMembers(path, lessOfClass(known, calledOfPQueue)), loader: 'ts' }
+        })
         onLoad({ filter: /[\\/]eventemitter3[\\/]index\.js$/ }, async ({ path }) => ({
           contents: lessOfPrototype(await readFile(path, 'utf8'), calledOfEmitter),
         }))
-        onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({ contents: lessOfPQueue[path] as string }))
+        onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({
+          contents: withPlainMembers(path, lessOfPQueue[path] as string),
+          loader: 'ts',
+        }))
       },
     },
+    plainMembers,
   ],
   async onSuccess() {
     await writeCommonJs()

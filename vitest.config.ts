@@ -2,6 +2,7 @@ import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import type { Reporter, TestCase } from 'vitest/node'
 import { browserNames, browserPath, isInstalled } from './test/support/browsers.mjs'
+import { builtAliases } from './test/support/built.mjs'
 import { startMsMax, webkitgtk } from './test/support/webkitgtk-provider.ts'
 
 // No browser of the system phones home or needs a GPU in a test.
@@ -48,7 +49,7 @@ const nameWhatElse: Reporter = {
 
 export default defineConfig({
   // `offstage` and its subpaths are the sources; one table says so to the editor, tsc, Vitest and the fixture build.
-  resolve: { tsconfigPaths: true },
+  resolve: { tsconfigPaths: true, alias: builtAliases },
   // Node 20 and WebKit do not know `await using`.
   oxc: { target: 'es2022' },
   // Cross-origin isolation gives the pages SharedArrayBuffer and exact clocks.

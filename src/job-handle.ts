@@ -19,15 +19,27 @@ type View = Pick<Job, 'snapshot' | 'subscribe'>
 
 /** The handle of a job: checks arguments and calls the engine. */
 export class JobHandle implements Job {
-  readonly #engine: Engine
-  readonly #job: JobView
+  /**
+   * Functions hold the engine and the job, because in the build private members are plain ones: a logger, `JSON.stringify` or
+   * the deep proxy of a UI library would find all jobs behind a handle.
+   */
+  readonly #engineOf: () => Engine
+  readonly #jobOf: () => JobView
   #lastView: View | undefined
   readonly disposition: Disposition
 
   constructor(engine: Engine, job: JobView, disposition: Disposition) {
-    this.#engine = engine
-    this.#job = job
+    this.#engineOf = () => engine
+    this.#jobOf = () => job
     this.disposition = disposition
+  }
+
+  get #engine(): Engine {
+    return this.#engineOf()
+  }
+
+  get #job(): JobView {
+    return this.#jobOf()
   }
 
   get id(): string {

@@ -76,12 +76,17 @@ export interface JobContext<Progress = unknown, Value = unknown> {
 /** The context of one attempt. Most of it is made on first use, because most jobs use none of it. */
 export class TaskContext implements JobContext<unknown, unknown> {
   readonly #attempt: Attempt
-  readonly #host: Host
+  /** A function, so that a handler that prints its context does not print the worker. In the build this member is a plain one. */
+  readonly #hostOf: () => Host
   #steps: Map<string, Promise<unknown>> | undefined
 
-  constructor(attempt: Attempt, host: Host) {
+  constructor(attempt: Attempt, hostOf: () => Host) {
     this.#attempt = attempt
-    this.#host = host
+    this.#hostOf = hostOf
+  }
+
+  get #host(): Host {
+    return this.#hostOf()
   }
 
   get id(): string {

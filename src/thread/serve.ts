@@ -51,6 +51,7 @@ export class Server {
   readonly #handlers: HandlerTable
   readonly #outbox: Outbox
   readonly #reports: Reports
+  readonly #reportsOf = (): Reports => this.#reports
   #inbox: Attempt[] = []
   /** The index of the first attempt in the inbox that was not begun. It is above 0 only within `#work`. */
   #next = 0
@@ -268,7 +269,7 @@ export class Server {
   }
 
   #enter(attempt: Attempt, handler: Handler, input: unknown): unknown {
-    const outcome = handler(input as never, new TaskContext(attempt, this.#reports) as never)
+    const outcome = handler(input as never, new TaskContext(attempt, this.#reportsOf) as never)
     return isGenerator(outcome) ? drive(attempt, outcome, (value) => this.#reports.progress(attempt, value)) : outcome
   }
 

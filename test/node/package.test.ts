@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
+import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { turn } from '../support/testing.ts'
 
@@ -10,11 +12,20 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const dist = join(root, 'dist')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
-test('the licence of every package that is bundled in is in the tarball, in full', () => {
+function codeFiles(): string[] {
   if (!existsSync(dist)) throw new Error('This runs on the build: `npm run build` first.')
-  const code = readdirSync(dist).filter((file) => /\.c?js$/.test(file))
+  return readdirSync(dist).filter((file) => /\.c?js$/.test(file))
+}
+
+const built = () =>
+  Promise.all([
+    import(join(dist, 'index.js')) as Promise<typeof import('offstage')>,
+    import(join(dist, 'worker.js')) as Promise<typeof import('offstage/worker')>,
+  ])
+
+test('the licence of every package that is bundled in is in the tarball, in full', () => {
   // The list is made from the source maps; esbuild says the same in a comment above each file that it bundles.
-  const names = code.flatMap((file) =>
+  const names = codeFiles().flatMap((file) =>
     Array.from(read(`dist/${file}`).matchAll(/^ *\/\/ node_modules\/((?:@[^/\n]+\/)?[^/\n]+)/gm), ([, name]) => name!),
   )
   expect(names).toContain('eventemitter3')
@@ -35,10 +46,7 @@ test('the licence of every package that is bundled in is in the tarball, in full
 })
 
 test('what the build leaves out of p-queue and eventemitter3 is not missed', async () => {
-  const [{ createScheduler, inline }, { defineJobs }] = await Promise.all([
-    import(join(dist, 'index.js')) as Promise<typeof import('offstage')>,
-    import(join(dist, 'worker.js')) as Promise<typeof import('offstage/worker')>,
-  ])
+  const [{ createScheduler, inline }, { defineJobs }] = await built()
   let running = 0
   const most: number[] = []
   const jobs = defineJobs({
@@ -80,6 +88,32 @@ test('what the build leaves out of p-queue and eventemitter3 is not missed', asy
   queue.setConcurrency(Number.POSITIVE_INFINITY)
   expect(await (await runMany(5)).done()).toBe(5)
   await scheduler.close()
+})
+
+test('what is published has no private members and no class fields, which are slow when a bundler lowers them', () => {
+  const slow: string[] = []
+  for (const file of codeFiles()) {
+    const visit = (node: ts.Node): void => {
+      if (ts.isPrivateIdentifier(node) || ts.isPropertyDeclaration(node)) slow.push(`${file}: ${node.getText()}`)
+      ts.forEachChild(node, visit)
+    }
+    visit(ts.createSourceFile(file, read(`dist/${file}`), ts.ScriptTarget.Latest, true))
+  }
+  expect(slow).toEqual([])
+})
+
+test('nobody finds the engine in a handle or in the context of a handler', async () => {
+  const [{ createScheduler, inline }, { defineJobs }] = await built()
+  const shown: string[] = []
+  const look = (object: object) => shown.push(inspect(object, { depth: 10 }) + JSON.stringify(object))
+  const jobs = defineJobs({ look: (_: undefined, job) => void look(job) })
+  const scheduler = createScheduler<typeof jobs>(inline(jobs))
+  const job = await scheduler.add.look()
+  for (const object of [job, job.events(), scheduler.queue('default')]) look(object)
+  await job.result()
+  await scheduler.close()
+  expect(shown).toHaveLength(4)
+  for (const text of shown) expect(text).not.toMatch(/Engine|Dispatcher|LiveJob|Outbox|Server/)
 })
 
 test('the README begins with how to install it', () => {

@@ -3,6 +3,7 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { builtAliases } from './built.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -17,8 +18,11 @@ export default async function buildWorkers(): Promise<void> {
     format: 'esm',
     platform: 'neutral',
     external: ['node:*'],
+    alias: builtAliases,
     target: 'es2022',
     sourcemap: 'inline',
     logLevel: 'warning',
+    // Of the build, whose modules import others for their side effects, although there are none.
+    logOverride: { 'ignored-bare-import': 'silent' },
   })
 }
