@@ -48,12 +48,17 @@ const knownOfPQueue: readonly (readonly [RegExp, string])[] = [
 /** What the bus of events calls. */
 const calledOfEmitter = ['on', 'once', 'off', 'removeListener', 'eventNames', 'listeners', 'listenerCount']
 
+const names = ['bin', ...subpaths.map((path) => (path === '.' ? 'index' : path.slice(2)))]
+const entries = Object.fromEntries(names.map((name) => [name, `src/${name}.ts`]))
+/** Files of their own, so that `browser` in package.json can have bundlers take the one for the other. */
+const nodePorts = ['node-port', 'no-node-port']
+
 export default defineConfig({
-  entry: ['src/bin.ts', ...subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`)],
+  entry: { ...entries, ...Object.fromEntries(nodePorts.map((name) => [name, `src/platform/${name}.ts`])) },
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
-  dts: true,
+  dts: { entry: entries },
   sourcemap: true,
   clean: true,
   // tsup would write `fs` for `node:fs`, which Deno does not resolve.
@@ -90,6 +95,14 @@ export default defineConfig({
       },
     },
     plainMembers,
+    {
+      name: 'node-port-apart',
+      setup({ onResolve }) {
+        onResolve({ filter: /\/node-port\.ts$/ }, ({ kind }) =>
+          kind === 'entry-point' ? undefined : { path: './node-port.js', external: true },
+        )
+      },
+    },
   ],
   async onSuccess() {
     await writeCommonJs()
