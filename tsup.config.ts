@@ -27,8 +27,11 @@ const lessOfPQueue: Record<string, string> = {
 /** What the limiter calls. */
 const calledOfPQueue = ['add', 'start', 'pause', 'concurrency']
 
+/** What stands for code in a package, and the code that is known to do the same for us. */
+type Known = readonly (readonly [RegExp, string])[]
+
 /** What is known of a queue that the limiter makes: it has no interval, its tasks no signal and no time limit, and nobody listens. */
-const knownOfPQueue: readonly (readonly [RegExp, string])[] = [
+const knownOfPQueue: Known = [
   [/this\.#(isIntervalIgnored|doesIntervalAllowAnother)\b(?! =|\()/g, 'true'],
   [/this\.#(strict\b|isIntervalPausedAt\(now\))(?! =)/g, 'false'],
   [/options\.(signal|timeout)\b/g, 'undefined'],
@@ -40,6 +43,9 @@ const knownOfPQueue: readonly (readonly [RegExp, string])[] = [
   [/const (taskSymbol|now|canInitializeInterval) = .*;/g, ''],
   [/let (eventListener|cleanupQueueAbortHandler)\b.*;/g, ''],
   [/(?<!= )cleanupQueueAbortHandler\(\);/g, ''],
+  // `add` makes its own copy of the options, with an id and the default of the time limit.
+  [/options = \{[^}]*this\.#idAssigner[^}]*\};/g, ''],
+  [/this\.timeout = [^;]*;/g, ''],
   [/const removeQueuedTask = [\s\S]*?\n\s*\};/g, ''],
   [/this\.emit\([^()]*\);/g, ';'],
   [/if \(.*\) \{\s*throw new TypeError\(.*\);\s*\}/g, ''],
@@ -47,6 +53,15 @@ const knownOfPQueue: readonly (readonly [RegExp, string])[] = [
 
 /** What the bus of events calls. */
 const calledOfEmitter = ['on', 'once', 'off', 'removeListener', 'eventNames', 'listeners', 'listenerCount']
+
+/** What is known of an emitter on all platforms of today, whose events are named by strings and whose listeners need no `this`. */
+const knownOfEmitter: Known = [
+  [/^if \(Object\.create\) \{[\s\S]*?\n\}/m, 'Events.prototype = Object.create(null)'],
+  [/\bprefix \? .*? : (event|name)\b/g, '$1'],
+  [/, prefix = '~'/g, ''],
+  [/if \(Object\.getOwnPropertySymbols\) \{[^}]*\}/g, ''],
+  [/if \(typeof fn !== 'function'\) \{[^}]*\}/g, ''],
+]
 
 const names = ['bin', ...subpaths.map((path) => (path === '.' ? 'index' : path.slice(2)))]
 const entries = Object.fromEntries(names.map((name) => [name, `src/${name}.ts`]))
@@ -86,7 +101,7 @@ export default defineConfig({
           return { contents: withPlainMembers(path, lessOfClass(known, calledOfPQueue)), loader: 'ts' }
         })
         onLoad({ filter: /[\\/]eventemitter3[\\/]index\.js$/ }, async ({ path }) => ({
-          contents: lessOfPrototype(await readFile(path, 'utf8'), calledOfEmitter),
+          contents: await without(lessOfPrototype(await readFile(path, 'utf8'), calledOfEmitter), knownOfEmitter),
         }))
         onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({
           contents: withPlainMembers(path, lessOfPQueue[path] as string),
@@ -112,7 +127,7 @@ export default defineConfig({
 })
 
 /** Code in which what is known stands in the place of what asks for it, without what never runs then. */
-async function without(text: string, known: readonly (readonly [RegExp, string])[]): Promise<string> {
+async function without(text: string, known: Known): Promise<string> {
   for (const [what, is] of known) if (!text.match(what)) throw new Error(`nothing is \`${what}\`, which is \`${is}\``)
   const asKnown = known.reduce((rest, [what, is]) => rest.replace(what, is), text)
   return (await transform(asKnown, { minifySyntax: true, target: 'es2022' })).code
