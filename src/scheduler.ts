@@ -113,6 +113,8 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     // Bound, so that UI libraries can pass them on: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
     this.subscribe = this.subscribe.bind(this)
     this.snapshot = this.snapshot.bind(this)
+    // Nobody who prints a scheduler wants to see the engine. In the build private members are plain ones.
+    for (const key of Reflect.ownKeys(this)) Object.defineProperty(this, key, { enumerable: false })
   }
 
   // Adding.

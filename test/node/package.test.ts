@@ -117,18 +117,18 @@ test.each(['browser', 'node'] as const)('what only Node needs is in bundles for 
   }
 })
 
-test('nobody finds the engine in a handle or in the context of a handler', async () => {
+test('nobody finds the engine in a handle, a scheduler or the context of a handler', async () => {
   const [{ createScheduler, inline }, { defineJobs }] = await built()
   const shown: string[] = []
   const look = (object: object) => shown.push(inspect(object, { depth: 10 }) + JSON.stringify(object))
   const jobs = defineJobs({ look: (_: undefined, job) => void look(job) })
   const scheduler = createScheduler<typeof jobs>(inline(jobs))
   const job = await scheduler.add.look()
-  for (const object of [job, job.events(), scheduler.queue('default')]) look(object)
+  for (const object of [job, job.events(), scheduler, scheduler.queue('default')]) look(object)
   await job.result()
   await scheduler.close()
-  expect(shown).toHaveLength(4)
-  for (const text of shown) expect(text).not.toMatch(/Engine|Dispatcher|LiveJob|Outbox|Server/)
+  expect(shown).toHaveLength(5)
+  for (const text of shown) expect(text).not.toMatch(/\b(\w+Engine|Dispatcher|LiveJob|Outbox|Server)\b/)
 })
 
 test('the README begins with how to install it', () => {
