@@ -63,17 +63,12 @@ const knownOfEmitter: Known = [
   [/if \(typeof fn !== 'function'\) \{[^}]*\}/g, ''],
 ]
 
-const names = ['bin', ...subpaths.map((path) => (path === '.' ? 'index' : path.slice(2)))]
-const entries = Object.fromEntries(names.map((name) => [name, `src/${name}.ts`]))
-/** Files of their own, so that `browser` in package.json can have bundlers take the one for the other. */
-const nodePorts = ['node-port', 'no-node-port']
-
 export default defineConfig({
-  entry: { ...entries, ...Object.fromEntries(nodePorts.map((name) => [name, `src/platform/${name}.ts`])) },
+  entry: ['src/bin.ts', ...subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`)],
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
-  dts: { entry: entries },
+  dts: true,
   sourcemap: true,
   clean: true,
   // tsup would write `fs` for `node:fs`, which Deno does not resolve.
@@ -110,14 +105,6 @@ export default defineConfig({
       },
     },
     plainMembers,
-    {
-      name: 'node-port-apart',
-      setup({ onResolve }) {
-        onResolve({ filter: /\/node-port\.ts$/ }, ({ kind }) =>
-          kind === 'entry-point' ? undefined : { path: './node-port.js', external: true },
-        )
-      },
-    },
   ],
   async onSuccess() {
     await writeCommonJs()

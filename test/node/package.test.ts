@@ -4,7 +4,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import { build } from 'esbuild'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { turn } from '../support/testing.ts'
@@ -101,20 +100,6 @@ test('what is published has no private members and no class fields, which are sl
     visit(ts.createSourceFile(file, read(`dist/${file}`), ts.ScriptTarget.Latest, true))
   }
   expect(slow).toEqual([])
-})
-
-test.each(['browser', 'node'] as const)('what only Node needs is in bundles for Node: %s', async (platform) => {
-  for (const file of ['index.js', 'index.cjs']) {
-    const { outputFiles } = await build({
-      entryPoints: [join(dist, file)],
-      bundle: true,
-      format: 'esm',
-      platform,
-      write: false,
-      logOverride: { 'ignored-bare-import': 'silent' },
-    })
-    expect(outputFiles[0]?.text.includes('eventLoopUtilization')).toBe(platform === 'node')
-  }
 })
 
 test('nobody finds the engine in a handle, a scheduler or the context of a handler', async () => {
