@@ -20,26 +20,24 @@ type View = Pick<Job, 'snapshot' | 'subscribe'>
 /** The handle of a job: checks arguments and calls the engine. */
 export class JobHandle implements Job {
   /**
-   * Functions hold the engine and the job, because in the build private members are plain ones: a logger, `JSON.stringify` or
+   * A function holds the engine and the job, because in the build private members are plain ones: a logger, `JSON.stringify` or
    * the deep proxy of a UI library would find all jobs behind a handle.
    */
-  readonly #engineOf: () => Engine
-  readonly #jobOf: () => JobView
+  readonly #held: () => { readonly engine: Engine; readonly job: JobView }
   #lastView: View | undefined
   readonly disposition: Disposition
 
   constructor(engine: Engine, job: JobView, disposition: Disposition) {
-    this.#engineOf = () => engine
-    this.#jobOf = () => job
+    this.#held = () => ({ engine, job })
     this.disposition = disposition
   }
 
   get #engine(): Engine {
-    return this.#engineOf()
+    return this.#held().engine
   }
 
   get #job(): JobView {
-    return this.#jobOf()
+    return this.#held().job
   }
 
   get id(): string {
