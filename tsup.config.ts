@@ -74,6 +74,8 @@ export default defineConfig({
   // tsup would write `fs` for `node:fs`, which Deno does not resolve.
   removeNodeProtocol: false,
   external: [/^node:/],
+  // Minifiers write this as `1/0`, and the longer name as it is.
+  define: { 'Number.POSITIVE_INFINITY': 'Infinity' },
   // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
   noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval'],
   esbuildPlugins: [
