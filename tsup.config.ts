@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { build, transform } from 'esbuild'
 import { defineConfig } from 'tsup'
 import ts from 'typescript'
-import { plainMembers, withPlainMembers } from './build/plain-members.ts'
+import { plainMembers, withPlainMembers } from './tsup.plain-members.ts'
 
 type Target = { types: string; default: string }
 type Exports = Record<string, string | { import: Target; require: Target }>

@@ -1,7 +1,7 @@
 // The build step that gives private members plain names: what it must not mix up, and what it refuses.
 import { transform } from 'esbuild'
 import { expect, test } from 'vitest'
-import { checkParents, withPlainMembers } from '../../build/plain-members.ts'
+import { checkParents, withPlainMembers } from '../../tsup.plain-members.ts'
 
 /** The exports of a module that was built. */
 async function built(text: string) {
