@@ -42,6 +42,8 @@ export class FileMedium implements Medium {
   /** The size and identity of the journal as we left it. If the file differs, another program has written there. */
   #size = 0
   #identity = ''
+  /** Whether the file ends where we left it: it may not after a write that has failed. */
+  #isEndKnown = true
   #lastDraft = 0
   /**
    * Whether the rename of a draft was begun and not confirmed. Then the draft may be the journal or not, and neither may be
@@ -171,9 +173,11 @@ export class FileMedium implements Medium {
     const file = this.#open
     try {
       const kept = isKept ? await this.#setAside(file, offset) : undefined
+      this.#isEndKnown = false
       await file.truncate(offset)
       await file.sync()
       this.#size = offset
+      this.#isEndKnown = true
       return kept
     } catch (error) {
       const cause = causeOf(error)
@@ -230,11 +234,13 @@ export class FileMedium implements Medium {
     try {
       // A seal on the disk says that everything before it is there too. So it must not get to the disk first.
       if (isSeal && !this.#isStrict) await file.sync()
+      this.#isEndKnown = false
       await writeAndSync(file, frame, expected, this.#isStrict || isSeal)
     } catch (error) {
       return this.#undo(file, error)
     }
     this.#size += length
+    this.#isEndKnown = true
   }
 
   /** Restores the end of the file after a failed write. If that fails, the end is unknown and the file is broken. */
@@ -244,6 +250,7 @@ export class FileMedium implements Medium {
       try {
         await file.truncate(this.#size)
         await file.sync()
+        this.#isEndKnown = true
         throw new MediumError('full', `no room (${codeOf(error.cause)})`, error.cause)
       } catch (second) {
         if (second instanceof MediumError) throw second
@@ -256,14 +263,14 @@ export class FileMedium implements Medium {
     throw new MediumError('broken', messageOf(cause), cause)
   }
 
-  /**
-   * Throws if the file that a draft is about to replace is not the journal that we had (or one of our drafts). Its end may
-   * differ.
-   */
+  /** Throws if the file that a draft is about to replace is not the journal as we left it (or one of our drafts). */
   async #assertOurs(): Promise<void> {
+    if (!this.#file) return
     const there = await this.#attempt(() => this.#disk.stat(this.place))
-    if (this.#file && there && there.identity !== this.#identity && !this.#drafts.has(there.identity))
-      throw new MediumError('lost', 'another file has taken its place')
+    if (there && this.#drafts.has(there.identity)) return
+    const isOurs = there ? there.identity === this.#identity : this.#isUncertain
+    if (!isOurs) throw new MediumError('lost', 'another file has taken its place, or none')
+    if (there && this.#isEndKnown && there.size !== this.#size) throw new MediumError('lost', 'its end was changed')
   }
 
   async draft(): Promise<Draft> {
@@ -295,6 +302,7 @@ export class FileMedium implements Medium {
         this.#file = file
         this.#size = size
         this.#identity = identity
+        this.#isEndKnown = true
         await before?.close().catch(() => {})
         // Until the name is durable, a power cut brings the old journal back.
         await this.#attempt(() => this.#disk.syncFolder(this.#folder))

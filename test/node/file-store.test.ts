@@ -30,6 +30,8 @@ import { type FileStoreOptions, fileStore } from 'offstage/file'
 import type { JobTable } from 'offstage/worker'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { crc32 } from '../../src/platform/crc32.ts'
+import { nodeDisk } from '../../src/platform/node-disk.ts'
+import { FileMedium } from '../../src/store/file-medium.ts'
 import { formatVersion, headerBytes, readFrame } from '../../src/store/frame.ts'
 import type { Store } from '../../src/store/store.ts'
 import { jobs } from '../fixtures/stored.ts'
@@ -731,6 +733,22 @@ describe('somebody else writes to the journal while it is open', () => {
       expect(await refused(call)).toBe(error)
     await scheduler.close()
     expect(picture(place)).toEqual(before)
+  })
+
+  // The folder itself is not looked at before a draft takes its place.
+  test.each(rows.slice(0, 4))('%s while it is written anew: nothing takes the place of that', async (_name, act) => {
+    const scheduler = openWithThread()
+    await scheduler.add.echo(1, { id: 'waiting', ...later })
+    await scheduler.close()
+    const medium = new FileMedium(nodeDisk, at('jobs'), { durability: 'strict' })
+    onTestFinished(() => medium.close())
+    await medium.open(() => {})
+    const draft = await medium.draft()
+    await draft.append(new Uint8Array(100))
+    act()
+    const before = existsSync(journal()) && readFileSync(journal())
+    await expect(draft.publish()).rejects.toMatchObject({ failure: 'lost' })
+    expect(existsSync(journal()) && readFileSync(journal())).toEqual(before)
   })
 })
 
