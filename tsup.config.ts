@@ -77,7 +77,7 @@ export default defineConfig({
   // Minifiers write this as `1/0`, and the longer name as it is.
   define: { 'Number.POSITIVE_INFINITY': 'Infinity' },
   // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
-  noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval'],
+  noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval', 'croner'],
   esbuildPlugins: [
     {
       name: 'minify-thread-code',

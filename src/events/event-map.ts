@@ -69,6 +69,26 @@ interface SchedulerEventMap {
   error: EventBase<'error'> & { readonly error: unknown }
 }
 
+/** The events of schedules, if `offstage/schedules` is attached. */
+interface ScheduleEventMap {
+  /** A schedule has added the job of an occurrence, which is `scheduledFor` (wall time in milliseconds since 1970). */
+  'schedule:fired': EventBase<'schedule:fired'> & {
+    readonly scheduleId: string
+    readonly jobId: string
+    readonly scheduledFor: number
+  }
+  /**
+   * An occurrence adds no job: it was `missed`, the job of the one before has not ended (`overlap`), or its job was `refused`,
+   * and `error` says why. Of several that were missed the event names the first.
+   */
+  'schedule:skipped': EventBase<'schedule:skipped'> & {
+    readonly scheduleId: string
+    readonly scheduledFor: number
+    readonly reason: 'missed' | 'overlap' | 'refused'
+    readonly error: unknown
+  }
+}
+
 /**
  * Every event by its type. Open to extensions, whose events then are known to `on` and `events`:
  *
@@ -81,7 +101,7 @@ interface SchedulerEventMap {
  * }
  * ```
  */
-export interface EventMap extends JobEventMap, SchedulerEventMap {}
+export interface EventMap extends JobEventMap, SchedulerEventMap, ScheduleEventMap {}
 /** The types of all events. */
 export type EventType = keyof EventMap
 /** The types of the events of jobs. */

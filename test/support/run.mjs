@@ -8,8 +8,16 @@ import { browserNames, installBrowsers, isInstalled } from './browsers.mjs'
 import { run, tsup, vitest } from './process.mjs'
 
 const options = ['--all', '--install-browsers']
-/** Each cut and each flipped bit of a journal; thousands of random calls; jobs that keep threads busy for real seconds. */
-const longest = ['test/unit/journal-sweep.test.ts', 'test/unit/model.test.ts', 'test/suite/bad-neighbours.test.ts']
+/**
+ * Each cut and each flipped bit of a journal; thousands of random calls; every change of the clocks in seven zones; jobs that
+ * keep threads busy for real seconds.
+ */
+const longest = [
+  'test/unit/journal-sweep.test.ts',
+  'test/unit/model.test.ts',
+  'test/unit/cron.test.ts',
+  'test/suite/bad-neighbours.test.ts',
+]
 const quick = ['--maxWorkers=100%', ...longest.flatMap((file) => ['--exclude', file])]
 const args = process.argv.slice(2)
 const [isAll, mayInstall] = options.map((name) => args.includes(name))

@@ -5,15 +5,16 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
 /** From the top down: a file imports from its own layer and from those below it. */
-const layers = ['entry', 'facade', 'part', 'model', 'port'] as const
+const layers = ['entry', 'extension', 'facade', 'part', 'model', 'port'] as const
 type Layer = (typeof layers)[number]
 
 /** The files that package.json exports; they re-export, and nobody else does. */
-const entries = ['index.ts', 'worker.ts', 'testing.ts', 'idb.ts', 'file.ts', 'extension.ts']
+const entries = ['index.ts', 'worker.ts', 'testing.ts', 'idb.ts', 'file.ts', 'extension.ts', 'schedules.ts']
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
 
 const folders: Record<string, Layer> = {
+  schedules: 'extension',
   engine: 'part',
   queue: 'part',
   pool: 'part',

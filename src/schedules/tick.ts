@@ -1,0 +1,97 @@
+/** What happens when an occurrence comes. The jobs that it adds and the next occurrence are one commit. */
+import type { Turn } from '../engine/extension.ts'
+import { isTerminal } from '../job/record.ts'
+import type { OffstageError } from '../shared/errors.ts'
+import { occurrenceId } from './recurrence.ts'
+import { advanced, recurrenceOf, type ScheduleRow } from './schedule-row.ts'
+import { missedMaxDefault } from './spec.ts'
+
+/** An occurrence that is noticed later than this was missed. Timers of hidden pages are up to a minute late. */
+const lateMs = 60_000
+
+/** Adds the jobs of all occurrences that have come. Returns whether the line is full and it is to be tried again. */
+export function tick(turn: Turn, id: string): boolean {
+  const row = turn.rows.get(id) as ScheduleRow | undefined
+  if (!row || row.isPaused || row.nextAt === undefined) return false
+  const now = turn.clock.now()
+  const { missed = 'last', missedMax = missedMaxDefault } = row.spec
+  const recurrence = recurrenceOf(id, row)
+  const due = recurrence.due(missed === 'all' ? missedMax + 1 : 1, row.nextAt, now)
+  const newest = due.at(-1)
+  if (newest === undefined) return false
+  const isMissed = now - recurrence.comesAt(newest) > lateMs
+  const coming = missed === 'skip' && isMissed ? [] : isMissed ? due.slice(-missedMax) : due
+  const [first = Number.POSITIVE_INFINITY] = coming
+  if (first > row.nextAt) skipped(turn, id, 'missed', row.nextAt)
+  return add(turn, id, row, coming, newest)
+}
+
+function add(turn: Turn, id: string, row: ScheduleRow, coming: readonly number[], newest: number): boolean {
+  const left = (row.spec.limit ?? Number.POSITIVE_INFINITY) - row.count
+  let next = row
+  for (const at of coming.slice(0, left)) {
+    try {
+      next = addOne(turn, id, next, at, coming.length > 1)
+    } catch (error) {
+      if ((error as OffstageError).code === 'QUEUE_FULL') {
+        // It keeps its place.
+        turn.put(id, { ...next, nextAt: at })
+        return true
+      }
+      skipped(turn, id, 'refused', at, error)
+    }
+  }
+  turn.put(id, advanced(id, next, newest))
+  return false
+}
+
+/** `isCatchingUp`: it is one of several missed occurrences, of which none is to be skipped because of another. */
+function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatchingUp: boolean): ScheduleRow {
+  const { overlap = 'skip' } = row.spec
+  const jobId = occurrenceId(id, at)
+  // The clock was set back.
+  if (turn.job(jobId)) return row
+  const active = [...new Set([...row.line, row.lastJobId ?? ''])].filter((each) => isActive(turn, each))
+  if (overlap === 'skip' && active.length > 0 && !isCatchingUp) {
+    skipped(turn, id, 'overlap', at)
+    return row
+  }
+  if (overlap === 'replace')
+    for (const each of active) turn.move(each, { type: 'cancel', reason: `the schedule '${id}' has come again` })
+  const waits = active.length > 0 && (overlap === 'queue' || overlap === 'skip')
+  insert(turn, row, jobId, at, waits)
+  if (waits) for (const each of active) turn.mark(each)
+  turn.tell({ type: 'schedule:fired', scheduleId: id, jobId, scheduledFor: at })
+  const line = waits ? [...active, jobId] : []
+  return { ...row, count: row.count + 1, lastAt: at, lastJobId: jobId, line }
+}
+
+/** Adds a job of the schedule. `isBlocked`: it waits for others. */
+export function insert(turn: Turn, row: ScheduleRow, jobId: string, at: number, isBlocked: boolean): void {
+  const { name, input, options } = row.job
+  const previous = row.lastAt === undefined ? {} : { previous: new Date(row.lastAt).toISOString() }
+  const headers = { ...options?.headers, scheduledFor: new Date(at).toISOString(), ...previous }
+  turn.insert({ name, input, options: { ...options, id: jobId, headers }, isBlocked, isMarked: isBlocked })
+}
+
+export function isActive(turn: Pick<Turn, 'job'>, jobId: string): boolean {
+  const record = turn.job(jobId)
+  return record !== undefined && !isTerminal(record.state)
+}
+
+type Reason = 'missed' | 'overlap' | 'refused'
+
+function skipped(turn: Turn, scheduleId: string, reason: Reason, scheduledFor: number, error?: unknown): void {
+  turn.tell({ type: 'schedule:skipped', scheduleId, reason, scheduledFor, error })
+}
+
+/** The first of the line has ended, or another has left it: lets the next one start. */
+export function advanceLine(turn: Turn, id: string): void {
+  const row = turn.rows.get(id) as ScheduleRow | undefined
+  if (!row) return
+  const line = row.line.filter((each) => isActive(turn, each))
+  const [first] = line
+  // Who is alone waits for nobody, and nobody for them.
+  turn.put(id, { ...row, line: line.length > 1 ? line : [] })
+  if (first !== undefined) turn.move(first, { type: 'unblock' })
+}
