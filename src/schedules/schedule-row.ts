@@ -36,6 +36,9 @@ export function advanced(id: string, row: ScheduleRow, after: number): ScheduleR
   return { ...row, nextAt: row.count < limit ? recurrenceOf(id, row).next(after) : undefined }
 }
 
+/** Where to count from: if the clock was set back, no occurrence comes again. */
+export const later = (now: number, { lastAt = now }: Pick<ScheduleRow, 'lastAt'>): number => Math.max(now, lastAt)
+
 /** Returns the row of a schedule that is set, or set anew. What does not change keeps its place, even if it is due. */
 export function rowOf(
   id: string,
@@ -48,7 +51,7 @@ export function rowOf(
   const isSame = recurs(spec) === recurs(before.spec)
   const row = { ...before, spec, job, setAt: isSame ? before.setAt : now }
   const isDone = row.count >= (spec.limit ?? Number.POSITIVE_INFINITY)
-  return isSame && before.nextAt !== undefined && !isDone ? row : advanced(id, row, Math.max(now, before.lastAt ?? now))
+  return isSame && before.nextAt !== undefined && !isDone ? row : advanced(id, row, later(now, before))
 }
 
 const fresh = { nextAt: undefined, isPaused: false, count: 0, lastAt: undefined, lastJobId: undefined, line: [] }

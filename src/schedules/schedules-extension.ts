@@ -1,7 +1,7 @@
 import type { Extension, ExtensionHost, Move, Turn } from '../engine/extension.ts'
 import { isTerminal } from '../job/record.ts'
 import type { Schedule } from './schedule.ts'
-import { advanced, type JobOfSchedule, recurrenceOf, rowOf, type ScheduleRow } from './schedule-row.ts'
+import { advanced, type JobOfSchedule, later, recurrenceOf, rowOf, type ScheduleRow } from './schedule-row.ts'
 import type { StoredSpec } from './spec.ts'
 import { advanceLine, insert, tick } from './tick.ts'
 
@@ -41,7 +41,6 @@ class ScheduleRunner {
   /** When each schedule comes. */
   readonly #comesAt = new Map<string, number>()
   #stopTimer: (() => void) | undefined
-  #timerAt = Number.POSITIVE_INFINITY
 
   constructor(host: ExtensionHost) {
     this.#host = host
@@ -76,7 +75,7 @@ class ScheduleRunner {
         if (!row) return false
         // What would have come during the pause does not come afterwards.
         if (row.isPaused !== isPaused)
-          turn.put(id, { ...(isPaused ? row : advanced(id, row, turn.clock.now())), isPaused })
+          turn.put(id, { ...(isPaused ? row : advanced(id, row, later(turn.clock.now(), row))), isPaused })
         return true
       }),
     trigger: (id, key) =>
@@ -124,18 +123,15 @@ class ScheduleRunner {
   }
 
   #arm(): void {
-    const first = [...this.#comesAt.values()].reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY)
-    if (first === this.#timerAt) return
     this.#stopTimer?.()
-    this.#timerAt = first
+    const first = [...this.#comesAt.values()].reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY)
     this.#stopTimer =
-      first === Number.POSITIVE_INFINITY
-        ? undefined
-        : this.#host.at(first, () => this.#onTime(), { keepsProcessAlive: true })
+      first < Number.POSITIVE_INFINITY
+        ? this.#host.at(first, () => this.#onTime(), { keepsProcessAlive: true })
+        : undefined
   }
 
   #onTime(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY
     const now = this.#host.clock.now()
     const coming = [...this.#comesAt].flatMap(([id, at]) => (at <= now ? id : []))
     // Called again if the store refuses what it is based on.

@@ -49,7 +49,7 @@ function add(turn: Turn, id: string, row: ScheduleRow, coming: readonly number[]
 function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatchingUp: boolean): ScheduleRow {
   const { overlap = 'skip' } = row.spec
   const jobId = occurrenceId(id, at)
-  // The clock was set back.
+  // A schedule of this id was removed and set anew, and the clock was set back.
   if (turn.job(jobId)) return row
   const active = [...new Set([...row.line, row.lastJobId ?? ''])].filter((each) => isActive(turn, each))
   if (overlap === 'skip' && active.length > 0 && !isCatchingUp) {
@@ -91,7 +91,6 @@ export function advanceLine(turn: Turn, id: string): void {
   if (!row) return
   const line = row.line.filter((each) => isActive(turn, each))
   const [first] = line
-  // Who is alone waits for nobody, and nobody for them.
-  turn.put(id, { ...row, line: line.length > 1 ? line : [] })
+  turn.put(id, { ...row, line })
   if (first !== undefined) turn.move(first, { type: 'unblock' })
 }

@@ -4,6 +4,7 @@ import { nextRuns, type ScheduleSpec, schedules } from 'offstage/schedules'
 import { type ManualClock, manualClock } from 'offstage/testing'
 import { defineJobs } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { Recurrence } from '../../src/schedules/recurrence.ts'
 import { Journal } from '../../src/store/journal.ts'
 import { Disk } from '../support/full-store.ts'
 import { MemoryMedium } from '../support/memory-medium.ts'
@@ -221,6 +222,24 @@ describe('occurrences that were missed', () => {
     expect(few.skipped).toMatchObject([{ reason: 'missed', scheduledFor: begin + hour }])
   })
 
+  test('no more of them add a job than `limit` has left', async () => {
+    const { plan, fired } = await missed({ missed: 'all', limit: 2 })
+    expect(fired).toEqual(at('a', hour, 2 * hour))
+    expect((await plan.get('a'))?.nextAt).toBeUndefined()
+  })
+
+  test('one that jitter still holds back is not among them', async () => {
+    const spec = { everyMs: hour, jitterMs: hour } as const
+    const comesAt = (ms: number) => new Recurrence(spec, 'a', begin).comesAt(begin + ms)
+    const { plan, fired, clock } = fresh()
+    await plan.set('a', spec, tick)
+    await sleep(clock, 2 * hour)
+    expect(comesAt(2 * hour)).toBeGreaterThan(clock.now())
+    expect(fired).toEqual(at('a', hour))
+    await pass(clock, comesAt(2 * hour) - clock.now())
+    expect(fired).toEqual(at('a', hour, 2 * hour))
+  })
+
   test('wait for each other with `all`, whatever else `overlap` says', async () => {
     const { scheduler, plan, fired, clock } = fresh()
     await plan.set('a', { everyMs: hour, missed: 'all' }, hold)
@@ -319,6 +338,27 @@ describe('an occurrence is never run twice, and none is lost', () => {
     expect(fired).toEqual(at('a', hour, 2 * hour, 3 * hour))
   })
 
+  test('when the clock is set back, and the schedule is paused, changed, or set anew meanwhile', async () => {
+    const { plan, fired, clock } = fresh()
+    const hourly = { cron: '0 * * * *', timeZone: 'UTC' } as const
+    await plan.set('resumed', hourly, tick)
+    await plan.set('changed', hourly, tick)
+    await plan.set('anew', hourly, tick)
+    await pass(clock, 2 * hour + minute, minute)
+    clock.setWall(clock.now() - hour)
+    await plan.pause('resumed')
+    await plan.resume('resumed')
+    await plan.set('changed', { cron: '*/30 * * * *', timeZone: 'UTC' }, tick)
+    await plan.remove('anew')
+    await plan.set('anew', hourly, tick)
+    await pass(clock, 2 * hour, minute)
+    const of = (id: string) => fired.filter((jobId) => jobId.startsWith(id))
+    expect(of('resumed')).toEqual(at('resumed', hour, 2 * hour, 3 * hour))
+    expect(of('changed')).toEqual(at('changed', hour, 2 * hour, 2.5 * hour, 3 * hour))
+    expect(of('anew')).toEqual(at('anew', hour, 2 * hour, 3 * hour))
+    expect((await plan.get('anew'))?.count).toBe(1)
+  })
+
   test('over a restart', async () => {
     const frames: Uint8Array[][] = [[]]
     const clock = manualClock()
@@ -335,6 +375,24 @@ describe('an occurrence is never run twice, and none is lost', () => {
     await turns(20)
     expect([...first.fired, ...second.fired]).toEqual(at('a', ...[1, 2, 3, 4, 5, 6].map((n) => n * hour)))
     expect(await second.plan.get('a')).toMatchObject({ count: 6 })
+  })
+
+  test('when those that wait lose the first of their line while no schedules are attached', async () => {
+    const frames: Uint8Array[][] = [[]]
+    const clock = manualClock()
+    const store = () => new Journal(new MemoryMedium(frames), { valueBytesMax: 1e6 })
+    const first = start({ clock, store: store() })
+    await first.plan.set('a', { everyMs: hour, overlap: 'queue' }, hold)
+    await pass(clock, 2 * hour, hour)
+    expect(await first.scheduler.counts()).toMatchObject({ running: 1, blocked: 1 })
+    await first.scheduler.close({ mode: 'now' })
+    const plain = createScheduler<typeof jobs>(inline(jobs), { clock, store: store() } as never)
+    expect(await plain.cancel(first.fired[0] as string)).toBe(1)
+    await plain.close({ mode: 'now' })
+    const second = start({ clock, store: store() })
+    await second.plan.list()
+    await turns(20)
+    expect((await second.scheduler.get(first.fired[1] as string))?.snapshot().state).toBe('running')
   })
 
   test('when the queue is full: it keeps its place, and comes when there is room', async () => {
@@ -363,6 +421,9 @@ describe('an occurrence is never run twice, and none is lost', () => {
     expect(fired.length).toBeGreaterThan(0)
     expect(new Set(fired).size).toBe(fired.length)
     expect(await plan.get('b')).toBeUndefined()
+    disk.isFull = true
+    await expect(plan.remove('a')).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' })
+    disk.isFull = false
     await pass(clock, hour)
     expect(fired.at(-1)).toBe(at('a', 3 * hour)[0])
   })
