@@ -74,7 +74,7 @@ export function insert(turn: Turn, row: ScheduleRow, jobId: string, at: number, 
   turn.insert({ name, input, options: { ...options, id: jobId, headers }, isBlocked, isMarked: isBlocked })
 }
 
-export function isActive(turn: Pick<Turn, 'job'>, jobId: string): boolean {
+function isActive(turn: Pick<Turn, 'job'>, jobId: string): boolean {
   const record = turn.job(jobId)
   return record !== undefined && !isTerminal(record.state)
 }

@@ -26,6 +26,8 @@ interface Block {
   readonly typecheckOnly: string | undefined
 }
 
+const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const subpaths = Object.keys(exports).flatMap((path) => (/^\.\/\w+$/.test(path) ? path.slice(2) : []))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const blocks = Array.from(readme.matchAll(/^```(\S*)(.*)\n([\s\S]*?)^```$/gm), toBlock)
 const code = blocks.filter(({ language }) => language !== 'sh')
@@ -116,12 +118,7 @@ beforeAll(async () => {
     target: 'es2022',
     alias: {
       offstage: join(root, 'src/index.ts'),
-      ...Object.fromEntries(
-        ['worker', 'idb', 'file', 'testing', 'extension'].map((name) => [
-          `offstage/${name}`,
-          join(root, `src/${name}.ts`),
-        ]),
-      ),
+      ...Object.fromEntries(subpaths.map((name) => [`offstage/${name}`, join(root, `src/${name}.ts`)])),
     },
     plugins: [workerLine],
     logLevel: 'warning',

@@ -509,6 +509,65 @@ test('wherever the journal is cut, a schedule and its jobs agree, and it goes on
   }
 })
 
+describe('what makes no sense is refused, names what is wrong, and changes nothing', () => {
+  const every = { everyMs: hour }
+  const specs: [what: string, spec: unknown, words: string][] = [
+    ['no spec', undefined, '`spec` to be an object'],
+    ['neither kind', {}, 'either `cron` or `everyMs`'],
+    ['both kinds', { cron: '* * * * *', everyMs: 1 }, 'either `cron` or `everyMs`'],
+    ['a zone without an expression', { everyMs: 1, timeZone: 'UTC' }, '`spec.timeZone` belongs to `spec.cron`'],
+    ['an unknown zone', { cron: '* * * * *', timeZone: 'Mars/Olympus' }, '`spec.timeZone`'],
+    ['an unknown option', { ...every, jitter: 5 }, 'no option `spec.jitter`'],
+    ['an expression that never comes', { cron: '0 0 30 2 *' }, 'never does'],
+    ['a bad field', { cron: '0 25 * * *' }, "its hour is '25'"],
+    ...Object.entries({ everyMs: 0, startAt: 'soon', endAt: new Date(Number.NaN), limit: 0, jitterMs: -1, missed: 'some', missedMax: 1e9, overlap: 'no' }).map(([name, value]): [string, unknown, string] => [`\`${name}\``, { ...every, [name]: value }, `\`spec.${name}\``]), // biome-ignore format: one line.
+  ]
+  const jobsOf: [what: string, job: unknown, words: string][] = [
+    ['no job', undefined, '`job` to be an object'],
+    ['no name', {}, '`job.name`'],
+    ['an id', { name: 'tick', options: { id: 'a' } }, '`id`'],
+    ['a callback', { name: 'tick', options: { onCompleted() {} } }, '`onCompleted`'],
+    ['a signal', { name: 'tick', options: { signal: AbortSignal.abort() } }, '`signal`'],
+    ['a bad option', { name: 'tick', options: { attempts: 0 } }, '`attempts`'],
+  ]
+
+  test.each([
+    ...specs.map(([what, spec, words]) => [what, 'a', spec, tick, words] as const),
+    ...jobsOf.map(([what, job, words]) => [what, 'a', every, job, words] as const),
+    ['no id', undefined, every, tick, '`id`'] as const,
+    ['an id that is too long', 'a'.repeat(257), every, tick, '`id`'] as const,
+  ])('%s', async (_what, id, spec, job, words) => {
+    const { plan } = fresh()
+    const { message, code } = await plan.set(id as never, spec as never, job as never).catch((error) => error)
+    expect([code, message]).toEqual(['INVALID_OPTION', expect.stringContaining(words)])
+    expect(await plan.list()).toEqual([])
+  })
+
+  test('an input that cannot be copied', async () => {
+    const { plan } = fresh()
+    await expect(plan.set('a', every, { name: 'tick', input: () => {} })).rejects.toMatchObject({ code: 'DATA_CLONE' })
+  })
+
+  test('what is no scheduler, and arguments of nextRuns', () => {
+    const refused = expect.objectContaining({ code: 'INVALID_OPTION' })
+    expect(() => schedules({} as never)).toThrow(refused)
+    expect(() => nextRuns(every, -1)).toThrow(refused)
+    expect(() => nextRuns(every, 1, { from: 'now' as never })).toThrow('`options.from`')
+  })
+
+  test('what the caller does with spec and input afterwards does not matter', async () => {
+    const { scheduler, plan, fired, clock } = fresh()
+    const [spec, input] = [{ everyMs: hour as number }, { n: 1 }]
+    const set = plan.set('a', spec, { name: 'tick', input })
+    spec.everyMs = minute
+    input.n = 2
+    await set
+    await pass(clock, hour)
+    expect(fired).toEqual(at('a', hour))
+    expect((await scheduler.get(fired[0] as string))?.input).toEqual({ n: 1 })
+  })
+})
+
 describe('nextRuns', () => {
   test('shows what is to come', () => {
     const runs = nextRuns({ cron: '0 3 * * *', timeZone: 'UTC' }, 3, { from: begin })
