@@ -57,7 +57,7 @@ export default defineConfig({
     headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
   },
   // Otherwise Vite finds them when the first test asks, and reloads the page in mid-run.
-  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval'] },
+  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval', 'croner'] },
   test: {
     // Real threads and three browsers share two cores in CI; a wait that is wrong never ends anyway.
     testTimeout: 20_000,
