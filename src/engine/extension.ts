@@ -142,6 +142,8 @@ export type TurnAction =
   | { readonly type: 'retry' }
   /** Changes the priority of a job that waits. */
   | { readonly type: 'prioritize'; readonly priority: number }
+  /** Gives a job that waits another input (a copy), or another time (wall clock, in milliseconds since 1970). */
+  | { readonly type: 'update'; readonly input?: unknown; readonly runAt?: number }
 
 /** An event without its number and time, which are added when it is emitted. */
 export interface TurnEvent {

@@ -166,6 +166,11 @@ export class ExtensionTurn extends View implements Turn {
       case 'prioritize':
         check.checkArgument('priority', check.finite, action.priority)
         return isWaiting(state) && jobs.moveIfLegal(job, { type: 'prioritize', priority: action.priority })
+      case 'update': {
+        const { input, runAt } = action
+        const copy = copyValue(input, 'input', (each, what) => jobs.store.check(each, what))
+        return jobs.update(job, { input: copy, runAt })
+      }
     }
   }
 

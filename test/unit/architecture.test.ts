@@ -9,12 +9,22 @@ const layers = ['entry', 'extension', 'facade', 'part', 'model', 'port'] as cons
 type Layer = (typeof layers)[number]
 
 /** The files that package.json exports; they re-export, and nobody else does. */
-const entries = ['index.ts', 'worker.ts', 'testing.ts', 'idb.ts', 'file.ts', 'extension.ts', 'schedules.ts']
+const entries = [
+  'index.ts',
+  'worker.ts',
+  'testing.ts',
+  'idb.ts',
+  'file.ts',
+  'extension.ts',
+  'schedules.ts',
+  'dedupe.ts',
+]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
 
 const folders: Record<string, Layer> = {
   schedules: 'extension',
+  dedupe: 'extension',
   engine: 'part',
   queue: 'part',
   pool: 'part',

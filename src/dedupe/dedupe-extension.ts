@@ -1,0 +1,200 @@
+import type { Admission, AdmissionAnswer, Extension, ExtensionHost, Move, Turn } from '../engine/extension.ts'
+import { isTerminal, type JobRecord } from '../job/record.ts'
+import * as check from '../shared/check.ts'
+import { OffstageError } from '../shared/errors.ts'
+
+/** Which jobs count as the same, and what happens to another one. */
+export interface DedupeOptions {
+  /** Jobs of one type with the same key count as the same: 1 to 512 characters. */
+  readonly key: string
+  /**
+   * What happens to a job while there is another of its key. Default `'return'`.
+   *
+   * - `return`: it is not added; the call returns the other one.
+   * - `reject`: the call rejects with `DUPLICATE_ID`.
+   * - `replace`: it takes the place of the other one. If that runs already, it waits for its end; there is never more than one
+   *   that waits.
+   * - `debounce`: the other one gets its input, and waits `windowMs` from now on. So the newest input runs once, when none has
+   *   come for that long.
+   * - `throttle`: it is not added; the call returns the first one of the last `windowMs`, whether that has ended or not.
+   * - `coalesce`: the other one gets the input that `merge` makes of both. If it runs already, another one waits for its end.
+   */
+  readonly mode?: DedupeMode | undefined
+  /**
+   * In milliseconds. `debounce` and `throttle` need it. With `return` and `reject`, the key is taken at least for so long after
+   * the job was added; with `coalesce`, the job waits so long for others. Default: as long as the job has not ended.
+   */
+  readonly windowMs?: number | undefined
+}
+
+type DedupeMode = 'return' | 'reject' | 'replace' | 'debounce' | 'throttle' | 'coalesce'
+
+/** Makes one input of two: of a job that waits, and of one that is added. */
+export type Merge = (waiting: never, added: never, name: string) => unknown
+
+/** The row of a key. */
+interface KeyRow {
+  /** The newest job of the key. */
+  readonly jobId: string
+  /** The key is taken until then, even if the job ends before. */
+  readonly until: number | undefined
+  /** The running job that it waits for. */
+  readonly after: string | undefined
+}
+
+const checks: check.Checks = {
+  key: check.string(512),
+  mode: check.oneOf('return', 'reject', 'replace', 'debounce', 'throttle', 'coalesce'),
+  windowMs: check.positiveMs,
+}
+
+/** Throws `INVALID_OPTION`, which names what is wrong. */
+export function checkDedupe(options: unknown, merge: Merge | undefined): asserts options is DedupeOptions {
+  check.checkArgument('dedupe', check.object, options)
+  check.checkOptions(options, checks, 'dedupe.')
+  const { key, mode, windowMs } = options as Partial<DedupeOptions>
+  check.checkArgument('dedupe.key', check.string(512), key)
+  if (windowMs === undefined && (mode === 'debounce' || mode === 'throttle'))
+    throw new OffstageError('INVALID_OPTION', `The mode '${mode}' needs \`dedupe.windowMs\`.`)
+  if (mode === 'coalesce' && !merge)
+    throw new OffstageError('INVALID_OPTION', "The mode 'coalesce' needs a function: dedupe(scheduler, { merge }).")
+}
+
+const ends: readonly Move[] = ['complete', 'fail', 'expire', 'cancel', 'interrupt', 'crash', 'removed', 'replaced', 'retention'] // biome-ignore format: one line.
+
+// Keys and jobs share a table.
+const rowOfKey = (name: string, key: string): string => `key ${name} ${key}`
+const rowOfJob = (id: string): string => `job ${id}`
+const jobIn = (row: string): string | undefined => (row.startsWith('job ') ? row.slice(4) : undefined)
+
+/** Keeps a row for each key, in one commit with its job: no key is left behind, and none is free too early. */
+export class DedupeExtension implements Extension<Record<never, never>> {
+  readonly name = 'dedupe'
+  readonly scope = 'marked'
+  readonly moves = new Set(ends)
+  /** Called where the jobs run. */
+  merge: Merge | undefined
+  #host: ExtensionHost | undefined
+  #stopTimer = () => {}
+
+  open(host: ExtensionHost): Record<never, never> {
+    this.#host = host
+    // Jobs may have ended while this extension was not attached.
+    const gone = [...host.rows.keys()].flatMap((key) => jobIn(key) ?? []).filter((id) => !isActive(host, id))
+    if (gone.length > 0) this.#turn((turn) => gone.forEach((id) => void this.#ended(turn, id)))
+    this.#arm()
+    return {}
+  }
+
+  admit(turn: Turn, { name, input, options = {} }: Admission): AdmissionAnswer | undefined {
+    const given = options.extensions?.dedupe
+    const { id } = options
+    // The rule of its id comes first.
+    if (given === undefined || id === undefined || turn.job(id)) return undefined
+    try {
+      checkDedupe(given, this.merge)
+    } catch (refuse) {
+      return { refuse }
+    }
+    const { key, mode = 'return', windowMs } = given
+    const row = turn.rows.get(rowOfKey(name, key)) as KeyRow | undefined
+    const other = row && turn.job(row.jobId)
+    const waits = mode === 'debounce' || mode === 'coalesce'
+    const add = (after?: string): AdmissionAnswer => {
+      const until = waits || windowMs === undefined ? undefined : turn.clock.now() + windowMs
+      turn.put(rowOfKey(name, key), { jobId: id, until, after } satisfies KeyRow)
+      turn.put(rowOfJob(id), rowOfKey(name, key))
+      const delayMs = waits ? (windowMs ?? options.delayMs) : options.delayMs
+      return { options: { ...options, delayMs }, isMarked: true, isBlocked: after !== undefined }
+    }
+    if (!row || !other || !isTaken(mode, row, other, turn.clock.now())) return add()
+    const isRunning = other.state === 'running'
+    switch (mode) {
+      case 'return':
+      case 'throttle':
+        return { existing: other.id }
+      case 'reject':
+        return { refuse: taken(name, key, other.id) }
+      case 'replace':
+        return isRunning ? add(other.id) : { ...add(row.after), replace: other.id }
+      case 'debounce': {
+        if (isRunning) return add()
+        turn.move(other.id, { type: 'update', input, runAt: turn.clock.now() + (windowMs as number) })
+        return { existing: other.id }
+      }
+      case 'coalesce': {
+        if (isRunning) return add(other.id)
+        const merged = (this.merge as Merge)(other.input as never, input as never, name)
+        turn.move(other.id, { type: 'update', input: merged })
+        return { existing: other.id }
+      }
+    }
+  }
+
+  moved(turn: Turn, before: JobRecord | undefined, after: JobRecord | undefined): void {
+    if (!after || isTerminal(after.state)) this.#ended(turn, (before as JobRecord).id)
+  }
+
+  #ended(turn: Turn, id: string): void {
+    const key = turn.rows.get(rowOfJob(id)) as string | undefined
+    if (key === undefined) return
+    turn.put(rowOfJob(id), undefined)
+    const row = turn.rows.get(key) as KeyRow | undefined
+    if (row?.after === id) {
+      turn.put(key, { ...row, after: undefined })
+      turn.move(row.jobId, { type: 'unblock' })
+    } else if (row?.jobId === id) {
+      // If it waited for another one, that one has the key again.
+      const rest = row.after !== undefined ? { ...row, jobId: row.after, after: undefined } : row
+      const isHeld = rest !== row || isWithin(row, turn.clock.now())
+      turn.put(key, isHeld ? rest : undefined)
+      if (isHeld) this.#arm()
+    }
+  }
+
+  // Keys that are taken for a time.
+
+  /** Sets a timer for the first key that becomes free although its job has ended before. */
+  #arm(): void {
+    const { rows } = this.#host as ExtensionHost
+    let first = Number.POSITIVE_INFINITY
+    for (const [key, row] of rows) if (this.#isOver(key, row)) first = Math.min(first, (row as KeyRow).until as number)
+    this.#stopTimer()
+    if (first < Number.POSITIVE_INFINITY) this.#stopTimer = (this.#host as ExtensionHost).at(first, () => this.#free())
+  }
+
+  #isOver(key: string, row: unknown): boolean {
+    const { until, jobId } = row as KeyRow
+    return jobIn(key) === undefined && until !== undefined && !isActive(this.#host as ExtensionHost, jobId)
+  }
+
+  #free(): void {
+    this.#turn((turn) => {
+      const over = [...turn.rows].filter(
+        ([key, row]) => this.#isOver(key, row) && !isWithin(row as KeyRow, turn.clock.now()),
+      )
+      for (const [key] of over) turn.put(key, undefined)
+    })
+    this.#arm()
+  }
+
+  #turn(write: (turn: Turn) => void): void {
+    // Only the end of the scheduler makes it fail for good.
+    this.#host?.turn(write).catch(() => {})
+  }
+}
+
+const isWithin = ({ until = 0 }: KeyRow, now: number): boolean => now < until
+
+function isTaken(mode: DedupeMode, row: KeyRow, { state }: JobRecord, now: number): boolean {
+  if (mode === 'throttle') return isWithin(row, now)
+  return !isTerminal(state) || ((mode === 'return' || mode === 'reject') && isWithin(row, now))
+}
+
+function isActive(host: Pick<ExtensionHost, 'job'>, id: string): boolean {
+  const record = host.job(id)
+  return record !== undefined && !isTerminal(record.state)
+}
+
+const taken = (name: string, key: string, jobId: string): OffstageError =>
+  new OffstageError('DUPLICATE_ID', `There is a job '${jobId}' (${name}) of the key '${key}' already.`, { jobId })
