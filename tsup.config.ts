@@ -156,6 +156,8 @@ async function writeCommonJs(): Promise<void> {
     platform: 'node',
     sourcemap: true,
     bundle: true,
+    // What is left of them by now are the frameworks of the adapters.
+    packages: 'external',
     plugins: [
       {
         name: 'keep-chunks',

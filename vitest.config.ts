@@ -24,6 +24,9 @@ const providers = {
   webkitgtk: webkitgtk(),
 }
 
+/** What the tests of adapters import. */
+const frameworks = ['react', 'react-dom', 'react-dom/client', 'react-dom/server', 'vue']
+
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
 
 /** What has passed, but not at the first try. */
@@ -56,7 +59,7 @@ export default defineConfig({
     headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
   },
   // Otherwise Vite finds them when the first test asks, and reloads the page in mid-run.
-  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval'] },
+  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval', ...frameworks] },
   test: {
     // Real threads and three browsers share two cores in CI; a wait that is wrong never ends anyway.
     testTimeout: 20_000,

@@ -9,7 +9,7 @@ const layers = ['entry', 'facade', 'part', 'model', 'port'] as const
 type Layer = (typeof layers)[number]
 
 /** The files that package.json exports; they re-export, and nobody else does. */
-const entries = ['index.ts', 'worker.ts', 'testing.ts', 'idb.ts', 'file.ts', 'extension.ts']
+const entries = ['index.ts', 'worker.ts', 'testing.ts', 'idb.ts', 'file.ts', 'extension.ts', 'react.ts', 'vue.ts']
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
 
@@ -23,6 +23,7 @@ const folders: Record<string, Layer> = {
   tabs: 'part',
   store: 'part',
   cli: 'part',
+  adapters: 'facade',
   job: 'model',
   events: 'model',
   platform: 'port',
