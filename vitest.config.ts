@@ -25,7 +25,17 @@ const providers = {
 }
 
 /** What the tests of adapters import. */
-const frameworks = ['react', 'react-dom', 'react-dom/client', 'react-dom/server', 'vue']
+const frameworks = [
+  'react',
+  'react-dom',
+  'react-dom/client',
+  'react-dom/server',
+  'vue',
+  'preact',
+  'preact/hooks',
+  'solid-js',
+  'solid-js/web',
+]
 
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
 

@@ -29,3 +29,9 @@ export function whileSubscribed(enter: (notify: () => void) => () => void): Obse
     }
   }
 }
+
+/** A value, or a function that returns it: for frameworks that notice what such a function reads, and call it again. */
+export type OrGetter<Value> = Value | (() => Value)
+
+export const toValue = <Value extends object>(value: OrGetter<Value>): Value =>
+  typeof value === 'function' ? (value as () => Value)() : value

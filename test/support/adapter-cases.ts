@@ -99,11 +99,16 @@ function counting<Target extends object>(target: Target, counter: { open: number
     }
     return typeof value === 'object' && value !== null && 'subscribe' in value ? counting(value, counter) : value
   }
+  const functions = new Map<PropertyKey, unknown>()
   return new Proxy(target, {
     get(_target, name) {
+      if (functions.has(name)) return functions.get(name)
       const value = Reflect.get(target, name, target)
       if (name === 'add') return counting(value as object, counter)
-      return typeof value === 'function' ? (...args: unknown[]) => result(name, value.apply(target, args)) : value
+      if (typeof value !== 'function') return value
+      // The same one each time, as those of a scheduler are.
+      functions.set(name, (...args: unknown[]) => result(name, value.apply(target, args)))
+      return functions.get(name)
     },
   })
 }

@@ -9,7 +9,18 @@ const layers = ['entry', 'facade', 'part', 'model', 'port'] as const
 type Layer = (typeof layers)[number]
 
 /** The files that package.json exports; they re-export, and nobody else does. */
-const entries = ['index.ts', 'worker.ts', 'testing.ts', 'idb.ts', 'file.ts', 'extension.ts', 'react.ts', 'vue.ts']
+const entries = [
+  'index.ts',
+  'worker.ts',
+  'testing.ts',
+  'idb.ts',
+  'file.ts',
+  'extension.ts',
+  'react.ts',
+  'vue.ts',
+  'preact.ts',
+  'solid.ts',
+]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
 
