@@ -1,3 +1,4 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import type { Reporter, TestCase } from 'vitest/node'
@@ -35,6 +36,13 @@ const frameworks = [
   'preact/hooks',
   'solid-js',
   'solid-js/web',
+  'svelte',
+  'svelte/legacy',
+  'svelte/reactivity',
+  'svelte/store',
+  '@angular/compiler',
+  '@angular/core',
+  '@angular/platform-browser',
 ]
 
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
@@ -60,6 +68,7 @@ const nameWhatElse: Reporter = {
 }
 
 export default defineConfig({
+  plugins: [svelte({ configFile: false })],
   // `offstage` and its subpaths are the sources; one table says so to the editor, tsc, Vitest and the fixture build.
   resolve: { tsconfigPaths: true },
   // Node 20 and WebKit do not know `await using`.

@@ -1,6 +1,7 @@
 import { useJob, useJobs, useScheduler } from 'offstage/preact'
 import { createElement, type FunctionComponent, render } from 'preact'
-import { adapterCases, type Framework, jobsText, jobText, schedulerText } from '../support/adapter-cases.ts'
+import { adapterCases, type Framework } from '../support/adapter-cases.ts'
+import { jobsText, jobText, schedulerText } from '../support/adapter-texts.ts'
 
 /** Renders the component, and again with other props. */
 function mount<Props extends object>(target: Element, component: FunctionComponent<Props>, props: Props) {

@@ -4,17 +4,8 @@ import { flushSync } from 'react-dom'
 import { createRoot, hydrateRoot } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import {
-  adapterCases,
-  type Framework,
-  frame,
-  jobsText,
-  jobText,
-  place,
-  schedulerText,
-  shows,
-  stage,
-} from '../support/adapter-cases.ts'
+import { adapterCases, type Framework, frame, place, shows, stage } from '../support/adapter-cases.ts'
+import { jobsText, jobText, schedulerText } from '../support/adapter-texts.ts'
 
 /** Renders the component, and again with other props. */
 function render<Props extends object>(

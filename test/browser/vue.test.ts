@@ -1,6 +1,7 @@
 import { useJob, useJobs, useScheduler } from 'offstage/vue'
 import { createApp, defineComponent, shallowRef } from 'vue'
-import { adapterCases, type Framework, jobsText, jobText, schedulerText } from '../support/adapter-cases.ts'
+import { adapterCases, type Framework } from '../support/adapter-cases.ts'
+import { jobsText, jobText, schedulerText } from '../support/adapter-texts.ts'
 
 /** Mounts a component that runs `setup`, and renders the text that it returns. */
 function mount(target: Element, setup: () => () => string) {

@@ -41,16 +41,6 @@ interface MountedJobs extends Mounted {
 type Table = ReturnType<typeof stage>['jobs']
 type StageScheduler = Scheduler<Table>
 
-/** What components render of a job. */
-export const jobText = ({ state, progress, result, error }: JobState): string =>
-  [state, progress, result, error].map((part) => (part === undefined ? '-' : String(part))).join(' ')
-/** What components render of a list. */
-export const jobsText = (jobs: readonly JobSnapshot[]): string =>
-  jobs.map(({ id, state, progress }) => `${id}:${state}:${progress ?? '-'}`).join(' ')
-/** What components render of a scheduler. */
-export const schedulerText = ({ counts, isIdle }: ReturnType<Scheduler['snapshot']>): string =>
-  `${counts.running} running, ${counts.completed} completed${isIdle ? ', idle' : ''}`
-
 const beforeMounted = 'idle - - -'
 
 /** A scheduler whose jobs wait until the test lets them go on, and which counts what is open on it. */

@@ -20,6 +20,8 @@ const entries = [
   'vue.ts',
   'preact.ts',
   'solid.ts',
+  'svelte.ts',
+  'angular.ts',
 ]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
