@@ -22,6 +22,8 @@ const entries = [
   'solid.ts',
   'svelte.ts',
   'angular.ts',
+  'vite.ts',
+  'hot.ts',
 ]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
@@ -37,6 +39,7 @@ const folders: Record<string, Layer> = {
   store: 'part',
   cli: 'part',
   adapters: 'facade',
+  bundlers: 'facade',
   job: 'model',
   events: 'model',
   platform: 'port',
