@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { build, transform } from 'esbuild'
 import { defineConfig } from 'tsup'
 import ts from 'typescript'
@@ -87,7 +87,6 @@ export default defineConfig({
   ],
   async onSuccess() {
     await writeCommonJs()
-    await writeSubpathFolders()
     await writeLicences()
   },
 })
@@ -169,17 +168,6 @@ async function writeCommonJs(): Promise<void> {
       },
     ],
   })
-}
-
-/** Parcel and older resolvers ignore `exports`: for them each subpath is also a folder with a package.json. */
-async function writeSubpathFolders(): Promise<void> {
-  for (const path of subpaths.filter((path) => path !== '.')) {
-    const { import: esm, require: cjs } = exports[path] as Exclude<Exports[string], string>
-    const up = (file: string): string => file.replace('./', '../')
-    await mkdir(path, { recursive: true })
-    const stub = { main: up(cjs.default), module: up(esm.default), types: up(esm.types), sideEffects: false }
-    await writeFile(`${path}/package.json`, `${JSON.stringify(stub, null, 2)}\n`)
-  }
 }
 
 /** Of all that is bundled: its authors ask for no more than that. What it is, the source maps say. */

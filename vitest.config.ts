@@ -25,26 +25,6 @@ const providers = {
   webkitgtk: webkitgtk(),
 }
 
-/** What the tests of adapters import. */
-const frameworks = [
-  'react',
-  'react-dom',
-  'react-dom/client',
-  'react-dom/server',
-  'vue',
-  'preact',
-  'preact/hooks',
-  'solid-js',
-  'solid-js/web',
-  'svelte',
-  'svelte/legacy',
-  'svelte/reactivity',
-  'svelte/store',
-  '@angular/compiler',
-  '@angular/core',
-  '@angular/platform-browser',
-]
-
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
 
 /** What has passed, but not at the first try. */
@@ -78,7 +58,11 @@ export default defineConfig({
     headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
   },
   // Otherwise Vite finds them when the first test asks, and reloads the page in mid-run.
-  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval', ...frameworks] },
+  optimizeDeps: {
+    include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval'],
+    // The frameworks are found in the tests of their adapters.
+    entries: ['test/browser/*.test.ts', 'test/support/*.svelte'],
+  },
   test: {
     // Real threads and three browsers share two cores in CI; a wait that is wrong never ends anyway.
     testTimeout: 20_000,
