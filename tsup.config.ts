@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { build, transform } from 'esbuild'
 import { defineConfig } from 'tsup'
 import ts from 'typescript'
@@ -100,6 +100,10 @@ export default defineConfig({
         onLoad({ filter: /[\\/]eventemitter3[\\/]index\.js$/ }, async ({ path }) => ({
           contents: await without(lessOfPrototype(await readFile(path, 'utf8'), calledOfEmitter), knownOfEmitter),
         }))
+        onLoad({ filter: /[\\/]croner[\\/]dist[\\/]croner\.js$/ }, async ({ path }) => ({
+          contents: withPlainMembers(path, await readFile(path, 'utf8')),
+          loader: 'ts',
+        }))
         onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({
           contents: withPlainMembers(path, lessOfPQueue[path] as string),
           loader: 'ts',
@@ -110,7 +114,6 @@ export default defineConfig({
   ],
   async onSuccess() {
     await writeCommonJs()
-    await writeSubpathFolders()
     await writeLicences()
   },
 })
@@ -179,6 +182,8 @@ async function writeCommonJs(): Promise<void> {
     platform: 'node',
     sourcemap: true,
     bundle: true,
+    // What is left of them by now are the frameworks of the adapters.
+    packages: 'external',
     plugins: [
       {
         name: 'keep-chunks',
@@ -190,17 +195,6 @@ async function writeCommonJs(): Promise<void> {
       },
     ],
   })
-}
-
-/** Parcel and older resolvers ignore `exports`: for them each subpath is also a folder with a package.json. */
-async function writeSubpathFolders(): Promise<void> {
-  for (const path of subpaths.filter((path) => path !== '.')) {
-    const { import: esm, require: cjs } = exports[path] as Exclude<Exports[string], string>
-    const up = (file: string): string => file.replace('./', '../')
-    await mkdir(path, { recursive: true })
-    const stub = { main: up(cjs.default), module: up(esm.default), types: up(esm.types), sideEffects: false }
-    await writeFile(`${path}/package.json`, `${JSON.stringify(stub, null, 2)}\n`)
-  }
 }
 
 /** Of all that is bundled: its authors ask for no more than that. What it is, the source maps say. */

@@ -1,3 +1,4 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import type { Reporter, TestCase } from 'vitest/node'
@@ -48,6 +49,7 @@ const nameWhatElse: Reporter = {
 }
 
 export default defineConfig({
+  plugins: [svelte({ configFile: false })],
   // `offstage` and its subpaths are the sources; one table says so to the editor, tsc, Vitest and the fixture build.
   resolve: { tsconfigPaths: true, alias: builtAliases },
   // Node 20 and WebKit do not know `await using`.
@@ -57,7 +59,11 @@ export default defineConfig({
     headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
   },
   // Otherwise Vite finds them when the first test asks, and reloads the page in mid-run.
-  optimizeDeps: { include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval', 'croner'] },
+  optimizeDeps: {
+    include: ['p-queue', 'eventemitter3', 'fast-check', 'idb-keyval', 'croner'],
+    // The frameworks are found in the tests of their adapters.
+    entries: ['test/browser/*.test.ts', 'test/support/*.svelte'],
+  },
   test: {
     // Real threads and three browsers share two cores in CI; a wait that is wrong never ends anyway.
     testTimeout: 20_000,

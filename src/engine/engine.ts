@@ -270,6 +270,8 @@ export interface Engine {
   snapshot(): SchedulerSnapshot
   subscribe(observer: () => void): () => void
   stats(): Stats
+  /** Has jobs run on new threads from now on, because the code of the old ones is out of date. Jobs that run are interrupted. */
+  renewWorkers(): void
   attach(extension: NamedExtension, make: MakeExtensions): void
   /** Carries out the command where the jobs are. Resolves when its effect is committed. */
   command(extension: string, command: string, args: readonly unknown[]): Promise<unknown>

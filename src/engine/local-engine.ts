@@ -300,6 +300,10 @@ export class LocalEngine implements Engine {
     return this.#jobs.dashboard.stats(this.#jobs.clock.now())
   }
 
+  renewWorkers(): void {
+    this.#dispatcher.pool.renew()
+  }
+
   onStranded(listener: OnStranded): () => void {
     return this.#dispatcher.onStranded(listener)
   }

@@ -85,6 +85,8 @@ export class Pool<Owner> {
   /** How often in a row a worker ended that no job is to blame for, before anything was completed. */
   #crashes = 0
   #isClosed = false
+  /** Workers that were made before are out of date. */
+  #renewedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: PoolOptions, timers: TimerQueue, listener: PoolListener<Owner>) {
     this.#options = options
@@ -214,6 +216,12 @@ export class Pool<Owner> {
     this.#end(worker, error, (other) => (other === attempt ? 'blamed' : lossAtEnd(other, this.#isClosed)))
   }
 
+  /** Ends all workers, because the code of their module has changed. What they ran is interrupted, and runs again on new ones. */
+  renew(): void {
+    this.#renewedAt = this.#timers.monotonic()
+    for (const worker of [...this.#workers]) this.#end(worker, undefined)
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     this.#watch.close()
@@ -277,6 +285,7 @@ export class Pool<Owner> {
       if (this.#isClosed || worker.isClosing) return this.#track(worker.port.close())
       this.#workers.push(worker)
       this.#listener.onOnline(worker.id)
+      if (worker.madeAt < this.#renewedAt) return this.#end(worker, undefined)
       this.#listener.onRoom()
     },
     onFailed: (workerId, failure) => {

@@ -314,6 +314,9 @@ export class Client {
     return this.board.look().stats
   }
 
+  /** Jobs run elsewhere, and whoever runs them renews its own. */
+  renewWorkers(): void {}
+
   subscribe(observer: () => void): () => void {
     return this.board.observe(observer)
   }

@@ -301,6 +301,10 @@ export class TabEngine extends Client implements Engine, Candidate {
     return this.#local ? this.#local.stats() : super.stats()
   }
 
+  override renewWorkers(): void {
+    this.#local?.renewWorkers()
+  }
+
   // Settings.
 
   override queue(name: string): QueueControl {

@@ -18,6 +18,14 @@ const entries = [
   'extension.ts',
   'schedules.ts',
   'dedupe.ts',
+  'react.ts',
+  'vue.ts',
+  'preact.ts',
+  'solid.ts',
+  'svelte.ts',
+  'angular.ts',
+  'vite.ts',
+  'hot.ts',
 ]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
@@ -34,6 +42,8 @@ const folders: Record<string, Layer> = {
   tabs: 'part',
   store: 'part',
   cli: 'part',
+  adapters: 'facade',
+  bundlers: 'facade',
   job: 'model',
   events: 'model',
   platform: 'port',

@@ -1,0 +1,1 @@
+export { type HotModule, hotModule } from './bundlers/hot.ts'

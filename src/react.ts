@@ -1,0 +1,3 @@
+export { useJob, useJobs, useScheduler } from './adapters/react.ts'
+export type { JobCalls, JobState, ShownState, UseJobOptions } from './adapters/shown-job.ts'
+export type { ListedJobs } from './adapters/shown-jobs.ts'

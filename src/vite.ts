@@ -1,0 +1,1 @@
+export { offstage, offstage as default } from './bundlers/vite.ts'
