@@ -1,3 +1,5 @@
+import { nodeModule } from './host.ts'
+
 type Continue = () => void
 
 interface Hosts {
@@ -19,7 +21,9 @@ export const nextTask = (): Promise<void> => new Promise((resolve) => hop(resolv
 
 function choose({ Deno, setImmediate, scheduler }: Hosts): (continuation: Continue) => void {
   if (Deno) return (continuation) => setTimeout(continuation, 0)
-  if (setImmediate) return (continuation) => setImmediate(continuation)
+  // jsdom hides Node's.
+  const immediately = setImmediate ?? nodeModule<Required<Hosts>>('timers')?.setImmediate
+  if (immediately) return (continuation) => immediately(continuation)
   if (scheduler?.postTask) return (continuation) => scheduler.postTask?.(continuation)
   return hopByChannel
 }

@@ -63,6 +63,11 @@ describe.each([
         for (let n = 1; n < 4; n++) yield n
         return 'done'
       },
+      // So long that it lets messages arrive in between.
+      *long() {
+        for (const end = performance.now() + 20; performance.now() < end; ) yield
+        return 'long'
+      },
     })
     return { ...library, jobs }
   }
@@ -72,6 +77,7 @@ describe.each([
     const scheduler = createScheduler<typeof jobs>(inline(jobs))
     expect(await scheduler.run.double(21)).toBe(42)
     expect(await scheduler.run.count()).toBe('done')
+    expect(await scheduler.run.long()).toBe('long')
     const value = { when: new Date(5), map: new Map([[1, [new Uint8Array([1, 2])]]]) }
     expect(await scheduler.run.echo(value)).toEqual(value)
     await expect(scheduler.run.echo(() => {})).rejects.toMatchObject({ code: 'DATA_CLONE' })
