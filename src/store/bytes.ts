@@ -1,4 +1,5 @@
 import { Refusal } from '../shared/refusal.ts'
+import type { Attachment } from './attachments.ts'
 
 /**
  * From this length on, text is converted by the platform's own coders. For shorter text, calling them costs more than it saves.
@@ -30,6 +31,7 @@ export class ByteWriter {
   #lengthMax = Number.POSITIVE_INFINITY
   /** Up to this length nothing has to be checked: the memory is there, and the limit is not exceeded. */
   #room: number
+  readonly #named: { readonly at: number; readonly attachment: Attachment }[] = []
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity)
@@ -58,6 +60,19 @@ export class ByteWriter {
   /** Removes everything that was written behind this length. */
   truncate(length: number): void {
     this.#length = length
+    while (this.#named.length > 0 && (this.#named.at(-1)?.at as number) >= length) this.#named.pop()
+  }
+
+  /** Records that the bytes written next name an attachment. */
+  willName(attachment: Attachment): void {
+    this.#named.push({ at: this.#length, attachment })
+  }
+
+  /** Returns the attachments that the bytes from `start` on name; `undefined` if there are none. */
+  namedSince(start: number): Attachment[] | undefined {
+    if (this.#named.length === 0) return undefined
+    const named = this.#named.filter(({ at }) => at >= start).map(({ attachment }) => attachment)
+    return named.length > 0 ? named : undefined
   }
 
   u8(value: number): void {

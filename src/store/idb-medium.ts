@@ -2,7 +2,17 @@ import { promisifyRequest } from 'idb-keyval'
 import { Database, notOurs } from '../platform/database.ts'
 import { systemRandom } from '../platform/host.ts'
 import { type ErrorCode, OffstageError } from '../shared/errors.ts'
-import { type Draft, type Medium, MediumError, type MediumFailure } from './medium.ts'
+import { blobKindOf } from '../shared/kind.ts'
+import type { Attachment } from './attachments.ts'
+import {
+  type Draft,
+  type Medium,
+  MediumError,
+  type MediumFailure,
+  type OnAttachment,
+  UnreadableError,
+} from './medium.ts'
+import type { StoreHost } from './store.ts'
 
 export interface IdbMediumOptions {
   /** `'relaxed'` is faster, but a power cut loses what was written last. */
@@ -54,7 +64,8 @@ const readRecordsFirst = 16
 const readRecordsMax = 1024
 
 /**
- * Keeps the frames of a journal in IndexedDB.
+ * Keeps the frames of a journal in IndexedDB. Its attachments are records, too: the browser keeps a Blob, a File or a FileList
+ * as it is. One is put in the transaction of the first frame that names it.
  *
  * Nothing keeps a second tab from opening the same database. Then the next write of the first tab finds another epoch there,
  * undoes itself and fails as `lost`. If there is no meta record at all, the database was deleted while it was open. That is
@@ -76,6 +87,8 @@ class IdbMedium implements Medium {
   #epoch = ''
   #live: Extent = { generation: 0, records: 0, bytes: 0 }
   #draft: Extent | undefined
+  /** The keys of the attachments that are there. */
+  readonly #kept = new Set<number>()
   readonly #transactionBytes: number
 
   constructor(name: string, options: IdbMediumOptions) {
@@ -98,11 +111,16 @@ class IdbMedium implements Medium {
   }
 
   /** May be called again once `close` has resolved. */
-  async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+  async open(
+    onPiece: (piece: Uint8Array) => void,
+    _host?: Pick<StoreHost, 'clock' | 'signal'>,
+    onAttachment?: OnAttachment,
+  ): Promise<void> {
     this.#epoch = `${systemRandom()} ${systemRandom()}`
     try {
       const generation = await this.#use('readwrite', (store) => this.#claim(store))
       this.#live = { generation, records: 0, bytes: 0 }
+      await this.#readAttachments(onAttachment)
       await this.read(onPiece)
     } catch (error) {
       await this.close()
@@ -111,8 +129,22 @@ class IdbMedium implements Medium {
   }
 
   /** A seal is written with the durability `strict`. The sync of its transaction covers all earlier ones. */
-  append(frame: Uint8Array, isSeal = false): Promise<void> {
-    return this.#append(frame, this.#live, this.#live.generation, isSeal ? 'strict' : undefined)
+  append(frame: Uint8Array, isSeal = false, named: readonly Attachment[] = []): Promise<void> {
+    return this.#append(frame, this.#live, this.#live.generation, named, isSeal ? 'strict' : undefined)
+  }
+
+  /** Always `strict`: the browser may remove a file before the record of it is gone for good. */
+  async removeAttachments(keys: readonly number[]): Promise<void> {
+    const { generation } = this.#live
+    for (const key of keys) this.#kept.delete(key)
+    const remove: Body<void> = async (store) => {
+      for (const key of keys) store.delete(key)
+    }
+    await this.#asOwner('readwrite', this.#live, generation, remove, 'strict')
+  }
+
+  placeOf(key: number): string {
+    return `record ${key}`
   }
 
   /**
@@ -145,7 +177,7 @@ class IdbMedium implements Medium {
     const draft: Extent = { generation, records: 0, bytes: 0 }
     this.#draft = draft
     return {
-      append: (frame) => this.#append(frame, draft, base),
+      append: (frame, named = []) => this.#append(frame, draft, base, named),
       publish: async () => {
         // Whatever generation it finds: if the transaction runs twice, the second run finds the draft published.
         await this.#asOwner('readwrite', draft, undefined, async (store) => {
@@ -203,6 +235,21 @@ class IdbMedium implements Medium {
     return { format, generation, epoch: this.#epoch }
   }
 
+  /** Only handles of the browser are read, and none of their bytes. */
+  async #readAttachments(onAttachment: OnAttachment | undefined): Promise<void> {
+    const read: Body<readonly [IDBValidKey[], object[]]> = (store) =>
+      Promise.all([
+        promisifyRequest(store.getAllKeys(attachmentKeys())),
+        promisifyRequest(store.getAll(attachmentKeys())),
+      ])
+    const [keys, objects] = await this.#asOwner('readonly', this.#live, this.#live.generation, read)
+    this.#kept.clear()
+    for (const [index, key] of (keys as number[]).entries()) {
+      this.#kept.add(key)
+      onAttachment?.(key, objects[index])
+    }
+  }
+
   /** Reads in pieces, so that a large journal is never in memory twice. */
   async read(onPiece: (piece: Uint8Array) => void): Promise<void> {
     const live = this.#live
@@ -234,6 +281,7 @@ class IdbMedium implements Medium {
   async #prepareDraft(store: IDBObjectStore): Promise<number> {
     const meta: Meta | undefined = await promisifyRequest(store.get(metaKey))
     if (meta) this.#checkOwner(meta)
+    else this.#kept.clear()
     // If everything is gone, a new number: nothing may be appended to the old generation, whose frames are missing.
     const base = meta?.generation ?? this.#live.generation + 1
     store.put(this.#meta(base), metaKey)
@@ -241,27 +289,46 @@ class IdbMedium implements Medium {
     return base
   }
 
-  async #append(frame: Uint8Array, extent: Extent, published: number, durability?: Durability): Promise<void> {
+  async #append(
+    frame: Uint8Array,
+    extent: Extent,
+    published: number,
+    named: readonly Attachment[],
+    durability?: Durability,
+  ): Promise<void> {
     const { generation } = extent
+    const fresh = named.filter(({ key }) => !this.#kept.has(key))
     let { records } = extent
     const write = <T>(body: Body<T>) => this.#asOwner('readwrite', extent, published, body, durability)
     try {
       for (let at = 0; at < frame.byteLength; at += this.#transactionBytes) {
         const [piece, first] = [frame.subarray(at, at + this.#transactionBytes), records]
-        records = await write(async (store) => put(store, piece, generation, first))
+        records = await write(async (store) => {
+          if (at === 0) for (const { key, object } of fresh) store.put(object, key)
+          return put(store, piece, generation, first)
+        })
       }
     } catch (error) {
-      if (records > extent.records && failureOf(error) === 'full') await this.#takeBack(extent, write)
+      if (records === extent.records) await assertReadable(fresh)
+      else if (failureOf(error) === 'full') await this.#takeBack(extent, fresh, write)
       throw error
     }
+    for (const { key } of fresh) this.#kept.add(key)
     extent.records = records
     extent.bytes += frame.byteLength
   }
 
-  /** Removes the parts of a frame for which there was no room. */
-  async #takeBack({ generation, records }: Extent, write: (body: Body<unknown>) => Promise<unknown>): Promise<void> {
+  /** Removes the parts of a frame for which there was no room, and the attachments that it was to bring. */
+  async #takeBack(
+    { generation, records }: Extent,
+    fresh: readonly Attachment[],
+    write: (body: Body<unknown>) => Promise<unknown>,
+  ): Promise<void> {
     try {
-      await write(async (store) => store.delete(framesOf(generation, records)))
+      await write(async (store) => {
+        store.delete(framesOf(generation, records))
+        for (const { key } of fresh) store.delete(key)
+      })
     } catch (error) {
       if (failureOf(error) !== 'full') throw error
       throw new MediumError('broken', 'a part of a frame could not be taken back', error)
@@ -319,7 +386,25 @@ function put(store: IDBObjectStore, frame: Uint8Array, generation: number, first
   return next
 }
 
-// Keys: arrays are ordered item by item, a shorter one first. They come after strings, such as the key of the meta record.
+/** The browser reports a file that was changed since it was chosen like any failure of its own. */
+async function assertReadable(attachments: readonly Attachment[]): Promise<void> {
+  for (const attachment of attachments) {
+    const { object } = attachment
+    const blobs = blobKindOf(object) === 'FileList' ? [...(object as FileList)] : [object as Blob]
+    try {
+      for (const blob of blobs) await blob.slice(0, 1).arrayBuffer()
+    } catch (cause) {
+      throw new UnreadableError(attachment, cause)
+    }
+  }
+}
+
+// Keys: arrays are ordered item by item, a shorter one first. They come after strings, such as the key of the meta record, and
+// these after numbers, which are the keys of attachments.
+
+function attachmentKeys(): IDBKeyRange {
+  return IDBKeyRange.bound(0, Number.POSITIVE_INFINITY)
+}
 
 function framesOf(generation: number, first = 0): IDBKeyRange {
   return IDBKeyRange.bound([generation, first], [generation, []])

@@ -13,13 +13,15 @@
  */
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { appendBatch } from './append-batch.ts'
+import { tagOf } from '../shared/show.ts'
+import { type AppendFrame, appendBatch } from './append-batch.ts'
+import { type Attachment, Attachments } from './attachments.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { ByteWriter, TooLong } from './bytes.ts'
 import { Compaction } from './compaction.ts'
 import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
-import { LiveRecords } from './live-records.ts'
-import { type Medium, MediumError } from './medium.ts'
+import { LiveRecords, valuesIn } from './live-records.ts'
+import { type Medium, MediumError, UnreadableError } from './medium.ts'
 import { recover } from './recovery.ts'
 import type { Change, Row, Store, Stored, StoreHost } from './store.ts'
 import { roomBehind } from './value-room.ts'
@@ -108,6 +110,9 @@ export class Journal implements Store {
       this.#isSealed = verdict.kind === 'clean' && verdict.isSealed
       if (!this.#isSealed) this.#sealLater()
     }
+    // Left behind by a crash.
+    const orphans = records.attachments.endOfReading()
+    if (orphans.length > 0) await this.#medium.removeAttachments(orphans)
     return { records: [...records.values()], rows: [...records.rows()] }
   }
 
@@ -129,7 +134,7 @@ export class Journal implements Store {
     out.truncate(0)
     out.lengthMax = valueBytesMax
     try {
-      writeValue(out, value, what)
+      writeValue(out, value, what, new Attachments())
       if (out.length <= valueBytesMax) return
     } catch (error) {
       if (!(error instanceof TooLong)) throw error
@@ -146,6 +151,10 @@ export class Journal implements Store {
     try {
       await this.#append(changes)
       this.#isSealed = false
+    } catch (error) {
+      // What was kept for it is removed soon.
+      if (this.#records.attachments.areLoose && !this.#isClosing && !this.#failure) this.#sealLater()
+      throw error
     } finally {
       this.#endTurn()
     }
@@ -160,7 +169,7 @@ export class Journal implements Store {
     const [chain, size] = [this.#chain, this.#size]
     const sizes: number[] = []
     try {
-      const append = (frame: Uint8Array, goesOn: boolean) => this.#appendFrame(frame, goesOn, isSeal)
+      const append: AppendFrame = (frame, goesOn, named) => this.#appendFrame(frame, goesOn, isSeal, named)
       await appendBatch(this.#newBatch(), changes, sizes, append, this.#live.clock)
     } catch (error) {
       const { failure } = error as Partial<MediumError>
@@ -170,20 +179,27 @@ export class Journal implements Store {
         return this.#renewOrStop(error)
       }
       await this.#takeBack(chain, size)
+      if (error instanceof UnreadableError) throw this.#unreadable(error, changes)
       throw failure ? this.#writeFailed(error) : error
     }
     this.#apply(changes, sizes)
   }
 
   #newBatch(): BatchWriter {
-    return new BatchWriter(headerBytes, this.#options.frameBytes, this.#options.valueBytesMax)
+    const { frameBytes, valueBytesMax: errorBytesMax } = this.#options
+    return new BatchWriter(headerBytes, { frameBytes, errorBytesMax, attachments: this.#records.attachments })
   }
 
-  async #appendFrame(frame: Uint8Array, goesOn: boolean, isSeal: boolean): Promise<void> {
+  async #appendFrame(
+    frame: Uint8Array,
+    goesOn: boolean,
+    isSeal: boolean,
+    named: readonly Attachment[] | undefined,
+  ): Promise<void> {
     const chain = { ...this.#chain }
     const { length } = frame
     stamp(frame, chain, { goesOn, isRelaxed: this.#isRelaxed && !isSeal })
-    await this.#medium.append(frame, isSeal)
+    await this.#medium.append(frame, isSeal, named)
     this.#chain = chain
     this.#size += length
   }
@@ -251,12 +267,24 @@ export class Journal implements Store {
   async #seal(): Promise<void> {
     await this.#takeTurn()
     try {
-      if (this.#isSealed || this.#failure) return
-      await this.#append([], true)
+      if (this.#failure) return
+      if (!this.#isSealed) await this.#append([], true)
       this.#isSealed = true
+      await this.#removeLoose()
     } finally {
       this.#endTurn()
     }
+  }
+
+  /**
+   * Removes the attachments that nothing holds any more. To be called behind a seal: what let go of them is durable by then,
+   * and no damage of the last batch can bring it back. A draft may name what is written for the first time, so it comes first.
+   */
+  async #removeLoose(): Promise<void> {
+    const { attachments } = this.#records
+    if (!attachments.areLoose || this.#compaction) return
+    // What is not removed now is removed when the journal is opened next.
+    await this.#medium.removeAttachments(attachments.takeLoose()).catch(() => {})
   }
 
   // Compacting.
@@ -290,6 +318,8 @@ export class Journal implements Store {
       // At least half as large again, however much seems to be alive.
       this.#compactFrom = Math.max(this.#compactBytesMin, compaction.size * 1.5)
       this.#isSealed = true
+      this.#compaction = undefined
+      await this.#removeLoose()
     } catch (error) {
       await draft.discard().catch(() => {})
       throw error
@@ -317,6 +347,18 @@ export class Journal implements Store {
       throw this.#stop(new AggregateError([cause, second], 'neither the batch nor a new journal could be written'))
     }
     this.#host?.report(this.#writeFailed(cause))
+  }
+
+  #unreadable({ attachment, cause }: UnreadableError, changes: readonly Change[]): OffstageError {
+    const { attachments } = this.#records
+    const holder = changes.find(({ after }) => after && attachments.isNamed(attachment, valuesIn(after)))?.after
+    const whose = holder ? `job '${holder.id}'` : 'a row'
+    const error = new OffstageError(
+      'DATA_CLONE',
+      `A ${tagOf(attachment.object)} of ${whose} cannot be stored: its bytes cannot be read; its file may have been changed or removed.`,
+      { cause },
+    )
+    return holder ? Object.assign(error, { jobId: holder.id }) : error
   }
 
   #stop(cause: unknown): OffstageError {
