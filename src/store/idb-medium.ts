@@ -44,6 +44,12 @@ interface Extent {
   bytes: number
 }
 
+/** What an opening finds when it takes possession. */
+interface Claimed {
+  readonly generation: number
+  readonly attachments: ReadonlyMap<number, object>
+}
+
 type Durability = IdbMediumOptions['durability']
 type Body<T> = (store: IDBObjectStore) => Promise<T>
 
@@ -118,9 +124,17 @@ class IdbMedium implements Medium {
   ): Promise<void> {
     this.#epoch = `${systemRandom()} ${systemRandom()}`
     try {
-      const generation = await this.#use('readwrite', (store) => this.#claim(store))
+      const claim: Body<Claimed> = async (store) => {
+        const [generation, attachments] = await Promise.all([this.#claim(store), readAttachments(store)])
+        return { generation, attachments }
+      }
+      const { generation, attachments } = await this.#use('readwrite', claim)
       this.#live = { generation, records: 0, bytes: 0 }
-      await this.#readAttachments(onAttachment)
+      this.#kept.clear()
+      for (const [key, object] of attachments) {
+        this.#kept.add(key)
+        onAttachment?.(key, object)
+      }
       await this.read(onPiece)
     } catch (error) {
       await this.close()
@@ -235,21 +249,6 @@ class IdbMedium implements Medium {
     return { format, generation, epoch: this.#epoch }
   }
 
-  /** Only handles of the browser are read, and none of their bytes. */
-  async #readAttachments(onAttachment: OnAttachment | undefined): Promise<void> {
-    const read: Body<readonly [IDBValidKey[], object[]]> = (store) =>
-      Promise.all([
-        promisifyRequest(store.getAllKeys(attachmentKeys())),
-        promisifyRequest(store.getAll(attachmentKeys())),
-      ])
-    const [keys, objects] = await this.#asOwner('readonly', this.#live, this.#live.generation, read)
-    this.#kept.clear()
-    for (const [index, key] of (keys as number[]).entries()) {
-      this.#kept.add(key)
-      onAttachment?.(key, objects[index])
-    }
-  }
-
   /** Reads in pieces, so that a large journal is never in memory twice. */
   async read(onPiece: (piece: Uint8Array) => void): Promise<void> {
     const live = this.#live
@@ -300,6 +299,7 @@ class IdbMedium implements Medium {
     const fresh = named.filter(({ key }) => !this.#kept.has(key))
     let { records } = extent
     const write = <T>(body: Body<T>) => this.#asOwner('readwrite', extent, published, body, durability)
+    if (fresh.length > 0) await assertReadable(fresh)
     try {
       for (let at = 0; at < frame.byteLength; at += this.#transactionBytes) {
         const [piece, first] = [frame.subarray(at, at + this.#transactionBytes), records]
@@ -309,6 +309,7 @@ class IdbMedium implements Medium {
         })
       }
     } catch (error) {
+      // A file may also have been changed since.
       if (records === extent.records) await assertReadable(fresh)
       else if (failureOf(error) === 'full') await this.#takeBack(extent, fresh, write)
       throw error
@@ -386,25 +387,36 @@ function put(store: IDBObjectStore, frame: Uint8Array, generation: number, first
   return next
 }
 
-/** The browser reports a file that was changed since it was chosen like any failure of its own. */
+/** Reads only handles of the browser, and none of their bytes. */
+async function readAttachments(store: IDBObjectStore): Promise<ReadonlyMap<number, object>> {
+  const range = IDBKeyRange.bound(0, Number.POSITIVE_INFINITY)
+  const [keys, objects] = await Promise.all([
+    promisifyRequest(store.getAllKeys(range)),
+    promisifyRequest<object[]>(store.getAll(range)),
+  ])
+  return new Map(keys.map((key, index) => [key as number, objects[index] as object]))
+}
+
+/**
+ * Reads one byte of each file, because it may have been changed or removed since it was chosen. Then browsers fail the
+ * transaction as for any trouble of their own, or store a blob that cannot be read.
+ */
 async function assertReadable(attachments: readonly Attachment[]): Promise<void> {
-  for (const attachment of attachments) {
-    const { object } = attachment
-    const blobs = blobKindOf(object) === 'FileList' ? [...(object as FileList)] : [object as Blob]
-    try {
-      for (const blob of blobs) await blob.slice(0, 1).arrayBuffer()
-    } catch (cause) {
-      throw new UnreadableError(attachment, cause)
-    }
-  }
+  await Promise.all(
+    attachments.map(async (attachment) => {
+      const { object } = attachment
+      const blobs = blobKindOf(object) === 'FileList' ? [...(object as FileList)] : [object as Blob]
+      try {
+        await Promise.all(blobs.map((blob) => blob.slice(0, 1).arrayBuffer()))
+      } catch (cause) {
+        throw new UnreadableError(attachment, cause)
+      }
+    }),
+  )
 }
 
 // Keys: arrays are ordered item by item, a shorter one first. They come after strings, such as the key of the meta record, and
 // these after numbers, which are the keys of attachments.
-
-function attachmentKeys(): IDBKeyRange {
-  return IDBKeyRange.bound(0, Number.POSITIVE_INFINITY)
-}
 
 function framesOf(generation: number, first = 0): IDBKeyRange {
   return IDBKeyRange.bound([generation, first], [generation, []])
