@@ -144,9 +144,8 @@ export class Attachments {
     return [...this.#kept.keys()].filter((key) => !held.has(key))
   }
 
-  /** The attachments that are held and that the medium does not have. */
-  *absent(): Iterable<readonly [Holder, Attachment]> {
-    for (const [holder, attachments] of this.#held)
-      for (const attachment of attachments) if (attachment.object instanceof AbsentBlob) yield [holder, attachment]
+  /** What is held, with each of its holders. */
+  *held(): Iterable<readonly [Holder, Attachment]> {
+    for (const [holder, attachments] of this.#held) for (const attachment of attachments) yield [holder, attachment]
   }
 }

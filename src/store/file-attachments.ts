@@ -10,8 +10,16 @@ import type { Attachment } from './attachments.ts'
 import { type OnAttachment, UnreadableError } from './medium.ts'
 
 const pieceBytes = 1024 * 1024
-const pattern = /^attachment\.(\d+)\.([0-9a-f]{8})$/
 const unfinished = /^attachment\.\d+\.new$/
+
+/** Returns what the name of a file says, if it is that of an attachment. */
+export function parseAttachmentName(name: string): { readonly key: number; readonly checksum: string } | undefined {
+  const [, key, checksum] = /^attachment\.(\d+)\.([0-9a-f]{8})$/.exec(name) ?? []
+  return checksum === undefined ? undefined : { key: Number(key), checksum }
+}
+
+/** Returns a checksum as names have it. */
+export const checksumText = (checksum: number): string => (checksum >>> 0).toString(16).padStart(8, '0')
 
 export class FileAttachments {
   readonly #getDisk: () => Disk
@@ -46,11 +54,12 @@ export class FileAttachments {
   async read(onAttachment: OnAttachment | undefined): Promise<void> {
     this.#names.clear()
     for (const name of await this.#disk.list(this.#folder)) {
-      const [, key, checksum] = pattern.exec(name) ?? []
-      if (key === undefined) continue
-      this.#names.set(Number(key), name)
+      const parsed = parseAttachmentName(name)
+      if (!parsed) continue
+      const { key, checksum } = parsed
+      this.#names.set(key, name)
       const { blob, sum } = await this.#readFile(name)
-      onAttachment?.(Number(key), textOf(sum) === checksum ? blob : undefined)
+      onAttachment?.(key, checksumText(sum) === checksum ? blob : undefined)
     }
   }
 
@@ -115,7 +124,7 @@ export class FileAttachments {
     } finally {
       await file.close()
     }
-    const name = `attachment.${key}.${textOf(sum)}`
+    const name = `attachment.${key}.${checksumText(sum)}`
     await this.#disk.rename(path, this.#path(name))
     this.#names.set(key, name)
   }
@@ -147,4 +156,3 @@ async function bytesOf(attachment: Attachment, at: number): Promise<Uint8Array> 
 }
 
 const newName = (key: number): string => `attachment.${key}.new`
-const textOf = (checksum: number): string => (checksum >>> 0).toString(16).padStart(8, '0')

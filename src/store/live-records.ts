@@ -30,7 +30,8 @@ export function valuesIn(item: JobRecord | Row): unknown[] {
   return [input, result, error, checkpoint, ...(steps?.values() ?? [])]
 }
 
-const holderOf = (item: JobRecord | Row): Holder =>
+/** Returns by which name a record or a row holds attachments. */
+export const holderOf = (item: JobRecord | Row): Holder =>
   'table' in item ? `row ${JSON.stringify([item.table, item.key])}` : item.seq
 
 /** The records in a journal, by `seq`, and the rows, by table and key. */

@@ -6,6 +6,7 @@ import { LiveRecords } from './live-records.ts'
 import type { Medium } from './medium.ts'
 import { Replayer } from './replayer.ts'
 import type { StoreHost } from './store.ts'
+import { AbsentBlob } from './stored-blob.ts'
 
 /** A state of the journal in which the store can open it. */
 type Sound = Exclude<Verdict, { readonly kind: 'damaged' | 'foreign' | 'newer' }>
@@ -89,11 +90,11 @@ async function readRecords(
 
 /** No job is without its blobs. */
 function assertComplete(medium: Medium, records: LiveRecords): void {
-  const [lost] = records.attachments.absent()
-  if (!lost) return
-  const [holder, { key, object }] = lost
-  const whose = typeof holder === 'number' ? `job '${records.get(holder)?.id}'` : holder
-  throw damaged(medium, `: ${medium.placeOf(key)}, ${String(object)} of ${whose}, is missing or not as it was written`)
+  for (const [holder, { key, object }] of records.attachments.held()) {
+    if (!(object instanceof AbsentBlob)) continue
+    const whose = typeof holder === 'number' ? `job '${records.get(holder)?.id}'` : holder
+    throw damaged(medium, `: ${medium.placeOf(key)}, ${object} of ${whose}, is missing or not as it was written`)
+  }
 }
 
 function cutOffError(place: string, torn: Torn, kept: string | undefined, isRelaxed: boolean): OffstageError {
