@@ -108,11 +108,11 @@ export class Journal implements Store {
       this.#size = verdict.size
       this.#compactFrom = this.#compactBytesMin
       this.#isSealed = verdict.kind === 'clean' && verdict.isSealed
-      if (!this.#isSealed) this.#sealLater()
     }
     // Left behind by a crash.
     const orphans = records.attachments.endOfReading()
     if (orphans.length > 0) await this.#medium.removeAttachments(orphans)
+    if (!this.#isSealed) this.#sealLater()
     return { records: [...records.values()], rows: [...records.rows()] }
   }
 
