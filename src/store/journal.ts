@@ -59,6 +59,7 @@ export class Journal implements Store {
   #compactFrom: number
   #compaction: Compaction | undefined
   #compacted: Promise<void> = Promise.resolve()
+  #isRenewing = false
   /** Resolves when the current append ends: one at a time. */
   #turn: Deferred<void> | undefined
   #isSealed = true
@@ -337,7 +338,12 @@ export class Journal implements Store {
       this.#compaction.abandon('the journal it was to replace is broken')
       await this.#compacted
     }
-    await this.#writeSnapshot(false)
+    this.#isRenewing = true
+    try {
+      await this.#writeSnapshot(false)
+    } finally {
+      this.#isRenewing = false
+    }
   }
 
   async #renewOrStop(cause: unknown): Promise<void> {
@@ -384,8 +390,8 @@ export class Journal implements Store {
     this.#isClosing = true
     this.#stopSealTimer?.()
     this.#stopSealTimer = undefined
-    // A compaction is not worth waiting for.
-    this.#compaction?.abandon('the store is being closed')
+    // A compaction is not worth waiting for. A journal that takes the place of a broken one is.
+    if (!this.#isRenewing) this.#compaction?.abandon('the store is being closed')
     await this.#compacted
     try {
       await this.#seal()
