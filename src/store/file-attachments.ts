@@ -7,6 +7,7 @@
 import { crc32 } from '../platform/crc32.ts'
 import type { Disk } from '../shared/disk.ts'
 import type { Attachment } from './attachments.ts'
+import { writeAll } from './file-writes.ts'
 import { type OnAttachment, UnreadableError } from './medium.ts'
 
 const pieceBytes = 1024 * 1024
@@ -117,7 +118,7 @@ export class FileAttachments {
         const bytes = await bytesOf(attachment, at)
         if (bytes.length === 0) break
         sum = crc32(bytes, sum)
-        for (let done = 0; done < bytes.length; ) done += await file.write(bytes.subarray(done), at + done)
+        await writeAll(file, bytes, at)
         at += bytes.length
       }
       await file.sync()
