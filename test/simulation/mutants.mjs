@@ -75,13 +75,6 @@ export const mutants = [
     isJournal: true,
   },
   {
-    name: 'a blob goes that a draft has just named',
-    file: journal,
-    find: 'if (!attachments.areLoose || this.#compaction) return',
-    replace: 'if (!attachments.areLoose) return',
-    isJournal: true,
-  },
-  {
     name: 'blobs that a crash left behind stay',
     file: journal,
     find: 'if (orphans.length > 0) await',

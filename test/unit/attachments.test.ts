@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import type { JobRecord } from '../../src/job/record.ts'
 import { nextTask } from '../../src/platform/hop.ts'
+import { defer } from '../../src/shared/deferred.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { seededRandom } from '../../src/shared/seeded-random.ts'
@@ -340,6 +341,41 @@ describe('a snapshot', () => {
     await bench.journal.close()
     expect(bench.kept.size).toBe(0)
   })
+})
+
+test('what a draft names for the first time stays, although a seal removes meanwhile what nothing holds', async () => {
+  const bench = await opened({ compactBytesMin: 2_000 })
+  const result: Record<string, unknown> = { shot: blob('first') }
+  await bench.journal.commit([insert(record(1, 0, { result }))])
+  result.shot = blob('second')
+  const { medium, generations } = bench
+  const { draft } = medium
+  const gate = defer<void>()
+  let isWritten = false
+  medium.draft = async () => {
+    const made = await draft.call(medium)
+    const { append } = made
+    made.append = async (...args) => {
+      await append(...args)
+      isWritten = true
+      await gate.promise
+    }
+    return made
+  }
+  for (let seq = 2; !isWritten; seq++) {
+    const passing = record(seq, 'x'.repeat(900))
+    await bench.journal.commit([insert(passing)])
+    await bench.journal.commit([remove(passing)])
+    await nextTask()
+  }
+  bench.clock.advance(1_000)
+  await nextTask()
+  gate.resolve()
+  const { length } = generations
+  while (generations.length === length) await nextTask()
+  await bench.journal.close()
+  expect(await bench.texts).toEqual(['second'])
+  expect((await bench.open()).records).toHaveLength(1)
 })
 
 test('in IndexedDB a blob is written with its frame, and removed behind the removal of its job', async () => {
