@@ -67,7 +67,7 @@ export class Journal implements Store {
   #failure: OffstageError | undefined
   #isClosing = false
   /** For encoding values in order to measure them. */
-  #scratch = new ByteWriter()
+  #scratch = new ByteWriter(256, true)
 
   constructor(medium: Medium, options: JournalOptions) {
     this.#medium = medium
@@ -141,7 +141,7 @@ export class Journal implements Store {
       if (!(error instanceof TooLong)) throw error
     } finally {
       // The memory for one giant value is not kept for ever.
-      if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter()
+      if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter(256, true)
     }
     const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax}.`
     throw new OffstageError('DATA_CLONE', message)

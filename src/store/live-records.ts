@@ -43,7 +43,7 @@ export class LiveRecords {
    * record. Keeping that number for each record would take 40 bytes per job.
    */
   bytes = 0
-  #scratch = new ByteWriter()
+  #scratch = new ByteWriter(256, true)
   readonly #errorBytesMax: number | undefined
   /** The records and rows hold what their values name. */
   readonly attachments: Attachments
@@ -93,7 +93,7 @@ export class LiveRecords {
       // anyway.
     }
     const { length } = out
-    if (length > scratchBytesMax) this.#scratch = new ByteWriter()
+    if (length > scratchBytesMax) this.#scratch = new ByteWriter(256, true)
     return length + otherBytes
   }
 
