@@ -10,6 +10,9 @@ import type { Change } from './store.ts'
 export const sliceMs = 3
 export const changesPerCheck = 32
 
+/** To encode a longer frame and to append it, with its checksum, are two tasks. */
+const longFrameBytes = 1024 * 1024
+
 /** `goesOn`: whether the next frame belongs to the same batch. `named`: the attachments that the frame names. */
 export type AppendFrame = (
   frame: Uint8Array,
@@ -45,9 +48,13 @@ export async function appendBatch(
 export async function appendLast(batch: BatchWriter, append: AppendFrame): Promise<void> {
   await appendFull(batch, append)
   const frame = batch.finish()
+  if (frame.length > longFrameBytes) await nextTask()
   await append(frame, false, batch.namedIn(frame))
 }
 
 async function appendFull(batch: BatchWriter, append: AppendFrame): Promise<void> {
-  for (const frame of batch.full.splice(0)) await append(frame, true, batch.namedIn(frame))
+  for (const frame of batch.full.splice(0)) {
+    if (frame.length > longFrameBytes) await nextTask()
+    await append(frame, true, batch.namedIn(frame))
+  }
 }
