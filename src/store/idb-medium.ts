@@ -19,7 +19,7 @@ export interface IdbMediumOptions {
   readonly durability: 'strict' | 'relaxed'
   /** How long a call may take, in milliseconds, before `onTrouble` is called. Default 5,000. */
   readonly patienceMs?: number
-  /** For tests: the most bytes of a frame in one transaction. Default 8 MiB. */
+  /** For tests: the most bytes of a frame in one transaction. Default 2 MiB. */
   readonly transactionBytes?: number
   /** Reports trouble without a failed call: a delay that may pass, or a loss that the browser reports. */
   onTrouble(error: OffstageError): void
@@ -61,8 +61,12 @@ const metaKey = 'meta'
  * from 64 KiB on, Firefox from 1 MiB), and it is not known which sync covers those files.
  */
 const recordBytesMax = 60 * 1024
-/** A longer frame is written in several transactions, because browsers keep a transaction in the memory of another process. */
-const transactionBytesMax = 8 * 1024 * 1024
+/**
+ * A longer frame is written in several transactions, because browsers keep a transaction in the memory of another process, and
+ * because the thread is held while one is filled. Of its records only the last need to be durable: their sync covers all
+ * earlier ones.
+ */
+const transactionBytesMax = 2 * 1024 * 1024
 
 /** About how many bytes are read at once, and in how many records at first and at most. */
 const readBytes = 4 * 1024 * 1024
@@ -298,15 +302,19 @@ class IdbMedium implements Medium {
     const { generation } = extent
     const fresh = named.filter(({ key }) => !this.#kept.has(key))
     let { records } = extent
-    const write = <T>(body: Body<T>) => this.#asOwner('readwrite', extent, published, body, durability)
+    const write = <T>(body: Body<T>, how = durability) => this.#asOwner('readwrite', extent, published, body, how)
     if (fresh.length > 0) await assertReadable(fresh)
     try {
       for (let at = 0; at < frame.byteLength; at += this.#transactionBytes) {
         const [piece, first] = [frame.subarray(at, at + this.#transactionBytes), records]
-        records = await write(async (store) => {
+        const body: Body<number> = async (store) => {
           if (at === 0) for (const { key, object } of fresh) store.put(object, key)
           return put(store, piece, generation, first)
-        })
+        }
+        const isLast = at + piece.byteLength === frame.byteLength
+        // Browsers sync the file of a blob in its own transaction, or not at all.
+        const bringsBlobs = at === 0 && fresh.length > 0
+        records = await write(body, bringsBlobs ? 'strict' : isLast ? durability : 'relaxed')
       }
     } catch (error) {
       // A file may also have been changed since.

@@ -1,7 +1,7 @@
 // Blobs and files in the values of a journal: that the medium keeps each once and as long as something holds it, whatever is
 // refused, torn off, compacted or written anew; and that no job is without its blobs.
 import 'fake-indexeddb/auto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import type { JobRecord } from '../../src/job/record.ts'
 import { nextTask } from '../../src/platform/hop.ts'
@@ -386,6 +386,22 @@ async function openIdb(name: string) {
   const host = { clock: manualClock(), random: seededRandom(1), errors: [], report: () => {}, stopped: () => {} }
   return { journal, records: (await journal.open(host)).records }
 }
+
+test.each(['strict', 'relaxed'] as const)(
+  'in IndexedDB a blob is synced, whatever the durability: %s',
+  async (durability) => {
+    const name = `attachments-${Math.random()}`
+    const medium = idbMedium(name, { durability, transactionBytes: 10, onTrouble: () => {} })
+    await medium.open(() => {})
+    const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
+    onTestFinished(() => transaction.mockRestore())
+    await medium.append(new Uint8Array(25), false, [{ key: 1, object: blob('text') }])
+    await medium.append(new Uint8Array(25), false)
+    const how = transaction.mock.calls.map(([, , options]) => options?.durability)
+    expect(how).toEqual(['strict', 'relaxed', durability, 'relaxed', 'relaxed', durability])
+    await medium.close()
+  },
+)
 
 test('in IndexedDB all blobs are written again when the database was deleted under them', async () => {
   const name = `attachments-${Math.random()}`
