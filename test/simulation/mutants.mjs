@@ -263,8 +263,8 @@ export const mutants = [
   {
     name: 'a refused batch leaves its number',
     file: journal,
-    find: '    await this.#medium.append(frame, isSeal)\n    this.#chain = chain\n',
-    replace: '    this.#chain = chain\n    await this.#medium.append(frame, isSeal)\n',
+    find: '    await this.#medium.append(frame, isSeal, named)\n    this.#chain = chain\n',
+    replace: '    this.#chain = chain\n    await this.#medium.append(frame, isSeal, named)\n',
   },
   {
     name: 'a refused batch leaves its first frames',
@@ -287,7 +287,7 @@ export const mutants = [
   {
     name: 'records of a batch that does not count stay',
     file: recovery,
-    find: '    if (!verdict.hasBegun) return found\n',
+    find: '    if (isFinal) return found\n',
     replace: '    return found\n',
   },
   {
