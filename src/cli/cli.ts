@@ -9,9 +9,14 @@ import { nodeModule, systemClock, systemRandom } from '../platform/host.ts'
 import { type NodeDisk, nodeDisk } from '../platform/node-disk.ts'
 import type { FolderOwner } from '../shared/disk.ts'
 import { OffstageError } from '../shared/errors.ts'
+import type { Attachment, Holder } from '../store/attachments.ts'
+import { parseAttachmentName } from '../store/file-attachments.ts'
 import type { ByteSource } from '../store/journal-bytes.ts'
+import { holderOf } from '../store/live-records.ts'
 import { copyFile, rewriteJournal } from '../store/rewrite.ts'
 import { type Salvage, type SalvageOptions, salvage } from '../store/salvage.ts'
+import type { Row } from '../store/store.ts'
+import { AttachmentFiles, fs } from './attachment-files.ts'
 import { printable } from './printable.ts'
 
 /** What the commands need from outside. */
@@ -79,16 +84,12 @@ type Wanted = Pick<SalvageOptions, 'keeps' | 'keepsRow'>
 const keepNone: Wanted = { keeps: () => false, keepsRow: () => false }
 const keepAll: Wanted = { keeps: () => true, keepsRow: () => true }
 
-const fs = () => {
-  const module = nodeModule<typeof import('node:fs')>('fs')
-  if (!module) throw new Error('offstage needs Node, Bun or Deno here.')
-  return module
-}
-
 const journalOf = (folder: string): string => `${folder}/journal`
 
-function read(folder: string, wanted: Wanted): Salvage {
-  const found = withJournal(folder, (source) => salvage(source, { errors: [], ...wanted }))
+function read(folder: string, wanted: Wanted, isThorough = false): Salvage {
+  const files = new AttachmentFiles(folder, isThorough)
+  const has = (attachment: Attachment) => files.has(attachment)
+  const found = withJournal(folder, (source) => salvage(source, { errors: [], ...wanted, has }))
   if (!found) throw new Error(`'${journalOf(folder)}' is not a journal of offstage.`)
   return found
 }
@@ -173,7 +174,14 @@ function* damage(found: Salvage): Iterable<string> {
   if (orphans > 0) yield `${orphans} changes of jobs whose beginning is lost`
   if (partial.length > 0) yield `jobs whose first recorded steps are lost, and are done again: ${named(partial)}`
   if (incomplete.length > 0) yield `jobs of which a value may be lost: ${named(incomplete)}`
+  const bereft = nameHolders(found)
+  if (bereft.length > 0) yield `jobs and rows of which a file is missing or damaged: ${named(bereft)}`
   if (replaced.length > 0) yield `left out: jobs in whose place others with the same id were put: ${named(replaced)}`
+}
+
+function nameHolders({ records, bereft }: Salvage): string[] {
+  const jobs = records.filter((record) => bereft.has(holderOf(record))).map(({ id }) => id)
+  return [...jobs, ...[...bereft].filter((holder) => typeof holder === 'string')]
 }
 
 function named(ids: readonly string[]): string {
@@ -235,7 +243,7 @@ async function salvageFolder(given: string): Promise<string[]> {
     const owner = await disk.ownerOf(folder)
     if (owner) throw locked(folder, owner)
     // A healthy store is not changed at all.
-    const found = read(folder, keepNone)
+    const found = read(folder, keepNone, true)
     if (!found.isDamaged) return healthy(folder, found)
     assertIntact(folder, found)
     assertOurs(folder)
@@ -276,19 +284,47 @@ function assertOurs(folder: string): void {
 
 async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
   // Reads again, because until now other processes could have the store open.
-  const found = read(folder, keepAll)
+  const found = read(folder, keepAll, true)
   if (!found.isDamaged) return healthy(folder, found)
   assertIntact(folder, found)
+  const whole = withoutBereft(found)
   const copy = `${journalOf(folder)}.damaged-${moment(systemClock.now()).replaceAll(/[:.]/g, '-')}`
   await copyFile(disk, journalOf(folder), copy)
-  await rewriteJournal(nodeDisk, folder, found, systemRandom)
+  // First, because a store removes such files when it opens.
+  const moved = await setFilesAside(disk, folder, whole, `${copy}.files`)
+  await rewriteJournal(nodeDisk, folder, whole, systemRandom)
   return [
     `The damaged journal was copied to '${printable(copy)}' first.`,
     ...damage(found),
-    `recovered: ${summary(found)}`,
+    ...(found.bereft.size > 0 ? ['These jobs and rows are left out.'] : []),
+    `recovered: ${summary(whole)}`,
+    ...(moved > 0 ? [`${moved} files that none of these needs were moved to '${printable(copy)}.files'.`] : []),
     'What happened to these jobs in the lost batches is not known: some may run a second time.',
     ...(found.rows.length > 0
       ? ['Rows may be of another moment than the jobs: extensions look at both when they open.']
       : []),
   ]
+}
+
+/** A job that has lost a blob cannot be what it was. */
+function withoutBereft(found: Salvage): Salvage {
+  const { bereft, records, rows } = found
+  const isWhole = (item: JobRecord | Row) => !bereft.has(holderOf(item))
+  return { ...found, records: records.filter(isWhole), rows: rows.filter(isWhole) }
+}
+
+/**
+ * Moves the files that no recovered job or row needs into a folder of their own, where the copy of the damaged journal may
+ * still need them: the store would remove them. Returns how many there are.
+ */
+async function setFilesAside(disk: NodeDisk, folder: string, { records, rows, attachments }: Salvage, aside: string) {
+  const holders = new Set<Holder>([...records, ...rows].map(holderOf))
+  const needed = new Set([...attachments.held()].flatMap(([holder, { key }]) => (holders.has(holder) ? [key] : [])))
+  const names = (await disk.list(folder)).filter((name) => {
+    const parsed = parseAttachmentName(name)
+    return parsed && !needed.has(parsed.key)
+  })
+  if (names.length > 0) await disk.makeFolder(aside)
+  for (const name of names) await disk.rename(`${folder}/${name}`, `${aside}/${name}`)
+  return names.length
 }

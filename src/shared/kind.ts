@@ -21,6 +21,38 @@ export function builtInOf(value: object): string | undefined {
   return builtIns.find((builtIn) => builtIn.name === tag || value instanceof builtIn)?.name
 }
 
+/** Classes of the platform whose objects stand for bytes elsewhere, the narrower before the wider. */
+const blobKinds = ['FileList', 'File', 'Blob'] as const
+
+export type BlobKind = (typeof blobKinds)[number]
+
+const classCalled = (name: string): unknown => (globalThis as Record<string, unknown>)[name]
+
+/** Returns the kind of an object that stands for bytes elsewhere: in memory, or in a file. */
+export function blobKindOf(value: object): BlobKind | undefined {
+  const tag = tagOf(value)
+  // By class first, because Bun tags a File as a Blob.
+  const kind = blobKinds.find((name) => isInstance(value, name)) ?? blobKinds.find((name) => name === tag)
+  return kind && isGenuine(value, kind) ? kind : undefined
+}
+
+const isInstance = (value: object, name: string): boolean => {
+  const Class = classCalled(name)
+  return typeof Class === 'function' && value instanceof Class
+}
+
+/** Applications may have a class with the same tag. A getter of the platform only takes an object of the platform, of any realm. */
+function isGenuine(value: object, kind: BlobKind): boolean {
+  const [name, field] = kind === 'FileList' ? [kind, 'length'] : ['Blob', 'size']
+  const { prototype } = (classCalled(name) ?? {}) as { readonly prototype?: object }
+  const getter = prototype && Object.getOwnPropertyDescriptor(prototype, field)?.get
+  try {
+    return getter !== undefined && typeof getter.call(value) === 'number'
+  } catch {
+    return false
+  }
+}
+
 export const isError = (value: unknown): value is Error =>
   value instanceof Error || (isObject(value) && tagOf(value) === 'Error') || isDomException(value)
 

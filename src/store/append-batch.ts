@@ -1,5 +1,6 @@
 import { nextTask } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Attachment } from './attachments.ts'
 import type { BatchWriter } from './batch-writer.ts'
 import type { Change } from './store.ts'
 
@@ -9,8 +10,15 @@ import type { Change } from './store.ts'
 export const sliceMs = 3
 export const changesPerCheck = 32
 
-/** `goesOn`: whether the next frame belongs to the same batch. */
-export type AppendFrame = (frame: Uint8Array, goesOn: boolean) => Promise<void>
+/** To encode a longer frame and to append it, with its checksum, are two tasks. */
+const longFrameBytes = 1024 * 1024
+
+/** `goesOn`: whether the next frame belongs to the same batch. `named`: the attachments that the frame names. */
+export type AppendFrame = (
+  frame: Uint8Array,
+  goesOn: boolean,
+  named: readonly Attachment[] | undefined,
+) => Promise<void>
 
 /**
  * Encodes changes in slices, and appends each frame as soon as it is full. Adds to `sizes` how many bytes each change took,
@@ -39,9 +47,14 @@ export async function appendBatch(
 /** Appends the rest of a batch. Do not use the batch after that. */
 export async function appendLast(batch: BatchWriter, append: AppendFrame): Promise<void> {
   await appendFull(batch, append)
-  await append(batch.finish(), false)
+  const frame = batch.finish()
+  if (frame.length > longFrameBytes) await nextTask()
+  await append(frame, false, batch.namedIn(frame))
 }
 
 async function appendFull(batch: BatchWriter, append: AppendFrame): Promise<void> {
-  for (const frame of batch.full.splice(0)) await append(frame, true)
+  for (const frame of batch.full.splice(0)) {
+    if (frame.length > longFrameBytes) await nextTask()
+    await append(frame, true, batch.namedIn(frame))
+  }
 }

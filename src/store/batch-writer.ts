@@ -2,6 +2,7 @@ import { type JobRecord, plus, type Rules, states } from '../job/record.ts'
 import { stepsSince } from '../job/steps.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { refused } from '../shared/refusal.ts'
+import type { Attachment, Attachments } from './attachments.ts'
 import { ByteWriter, numberBytesMax, TooLong } from './bytes.ts'
 import { bits, blank, operations, stepsKinds, times } from './change-format.ts'
 import { payloadBytesMax } from './frame.ts'
@@ -18,6 +19,17 @@ const timeStepMax = 2 ** 51
 
 /** Values that come last in an operation, and that another operation can add. */
 const laterBits = bits.result | bits.error | bits.checkpoint | bits.steps
+
+export interface BatchOptions {
+  /** A frame is full from this size on. */
+  readonly frameBytes?: number | undefined
+  /** For tests: no frame is larger. */
+  readonly frameBytesMax?: number | undefined
+  /** An error that takes more bytes is shortened. */
+  readonly errorBytesMax?: number | undefined
+  /** Numbers the blobs. Without it a blob is refused. */
+  readonly attachments?: Attachments | undefined
+}
 
 /**
  * Collects changes in one batch, and cuts the batch into frames, each of which can be read on its own. An operation is never
@@ -40,17 +52,16 @@ export class BatchWriter {
   /** The bytes of all frames that were full. */
   #fullBytes = 0
   #operationAt = 0
+  readonly #attachments: Attachments | undefined
+  readonly #named = new Map<Uint8Array, readonly Attachment[]>()
 
-  /** Leaves `reserve` bytes free at the front of each frame. Shortens an error that takes more than `errorBytesMax`. */
-  constructor(
-    reserve: number,
-    frameBytes = frameBytesDefault,
-    errorBytesMax?: number,
-    frameBytesMax = payloadBytesMax,
-  ) {
+  /** Leaves `reserve` bytes free at the front of each frame. */
+  constructor(reserve: number, options: BatchOptions = {}) {
+    const { frameBytes = frameBytesDefault, frameBytesMax = payloadBytesMax, errorBytesMax, attachments } = options
     this.#reserve = reserve
     this.#frameBytes = frameBytes
     this.#errorBytesMax = errorBytesMax
+    this.#attachments = attachments
     this.#out.raw(new Uint8Array(reserve))
     this.#out.lengthMax = reserve + frameBytesMax - numberBytesMax
   }
@@ -84,7 +95,7 @@ export class BatchWriter {
     this.#text(table)
     out.string(key)
     try {
-      if (!isGone) writeValue(out, value, `row '${key}' of '${table}'`)
+      if (!isGone) this.#value(value, `row '${key}' of '${table}'`)
     } catch (error) {
       throw error instanceof TooLong ? refused(error, 'row', 'stored') : error
     }
@@ -93,7 +104,19 @@ export class BatchWriter {
 
   /** Returns the last frame, in a buffer of its own. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#out.toBytes()
+    return this.#frame()
+  }
+
+  /** Returns the attachments that a frame of this batch names. */
+  namedIn(frame: Uint8Array): readonly Attachment[] | undefined {
+    return this.#named.get(frame)
+  }
+
+  #frame(): Uint8Array<ArrayBuffer> {
+    const frame = this.#out.toBytes()
+    const named = this.#out.namedSince(0)
+    if (named) this.#named.set(frame, [...new Set(named)])
+    return frame
   }
 
   #begin(operation: number, seq: number): void {
@@ -111,7 +134,7 @@ export class BatchWriter {
   /** Ends the frame: the next operation goes into a new one. */
   #cut(): void {
     const out = this.#out
-    if (out.length > this.#reserve) this.full.push(out.toBytes())
+    if (out.length > this.#reserve) this.full.push(this.#frame())
     this.#fullBytes += out.length - this.#reserve
     out.truncate(this.#reserve)
     this.#texts.clear()
@@ -142,7 +165,7 @@ export class BatchWriter {
     if (mask & bits.name) this.#text(after.name)
     if (mask & bits.queue) this.#text(after.queue)
     if (mask & bits.rules) this.#rulesOf(after.rules)
-    if (mask & bits.input) writeValue(out, after.input, 'input')
+    if (mask & bits.input) this.#value(after.input, 'input')
     if (mask & bits.state) out.u8(states.indexOf(after.state))
     if (mask & bits.priority) writeValue(out, after.priority, 'priority')
     if (mask & bits.dueAt) this.#time(after.dueAt)
@@ -157,12 +180,16 @@ export class BatchWriter {
     if (mask & bits.finishMs) this.#time(plus(after.finishMs, after.addedAt))
     if (!(mask & laterBits)) return true
     if (out.length > end) return false
-    if (mask & bits.result) writeValue(out, after.result, 'result')
+    if (mask & bits.result) this.#value(after.result, 'result')
     if (mask & bits.error && out.length > end) return false
-    if (mask & bits.error) writeThrown(out, after.error, this.#errorBytesMax)
+    if (mask & bits.error) writeThrown(out, after.error, this.#errorBytesMax, this.#attachments)
     if (mask & bits.checkpoint && out.length > end) return false
-    if (mask & bits.checkpoint) writeValue(out, after.checkpoint, 'checkpoint')
+    if (mask & bits.checkpoint) this.#value(after.checkpoint, 'checkpoint')
     return !(mask & bits.steps) || this.#steps(before.steps, after.steps, end)
+  }
+
+  #value(value: unknown, what: string): void {
+    writeValue(this.#out, value, what, this.#attachments)
   }
 
   /** Writes the number of a text in this frame, and the text itself when the number is new. */
@@ -206,7 +233,7 @@ export class BatchWriter {
     for (const [key, value] of added) {
       if (out.length > end) return false
       out.string(key)
-      writeValue(out, value, 'step')
+      this.#value(value, 'step')
     }
     return true
   }
@@ -221,7 +248,7 @@ export class BatchWriter {
       out.u8(kind)
       out.varint(1)
       out.string(key)
-      writeValue(out, value, 'step')
+      this.#value(value, 'step')
       kind = stepsKinds.more
     }
   }

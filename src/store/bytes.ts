@@ -1,4 +1,5 @@
 import { Refusal } from '../shared/refusal.ts'
+import type { Attachment } from './attachments.ts'
 
 /**
  * From this length on, text is converted by the platform's own coders. For shorter text, calling them costs more than it saves.
@@ -30,10 +31,17 @@ export class ByteWriter {
   #lengthMax = Number.POSITIVE_INFINITY
   /** Up to this length nothing has to be checked: the memory is there, and the limit is not exceeded. */
   #room: number
+  readonly #named: { readonly at: number; readonly attachment: Attachment }[] = []
+  readonly #isMeasuring: boolean
+  /** The buffers that were only measured, and all their bytes. */
+  readonly #measured: { readonly at: number; readonly bytes: number }[] = []
+  #measuredBytes = 0
 
-  constructor(capacity = 256) {
+  /** With `isMeasuring` the bytes of buffers are counted and not copied, and only `length` means something. */
+  constructor(capacity = 256, isMeasuring = false) {
     this.#bytes = new Uint8Array(capacity)
     this.#room = capacity
+    this.#isMeasuring = isMeasuring
   }
 
   /** How many bytes of memory it has taken. */
@@ -48,16 +56,31 @@ export class ByteWriter {
   /** The greatest length. A write beyond it throws `TooLong` before memory is taken. It may be exceeded by a few bytes. */
   set lengthMax(lengthMax: number) {
     this.#lengthMax = lengthMax
-    this.#room = Math.min(this.#bytes.length, lengthMax)
+    this.#room = Math.min(this.#bytes.length, lengthMax - this.#measuredBytes)
   }
 
   get length(): number {
-    return this.#length
+    return this.#length + this.#measuredBytes
   }
 
   /** Removes everything that was written behind this length. */
   truncate(length: number): void {
-    this.#length = length
+    while (this.#measured.length > 0 && (this.#measured.at(-1)?.at as number) >= length)
+      this.#measuredBytes -= this.#measured.pop()?.bytes ?? 0
+    this.#length = length - this.#measuredBytes
+    while (this.#named.length > 0 && (this.#named.at(-1)?.at as number) >= length) this.#named.pop()
+  }
+
+  /** Records that the bytes written next name an attachment. */
+  willName(attachment: Attachment): void {
+    this.#named.push({ at: this.length, attachment })
+  }
+
+  /** Returns the attachments that the bytes from `start` on name; `undefined` if there are none. */
+  namedSince(start: number): Attachment[] | undefined {
+    if (this.#named.length === 0) return undefined
+    const named = this.#named.filter(({ at }) => at >= start).map(({ attachment }) => attachment)
+    return named.length > 0 ? named : undefined
   }
 
   u8(value: number): void {
@@ -133,9 +156,17 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
+    if (this.#isMeasuring) return this.#measure(bytes.length)
     this.#makeRoom(bytes.length)
     this.#bytes.set(bytes, this.#length)
     this.#length += bytes.length
+  }
+
+  #measure(bytes: number): void {
+    if (this.length + bytes > this.#lengthMax + numberBytesMax) throw new TooLong('is too large')
+    this.#measured.push({ at: this.length, bytes })
+    this.#measuredBytes += bytes
+    this.lengthMax = this.#lengthMax
   }
 
   /** Returns a copy of what was written, in a buffer of exactly that size. */
@@ -148,7 +179,7 @@ export class ByteWriter {
   }
 
   #grow(needed: number): void {
-    const most = this.#lengthMax + numberBytesMax
+    const most = this.#lengthMax + numberBytesMax - this.#measuredBytes
     if (needed > most) throw new TooLong('is too large')
     const { length } = this.#bytes
     if (needed <= length) return

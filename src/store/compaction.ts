@@ -1,7 +1,7 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
-import { appendBatch, appendLast, changesPerCheck, sliceMs } from './append-batch.ts'
+import { type AppendFrame, appendBatch, appendLast, changesPerCheck, sliceMs } from './append-batch.ts'
 import type { BatchWriter } from './batch-writer.ts'
 import { type Chain, stamp } from './frame.ts'
 import type { LiveRecords } from './live-records.ts'
@@ -26,6 +26,8 @@ export class Compaction {
   /** Records up to this one are in the draft. Changes to them from now on must be appended. */
   #cursor = -1
   readonly #behind: Change[] = []
+  /** What names other attachments in the draft than it has held until now. */
+  readonly #changed: (JobRecord | Row)[] = []
   readonly #abandoned = defer<never>()
 
   constructor(draft: Draft, chain: Chain, records: LiveRecords, newBatch: () => BatchWriter, clock: Clock) {
@@ -68,6 +70,7 @@ export class Compaction {
         batch.add({ before: undefined, after: item })
         this.#cursor = item.seq
       }
+      if (!this.#records.isHeld(item)) this.#changed.push(item)
       if (batch.bytes < sliceBytes && (++added % changesPerCheck !== 0 || clock.monotonic() < until)) continue
       await appendLast(batch, this.#append)
       await this.#writeBehind()
@@ -91,6 +94,7 @@ export class Compaction {
     // The last frame is a seal, because the last batch must be as safe as the others.
     await appendLast(this.#newBatch(), this.#append)
     await this.#draft.publish()
+    for (const item of this.#changed) this.#records.holdAgain(item)
   }
 
   async #writeBehind(): Promise<void> {
@@ -101,9 +105,9 @@ export class Compaction {
   }
 
   /** A draft is synced as a whole, whatever the durability. */
-  readonly #append = async (frame: Uint8Array, goesOn: boolean): Promise<void> => {
+  readonly #append: AppendFrame = async (frame, goesOn, named) => {
     stamp(frame, this.#chain, { goesOn })
     this.size += frame.length
-    await Promise.race([this.#draft.append(frame), this.#abandoned.promise])
+    await Promise.race([this.#draft.append(frame, named), this.#abandoned.promise])
   }
 }

@@ -3,14 +3,17 @@
  *
  *   journal        the frames
  *   journal.next…  a draft; one that a crash left behind means nothing and is removed
+ *   attachment.…   a blob in the value of a job; see file-attachments.ts
  *   journal.torn   what the last recovery cut off; older ones have a number, as in journal.torn.1
  */
 import { systemClock } from '../platform/host.ts'
 import type { Disk, DiskFile, FileStat } from '../shared/disk.ts'
 import { OffstageError } from '../shared/errors.ts'
+import type { Attachment } from './attachments.ts'
+import { FileAttachments } from './file-attachments.ts'
 import { causeOf, codeOf, isNoRoom, messageOf, WriteError, writeAll, writeAndSync } from './file-writes.ts'
 import { type OwnHost, ownFolder } from './folder-lock.ts'
-import { type Draft, type Medium, MediumError } from './medium.ts'
+import { type Draft, type Medium, MediumError, type OnAttachment, UnreadableError } from './medium.ts'
 
 export interface FileMediumOptions {
   /** `strict`: a frame counts when it is on the disk. `relaxed`: when the system has it, so a power cut can lose it. */
@@ -52,6 +55,7 @@ export class FileMedium implements Medium {
   #isUncertain = false
   /** The identities of the drafts that may have taken the journal's place. */
   readonly #drafts = new Set<string>()
+  readonly #attachments: FileAttachments
 
   /** Makes a disk at the first call and closes it with the medium, which can then be opened again. */
   constructor(makeDisk: () => Disk, folder: string, { durability, waitForLockMs = 0 }: FileMediumOptions) {
@@ -60,6 +64,7 @@ export class FileMedium implements Medium {
     this.#isStrict = durability === 'strict'
     this.#waitForLockMs = waitForLockMs
     this.place = this.#path('journal')
+    this.#attachments = new FileAttachments(() => this.#disk, folder, this.place)
   }
 
   get #disk(): Disk {
@@ -73,11 +78,16 @@ export class FileMedium implements Medium {
 
   // Opening.
 
-  async open(onPiece: (piece: Uint8Array) => void, host: OwnHost = { clock: systemClock }): Promise<void> {
+  async open(
+    onPiece: (piece: Uint8Array) => void,
+    host: OwnHost = { clock: systemClock },
+    onAttachment?: OnAttachment,
+  ): Promise<void> {
     try {
       this.#release = await ownFolder(this.#disk, this.#folder, this.#waitForLockMs, host)
       const there = await this.#disk.stat(this.place)
       if (there) await this.#openFile(there)
+      await this.#attachments.read(onAttachment)
       await this.#read(onPiece)
     } catch (error) {
       await this.close()
@@ -115,6 +125,7 @@ export class FileMedium implements Medium {
       await this.#writeAgain(from)
       await this.#secureNames()
       await this.#removeDrafts()
+      await this.#attachments.removeUnfinished()
     } catch (error) {
       const cause = causeOf(error)
       throw new MediumError('broken', messageOf(cause), cause)
@@ -226,9 +237,10 @@ export class FileMedium implements Medium {
     await this.#disk.syncFolder(this.#folder)
   }
 
-  async append(frame: Uint8Array, isSeal = false): Promise<void> {
+  async append(frame: Uint8Array, isSeal = false, named: readonly Attachment[] = []): Promise<void> {
     const file = this.#open
     if (this.#isUncertain) throw new MediumError('broken', 'a new generation may not have taken its place')
+    const kept = named.length > 0 ? await this.#keep(named) : []
     const { length } = frame
     const expected = { path: this.place, size: this.#size, identity: this.#identity }
     try {
@@ -237,20 +249,36 @@ export class FileMedium implements Medium {
       this.#isEndKnown = false
       await writeAndSync(file, frame, expected, this.#isStrict || isSeal)
     } catch (error) {
-      return this.#undo(file, error)
+      return this.#undo(file, error, kept)
     }
     this.#size += length
     this.#isEndKnown = true
   }
 
-  /** Restores the end of the file after a failed write. If that fails, the end is unknown and the file is broken. */
-  async #undo(file: DiskFile, error: unknown): Promise<never> {
+  #keep(named: readonly Attachment[]): Promise<number[]> {
+    return this.#attempt(() => this.#attachments.keep(named))
+  }
+
+  removeAttachments(keys: readonly number[]): Promise<void> {
+    return this.#attempt(() => this.#attachments.remove(keys))
+  }
+
+  placeOf(key: number): string {
+    return this.#attachments.placeOf(key)
+  }
+
+  /**
+   * Restores the end of the file after a failed write, and removes the attachments that were kept for it. If that fails, the end
+   * is unknown and the file is broken. Then the attachments stay, because the frame that names them may be there.
+   */
+  async #undo(file: DiskFile, error: unknown, kept: readonly number[]): Promise<never> {
     const isFull = error instanceof WriteError && isNoRoom(error.cause)
     if (isFull) {
       try {
         await file.truncate(this.#size)
         await file.sync()
         this.#isEndKnown = true
+        await this.#attachments.takeBack(kept)
         throw new MediumError('full', `no room (${codeOf(error.cause)})`, error.cause)
       } catch (second) {
         if (second instanceof MediumError) throw second
@@ -280,7 +308,8 @@ export class FileMedium implements Medium {
     let unsynced = 0
     let isOpen = true
     return {
-      append: async (frame) => {
+      append: async (frame, named = []) => {
+        if (named.length > 0) await this.#keep(named)
         const at = size
         size += frame.length
         unsynced += frame.length
@@ -323,6 +352,7 @@ export class FileMedium implements Medium {
     try {
       return await call()
     } catch (error) {
+      if (error instanceof UnreadableError) throw error
       const cause = causeOf(error)
       throw new MediumError(isNoRoom(cause) ? 'full' : 'broken', messageOf(cause), cause)
     }

@@ -2,14 +2,24 @@ import { promisifyRequest } from 'idb-keyval'
 import { Database, notOurs } from '../platform/database.ts'
 import { systemRandom } from '../platform/host.ts'
 import { type ErrorCode, OffstageError } from '../shared/errors.ts'
-import { type Draft, type Medium, MediumError, type MediumFailure } from './medium.ts'
+import { blobKindOf } from '../shared/kind.ts'
+import type { Attachment } from './attachments.ts'
+import {
+  type Draft,
+  type Medium,
+  MediumError,
+  type MediumFailure,
+  type OnAttachment,
+  UnreadableError,
+} from './medium.ts'
+import type { StoreHost } from './store.ts'
 
 export interface IdbMediumOptions {
   /** `'relaxed'` is faster, but a power cut loses what was written last. */
   readonly durability: 'strict' | 'relaxed'
   /** How long a call may take, in milliseconds, before `onTrouble` is called. Default 5,000. */
   readonly patienceMs?: number
-  /** For tests: the most bytes of a frame in one transaction. Default 8 MiB. */
+  /** For tests: the most bytes of a frame in one transaction. Default 2 MiB. */
   readonly transactionBytes?: number
   /** Reports trouble without a failed call: a delay that may pass, or a loss that the browser reports. */
   onTrouble(error: OffstageError): void
@@ -34,6 +44,12 @@ interface Extent {
   bytes: number
 }
 
+/** What an opening finds when it takes possession. */
+interface Claimed {
+  readonly generation: number
+  readonly attachments: ReadonlyMap<number, object>
+}
+
 type Durability = IdbMediumOptions['durability']
 type Body<T> = (store: IDBObjectStore) => Promise<T>
 
@@ -45,8 +61,12 @@ const metaKey = 'meta'
  * from 64 KiB on, Firefox from 1 MiB), and it is not known which sync covers those files.
  */
 const recordBytesMax = 60 * 1024
-/** A longer frame is written in several transactions, because browsers keep a transaction in the memory of another process. */
-const transactionBytesMax = 8 * 1024 * 1024
+/**
+ * A longer frame is written in several transactions, because browsers keep a transaction in the memory of another process, and
+ * because the thread is held while one is filled. Of its records only the last need to be durable: their sync covers all
+ * earlier ones.
+ */
+const transactionBytesMax = 2 * 1024 * 1024
 
 /** About how many bytes are read at once, and in how many records at first and at most. */
 const readBytes = 4 * 1024 * 1024
@@ -54,7 +74,8 @@ const readRecordsFirst = 16
 const readRecordsMax = 1024
 
 /**
- * Keeps the frames of a journal in IndexedDB.
+ * Keeps the frames of a journal in IndexedDB. Its attachments are records, too: the browser keeps a Blob, a File or a FileList
+ * as it is. One is put in the transaction of the first frame that names it.
  *
  * Nothing keeps a second tab from opening the same database. Then the next write of the first tab finds another epoch there,
  * undoes itself and fails as `lost`. If there is no meta record at all, the database was deleted while it was open. That is
@@ -76,6 +97,8 @@ class IdbMedium implements Medium {
   #epoch = ''
   #live: Extent = { generation: 0, records: 0, bytes: 0 }
   #draft: Extent | undefined
+  /** The keys of the attachments that are there. */
+  readonly #kept = new Set<number>()
   readonly #transactionBytes: number
 
   constructor(name: string, options: IdbMediumOptions) {
@@ -98,11 +121,24 @@ class IdbMedium implements Medium {
   }
 
   /** May be called again once `close` has resolved. */
-  async open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+  async open(
+    onPiece: (piece: Uint8Array) => void,
+    _host?: Pick<StoreHost, 'clock' | 'signal'>,
+    onAttachment?: OnAttachment,
+  ): Promise<void> {
     this.#epoch = `${systemRandom()} ${systemRandom()}`
     try {
-      const generation = await this.#use('readwrite', (store) => this.#claim(store))
+      const claim: Body<Claimed> = async (store) => {
+        const [generation, attachments] = await Promise.all([this.#claim(store), readAttachments(store)])
+        return { generation, attachments }
+      }
+      const { generation, attachments } = await this.#use('readwrite', claim)
       this.#live = { generation, records: 0, bytes: 0 }
+      this.#kept.clear()
+      for (const [key, object] of attachments) {
+        this.#kept.add(key)
+        onAttachment?.(key, object)
+      }
       await this.read(onPiece)
     } catch (error) {
       await this.close()
@@ -111,8 +147,22 @@ class IdbMedium implements Medium {
   }
 
   /** A seal is written with the durability `strict`. The sync of its transaction covers all earlier ones. */
-  append(frame: Uint8Array, isSeal = false): Promise<void> {
-    return this.#append(frame, this.#live, this.#live.generation, isSeal ? 'strict' : undefined)
+  append(frame: Uint8Array, isSeal = false, named: readonly Attachment[] = []): Promise<void> {
+    return this.#append(frame, this.#live, this.#live.generation, named, isSeal ? 'strict' : undefined)
+  }
+
+  /** Always `strict`: the browser may remove a file before the record of it is gone for good. */
+  async removeAttachments(keys: readonly number[]): Promise<void> {
+    const { generation } = this.#live
+    for (const key of keys) this.#kept.delete(key)
+    const remove: Body<void> = async (store) => {
+      for (const key of keys) store.delete(key)
+    }
+    await this.#asOwner('readwrite', this.#live, generation, remove, 'strict')
+  }
+
+  placeOf(key: number): string {
+    return `record ${key}`
   }
 
   /**
@@ -145,7 +195,7 @@ class IdbMedium implements Medium {
     const draft: Extent = { generation, records: 0, bytes: 0 }
     this.#draft = draft
     return {
-      append: (frame) => this.#append(frame, draft, base),
+      append: (frame, named = []) => this.#append(frame, draft, base, named),
       publish: async () => {
         // Whatever generation it finds: if the transaction runs twice, the second run finds the draft published.
         await this.#asOwner('readwrite', draft, undefined, async (store) => {
@@ -234,6 +284,7 @@ class IdbMedium implements Medium {
   async #prepareDraft(store: IDBObjectStore): Promise<number> {
     const meta: Meta | undefined = await promisifyRequest(store.get(metaKey))
     if (meta) this.#checkOwner(meta)
+    else this.#kept.clear()
     // If everything is gone, a new number: nothing may be appended to the old generation, whose frames are missing.
     const base = meta?.generation ?? this.#live.generation + 1
     store.put(this.#meta(base), metaKey)
@@ -241,27 +292,52 @@ class IdbMedium implements Medium {
     return base
   }
 
-  async #append(frame: Uint8Array, extent: Extent, published: number, durability?: Durability): Promise<void> {
+  async #append(
+    frame: Uint8Array,
+    extent: Extent,
+    published: number,
+    named: readonly Attachment[],
+    durability?: Durability,
+  ): Promise<void> {
     const { generation } = extent
+    const fresh = named.filter(({ key }) => !this.#kept.has(key))
     let { records } = extent
-    const write = <T>(body: Body<T>) => this.#asOwner('readwrite', extent, published, body, durability)
+    const write = <T>(body: Body<T>, how = durability) => this.#asOwner('readwrite', extent, published, body, how)
+    if (fresh.length > 0) await assertReadable(fresh)
     try {
       for (let at = 0; at < frame.byteLength; at += this.#transactionBytes) {
         const [piece, first] = [frame.subarray(at, at + this.#transactionBytes), records]
-        records = await write(async (store) => put(store, piece, generation, first))
+        const body: Body<number> = async (store) => {
+          if (at === 0) for (const { key, object } of fresh) store.put(object, key)
+          return put(store, piece, generation, first)
+        }
+        const isLast = at + piece.byteLength === frame.byteLength
+        // Browsers sync the file of a blob in its own transaction, or not at all.
+        const bringsBlobs = at === 0 && fresh.length > 0
+        records = await write(body, bringsBlobs ? 'strict' : isLast ? durability : 'relaxed')
       }
     } catch (error) {
-      if (records > extent.records && failureOf(error) === 'full') await this.#takeBack(extent, write)
+      // A file may also have been changed since.
+      if (records === extent.records) await assertReadable(fresh)
+      else if (failureOf(error) === 'full') await this.#takeBack(extent, fresh, write)
       throw error
     }
+    for (const { key } of fresh) this.#kept.add(key)
     extent.records = records
     extent.bytes += frame.byteLength
   }
 
-  /** Removes the parts of a frame for which there was no room. */
-  async #takeBack({ generation, records }: Extent, write: (body: Body<unknown>) => Promise<unknown>): Promise<void> {
+  /** Removes the parts of a frame for which there was no room, and the attachments that it was to bring. */
+  async #takeBack(
+    { generation, records }: Extent,
+    fresh: readonly Attachment[],
+    write: (body: Body<unknown>) => Promise<unknown>,
+  ): Promise<void> {
     try {
-      await write(async (store) => store.delete(framesOf(generation, records)))
+      await write(async (store) => {
+        store.delete(framesOf(generation, records))
+        for (const { key } of fresh) store.delete(key)
+      })
     } catch (error) {
       if (failureOf(error) !== 'full') throw error
       throw new MediumError('broken', 'a part of a frame could not be taken back', error)
@@ -319,7 +395,36 @@ function put(store: IDBObjectStore, frame: Uint8Array, generation: number, first
   return next
 }
 
-// Keys: arrays are ordered item by item, a shorter one first. They come after strings, such as the key of the meta record.
+/** Reads only handles of the browser, and none of their bytes. */
+async function readAttachments(store: IDBObjectStore): Promise<ReadonlyMap<number, object>> {
+  const range = IDBKeyRange.bound(0, Number.POSITIVE_INFINITY)
+  const [keys, objects] = await Promise.all([
+    promisifyRequest(store.getAllKeys(range)),
+    promisifyRequest<object[]>(store.getAll(range)),
+  ])
+  return new Map(keys.map((key, index) => [key as number, objects[index] as object]))
+}
+
+/**
+ * Reads one byte of each file, because it may have been changed or removed since it was chosen. Then browsers fail the
+ * transaction as for any trouble of their own, or store a blob that cannot be read.
+ */
+async function assertReadable(attachments: readonly Attachment[]): Promise<void> {
+  await Promise.all(
+    attachments.map(async (attachment) => {
+      const { object } = attachment
+      const blobs = blobKindOf(object) === 'FileList' ? [...(object as FileList)] : [object as Blob]
+      try {
+        await Promise.all(blobs.map((blob) => blob.slice(0, 1).arrayBuffer()))
+      } catch (cause) {
+        throw new UnreadableError(attachment, cause)
+      }
+    }),
+  )
+}
+
+// Keys: arrays are ordered item by item, a shorter one first. They come after strings, such as the key of the meta record, and
+// these after numbers, which are the keys of attachments.
 
 function framesOf(generation: number, first = 0): IDBKeyRange {
   return IDBKeyRange.bound([generation, first], [generation, []])

@@ -13,13 +13,15 @@
  */
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
-import { appendBatch } from './append-batch.ts'
+import { tagOf } from '../shared/show.ts'
+import { type AppendFrame, appendBatch } from './append-batch.ts'
+import { type Attachment, Attachments } from './attachments.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { ByteWriter, TooLong } from './bytes.ts'
 import { Compaction } from './compaction.ts'
 import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
-import { LiveRecords } from './live-records.ts'
-import { type Medium, MediumError } from './medium.ts'
+import { LiveRecords, valuesIn } from './live-records.ts'
+import { type Medium, MediumError, UnreadableError } from './medium.ts'
 import { recover } from './recovery.ts'
 import type { Change, Row, Store, Stored, StoreHost } from './store.ts'
 import { roomBehind } from './value-room.ts'
@@ -57,6 +59,7 @@ export class Journal implements Store {
   #compactFrom: number
   #compaction: Compaction | undefined
   #compacted: Promise<void> = Promise.resolve()
+  #isRenewing = false
   /** Resolves when the current append ends: one at a time. */
   #turn: Deferred<void> | undefined
   #isSealed = true
@@ -64,7 +67,7 @@ export class Journal implements Store {
   #failure: OffstageError | undefined
   #isClosing = false
   /** For encoding values in order to measure them. */
-  #scratch = new ByteWriter()
+  #scratch = new ByteWriter(256, true)
 
   constructor(medium: Medium, options: JournalOptions) {
     this.#medium = medium
@@ -106,8 +109,11 @@ export class Journal implements Store {
       this.#size = verdict.size
       this.#compactFrom = this.#compactBytesMin
       this.#isSealed = verdict.kind === 'clean' && verdict.isSealed
-      if (!this.#isSealed) this.#sealLater()
     }
+    // Left behind by a crash.
+    const orphans = records.attachments.endOfReading()
+    if (orphans.length > 0) await this.#medium.removeAttachments(orphans)
+    if (!this.#isSealed) this.#sealLater()
     return { records: [...records.values()], rows: [...records.rows()] }
   }
 
@@ -129,13 +135,13 @@ export class Journal implements Store {
     out.truncate(0)
     out.lengthMax = valueBytesMax
     try {
-      writeValue(out, value, what)
+      writeValue(out, value, what, new Attachments())
       if (out.length <= valueBytesMax) return
     } catch (error) {
       if (!(error instanceof TooLong)) throw error
     } finally {
       // The memory for one giant value is not kept for ever.
-      if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter()
+      if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter(256, true)
     }
     const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax}.`
     throw new OffstageError('DATA_CLONE', message)
@@ -146,6 +152,10 @@ export class Journal implements Store {
     try {
       await this.#append(changes)
       this.#isSealed = false
+    } catch (error) {
+      // What was kept for it is removed soon.
+      if (this.#records.attachments.areLoose && !this.#isClosing && !this.#failure) this.#sealLater()
+      throw error
     } finally {
       this.#endTurn()
     }
@@ -160,7 +170,7 @@ export class Journal implements Store {
     const [chain, size] = [this.#chain, this.#size]
     const sizes: number[] = []
     try {
-      const append = (frame: Uint8Array, goesOn: boolean) => this.#appendFrame(frame, goesOn, isSeal)
+      const append: AppendFrame = (frame, goesOn, named) => this.#appendFrame(frame, goesOn, isSeal, named)
       await appendBatch(this.#newBatch(), changes, sizes, append, this.#live.clock)
     } catch (error) {
       const { failure } = error as Partial<MediumError>
@@ -170,20 +180,27 @@ export class Journal implements Store {
         return this.#renewOrStop(error)
       }
       await this.#takeBack(chain, size)
+      if (error instanceof UnreadableError) throw this.#unreadable(error, changes)
       throw failure ? this.#writeFailed(error) : error
     }
     this.#apply(changes, sizes)
   }
 
   #newBatch(): BatchWriter {
-    return new BatchWriter(headerBytes, this.#options.frameBytes, this.#options.valueBytesMax)
+    const { frameBytes, valueBytesMax: errorBytesMax } = this.#options
+    return new BatchWriter(headerBytes, { frameBytes, errorBytesMax, attachments: this.#records.attachments })
   }
 
-  async #appendFrame(frame: Uint8Array, goesOn: boolean, isSeal: boolean): Promise<void> {
+  async #appendFrame(
+    frame: Uint8Array,
+    goesOn: boolean,
+    isSeal: boolean,
+    named: readonly Attachment[] | undefined,
+  ): Promise<void> {
     const chain = { ...this.#chain }
     const { length } = frame
     stamp(frame, chain, { goesOn, isRelaxed: this.#isRelaxed && !isSeal })
-    await this.#medium.append(frame, isSeal)
+    await this.#medium.append(frame, isSeal, named)
     this.#chain = chain
     this.#size += length
   }
@@ -251,12 +268,24 @@ export class Journal implements Store {
   async #seal(): Promise<void> {
     await this.#takeTurn()
     try {
-      if (this.#isSealed || this.#failure) return
-      await this.#append([], true)
+      if (this.#failure) return
+      if (!this.#isSealed) await this.#append([], true)
       this.#isSealed = true
+      await this.#removeLoose()
     } finally {
       this.#endTurn()
     }
+  }
+
+  /**
+   * Removes the attachments that nothing holds any more. To be called behind a seal: what let go of them is durable by then,
+   * and no damage of the last batch can bring it back. A draft may name what is written for the first time, so it comes first.
+   */
+  async #removeLoose(): Promise<void> {
+    const { attachments } = this.#records
+    if (!attachments.areLoose || this.#compaction) return
+    // What is not removed now is removed when the journal is opened next.
+    await this.#medium.removeAttachments(attachments.takeLoose()).catch(() => {})
   }
 
   // Compacting.
@@ -290,6 +319,8 @@ export class Journal implements Store {
       // At least half as large again, however much seems to be alive.
       this.#compactFrom = Math.max(this.#compactBytesMin, compaction.size * 1.5)
       this.#isSealed = true
+      this.#compaction = undefined
+      await this.#removeLoose()
     } catch (error) {
       await draft.discard().catch(() => {})
       throw error
@@ -307,7 +338,12 @@ export class Journal implements Store {
       this.#compaction.abandon('the journal it was to replace is broken')
       await this.#compacted
     }
-    await this.#writeSnapshot(false)
+    this.#isRenewing = true
+    try {
+      await this.#writeSnapshot(false)
+    } finally {
+      this.#isRenewing = false
+    }
   }
 
   async #renewOrStop(cause: unknown): Promise<void> {
@@ -317,6 +353,18 @@ export class Journal implements Store {
       throw this.#stop(new AggregateError([cause, second], 'neither the batch nor a new journal could be written'))
     }
     this.#host?.report(this.#writeFailed(cause))
+  }
+
+  #unreadable({ attachment, cause }: UnreadableError, changes: readonly Change[]): OffstageError {
+    const { attachments } = this.#records
+    const holder = changes.find(({ after }) => after && attachments.isNamed(attachment, valuesIn(after)))?.after
+    const whose = holder ? `job '${holder.id}'` : 'a row'
+    const error = new OffstageError(
+      'DATA_CLONE',
+      `A ${tagOf(attachment.object)} of ${whose} cannot be stored: its bytes cannot be read; its file may have been changed or removed.`,
+      { cause },
+    )
+    return holder ? Object.assign(error, { jobId: holder.id }) : error
   }
 
   #stop(cause: unknown): OffstageError {
@@ -342,8 +390,8 @@ export class Journal implements Store {
     this.#isClosing = true
     this.#stopSealTimer?.()
     this.#stopSealTimer = undefined
-    // A compaction is not worth waiting for.
-    this.#compaction?.abandon('the store is being closed')
+    // A compaction is not worth waiting for. A journal that takes the place of a broken one is.
+    if (!this.#isRenewing) this.#compaction?.abandon('the store is being closed')
     await this.#compacted
     try {
       await this.#seal()

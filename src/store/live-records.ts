@@ -1,4 +1,5 @@
 import type { JobRecord } from '../job/record.ts'
+import { Attachments, type Holder } from './attachments.ts'
 import { ByteWriter } from './bytes.ts'
 import type { Row } from './store.ts'
 import { writeThrown } from './thrown-writer.ts'
@@ -22,6 +23,17 @@ interface LiveRow {
   readonly bytes: number
 }
 
+/** Returns the values of a record or a row. Each may name attachments. */
+export function valuesIn(item: JobRecord | Row): unknown[] {
+  if ('table' in item) return [item.value]
+  const { input, result, error, checkpoint, steps } = item
+  return [input, result, error, checkpoint, ...(steps?.values() ?? [])]
+}
+
+/** Returns by which name a record or a row holds attachments. */
+export const holderOf = (item: JobRecord | Row): Holder =>
+  'table' in item ? `row ${JSON.stringify([item.table, item.key])}` : item.seq
+
 /** The records in a journal, by `seq`, and the rows, by table and key. */
 export class LiveRecords {
   readonly #bySeq = new Map<number, JobRecord>()
@@ -31,11 +43,14 @@ export class LiveRecords {
    * record. Keeping that number for each record would take 40 bytes per job.
    */
   bytes = 0
-  #scratch = new ByteWriter()
+  #scratch = new ByteWriter(256, true)
   readonly #errorBytesMax: number | undefined
+  /** The records and rows hold what their values name. */
+  readonly attachments: Attachments
 
-  constructor(errorBytesMax?: number) {
+  constructor(errorBytesMax?: number, attachments = new Attachments()) {
     this.#errorBytesMax = errorBytesMax
+    this.attachments = attachments
   }
 
   get(seq: number): JobRecord | undefined {
@@ -46,12 +61,14 @@ export class LiveRecords {
   set(record: JobRecord, bytes: number): void {
     this.#bySeq.set(record.seq, record)
     this.bytes += bytes
+    if (this.attachments.areUsed) this.attachments.hold(record.seq, valuesIn(record))
   }
 
   delete(seq: number): void {
     const record = this.#bySeq.get(seq)
     if (!record) return
     this.#bySeq.delete(seq)
+    if (this.attachments.areUsed) this.attachments.hold(seq, [])
     this.bytes = Math.max(0, this.bytes - this.#bytesOf(record))
   }
 
@@ -63,19 +80,20 @@ export class LiveRecords {
     const out = this.#scratch
     out.truncate(0)
     out.string(id)
+    const measuring = new Attachments()
     try {
-      writeValue(out, input, 'input')
+      writeValue(out, input, 'input', measuring)
       if (headers) writeValue(out, headers, 'headers')
-      if (result !== undefined) writeValue(out, result, 'result')
-      if (error !== undefined) writeThrown(out, error, this.#errorBytesMax)
-      if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint')
-      if (steps) for (const value of steps.values()) writeValue(out, value, 'step')
+      if (result !== undefined) writeValue(out, result, 'result', measuring)
+      if (error !== undefined) writeThrown(out, error, this.#errorBytesMax, measuring)
+      if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint', measuring)
+      if (steps) for (const value of steps.values()) writeValue(out, value, 'step', measuring)
     } catch {
       // The application has written something that cannot be encoded into its copy of a result. The size is only an estimate
       // anyway.
     }
     const { length } = out
-    if (length > scratchBytesMax) this.#scratch = new ByteWriter()
+    if (length > scratchBytesMax) this.#scratch = new ByteWriter(256, true)
     return length + otherBytes
   }
 
@@ -89,18 +107,32 @@ export class LiveRecords {
     }
     this.bytes += bytes - (rows.get(key)?.bytes ?? 0)
     rows.set(key, { row, bytes })
+    if (this.attachments.areUsed) this.attachments.hold(holderOf(row), valuesIn(row))
   }
 
   deleteRow(table: string, key: string): void {
     const there = this.#tables.get(table)?.get(key)
     if (!there) return
     this.#tables.get(table)?.delete(key)
+    if (this.attachments.areUsed) this.attachments.hold(holderOf(there.row), [])
     this.bytes = Math.max(0, this.bytes - there.bytes)
   }
 
   /** A row that changes during the iteration may come with its old or its new value, or not at all. */
   *rows(): Iterable<Row> {
     for (const rows of this.#tables.values()) for (const { row } of rows.values()) yield row
+  }
+
+  /** Whether an item holds what its values named when they were written last. The application may have changed its copy of a result. */
+  isHeld(item: JobRecord | Row): boolean {
+    return !this.attachments.areUsed || this.attachments.isHeld(holderOf(item), valuesIn(item))
+  }
+
+  /** Makes an item that is still there hold what its values name now. */
+  holdAgain(item: JobRecord | Row): void {
+    const isThere =
+      'table' in item ? this.#tables.get(item.table)?.get(item.key)?.row === item : this.get(item.seq) === item
+    if (isThere) this.attachments.hold(holderOf(item), valuesIn(item))
   }
 
   /** In the order of adding. Records that are added during the iteration come as well. */

@@ -1,10 +1,12 @@
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { Attachments } from './attachments.ts'
 import { FrameScanner, type Torn, type Verdict } from './frame-scanner.ts'
 import { LiveRecords } from './live-records.ts'
 import type { Medium } from './medium.ts'
 import { Replayer } from './replayer.ts'
 import type { StoreHost } from './store.ts'
+import { AbsentBlob } from './stored-blob.ts'
 
 /** A state of the journal in which the store can open it. */
 type Sound = Exclude<Verdict, { readonly kind: 'damaged' | 'foreign' | 'newer' }>
@@ -16,6 +18,7 @@ interface Found {
 }
 
 type Read = (onPiece: (piece: Uint8Array) => void) => Promise<void>
+type Kept = ReadonlyMap<number, object | undefined>
 
 /**
  * Opens a medium and reads what it contains. A torn end is cut off and reported. Any other damage is refused, and nothing is
@@ -27,16 +30,19 @@ export async function recover(
   valueBytesMax: number,
   isRelaxed: boolean,
 ): Promise<Found> {
-  let read: Read = (onPiece) => medium.open(onPiece, host)
+  const attachments = new Map<number, object | undefined>()
+  let read: Read = (onPiece) => medium.open(onPiece, host, (key, object) => attachments.set(key, object))
   for (;;) {
-    const found = await readRecords(read, medium, host.errors, valueBytesMax)
-    const { verdict } = found
+    const found = await readRecords(read, medium, host.errors, valueBytesMax, attachments)
+    const { records, verdict } = found
+    // A batch that does not count may have changed records.
+    const isFinal = verdict.kind !== 'torn' || !verdict.hasBegun
+    if (isFinal) assertComplete(medium, records)
     if (verdict.kind !== 'torn') return found
     const kept = await medium.cut(verdict.size)
     // Nothing is cut off silently.
     host.report(cutOffError(medium.place, verdict, kept, isRelaxed))
-    if (!verdict.hasBegun) return found
-    // A batch that does not count has already changed records, so they are read again.
+    if (isFinal) return found
     read = (onPiece) => medium.read(onPiece)
   }
 }
@@ -46,9 +52,10 @@ async function readRecords(
   medium: Medium,
   errors: readonly ErrorClass[],
   valueBytesMax: number,
+  kept: Kept,
 ): Promise<Found> {
   const replayer = new Replayer(errors)
-  const records = new LiveRecords(valueBytesMax)
+  const records = new LiveRecords(valueBytesMax, new Attachments(kept))
   let nonsense: OffstageError | undefined
   const scanner = new FrameScanner((payload, at) => {
     if (nonsense) return
@@ -79,6 +86,15 @@ async function readRecords(
       )
   }
   return { records, verdict }
+}
+
+/** No job is without its blobs. */
+function assertComplete(medium: Medium, records: LiveRecords): void {
+  for (const [holder, { key, object }] of records.attachments.held()) {
+    if (!(object instanceof AbsentBlob)) continue
+    const whose = typeof holder === 'number' ? `job '${records.get(holder)?.id}'` : holder
+    throw damaged(medium, `: ${medium.placeOf(key)}, ${object} of ${whose}, is missing or not as it was written`)
+  }
 }
 
 function cutOffError(place: string, torn: Torn, kept: string | undefined, isRelaxed: boolean): OffstageError {

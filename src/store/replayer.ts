@@ -1,6 +1,7 @@
 import { type JobRecord, plus, type Rules, type State, states } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { isObject } from '../shared/show.ts'
+import type { Attachments } from './attachments.ts'
 import { ByteReader } from './bytes.ts'
 import { bits, bitsEnd, blank, operations, stepsKinds, times } from './change-format.ts'
 import type { LiveRecords } from './live-records.ts'
@@ -23,6 +24,7 @@ export class Replayer {
   /** By their bytes. */
   readonly #sharedRules = new Map<string, Rules>()
   #from = new ByteReader(new Uint8Array(0))
+  #attachments: Attachments | undefined
   #texts: string[] = []
   #rules: Rules[] = []
   #lastSeq = 0
@@ -45,6 +47,7 @@ export class Replayer {
     this.#rules = []
     this.#lastSeq = 0
     this.#lastTime = 0
+    this.#attachments = records.attachments
     while (!from.isAtEnd) this.#change(records)
   }
 
@@ -124,7 +127,7 @@ export class Replayer {
   }
 
   #value(): unknown {
-    return readValue(this.#from, this.#errors)
+    return readValue(this.#from, this.#errors, this.#attachments)
   }
 
   #text(): string {

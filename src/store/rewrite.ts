@@ -1,5 +1,6 @@
 import type { Disk } from '../shared/disk.ts'
 import { appendLast } from './append-batch.ts'
+import type { Attachments } from './attachments.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { FileMedium } from './file-medium.ts'
 import { headerBytes, newChain, stamp } from './frame.ts'
@@ -9,11 +10,14 @@ import type { Stored } from './store.ts'
 const batchBytes = 256 * 1024
 const pieceBytes = 8 * 1024 * 1024
 
-/** Replaces the journal in `folder` by one that holds just these records and rows. The caller must own the folder. */
+/**
+ * Replaces the journal in `folder` by one that holds just these records and rows. Their blobs stay where they are, under the
+ * numbers that they have in `attachments`. The caller must own the folder.
+ */
 export async function rewriteJournal(
   makeDisk: () => Disk,
   folder: string,
-  { records, rows }: Stored,
+  { records, rows, attachments }: Stored & { readonly attachments: Attachments },
   random: () => number,
 ): Promise<void> {
   const medium = new FileMedium(makeDisk, folder, { durability: 'strict' })
@@ -23,10 +27,10 @@ export async function rewriteJournal(
     stamp(frame, chain, { goesOn })
     await draft.append(frame)
   }
-  let batch = new BatchWriter(headerBytes)
+  let batch = new BatchWriter(headerBytes, { attachments })
   const finish = async () => {
     await appendLast(batch, append)
-    batch = new BatchWriter(headerBytes)
+    batch = new BatchWriter(headerBytes, { attachments })
   }
   try {
     for (const row of rows) {

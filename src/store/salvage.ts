@@ -8,9 +8,10 @@
 import type { JobRecord } from '../job/record.ts'
 import type { ErrorClass } from '../shared/error-wire.ts'
 import { OffstageError } from '../shared/errors.ts'
+import type { Attachment, Attachments, Holder } from './attachments.ts'
 import { formatVersion, headerBytes } from './frame.ts'
 import { type ByteSource, JournalBytes } from './journal-bytes.ts'
-import { LiveRecords } from './live-records.ts'
+import { holderOf, LiveRecords, valuesIn } from './live-records.ts'
 import { type Misfit, Replayer } from './replayer.ts'
 import type { Row } from './store.ts'
 import { endOf, headerAt, type Run, survey } from './survey.ts'
@@ -56,6 +57,10 @@ export interface Salvage {
    * checkpoint.
    */
   readonly incomplete: readonly string[]
+  /** What the values of records and rows name, with its holders; also of those whose values are not kept here. */
+  readonly attachments: Attachments
+  /** The records and rows of which a blob is lost. */
+  readonly bereft: ReadonlySet<Holder>
   /** The ids of jobs that were replaced by a job with the same id, while the batch that did it is lost. */
   readonly replaced: readonly string[]
   readonly isDamaged: boolean
@@ -70,12 +75,14 @@ export interface SalvageOptions {
   readonly keeps: (record: JobRecord) => boolean
   /** For which rows to keep the value. Default: for all. */
   readonly keepsRow?: (table: string, key: string) => boolean
+  /** Whether the bytes of an attachment are there, as they were written. Default: always. */
+  readonly has?: (attachment: Attachment) => boolean
 }
 
 /** Returns `undefined` if there is no sign of a journal. */
 export function salvage(
   source: ByteSource,
-  { errors, keeps, keepsRow = () => true }: SalvageOptions,
+  { errors, keeps, keepsRow = () => true, has = () => true }: SalvageOptions,
 ): Salvage | undefined {
   const bytes = new JournalBytes(source)
   const { runs, strays } = survey(bytes)
@@ -97,9 +104,12 @@ export function salvage(
   }
   const gaps = gapsBetween(runs, bytes.size)
   const { records, replaced } = oneForEachId(found)
+  const bereft = new Set([...found.attachments.held()].flatMap(([holder, each]) => (has(each) ? [] : holder)))
   return {
     records,
     rows: [...found.rows()],
+    attachments: found.attachments,
+    bereft,
     batches: runs.reduce((sum, { batches }) => sum + batches, 0),
     bytes: bytes.size,
     gaps,
@@ -109,7 +119,7 @@ export function salvage(
     partial: records.filter(({ seq, steps }) => steps && partial.has(seq)).map(({ id }) => id),
     incomplete: records.filter(({ seq }) => incomplete.has(seq)).map(({ id }) => id),
     replaced,
-    isDamaged: gaps.length + nonsense.length + misfits.orphan + misfits.clash + misfits.steps > 0,
+    isDamaged: gaps.length + nonsense.length + misfits.orphan + misfits.clash + misfits.steps + bereft.size > 0,
   }
 }
 
@@ -142,10 +152,12 @@ class KeptRecords extends LiveRecords {
   override set(record: JobRecord, bytes: number): void {
     this.changed.add(record.seq)
     super.set(this.#keeps(record) ? record : outline(record), bytes)
+    this.attachments.hold(holderOf(record), valuesIn(record))
   }
 
   override setRow(row: Row, bytes: number): void {
     super.setRow(this.#keepsRow(row.table, row.key) ? row : { ...row, value: undefined }, bytes)
+    this.attachments.hold(holderOf(row), valuesIn(row))
   }
 }
 

@@ -250,6 +250,43 @@ const durable: Readonly<Record<string, Check>> = {
     await bench.store.close()
   },
 
+  'keeps blobs and files wherever they are in a value, or refuses them': async (bench) => {
+    await bench.open()
+    const refusal = thrownBy(() => bench.store.check({ deep: [new Blob(['a'])] }, 'input'))
+    if (refusal) {
+      expectRefused(refusal, 'input.deep[0]')
+      return bench.store.close()
+    }
+    const image = new Blob(['image'], { type: 'image/png' })
+    const [kept, gone] = (await bench.insert(bench.record({ deep: [image, image] }), bench.record(image))) as [
+      JobRecord,
+      JobRecord,
+    ]
+    await bench.put([row('files', 'a', new File(['draft'], 'ü.txt')), row('files', 'b', [new Blob(['replaced'])])])
+    const started = await bench.move(kept, start, { type: 'checkpoint', checkpoint: new Blob(['replaced']) })
+    const stepped = await bench.move(started, { type: 'step', key: 'a', value: new Map([[0, new Blob(['step'])]]) })
+    await bench.move(stepped, { type: 'checkpoint', checkpoint: new Blob(['checkpoint']) })
+    await bench.put([row('files', 'b', [new Blob(['row'])])], { before: gone, after: undefined })
+    await bench.reopen()
+    const [found] = (await bench.reopen()) as [JobRecord]
+    const { deep } = found.input as { readonly deep: readonly [Blob, Blob] }
+    expectSame([deep[0] === deep[1], deep[0].type], [true, 'image/png'])
+    const [file, [inRow]] = bench.rows.map(({ value }) => value) as [File, [Blob]]
+    expectSame([file.name, file.type], ['ü.txt', ''])
+    const inStep = (found.steps?.get('a') as Map<number, Blob> | undefined)?.get(0)
+    expectSame(await textsOf(deep[0], found.checkpoint, inStep, file, inRow), [
+      'image',
+      'checkpoint',
+      'step',
+      'draft',
+      'row',
+    ])
+    await bench.move(found, { type: 'interrupt', error: undefined, isOwnMaking: false })
+    const [again] = (await bench.reopen()) as [JobRecord]
+    expectSame(await textsOf(again.checkpoint), ['checkpoint'])
+    await bench.store.close()
+  },
+
   'keeps cycles and shared references': async (bench) => {
     await bench.open()
     const inner = { name: 'inner' }
@@ -286,9 +323,10 @@ const durable: Readonly<Record<string, Check>> = {
       [new Map([['key', Promise.resolve()]]), "input.get('key')"],
     ]
     for (const [value, place] of unkept) {
-      const error = thrownBy(() => bench.store.check(value, 'input')) as OffstageError
-      if (error?.code !== 'DATA_CLONE' || !error.message.includes(`\`${place}\``))
-        throw new Error(`expected a DATA_CLONE that names \`${place}\`, got ${String(error)}`)
+      expectRefused(
+        thrownBy(() => bench.store.check(value, 'input')),
+        place,
+      )
     }
     await bench.store.close()
   },
@@ -345,6 +383,14 @@ function everything(): unknown {
     boxed: [new Number(1), new String('s'), new Boolean(false)],
     error: new TypeError('kept'),
   }
+}
+
+const textsOf = (...blobs: unknown[]): Promise<string[]> => Promise.all(blobs.map((blob) => (blob as Blob).text()))
+
+function expectRefused(error: unknown, place: string): void {
+  const { code, message } = (error ?? {}) as Partial<OffstageError>
+  if (code !== 'DATA_CLONE' || !message?.includes(`\`${place}\``))
+    throw new Error(`expected a DATA_CLONE that names \`${place}\`, got ${String(error)}`)
 }
 
 function thrownBy(call: () => void): unknown {

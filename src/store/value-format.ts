@@ -4,6 +4,9 @@
  *
  * A value is a tag and the data that the tag needs. Small whole numbers are in the tag itself. Objects are numbered in the
  * order in which they are met, the outer before the inner. An object that is met again is a reference to its number.
+ *
+ * Blobs, files and lists of files are not in the value. It has the numbers under which the medium keeps them, and what tells
+ * how they look; see attachments.ts.
  */
 
 /** A number never gets a new meaning. New kinds get new numbers, below 0x80. */
@@ -30,6 +33,9 @@ export const tags = {
   resizable: 19,
   view: 20,
   error: 21,
+  Blob: 22,
+  File: 23,
+  FileList: 24,
 } as const
 
 /** From this tag on, the tag itself is a number from 0 to 127. */

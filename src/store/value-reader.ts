@@ -1,25 +1,37 @@
 import { noteException } from '../shared/dom-exceptions.ts'
 import { type ErrorClass, thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
-import { isDomException } from '../shared/kind.ts'
+import { type BlobKind, isDomException } from '../shared/kind.ts'
 import { put } from '../shared/rebuild.ts'
+import type { Attachment, Attachments } from './attachments.ts'
 import type { ByteReader } from './bytes.ts'
 import { smallNumber, tags, thrownTags, views } from './value-format.ts'
 
 /** A sparse array beyond this length may claim to be very long and hold little. */
 const sparseLengthMax = 10_000
 
-/** Reads a value. Throws a plain Error for bytes that make no sense. `errors` are the user's own error classes. */
-export const readValue = (from: ByteReader, errors: readonly ErrorClass[]): unknown =>
-  new ValueReader(from, errors).read()
+/**
+ * Reads a value. Throws a plain Error for bytes that make no sense. `errors` are the user's own error classes. Without
+ * `attachments` there cannot be a blob.
+ */
+export function readValue(from: ByteReader, errors: readonly ErrorClass[], attachments?: Attachments): unknown {
+  const reader = new ValueReader(from, errors, attachments)
+  const value = reader.read()
+  attachments?.note(value, reader.named)
+  return value
+}
 
 class ValueReader {
   readonly #from: ByteReader
   readonly #errors: readonly ErrorClass[]
+  readonly #attachments: Attachments | undefined
   readonly #containers: unknown[] = []
+  /** The attachments that the value names; none yet if `undefined`. */
+  named: Attachment[] | undefined
 
-  constructor(from: ByteReader, errors: readonly ErrorClass[]) {
+  constructor(from: ByteReader, errors: readonly ErrorClass[], attachments: Attachments | undefined) {
     this.#from = from
     this.#errors = errors
+    this.#attachments = attachments
   }
 
   read(): unknown {
@@ -63,6 +75,12 @@ class ValueReader {
         return this.#keep(new RegExp(from.string(), from.string()))
       case tags.buffer:
         return this.#keep(from.raw(from.varint()).buffer)
+      case tags.Blob:
+        return this.#keep(this.#attachment('Blob'))
+      case tags.File:
+        return this.#keep(this.#attachment('File'))
+      case tags.FileList:
+        return this.#keep(this.#attachment('FileList'))
     }
     // The other kinds can only be made when their parts were read. Their numbers come before those of the parts.
     const number = this.#containers.push(undefined) - 1
@@ -150,6 +168,19 @@ class ValueReader {
     const buffer = this.read()
     if (!(buffer instanceof ArrayBuffer)) throw new Error('a view has no buffer')
     return new View(buffer, this.#from.varint(), this.#from.varint())
+  }
+
+  #attachment(kind: BlobKind): object {
+    const from = this.#from
+    const key = from.varint()
+    const size = from.varint()
+    const type = kind === 'FileList' ? '' : from.string()
+    const [name, lastModified] = kind === 'File' ? [from.string(), Number(this.read())] : ['', 0]
+    const attachment = this.#attachments?.find(key, { kind, size, type, name, lastModified })
+    if (!attachment) throw new Error(`there is a ${kind} where none can be`)
+    this.named ??= []
+    this.named.push(attachment)
+    return attachment.object
   }
 
   #error(): unknown {

@@ -1,9 +1,11 @@
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
-import { builtInOf, isPlain } from '../shared/kind.ts'
+import { type BlobKind, builtInOf, isPlain } from '../shared/kind.ts'
 import { depthMax, tooDeep } from '../shared/outgoing.ts'
 import { isA, Refusal, refused, stepTo, within } from '../shared/refusal.ts'
 import { show, tagOf } from '../shared/show.ts'
+import type { Attachments } from './attachments.ts'
 import { type ByteWriter, TooLong } from './bytes.ts'
+import { attachableKindOf, describeBlob } from './stored-blob.ts'
 import { smallNumber, tags, thrownTags, views } from './value-format.ts'
 import { refuseUnstorable } from './value-refusals.ts'
 
@@ -18,16 +20,17 @@ const innerErrorsMax = 100
 
 /**
  * Writes a value. Throws `DATA_CLONE`, which names the place in `what`, for a value that cannot be stored; then nothing was
- * written. Throws `TooLong` if the value takes more than `out` may have.
+ * written. Throws `TooLong` if the value takes more than `out` may have. Without `attachments` a blob cannot be stored.
  */
-export function writeValue(out: ByteWriter, value: unknown, what: string): void {
+export function writeValue(out: ByteWriter, value: unknown, what: string, attachments?: Attachments): void {
   const start = out.length
   try {
-    new ValueWriter(out).write(value)
+    new ValueWriter(out, attachments).write(value)
   } catch (cause) {
     out.truncate(start)
     throw cause instanceof TooLong ? cause : refused(cause, what, 'stored')
   }
+  attachments?.note(value, out.namedSince(start))
 }
 
 /** A text of an error is never cut if it is no longer than this. */
@@ -49,9 +52,11 @@ export class ValueWriter {
    * For errors: the most characters of each text, and the most bytes of each attached value. At 0, nothing attached is stored.
    */
   readonly #limit: number
+  readonly #attachments: Attachments | undefined
 
-  constructor(out: ByteWriter, limit = Number.POSITIVE_INFINITY) {
+  constructor(out: ByteWriter, attachments?: Attachments, limit = Number.POSITIVE_INFINITY) {
     this.#out = out
+    this.#attachments = attachments
     this.#limit = limit
   }
 
@@ -209,8 +214,25 @@ export class ValueWriter {
       case 'BigInt':
         return this.#boxed(BigInt.prototype.valueOf.call(value))
     }
+    const kind = this.#attachments && attachableKindOf(value)
+    if (kind) return this.#attachment(kind, value)
     refuseUnstorable(value)
     this.#plain(value)
+  }
+
+  #attachment(kind: BlobKind, value: object): void {
+    const out = this.#out
+    const attachment = (this.#attachments as Attachments).of(value)
+    const { size, type, name, lastModified } = describeBlob(kind, value)
+    out.willName(attachment)
+    out.u8(tags[kind])
+    out.varint(attachment.key)
+    out.varint(size)
+    if (kind === 'FileList') return
+    out.string(type)
+    if (kind === 'Blob') return
+    out.string(name)
+    this.#number(lastModified)
   }
 
   #boxed(primitive: unknown): void {

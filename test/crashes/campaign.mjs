@@ -5,7 +5,18 @@ import { chanceOf, pick } from './app/values.mjs'
 import { install, Life, sleep, Tail, within } from './life.mjs'
 import { Witness } from './witness.mjs'
 
-const moments = /** @type {const} */ (['work', 'work', 'work', 'open', 'open', 'compaction', 'compaction', 'close'])
+const moments = /** @type {const} */ ([
+  'work',
+  'work',
+  'work',
+  'open',
+  'open',
+  'compaction',
+  'compaction',
+  'close',
+  'blob',
+  'blob',
+])
 /** @typedef {typeof moments[number]} Moment */
 
 /** A moment that does not come is not waited for. */
@@ -24,7 +35,7 @@ const openMsMax = 1_000
 export class Campaign {
   witness = new Witness()
   /** @type {Record<Moment, number>} */
-  kills = { work: 0, open: 0, compaction: 0, close: 0 }
+  kills = { work: 0, open: 0, compaction: 0, close: 0, blob: 0 }
   /** How often there was a draft, or one had just been published. */
   compactions = 0
   /** @type {number[]} */
@@ -100,10 +111,12 @@ export class Campaign {
   async #reach(life, moment, share) {
     const random = this.#random
     if (moment === 'open') return sleep(share * 40)
-    const drafts = new EventEmitter()
+    const files = new EventEmitter()
     const watcher = watch(this.store, (type, name) => {
-      if (name?.startsWith('journal.next')) drafts.emit('draft')
-      if (name === 'journal' && type === 'rename') drafts.emit('published')
+      if (name?.startsWith('journal.next')) files.emit('draft')
+      // It begins, gets its name, or is removed.
+      if (name?.startsWith('attachment.')) files.emit('blob')
+      if (name === 'journal' && type === 'rename') files.emit('published')
     })
     try {
       if (!(await life.says('looked'))) return
@@ -114,8 +127,12 @@ export class Campaign {
       } else if (moment === 'compaction') {
         // While it is written, or the moment it has taken the journal's place.
         const what = share < 0.4 ? 'draft' : 'published'
-        if (await within(waitMsMax, once(drafts, what))) this.compactions++
+        if (await within(waitMsMax, once(files, what))) this.compactions++
         if (what === 'draft') await sleep(share * 16)
+      } else if (moment === 'blob') {
+        for (let left = 1 + Math.floor(share * 60); left > 0; left--)
+          if (!(await within(waitMsMax, once(files, 'blob')))) break
+        await sleep(random() * 2)
       } else {
         await within(waitMsMax, life.saysMore(1 + Math.floor(share * 200)))
         life.close()
@@ -149,9 +166,10 @@ export class Campaign {
     const isSlow = openMs.filter((ms) => ms > openMsMax).length * 100 > openMs.length
     console.log(
       `  ${all} times: ${kills.work} at work, ${kills.open} while opening, ${kills.close} while closing, ${kills.compaction} ` +
-        `while compacting (${compactions} found a draft)\n` +
+        `while compacting (${compactions} found a draft), ${kills.blob} at the file of a blob\n` +
         `  acknowledged: ${figures.added} jobs, ${figures.completed} completions, ${figures.failed} failures, ` +
         `${figures.cancelled} cancellations, ${figures.removed} removals, ${figures.checkpoints} checkpoints; ${figures.runs} runs\n` +
+        `  found ${figures.blobs} blobs, each with its file, and no other file\n` +
         `  opened at the first try each time, p50 ${part(0.5)} ms, p99 ${part(0.99)} ms, at most ${part(1)} ms\n` +
         `  ${figures.lost} lost, ${violations.length} violations`,
     )

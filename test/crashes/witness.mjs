@@ -43,7 +43,18 @@ export class Witness {
   #closedNow = new Set()
   /** @type {Map<string, Found>} */
   #found = new Map()
-  figures = { added: 0, completed: 0, failed: 0, cancelled: 0, removed: 0, checkpoints: 0, runs: 0, reused: 0, lost: 0 }
+  figures = {
+    added: 0,
+    completed: 0,
+    failed: 0,
+    cancelled: 0,
+    removed: 0,
+    checkpoints: 0,
+    runs: 0,
+    blobs: 0,
+    reused: 0,
+    lost: 0,
+  }
 
   /** @param {number} life */
   begin(life) {
@@ -123,6 +134,9 @@ export class Witness {
         return
       case 'job':
         return this.#find(rest[0])
+      case 'blobs':
+        this.figures.blobs += rest[0]
+        return
       case 'looked':
         return this.#compare()
       case 'trouble':

@@ -1,5 +1,5 @@
 // `offstage ls | show | salvage`: looking into a store from outside, and getting out of a damaged one what is intact.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createScheduler, inline } from 'offstage'
 import { fileStore } from 'offstage/file'
 import { defineJobs } from 'offstage/worker'
@@ -169,3 +169,68 @@ test.each([[[]], [['ls']], [['eat', 'x']], [['show', 'x']], [['ls', 'x', 'y']]])
     expect(await run(...args)).toMatchObject({ code: 2, complaints: expect.stringContaining('usage:') })
   },
 )
+
+describe('blobs', () => {
+  const files = () => readdirSync(folder).filter((name) => name.startsWith('attachment.'))
+  const fileOf = (key: number) => `${folder}/${files().find((name) => name.startsWith(`attachment.${key}.`))}`
+  const later = { delayMs: 3_600_000 }
+
+  beforeEach(async () => {
+    const scheduler = createScheduler<typeof keepers>(inline(keepers), { store: fileStore(folder) })
+    for (const key of [1, 2, 3]) {
+      const photo = new Blob([`bytes of ${key}`], { type: 'image/png' })
+      await scheduler.add.keep({ photo }, { id: `photo-${key}`, ...later })
+    }
+    await scheduler.close()
+  })
+  const keepers = defineJobs({ keep: ({ photo }: { photo: Blob }) => photo.text() })
+  const inputs = async () => {
+    const scheduler = createScheduler<typeof keepers>(inline(keepers), { store: fileStore(folder) })
+    const found = await scheduler.find({ name: 'keep' })
+    const texts = await Promise.all(found.map(({ input }) => input.photo.text()))
+    await scheduler.close()
+    return texts
+  }
+
+  test('are shown with their size and type, and their bytes are not read', async () => {
+    expect((await run('show', folder, 'photo-1')).out).toMatch(/^input +\{ photo: Blob\(10 bytes, image\/png\) \}$/m)
+    expect((await run('salvage', folder)).out).toContain('is not damaged; nothing was changed')
+    expect(await inputs()).toEqual(['bytes of 1', 'bytes of 2', 'bytes of 3'])
+  })
+
+  test.each<[string, (path: string) => void]>([
+    ['is missing', (path) => rmSync(path)],
+    ['is cut off', (path) => writeFileSync(path, 'bytes')],
+    ['is another of the same size', (path) => writeFileSync(path, 'bytes of X')],
+  ])('one that %s: salvage leaves out its job, and no other', async (_what, harm) => {
+    harm(fileOf(2))
+    const message = /attachment\.2\S*, Blob\(10 bytes, image\/png\) of job 'photo-2'/
+    await expect(inputs()).rejects.toMatchObject({ code: 'STORE_CORRUPT', message: expect.stringMatching(message) })
+    const { code, out } = await run('salvage', folder)
+    expect(code).toBe(0)
+    expect(out).toContain("jobs and rows of which a file is missing or damaged: 'photo-2'")
+    expect(out).toMatch(/recovered: 6 jobs/)
+    expect(await inputs()).toEqual(['bytes of 1', 'bytes of 3'])
+  })
+
+  test('of a damaged journal stay with the jobs that are recovered; the others are kept beside its copy', async () => {
+    const path = `${folder}/journal`
+    const bytes = readFileSync(path)
+    const at = bytes.indexOf('photo-2')
+    bytes[at] = (bytes[at] as number) ^ 1
+    writeFileSync(path, bytes)
+    const { out } = await run('salvage', folder)
+    expect(out).toMatch(/^1 files that none of these needs were moved to '.*journal\.damaged-\S+\.files'\.$/m)
+    expect(await inputs()).toEqual(['bytes of 1', 'bytes of 3'])
+    const aside = readdirSync(folder).find((name) => name.endsWith('.files')) as string
+    expect(readdirSync(`${folder}/${aside}`)).toEqual([expect.stringMatching(/^attachment\.2\./)])
+    expect(files()).toHaveLength(2)
+  })
+
+  test('a copy of the folder of a closed store opens', async () => {
+    const copy = `${folder}-copy`
+    cpSync(folder, copy, { recursive: true })
+    folder = copy
+    expect(await inputs()).toEqual(['bytes of 1', 'bytes of 2', 'bytes of 3'])
+  })
+})

@@ -809,7 +809,6 @@ describe('what cannot be kept, although it can cross threads', () => {
   const unstorable: [what: string, make: () => unknown][] = [
     ['shared', () => new SharedArrayBuffer(8)],
     ['module', () => new WebAssembly.Module(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]))],
-    ['blob', () => new Blob(['text'])],
   ]
   test.each(unstorable)('an input with a %s', async (_what, make) => {
     const scheduler = open()

@@ -19,6 +19,11 @@ const tuning = [
     find: 'const writeBytesMax = 8 * 1024 * 1024',
     replace: 'const writeBytesMax = 900',
   },
+  {
+    file: 'src/store/file-attachments.ts',
+    find: 'const pieceBytes = 1024 * 1024',
+    replace: 'const pieceBytes = 700',
+  },
   { file: 'src/store/compaction.ts', find: 'const sliceBytes = 256 * 1024', replace: 'const sliceBytes = 700' },
   { file: 'src/store/append-batch.ts', find: 'const changesPerCheck = 32', replace: 'const changesPerCheck = 4' },
   { file: 'src/platform/in-slices.ts', find: 'const atOnceMax = 1_000', replace: 'const atOnceMax = 2' },

@@ -1,4 +1,5 @@
 import { seededRandom } from '../../src/shared/seeded-random.ts'
+import { SimBlob } from './sim-blob.ts'
 
 /** Everything that is left to chance comes from one seed. */
 export class Chance {
@@ -25,6 +26,12 @@ export class Chance {
   /** Small most of the time, and now and then up to `max`. */
   skewed(max: number): number {
     return Math.floor(max * this.random() ** 3)
+  }
+
+  /** A blob in a value. `tag` makes it unique. */
+  blob(tag: number): unknown {
+    const bytes = new Uint8Array(this.is(0.1) ? 0 : 1 + this.skewed(3_000)).fill(tag & 0xff)
+    return { tag, list: [new SimBlob([bytes], { type: this.of(['', 'text/plain']) })] }
   }
 
   /** Something that an application may want to keep. `tag` makes it unique. */

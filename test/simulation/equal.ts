@@ -1,3 +1,5 @@
+import { SimBlob } from './sim-blob.ts'
+
 /** Whether two values are the same to whoever reads them: types, order of keys, −0, holes, and all. */
 export const isEqual = (a: unknown, b: unknown): boolean => areEqual(withMap(a), withMap(b))
 
@@ -15,6 +17,7 @@ function areEqual(a: unknown, b: unknown): boolean {
   if (a instanceof Map) return areEqualLists([...a], [...(b as Map<unknown, unknown>)])
   if (a instanceof Set) return areEqualLists([...a], [...(b as Set<unknown>)])
   if (a instanceof Date) return Object.is(a.getTime(), (b as Date).getTime())
+  if (a instanceof SimBlob) return a.equals(b as SimBlob)
   if (a instanceof RegExp) return String(a) === String(b)
   if (a instanceof Error) return areEqualErrors(a, b as Error)
   if (ArrayBuffer.isView(a)) return Buffer.from(bytesOf(a)).equals(bytesOf(b as ArrayBufferView))

@@ -1,14 +1,16 @@
 /** The journal alone, over a disk that fails: random batches, crashes at each step, and what is found afterwards. */
+import type { JobRecord } from '../../src/job/record.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import { FileMedium } from '../../src/store/file-medium.ts'
 import { headerBytes } from '../../src/store/frame.ts'
 import { Journal } from '../../src/store/journal.ts'
-import type { Change, Stored, StoreHost } from '../../src/store/store.ts'
+import type { Change, Row, Stored, StoreHost } from '../../src/store/store.ts'
 import { Chance } from './chance.ts'
 import { drain } from './drain.ts'
 import { Faults } from './faults.ts'
 import { hops } from './platform/hop.ts'
-import { randomRecord, randomRows, randomUpdate } from './records.ts'
+import { randomRecord, randomRows, randomUpdate, withBlob } from './records.ts'
+import { blobsIn } from './sim-blob.ts'
 import { SimClock } from './sim-clock.ts'
 import { SimDisk, SimFileSystem } from './sim-disk.ts'
 import type { Stats, Trace } from './stats.ts'
@@ -43,12 +45,15 @@ export class JournalSimulation {
   #life = 0
   #error: unknown
   #wasCalm = false
-  #flippedBit: number | undefined
+  #flipped: { readonly path: string; readonly bit: number } | undefined
   /** The power failed, and nobody had promised that all of it outlives that. */
   #mayLack = false
   /** What was said of this opening. */
   #reports: string[] = []
   readonly #frameBytes: number
+  readonly #hasBlobs: boolean
+  /** How often something had gone wrong when it was opened. */
+  #faultsBefore = 0
 
   constructor(seed: number, stats: Stats, trace: Trace) {
     this.#chance = new Chance(seed)
@@ -62,6 +67,7 @@ export class JournalSimulation {
     this.#compactBytesMin = this.#chance.of([600, 2_000, 8_000])
     // So that a batch of two changes may take more than one frame.
     this.#frameBytes = this.#chance.of([60, 300, 1_000_000, 1_000_000])
+    this.#hasBlobs = this.#chance.is(0.5)
     if (this.#chance.is(0.2)) this.#clock.dragMs = 1
     this.#disk = new SimDisk(this.#system, 0)
     this.#journal = this.#makeJournal()
@@ -154,8 +160,13 @@ export class JournalSimulation {
     }
   }
 
-  /** One bit of a batch that others stand behind is another: that must be said, and nothing changed. */
+  /** One bit of a batch that others stand behind is another, or of a blob: that must be said, and nothing changed. */
   #flip(): void {
+    const blobs = this.#attachments.filter((path) => (this.#system.names.get(path)?.size ?? 0) > 0)
+    if (blobs.length > 0 && this.#chance.is(0.5)) {
+      const path = this.#chance.of(blobs)
+      return this.#flipBit(path, (this.#system.names.get(path)?.size ?? 0) * 8)
+    }
     const content = this.#system.names.get(journalPath)?.content
     if (!content) return
     const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
@@ -166,16 +177,32 @@ export class JournalSimulation {
       if (next <= content.length) end = at
       at = next
     }
-    if (end === 0) return
-    this.#flippedBit = this.#chance.int(end * 8)
-    this.#system.flip(journalPath, this.#flippedBit)
-    this.#stats.count('flipped bits')
+    if (end > 0) this.#flipBit(journalPath, end * 8)
+  }
+
+  #flipBit(path: string, bits: number): void {
+    this.#flipped = { path, bit: this.#chance.int(bits) }
+    this.#system.flip(path, this.#flipped.bit)
+    this.#stats.count(path === journalPath ? 'flipped bits' : 'flipped bits of blobs')
   }
 
   #unflip(): void {
-    if (this.#flippedBit === undefined) return
-    this.#system.flip(journalPath, this.#flippedBit)
-    this.#flippedBit = undefined
+    if (this.#flipped === undefined) return
+    this.#system.flip(this.#flipped.path, this.#flipped.bit)
+    this.#flipped = undefined
+  }
+
+  /** The paths of the blobs that lie beside the journal, whole or not. */
+  get #attachments(): string[] {
+    return [...this.#system.names.keys()].filter((path) => path.startsWith(`${folder}/attachment.`))
+  }
+
+  /** Each blob of a job or a row is there once, and no other. */
+  #checkAttachments(records: Iterable<JobRecord>, rows: Iterable<Row>): void {
+    const blobs = blobsIn([...records, ...rows])
+    const paths = this.#attachments
+    if (blobs.size > 0) this.#stats.count('blobs found')
+    assert(paths.length === blobs.size, 'I15', () => `there are ${blobs.size} blobs, and the files ${paths.join()}`)
   }
 
   #open(): void {
@@ -187,6 +214,7 @@ export class JournalSimulation {
     const size = this.#system.names.get(journalPath)?.size ?? 0
     this.#reports = []
     this.#wasCalm = this.#faults.isCalm
+    this.#faultsBefore = this.#system.faults
     void (this.#journal.open(this.#host()) as Promise<Stored>).then(
       (stored) => {
         if (life === this.#life) this.#guard(() => this.#opened(stored, size))
@@ -198,20 +226,21 @@ export class JournalSimulation {
   }
 
   #opened(stored: Stored, sizeBefore: number): void {
-    const { records } = stored
+    const { records, rows } = stored
     this.#trace.note(4, records.length)
     this.#trace.say(() => `opened: ${records.length}`)
     this.#phase = 'open'
     this.#stats.count('opened')
     assert(
-      this.#flippedBit === undefined,
+      this.#flipped === undefined,
       'I9',
-      () => `bit ${this.#flippedBit} is not as it was written, and nobody said so`,
+      () => `bit ${this.#flipped?.bit} of ${this.#flipped?.path} is not as it was written, and nobody said so`,
     )
     this.#checkReports(sizeBefore - (this.#system.names.get(journalPath)?.size ?? 0))
     if (this.#mayLack) this.#truth.recoveredInPart(stored)
     else this.#truth.recovered(stored)
     this.#mayLack = false
+    this.#checkAttachments(records, rows)
     for (const { seq } of records) this.#seq = Math.max(this.#seq, seq)
   }
 
@@ -233,7 +262,7 @@ export class JournalSimulation {
     this.#stats.count(`open refused: ${error.code}`)
     if (error.code === 'STORE_CORRUPT') {
       assert(this.#system.image(journalPath) === before, 'I8', () => 'the journal was refused, and changed')
-      if (this.#flippedBit !== undefined) {
+      if (this.#flipped !== undefined) {
         this.#stats.count('flipped bits reported')
         return this.#unflip()
       }
@@ -295,16 +324,25 @@ export class JournalSimulation {
       const known = [...records.values()]
       const before = known.length > 0 && chance.is(known.length / 40) ? chance.of(known) : undefined
       const isRemoved = before && chance.is(0.25)
-      const after = isRemoved
+      let after = isRemoved
         ? undefined
         : before
           ? randomUpdate(chance, before, ++this.#tag)
           : randomRecord(chance, ++this.#seq)
-      changes.push({ before, after, ...(chance.is(0.3) && { rows: randomRows(chance, this.#tag) }) })
+      if (after && this.#hasBlobs && chance.is(0.3)) after = withBlob(chance, after, ++this.#tag)
+      changes.push({ before, after, ...(chance.is(0.3) && { rows: this.#rows() }) })
       if (after) records.set(after.seq, after)
       else if (before) records.delete(before.seq)
     }
     return changes
+  }
+
+  #rows(): Row[] {
+    const rows = randomRows(this.#chance, this.#tag)
+    if (!this.#hasBlobs) return rows
+    return rows.map((row) =>
+      row.value && this.#chance.is(0.3) ? { ...row, value: this.#chance.blob(this.#tag) } : row,
+    )
   }
 
   #close(): void {
@@ -342,6 +380,9 @@ export class JournalSimulation {
   #checkSealed(): void {
     const inode = this.#system.names.get(journalPath)
     assert(inode?.isOnPlatter !== false, 'I1', () => 'a journal was closed that is not durable')
+    // What could not be removed is removed by the next opening.
+    const { records, rows } = this.#truth
+    if (this.#system.faults === this.#faultsBefore) this.#checkAttachments(records.values(), rows.values())
     this.#truth.durable()
   }
 
@@ -389,7 +430,7 @@ export class JournalSimulation {
 
   /** When nothing goes wrong any more, all is as it was acknowledged. */
   #finish(): void {
-    if (this.#phase === 'stopped' || this.#isForeign || this.#flippedBit !== undefined) this.#crash()
+    if (this.#phase === 'stopped' || this.#isForeign || this.#flipped !== undefined) this.#crash()
     this.#faults.calm(true)
     this.#settle(() => this.#phase === 'open' && !this.#isBusy)
     this.#close()

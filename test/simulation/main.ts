@@ -2,10 +2,13 @@
 import { assertDrains } from './drain.ts'
 import { JournalSimulation } from './journal-sim.ts'
 import { Simulation } from './sim.ts'
+import { SimBlob } from './sim-blob.ts'
 import { Stats, Trace } from './stats.ts'
 import type { Violation } from './truth.ts'
 
 const runSteps = 3_000
+
+globalThis.Blob = SimBlob as unknown as typeof Blob
 
 const args = process.argv.slice(2)
 

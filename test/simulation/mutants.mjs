@@ -6,6 +6,7 @@ const compaction = 'src/store/compaction.ts'
 const medium = 'src/store/file-medium.ts'
 const writes = 'src/store/file-writes.ts'
 const lock = 'src/store/folder-lock.ts'
+const attachments = 'src/store/file-attachments.ts'
 const frame = 'src/store/frame.ts'
 const scanner = 'src/store/frame-scanner.ts'
 const search = 'src/store/frame-search.ts'
@@ -44,6 +45,42 @@ const turn = 'src/engine/turn.ts'
 
 /** @type {Mutant[]} */
 export const mutants = [
+  // Blobs beside the journal.
+  {
+    name: 'a blob is not synced before the frame that names it',
+    file: attachments,
+    find: '      await file.sync()\n',
+    replace: '',
+    isJournal: true,
+  },
+  {
+    name: 'the name of a blob is not synced before the frame that names it',
+    file: attachments,
+    find: '      await this.#disk.syncFolder(this.#folder)\n',
+    replace: '',
+    isJournal: true,
+  },
+  {
+    name: 'a blob is taken back although its frame may be there',
+    file: medium,
+    find: '    const cause = causeOf(error)\n    // Another program',
+    replace: '    await this.#attachments.takeBack(kept)\n    const cause = causeOf(error)\n    // Another program',
+    isJournal: true,
+  },
+  {
+    name: 'a blob goes before its removal is sealed',
+    file: journal,
+    find: '      await this.#append(changes)\n      this.#isSealed = false\n',
+    replace: '      await this.#append(changes)\n      this.#isSealed = false\n      await this.#removeLoose()\n',
+    isJournal: true,
+  },
+  {
+    name: 'blobs that a crash left behind stay',
+    file: journal,
+    find: 'if (orphans.length > 0) await',
+    replace: 'if (orphans.length < 0) await',
+    isJournal: true,
+  },
   // The file.
   {
     name: 'acknowledged before the sync',
@@ -226,8 +263,8 @@ export const mutants = [
   {
     name: 'a refused batch leaves its number',
     file: journal,
-    find: '    await this.#medium.append(frame, isSeal)\n    this.#chain = chain\n',
-    replace: '    this.#chain = chain\n    await this.#medium.append(frame, isSeal)\n',
+    find: '    await this.#medium.append(frame, isSeal, named)\n    this.#chain = chain\n',
+    replace: '    this.#chain = chain\n    await this.#medium.append(frame, isSeal, named)\n',
   },
   {
     name: 'a refused batch leaves its first frames',
@@ -250,7 +287,7 @@ export const mutants = [
   {
     name: 'records of a batch that does not count stay',
     file: recovery,
-    find: '    if (!verdict.hasBegun) return found\n',
+    find: '    if (isFinal) return found\n',
     replace: '    return found\n',
   },
   {

@@ -76,3 +76,20 @@ export function randomRows(chance: Chance, tag: number): Row[] {
     value: chance.is(0.3) ? undefined : chance.is(0.2) ? tag : (chance.value(tag, 200) ?? null),
   }))
 }
+
+/** The same record with a blob in it, new or one that it has already in another place. */
+export function withBlob(chance: Chance, record: JobRecord, tag: number): JobRecord {
+  const { input, checkpoint } = record
+  switch (chance.int(5)) {
+    case 0:
+      return { ...record, checkpoint: chance.blob(tag) }
+    case 1:
+      return { ...record, steps: withStep(record.steps, `step ${tag}`, chance.blob(tag)) }
+    case 2:
+      return { ...record, result: chance.of([input, checkpoint]) }
+    case 3:
+      return { ...record, result: chance.blob(tag), checkpoint: undefined }
+    default:
+      return { ...record, input: chance.blob(tag) }
+  }
+}

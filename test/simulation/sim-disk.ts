@@ -466,7 +466,7 @@ export class SimDisk implements Disk {
   rename(from: string, to: string): Promise<void> {
     return this.call('rename', to, () => {
       this.writes++
-      this.system.count('generations published')
+      this.system.count(to.includes('/attachment.') ? 'blobs kept' : 'generations published')
       const inode = this.#inode(from, 'rename')
       this.system.change([
         [to, inode],
@@ -479,6 +479,7 @@ export class SimDisk implements Disk {
     return this.call('remove', path, () => {
       if (!this.system.names.has(path)) return
       this.writes++
+      if (path.includes('/attachment.')) this.system.count('blobs removed')
       this.system.change([[path, undefined]])
     })
   }

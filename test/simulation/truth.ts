@@ -77,8 +77,7 @@ export class Truth {
       difference = differs()
     }
     assert(difference === undefined, 'I1', () => `found no state of those that a power cut may leave: ${difference}`)
-    this.records = records
-    this.rows = rows
+    this.#adopt(bySeq, foundRows)
     this.pending = undefined
     this.durable()
     this.#loose = []
@@ -108,6 +107,7 @@ export class Truth {
     const without = differenceOf(this.records, bySeq) ?? differenceOfRows(this.rows, foundRows)
     if (without === undefined) {
       this.pending = undefined
+      this.#adopt(bySeq, foundRows)
       return
     }
     const { pending } = this
@@ -123,6 +123,13 @@ export class Truth {
       )
     this.#apply(pending)
     this.pending = undefined
+    this.#adopt(bySeq, foundRows)
+  }
+
+  /** What follows is based on what the store has returned: to it, equal blobs are not the same. */
+  #adopt(records: Records, rows: Rows): void {
+    this.records = records
+    this.rows = rows
   }
 }
 

@@ -30,7 +30,7 @@ export class JournalBuilder {
 
   /** In as many frames as it takes, when each is full from `frameBytes` on. */
   large(frameBytes: number, ...changes: readonly Change[]): this {
-    const writer = new BatchWriter(headerBytes, frameBytes)
+    const writer = new BatchWriter(headerBytes, { frameBytes })
     for (const change of changes) writer.add(change)
     for (const frame of writer.full) this.frame(frame, changes, true)
     return this.frame(writer.finish(), changes)

@@ -1,21 +1,28 @@
-import type { Draft, Medium } from '../../src/store/medium.ts'
+import type { Attachment } from '../../src/store/attachments.ts'
+import type { Draft, Medium, OnAttachment } from '../../src/store/medium.ts'
 
-/** The simplest place for a journal's frames: arrays, one for each generation, shared by all who name the same. */
+/**
+ * The simplest place for a journal's frames: arrays, one for each generation, and for its attachments: a map. They are shared by
+ * all who name the same.
+ */
 export class MemoryMedium implements Medium {
   readonly place = 'memory'
   readonly remedy = ''
   readonly #generations: Uint8Array[][]
+  readonly attachments: Map<number, object>
   #isDead = false
 
-  constructor(generations: Uint8Array[][]) {
+  constructor(generations: Uint8Array[][], attachments = new Map<number, object>()) {
     this.#generations = generations
+    this.attachments = attachments
   }
 
   get #frames(): Uint8Array[] {
     return this.#generations.at(-1) as Uint8Array[]
   }
 
-  open(onPiece: (piece: Uint8Array) => void): Promise<void> {
+  open(onPiece: (piece: Uint8Array) => void, _host?: unknown, onAttachment?: OnAttachment): Promise<void> {
+    for (const [key, object] of this.attachments) onAttachment?.(key, object)
     return this.read(onPiece)
   }
 
@@ -41,15 +48,32 @@ export class MemoryMedium implements Medium {
     this.#isDead = true
   }
 
-  async append(frame: Uint8Array): Promise<void> {
+  async append(frame: Uint8Array, _isSeal?: boolean, named?: readonly Attachment[]): Promise<void> {
     if (this.#isDead) return new Promise(() => {})
+    this.#keep(named)
     this.#frames.push(frame)
+  }
+
+  #keep(named: readonly Attachment[] = []): void {
+    for (const { key, object } of named) this.attachments.set(key, object)
+  }
+
+  async removeAttachments(keys: readonly number[]): Promise<void> {
+    if (this.#isDead) return new Promise(() => {})
+    for (const key of keys) this.attachments.delete(key)
+  }
+
+  placeOf(key: number): string {
+    return `attachment ${key}`
   }
 
   async draft(): Promise<Draft> {
     const frames: Uint8Array[] = []
     return {
-      append: async (frame) => void frames.push(frame),
+      append: async (frame, named) => {
+        this.#keep(named)
+        frames.push(frame)
+      },
       publish: async () => void this.#generations.push(frames),
       discard: async () => {},
     }

@@ -240,7 +240,7 @@ export class SharedDisk {
     return {
       isDurable: true,
       check(value, what) {
-        if (value instanceof Blob) throw new OffstageError('DATA_CLONE', `The ${what} is a Blob.`)
+        if (value instanceof WebAssembly.Module) throw new OffstageError('DATA_CLONE', `The ${what} is a Module.`)
         copyValue(value, what)
       },
       open: async (given) => {

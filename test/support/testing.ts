@@ -2,13 +2,14 @@
 import { createScheduler, type EventMap, type EventType, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import type { JobTable } from 'offstage/worker'
 import { afterAll, onTestFinished } from 'vitest'
+import { jobs as blobs } from '../fixtures/blobs.ts'
 import { jobs as composed } from '../fixtures/composed.ts'
 import { jobs } from '../fixtures/jobs.ts'
 import { jobs as unruly } from '../fixtures/unruly.ts'
 import { values } from '../fixtures/values.ts'
 import { type FixtureName, jobsWorker } from './workers.ts'
 
-const tables = { jobs, composed, unruly, values }
+const tables = { jobs, blobs, composed, unruly, values }
 export type TableName = keyof typeof tables
 type TableOf<Name extends TableName> = (typeof tables)[Name]
 

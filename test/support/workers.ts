@@ -3,6 +3,7 @@
 /** A bundler has to see each worker as one literal line, so each fixture has its line here. */
 const browserFactories = {
   jobs: () => new Worker(new URL('../fixtures/jobs.ts', import.meta.url), { type: 'module' }),
+  blobs: () => new Worker(new URL('../fixtures/blobs.ts', import.meta.url), { type: 'module' }),
   composed: () => new Worker(new URL('../fixtures/composed.ts', import.meta.url), { type: 'module' }),
   values: () => new Worker(new URL('../fixtures/values.ts', import.meta.url), { type: 'module' }),
   'late-failing': () => new Worker(new URL('../fixtures/late-failing.ts', import.meta.url), { type: 'module' }),

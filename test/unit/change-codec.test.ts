@@ -35,7 +35,7 @@ function encode(changes: readonly Change[]): Uint8Array {
 
 /** In all frames that it takes. */
 function framesOf(changes: readonly Change[], frameBytes: number): Uint8Array[] {
-  const batch = new BatchWriter(3, frameBytes)
+  const batch = new BatchWriter(3, { frameBytes })
   for (const change of changes) batch.add(change)
   return [...batch.full, batch.finish()].map((frame) => frame.subarray(3))
 }
@@ -321,7 +321,7 @@ describe('a large batch', () => {
       const sizes = Array.from({ length: 100 }, (_, index) => bytesMax - index)
       const tried = sizes.map((size) => {
         const change = make(size)
-        const batch = new BatchWriter(3, 100, undefined, bytesMax)
+        const batch = new BatchWriter(3, { frameBytes: 100, frameBytesMax: bytesMax })
         batch.add(insert(jobOf(7)))
         try {
           batch.add(change)
@@ -340,7 +340,7 @@ describe('a large batch', () => {
   )
 
   test('says how many bytes each change took, wherever it is cut', () => {
-    const batch = new BatchWriter(44, 300)
+    const batch = new BatchWriter(44, { frameBytes: 300 })
     const sum = many.map((change) => batch.add(change)).reduce((total, size) => total + size)
     const frames = [...batch.full, batch.finish()]
     expect(sum).toBe(batch.bytes)

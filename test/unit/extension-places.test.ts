@@ -53,7 +53,7 @@ places['a client over a message channel'] = () => {
     const disk = disks.get(place) ?? new Disk()
     disks.set(place, disk)
     const check = (value: unknown, what: string) => {
-      if (value instanceof Blob) throw new OffstageError('DATA_CLONE', `The ${what} is a Blob.`)
+      if (value instanceof WebAssembly.Module) throw new OffstageError('DATA_CLONE', `The ${what} is a Module.`)
     }
     const store = { ...disk.store, check }
     const { scheduler, client } = serveOverChannel({ store }, table)

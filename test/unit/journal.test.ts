@@ -67,6 +67,22 @@ describe('a large batch', () => {
     expect(found.map(({ input }) => (input as Uint8Array).length)).toEqual(sizes)
   })
 
+  test('is encoded in one task and appended in another when a value is long', async () => {
+    const generations: Uint8Array[][] = [[]]
+    const { journal } = await open(new MemoryMedium(generations))
+    const committedIn = async (bytes: number): Promise<'one task' | 'several'> => {
+      let isCommitted = false
+      const committed = journal.commit([insert(bytes, new Uint8Array(bytes))]).then(() => {
+        isCommitted = true
+      })
+      for (let turn = 0; turn < 100; turn++) await undefined
+      const answer = isCommitted ? 'one task' : 'several'
+      await committed
+      return answer
+    }
+    expect([await committedIn(10_000), await committedIn(2_000_000)]).toEqual(['one task', 'several'])
+  })
+
   test('a snapshot of it as well, and one record with several large values', async () => {
     const generations: Uint8Array[][] = [[]]
     const options = { frameBytes: 10_000, compactBytesMin: 50_000 }

@@ -52,7 +52,7 @@ function setUp({ namesJob = true } = {}) {
     async commit(changes: readonly Change[]) {
       batches.push(changes)
       await store.gate?.promise
-      const writer = new BatchWriter(0, 500, undefined, bytesMax)
+      const writer = new BatchWriter(0, { frameBytes: 500, frameBytesMax: bytesMax })
       try {
         for (const change of changes) writer.add(change)
       } catch (error) {

@@ -618,6 +618,34 @@ describe('no more is written than may be', () => {
     )
   })
 
+  test('what is only measured is as long as what is written, and no buffer is copied', () => {
+    const lengths = (value: unknown, act = (out: ByteWriter) => writeValue(out, value, 'input')) =>
+      [false, true].map((isMeasuring) => {
+        const out = new ByteWriter(256, isMeasuring)
+        act(out)
+        return out.length
+      })
+    const [giant, list] = [new Uint8Array(5_000_000), new Uint16Array(70_000)]
+    const measure = new ByteWriter(256, true)
+    writeValue(measure, { giant, list: [giant, list] }, 'input')
+    expect(measure.length).toBeGreaterThan(5_140_000)
+    expect(measure.capacity).toBeLessThan(1_000)
+    measure.truncate(0)
+    measure.lengthMax = 1_000_000
+    expect(() => writeValue(measure, [list, giant], 'input')).toThrow(TooLong)
+    expect(measure.length).toBe(0)
+    // What hangs on an error is measured, and then may be left out.
+    const error = Object.assign(new Error('x'), { giant, list, mixed: [list, () => {}], text: 'x' })
+    const [written, measured] = lengths(error, (out) => writeThrown(out, error, 500_000))
+    expect(measured).toBe(written)
+    fc.assert(
+      fc.property(fc.anything({ withBigInt: true, withDate: true, withTypedArray: true }), (value) => {
+        const [written, measured] = lengths({ list, value })
+        expect(measured).toBe(written)
+      }),
+    )
+  })
+
   test('what was written before it stays, and the writer can be used again', () => {
     const out = new ByteWriter()
     out.lengthMax = limit

@@ -58,6 +58,14 @@ export const jobs = defineJobs({
     begin(input, job)
     return finish(input, job)
   },
+  /** @param {Input & { photo?: Blob | undefined }} input @param {Context} job */
+  async photo(input, job) {
+    begin(input, job)
+    const photo = /** @type {Blob} */ (input.photo)
+    const frame = await job.step('frame', () => new Blob(['print of ']))
+    await job.checkpoint(0)
+    return { ...finish(input, job), print: new Blob([frame, photo]) }
+  },
   /** @param {Input} input @param {Context} job */
   async steps(input, job) {
     begin(input, job)

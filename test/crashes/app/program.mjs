@@ -3,12 +3,12 @@
 //
 // It is started ahead of its time and waits for its orders on stdin, so that what is measured is the store's opening and
 // not Node's start.
-import { writeSync } from 'node:fs'
+import { readdirSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { isDeepStrictEqual } from 'node:util'
 import { createScheduler } from 'offstage'
 import { fileStore } from 'offstage/file'
-import { chanceOf, inputOf, kindOf, optionsOf, pick } from './values.mjs'
+import { arePhotosWhole, chanceOf, inputOf, kindOf, optionsOf, pick } from './values.mjs'
 
 /**
  * @typedef {object} Orders
@@ -51,7 +51,7 @@ async function live({ life, seed, folder, trace, durability, task }) {
   const forever = { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY }
   /** @type {Scheduler} */
   const scheduler = createScheduler(() => new Worker(new URL('./jobs.mjs', import.meta.url), { type: 'module' }), {
-    store: fileStore(folder, { durability }),
+    store: countingBlobs(fileStore(folder, { durability }), folder),
     workers: 2,
     random,
     keep: { completed: forever, failed: forever, cancelled: forever },
@@ -117,6 +117,34 @@ const whenChanged = (scheduler) =>
     })
   })
 
+/**
+ * Says how many blobs there are when the store has been opened, and before anything else happens; and whether each has a file,
+ * and no other file is there.
+ * @param {ReturnType<typeof fileStore>} store
+ * @param {string} folder
+ */
+function countingBlobs(store, folder) {
+  const { open } = store
+  store.open = async (host) => {
+    const stored = await open.call(store, host)
+    const blobs = blobsIn(
+      stored.records.map(({ input, result, steps }) => [input, result, [...(steps?.values() ?? [])]]),
+    )
+    const files = readdirSync(folder).filter((name) => name.startsWith('attachment.'))
+    say('blobs', files.length)
+    if (files.length !== blobs.size) say('trouble', `there are ${blobs.size} blobs, and the files ${files}`)
+    return stored
+  }
+  return store
+}
+
+/** @param {unknown} value @param {Set<Blob>} [found] @returns {Set<Blob>} */
+function blobsIn(value, found = new Set()) {
+  if (value instanceof Blob) found.add(value)
+  else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) blobsIn(item, found)
+  return found
+}
+
 const messageOf = (/** @type {unknown} */ error) => (error instanceof Error ? error.message : String(error))
 
 /**
@@ -127,10 +155,13 @@ const messageOf = (/** @type {unknown} */ error) => (error instanceof Error ? er
 async function lookAt(scheduler, known) {
   for (const job of await scheduler.find({ limit: Number.POSITIVE_INFINITY })) {
     const { state, attempt } = job.snapshot()
-    const input = /** @type {{ token: string } | undefined} */ (job.input)
+    const input = /** @type {{ token: string, photo?: Blob } | undefined} */ (job.input)
     const token = input?.token ?? ''
-    const result = state === 'completed' ? await job.result() : undefined
-    const isWhole = isDeepStrictEqual(input, inputOf(token)) && job.name === kindOf(token)
+    const result = /** @type {{ nonce: string, print?: Blob } | undefined} */ (
+      state === 'completed' ? await job.result() : undefined
+    )
+    const isSame = isDeepStrictEqual({ ...input, photo: 0 }, { ...inputOf(token), photo: 0 })
+    const isWhole = isSame && job.name === kindOf(token) && (await arePhotosWhole(token, input, result))
     const hasEnded = state === 'completed' || state === 'failed' || state === 'cancelled'
     say('job', { token, id: job.id, state, attempt, isWhole, nonce: result?.nonce })
     known.set(token, { token, id: job.id, hasEnded })

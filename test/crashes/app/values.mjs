@@ -1,7 +1,7 @@
 // What a job is given, and how it is to behave: all of it follows from its token, so that whoever finds the job again can
 // tell whether it is still what was added. Used by the program that is killed, its threads, and whoever kills it.
 
-/** @typedef {'quick' | 'bulky' | 'steps' | 'walk' | 'flaky' | 'doomed' | 'slow'} Kind */
+/** @typedef {'quick' | 'bulky' | 'photo' | 'steps' | 'walk' | 'flaky' | 'doomed' | 'slow'} Kind */
 
 /**
  * Numbers from 0 up to 1 that a text decides. Mulberry32, seeded with FNV-1a.
@@ -35,6 +35,8 @@ const kinds = [
   'quick',
   'bulky',
   'bulky',
+  'photo',
+  'photo',
   'steps',
   'steps',
   'walk',
@@ -70,7 +72,22 @@ export function inputOf(token) {
       ['__proto__', { a: { b: 1 } }],
     ],
     body: kindOf(token) === 'bulky' ? bulkOf(random) : undefined,
+    photo: kindOf(token) === 'photo' ? new Blob([photoOf(token)], { type: 'image/x' }) : undefined,
   }
+}
+
+/** The bytes of a photo, as text. @param {string} token */
+export function photoOf(token) {
+  const random = chanceOf(`${token} photo`)
+  return `${token} `.repeat(Math.floor(random() ** 3 * 100_000))
+}
+
+/** Whether the blobs of a job that is found are what they were. @param {string} token @param {{ photo?: Blob } | undefined} input @param {{ print?: Blob } | undefined} result */
+export async function arePhotosWhole(token, input, result) {
+  const { photo } = input ?? {}
+  if (kindOf(token) !== 'photo') return photo === undefined
+  if (photo?.type !== 'image/x' || (await photo.text()) !== photoOf(token)) return false
+  return !result || (await result.print?.text()) === `print of ${photoOf(token)}`
 }
 
 /** @param {() => number} random */
