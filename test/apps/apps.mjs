@@ -17,11 +17,15 @@
  * @property {Record<string, string>} dependencies exact versions. There are no lock files: fourteen would be larger than the library
  * @property {string} [needs] what its user has to know, in Markdown: a line of its configuration, mostly
  * @property {boolean} [isFast] runs in CI as well
+ * @property {string} [files] the folder in `files` with what only this app has, if it is not named as the app
  * @property {boolean} [hasNoPage] it tests modules, and has files of its own only
  * @property {Record<string, Run>} runs `production` and `dev` have a column each in docs/BUNDLERS.md
  */
 
 const second = 'The worker module is a second entry, `jobs.js`'
+
+const nextDependencies = { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1' }
+const onServer = 'On the server: the path of a worker module that Node can load, not the worker line'
 
 /** @type {Record<string, App>} */
 export const apps = {
@@ -44,7 +48,7 @@ export const apps = {
   },
   webpack: {
     title: 'webpack',
-    dependencies: { webpack: '5.113.0', 'webpack-cli': '7.3.1', 'webpack-dev-server': '6.1.0' },
+    dependencies: { webpack: '5.113.0', 'webpack-cli': '7.3.1', 'webpack-dev-server': '5.2.7' },
     isFast: true,
     runs: {
       production: { command: 'webpack --mode production && cp index.html dist', folder: 'dist' },
@@ -95,6 +99,80 @@ export const apps = {
         command: 'esbuild main.js jobs.js --bundle --format=esm --outdir=dist && cp index.html manifest.json dist',
         extension: 'dist',
       },
+    },
+  },
+  rspack: {
+    title: 'Rspack',
+    dependencies: { '@rspack/core': '2.3.4', '@rspack/cli': '2.2.8', '@rspack/dev-server': '2.2.2' },
+    runs: {
+      production: { command: 'rspack build --mode production && cp index.html dist', folder: 'dist' },
+      dev: { server: 'rspack serve --mode development --host 127.0.0.1 --port $PORT' },
+    },
+  },
+  parcel: {
+    title: 'Parcel',
+    dependencies: { parcel: '2.16.4' },
+    runs: {
+      production: { command: 'parcel build index.html --no-cache', folder: 'dist' },
+      dev: { server: 'parcel serve index.html --host 127.0.0.1 --port $PORT' },
+    },
+  },
+  next: {
+    title: 'Next, Turbopack',
+    dependencies: nextDependencies,
+    needs: onServer,
+    isFast: true,
+    runs: {
+      production: { command: 'next build', server: 'next start --port $PORT', route: '/api/work' },
+      dev: { server: 'next dev --port $PORT', route: '/api/work' },
+    },
+  },
+  'next-webpack': {
+    title: 'Next, webpack',
+    files: 'next',
+    dependencies: nextDependencies,
+    needs: onServer,
+    runs: {
+      production: { command: 'next build --webpack', server: 'next start --port $PORT', route: '/api/work' },
+      dev: { server: 'next dev --webpack --port $PORT', route: '/api/work' },
+    },
+  },
+  jest: {
+    title: 'Jest',
+    dependencies: { jest: '30.5.2', 'jest-environment-jsdom': '30.5.2', 'jest-fixed-jsdom': '0.0.11' },
+    needs: '`inline(jobs)`',
+    isFast: true,
+    hasNoPage: true,
+    runs: {
+      node: { command: 'jest' },
+      jsdom: { command: 'jest --env jsdom' },
+      'jest-fixed-jsdom': { command: 'jest --env jest-fixed-jsdom' },
+    },
+  },
+  vitest: {
+    title: 'Vitest',
+    dependencies: { vitest: '4.1.12', jsdom: '26.1.0', 'happy-dom': '20.14.6' },
+    needs: '`inline(jobs)`, or the path of a worker module that Node can load',
+    isFast: true,
+    hasNoPage: true,
+    runs: {
+      forks: { command: 'vitest run --pool forks' },
+      threads: { command: 'vitest run --pool threads' },
+      vmThreads: { command: 'vitest run --pool vmThreads' },
+      jsdom: { command: 'vitest run --environment jsdom' },
+      'happy-dom': { command: 'vitest run --environment happy-dom' },
+    },
+  },
+  typescript: {
+    title: 'TypeScript, `skipLibCheck: false`, without DOM',
+    dependencies: { typescript: '5.9.3', '@types/node': '20.19.43' },
+    isFast: true,
+    hasNoPage: true,
+    runs: {
+      node10: { command: 'tsc --module esnext --moduleResolution node10' },
+      node16: { command: 'tsc --module node16 --moduleResolution node16' },
+      nodenext: { command: 'tsc --module nodenext --moduleResolution nodenext' },
+      bundler: { command: 'tsc --module esnext --moduleResolution bundler' },
     },
   },
 }
