@@ -26,9 +26,31 @@ export async function checkPage(url, extension) {
   try {
     const page = await context.newPage()
     page.setDefaultTimeout(openMsMax)
-    await within(openMsMax, checkJobs(page, url))
+    await watch(page, () => within(openMsMax, checkJobs(page, url)))
   } finally {
     await context.close()
+  }
+}
+
+/**
+ * Does what it is given, during which the page must be loaded twice, and report no error.
+ *
+ * @param {import('playwright').Page} page
+ * @param {() => Promise<void>} check
+ */
+async function watch(page, check) {
+  /** @type {string[]} */
+  const seen = []
+  page.on('load', () => seen.push('loaded'))
+  page.on('pageerror', (error) => seen.push(String(error.stack)))
+  page.on('console', (message) => {
+    if (message.type() === 'error') seen.push(message.text())
+  })
+  try {
+    await check()
+    assert.deepEqual(seen, ['loaded', 'loaded'])
+  } catch (error) {
+    throw new Error([String(error), 'What the page has done until then:', ...seen].join('\n'), { cause: error })
   }
 }
 
@@ -37,38 +59,22 @@ export async function checkPage(url, extension) {
  * @param {string} url
  */
 async function checkJobs(page, url) {
-  /** @type {string[]} */
-  const problems = []
-  let loads = 0
-  page.on('load', () => loads++)
-  page.on('pageerror', (error) => problems.push(String(error.stack)))
-  page.on('console', (message) => {
-    if (message.type() === 'error') problems.push(message.text())
-  })
-  try {
-    await page.goto(url)
-    await opened(page)
+  await page.goto(url)
+  await opened(page)
+  const { seen, result } = await page.evaluate((ms) => jobPage.progress(ms), workMs)
+  assert.equal(result, 'done')
+  assert.ok(seen.length > 5, `Progress was reported ${seen.length} times.`)
+  assert.deepEqual(
+    seen,
+    [...seen].sort((a, b) => a - b),
+  )
+  assert.deepEqual(await page.evaluate(() => jobPage.error()), { isRangeError: true, text: 'RangeError: too far' })
+  assert.equal(await page.evaluate(() => jobPage.cancel()), 'JOB_CANCELLED')
 
-    const { seen, result } = await page.evaluate((ms) => jobPage.progress(ms), workMs)
-    assert.equal(result, 'done')
-    assert.ok(seen.length > 5, `Progress was reported ${seen.length} times.`)
-    assert.deepEqual(
-      seen,
-      [...seen].sort((a, b) => a - b),
-    )
-    assert.deepEqual(await page.evaluate(() => jobPage.error()), { isRangeError: true, text: 'RangeError: too far' })
-    assert.equal(await page.evaluate(() => jobPage.cancel()), 'JOB_CANCELLED')
-
-    await page.evaluate(() => jobPage.addDurable('the middle'))
-    assert.equal(loads, 1, 'The page was loaded again by itself.')
-    await page.reload()
-    await opened(page)
-    assert.equal(await page.evaluate(() => jobPage.durableResult()), 'went on from the middle')
-    assert.equal(loads, 2, 'The page was loaded again by itself.')
-    assert.deepEqual(problems, [])
-  } catch (error) {
-    throw new Error([String(error), `The page was loaded ${loads} times.`, ...problems].join('\n'), { cause: error })
-  }
+  await page.evaluate(() => jobPage.addDurable('the middle'))
+  await page.reload()
+  await opened(page)
+  assert.equal(await page.evaluate(() => jobPage.durableResult()), 'went on from the middle')
 }
 
 /** @param {import('playwright').Page} page */

@@ -59,7 +59,8 @@ const startMsMax = 120_000
  */
 export async function startServer(command, folder) {
   const port = await freePort()
-  const origin = `http://127.0.0.1:${port}`
+  // By this name, as its user opens it: Next refuses others.
+  const origin = `http://localhost:${port}`
   const log = join(folder, 'server.log')
   const env = { ...envOf(folder), PORT: String(port), HOST: '127.0.0.1', FOLDER: folder, LOG: log }
   const group = startGroup(['sh', '-c', `cd "$FOLDER" && (${command}) >"$LOG" 2>&1`], env)
