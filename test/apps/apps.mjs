@@ -18,6 +18,7 @@
  * @property {string} [needs] what its user has to know, in Markdown: a line of its configuration, mostly
  * @property {boolean} [isFast] runs in CI as well
  * @property {string} [files] the folder in `files` with what only this app has, if it is not named as the app
+ * @property {string} [pageFolder] where the files of the page belong, if not at the top
  * @property {boolean} [hasNoPage] it tests modules, and has files of its own only
  * @property {Record<string, Run>} runs `production` and `dev` have a column each in docs/BUNDLERS.md
  */
@@ -25,6 +26,7 @@
 const second = 'The worker module is a second entry, `jobs.js`'
 
 const nextDependencies = { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1' }
+const inVite = "Dev server: `vite: { optimizeDeps: { include: ['offstage', 'offstage/idb', 'offstage/worker'] } }`"
 const onServer = 'On the server: the path of a worker module that Node can load, not the worker line'
 
 /** @type {Record<string, App>} */
@@ -135,6 +137,63 @@ export const apps = {
     runs: {
       production: { command: 'next build --webpack', server: 'next start --port $PORT', route: '/api/work' },
       dev: { server: 'next dev --webpack --port $PORT', route: '/api/work' },
+    },
+  },
+  kit: {
+    title: 'SvelteKit',
+    dependencies: {
+      '@sveltejs/kit': '2.70.4',
+      '@sveltejs/vite-plugin-svelte': '6.2.4',
+      svelte: '5.57.3',
+      vite: '7.3.8',
+    },
+    pageFolder: 'src/lib/page',
+    needs: `${inVite}. ${onServer}`,
+    runs: {
+      production: { command: 'vite build', server: 'vite preview --host 127.0.0.1 --port $PORT', route: '/api/work' },
+      dev: { server: 'vite --host 127.0.0.1 --port $PORT --strictPort', route: '/api/work' },
+    },
+  },
+  nuxt: {
+    title: 'Nuxt',
+    dependencies: { nuxt: '4.4.5' },
+    pageFolder: 'app/page',
+    needs: `${inVite}. ${onServer}`,
+    runs: {
+      production: { command: 'nuxt build', server: 'node .output/server/index.mjs', route: '/api/work' },
+      dev: { server: 'nuxt dev --host 127.0.0.1 --port $PORT', route: '/api/work' },
+    },
+  },
+  astro: {
+    title: 'Astro',
+    // It does not run on Node 20.
+    dependencies: { astro: '7.3.5', node: '24.9.0' },
+    pageFolder: 'src/page',
+    needs: inVite,
+    runs: {
+      production: { command: 'astro build', folder: 'dist' },
+      dev: { server: 'astro dev --host 127.0.0.1 --port $PORT' },
+    },
+  },
+  angular: {
+    title: 'Angular',
+    dependencies: {
+      '@angular/core': '21.2.26',
+      '@angular/common': '21.2.26',
+      '@angular/compiler': '21.2.26',
+      '@angular/compiler-cli': '21.2.26',
+      '@angular/platform-browser': '21.2.26',
+      '@angular/build': '21.2.27',
+      '@angular/cli': '21.2.27',
+      rxjs: '7.8.2',
+      tslib: '2.8.1',
+      typescript: '5.9.3',
+    },
+    pageFolder: 'src/page',
+    needs: 'The worker line in a `.ts` file, and `webWorkerTsConfig` in `angular.json`',
+    runs: {
+      production: { command: 'ng build', folder: 'dist' },
+      dev: { server: 'ng serve --host 127.0.0.1 --port $PORT' },
     },
   },
   jest: {

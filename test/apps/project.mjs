@@ -27,7 +27,7 @@ export function pack() {
  * @param {string} name
  * @param {import('./apps.mjs').App} app
  */
-export function prepare(name, { dependencies, files = name, hasNoPage }) {
+export function prepare(name, { dependencies, files = name, pageFolder = '.', hasNoPage }) {
   const folder = join(home, name)
   mkdirSync(folder, { recursive: true })
   for (const entry of readdirSync(folder)) {
@@ -39,9 +39,9 @@ export function prepare(name, { dependencies, files = name, hasNoPage }) {
     dependencies: { ...dependencies, offstage: 'file:../offstage.tgz' },
   }
   install(folder, `${JSON.stringify(description, null, 2)}\n`)
-  const sources = [...(hasNoPage ? [] : ['page']), join('files', files)]
-  for (const source of sources.map((each) => join(here, each)).filter(existsSync))
-    cpSync(source, folder, { recursive: true })
+  if (!hasNoPage) cpSync(join(here, 'page'), join(folder, pageFolder), { recursive: true })
+  const own = join(here, 'files', files)
+  if (existsSync(own)) cpSync(own, folder, { recursive: true })
   return folder
 }
 

@@ -81,7 +81,8 @@ const responds = (origin) =>
   fetch(origin, { signal: AbortSignal.timeout(startMsMax) }).then(
     async (response) => {
       await response.body?.cancel()
-      return true
+      // Some respond early, with a page that asks for patience.
+      return response.ok
     },
     () => false,
   )
