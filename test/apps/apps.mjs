@@ -54,7 +54,7 @@ export const apps = {
     isFast: true,
     runs: {
       production: { command: 'webpack --mode production && cp index.html dist', folder: 'dist' },
-      dev: { server: 'webpack serve --mode development --host 127.0.0.1 --port $PORT' },
+      dev: { server: 'webpack serve --mode development --host localhost --port $PORT' },
     },
   },
   rollup: {
@@ -108,7 +108,7 @@ export const apps = {
     dependencies: { '@rspack/core': '2.3.4', '@rspack/cli': '2.2.8', '@rspack/dev-server': '2.2.2' },
     runs: {
       production: { command: 'rspack build --mode production && cp index.html dist', folder: 'dist' },
-      dev: { server: 'rspack serve --mode development --host 127.0.0.1 --port $PORT' },
+      dev: { server: 'rspack serve --mode development --host localhost --port $PORT' },
     },
   },
   parcel: {

@@ -14,7 +14,7 @@ const none = ''
  */
 export function writeDocs(results) {
   const text = readFileSync(page, 'utf8')
-  const tables = /(<!-- (\w+) -->\n(?:.*\n){2})((?:.*\n)*?)(?=<!-- end -->)/g
+  const tables = /(<!-- (apps|tests) -->\n(?:.*\n){2})((?:.*\n)*?)(?=<!-- end -->)/g
   writeFileSync(
     page,
     text.replace(tables, (_all, head, table, rows) => head + rowsOf(table === 'tests', rows, results).join('')),
