@@ -1,5 +1,6 @@
 import * as check from '../shared/check.ts'
 import { copyValue } from '../shared/clone.ts'
+import type { Transferable } from '../shared/globals.ts'
 import { isObject } from '../shared/show.ts'
 import type { Backoff, JobHeaders, JobRecord, Rules } from './record.ts'
 

@@ -1,5 +1,6 @@
 import { type JobHeaders, noHeaders } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
+import type { Transferable } from '../shared/globals.ts'
 import type { Attempt } from './attempt.ts'
 import { listen, mustListen } from './drive.ts'
 

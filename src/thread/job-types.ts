@@ -1,3 +1,4 @@
+import type { InstanceOfGlobal } from '../shared/globals.ts'
 import type { JobContext } from './context.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: `any` is the one type that every handler's parameters accept.
@@ -56,10 +57,6 @@ type Callable = ((...args: any) => any) | (abstract new (...args: any) => any)
 
 type Primitive = string | number | boolean | bigint | null | undefined
 
-/** The class with that name if the program knows it: not every program is compiled with the DOM's types. */
-type Global<Name extends string> =
-  typeof globalThis extends Record<Name, { prototype: infer Instance }> ? Instance : never
-
 /** Objects with methods that can nevertheless be copied or moved to another thread. */
 type Crossing =
   | Date
@@ -67,7 +64,7 @@ type Crossing =
   | Error
   | ArrayBuffer
   | ArrayBufferView
-  | Global<
+  | InstanceOfGlobal<
       | 'SharedArrayBuffer'
       | 'Blob'
       | 'File'
@@ -115,9 +112,9 @@ type Culprit<T, Path extends string, Depth extends 0[] = []> =
               ? `${Path} is a function`
               : T extends PromiseLike<unknown>
                 ? `${Path} is a promise`
-                : T extends Global<'HTMLCanvasElement'>
+                : T extends InstanceOfGlobal<'HTMLCanvasElement'>
                   ? `${Path} is a canvas of the page; give the job \`canvas.transferControlToOffscreen()\`, and name it in \`transfer\``
-                  : T extends Global<'Node'>
+                  : T extends InstanceOfGlobal<'Node'>
                     ? `${Path} is a node of the page`
                     : T extends ReadonlyMap<infer Key, infer Value>
                       ? Culprit<Key | Value, `${Path}.get()`, [...Depth, 0]>

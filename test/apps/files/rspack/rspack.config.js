@@ -1,0 +1,2 @@
+/** @type {import('@rspack/core').Configuration} */
+export default { entry: './main.js', devServer: { static: '.' } }

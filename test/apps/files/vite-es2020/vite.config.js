@@ -1,0 +1,2 @@
+/** @type {import('vite').UserConfig} */
+export default { build: { target: 'es2020' } }

@@ -1,0 +1,5 @@
+import type { JobPage } from './page.js'
+
+declare global {
+  var jobPage: JobPage
+}

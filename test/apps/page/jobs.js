@@ -1,0 +1,4 @@
+import { defineJobs } from 'offstage/worker'
+import { handlers } from './handlers.js'
+
+export const jobs = defineJobs(handlers)
