@@ -71,9 +71,10 @@ test('a removed job takes its file out of the database, and no other', async () 
   expect(left.name).toBe('b.txt')
 })
 
-test('a file that was changed after it was chosen is refused, and nothing else', async () => {
+test('a file that was changed after it was chosen is refused, and nothing else', async (context) => {
   const folder = await navigator.storage.getDirectory()
   const handle = await folder.getFileHandle('chosen.txt', { create: true })
+  if (!('createWritable' in handle)) context.skip('a page cannot change a file here')
   const write = async (text: string) => {
     const stream = await handle.createWritable()
     await stream.write(text)

@@ -44,7 +44,9 @@ describe.each(kinds.filter((kind) => kind !== 'memory'))('in the store %s', (kin
     await first.close({ mode: 'now' })
     const next = open()
     const [found, again] = (await inputOf<{ files: File[] }>(next, 'upload')).files
-    expect([found?.name, found === again]).toEqual([copiedName, true])
+    // WebKit's structured clone makes two files of one.
+    const [one, two] = structuredClone([file, file])
+    expect([found?.name, found === again]).toEqual([copiedName, one === two])
     const job = await next.get('upload')
     const seen = [5_000_004, expect.stringMatching(/^text\/plain/), copiedName, '.end.']
     expect(await job?.result()).toEqual([seen, seen])

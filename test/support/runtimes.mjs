@@ -12,8 +12,11 @@ const node = (/** @type {number} */ version) => ({
   args: [],
   projects: ['unit', 'suite', 'node'],
 })
-/** The longest, and the same whatever Node runs them: browsers, and a simulated disk. The oldest (`npm test`) and the newest do. */
-const longest = ['test/node/demo-web.test.ts', 'test/node/tabs.test.ts', 'test/unit/journal-sweep.test.ts']
+/** The longest, and the same whatever Node runs them: browsers, a simulated disk, calendars. The oldest and the newest do. */
+const longest = [
+  ...['demo-web', 'tabs', 'vite'].map((name) => `test/node/${name}.test.ts`),
+  ...['journal-sweep', 'cron'].map((name) => `test/unit/${name}.test.ts`),
+]
 /** @type {Record<string, Runtime>} */
 const runtimes = {
   node22: { ...node(22), leavesOut: longest },
