@@ -17,7 +17,7 @@ const installMsMax = 10 * 60_000
 export function pack() {
   mkdirSync(home, { recursive: true })
   if (!run('node', [tsup, '--silent'])) throw new Error('The library cannot be built.')
-  const { stdout } = exec('npm pack --json --ignore-scripts --pack-destination "$APPS"', root, { APPS: home })
+  const { stdout } = exec('npm pack --json --pack-destination "$APPS"', root, { APPS: home })
   cpSync(join(home, JSON.parse(stdout)[0].filename), tarball)
 }
 

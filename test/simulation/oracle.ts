@@ -12,7 +12,7 @@ import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Store, Stored, StoreHost } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
 import { checkRows } from './extensions.ts'
-import type { SimClock } from './sim-clock.ts'
+import type { Extremes, SimClock } from './sim-clock.ts'
 import type { SimTask, SimWorker } from './sim-worker.ts'
 import type { Stats } from './stats.ts'
 import { applyTo, assert, Truth, Violation } from './truth.ts'
@@ -119,6 +119,8 @@ export class Oracle {
   readonly #inherited = new Set<number>()
   readonly #startedAt = new Map<number, number>()
   #openedAt = 0
+  /** The clock's, before they were last reset. */
+  #extremesBefore: Extremes | undefined
 
   constructor(world: World) {
     this.#world = world
@@ -179,7 +181,7 @@ export class Oracle {
     this.#added.clear()
     this.isStopped = false
     this.refusedInARow = 0
-    this.#world.clock.resetExtremes()
+    this.#extremesBefore = this.#world.clock.resetExtremes()
   }
 
   byId(id: string): JobRecord | undefined {
@@ -245,7 +247,7 @@ export class Oracle {
     this.#released.clear()
     this.#deaths = 0
     this.#blames = 0
-    this.#world.clock.resetExtremes()
+    this.#extremesBefore = this.#world.clock.resetExtremes()
   }
 
   /** What one call asks for is done whole, or not at all. */
@@ -296,6 +298,8 @@ export class Oracle {
 
   refused(steps: readonly Step[]): void {
     this.refusedInARow++
+    // What had come about by then, and fell with the batch, is done anew.
+    if (this.#extremesBefore) this.#world.clock.takeBackReset(this.#extremesBefore)
     this.answered++
     if (steps.every(({ call }) => !call)) this.timesStuck++
     for (const { call } of steps) if (call) this.#refusedCalls.add(call)

@@ -5,6 +5,12 @@ interface Timer {
   readonly callback: () => void
 }
 
+export interface Extremes {
+  readonly lowest: number
+  readonly highest: number
+  readonly elapsedAtReset: number
+}
+
 /** Stands still until it is told to go on; wall time can be set apart from monotonic time. */
 export class SimClock implements Clock {
   #monotonic = 0
@@ -48,9 +54,19 @@ export class SimClock implements Clock {
     if (now < this.lowest) this.lowest = now
   }
 
-  resetExtremes(): void {
+  /** Returns those that were. */
+  resetExtremes(): Extremes {
+    const { lowest, highest, elapsedAtReset } = this
     this.lowest = this.highest = this.now()
     this.elapsedAtReset = this.#monotonic
+    return { lowest, highest, elapsedAtReset }
+  }
+
+  /** As if they had not been reset. */
+  takeBackReset({ lowest, highest, elapsedAtReset }: Extremes): void {
+    this.lowest = Math.min(this.lowest, lowest)
+    this.highest = Math.max(this.highest, highest)
+    this.elapsedAtReset = elapsedAtReset
   }
 
   startTimer(callback: () => void, delayMs: number): () => void {
