@@ -41,9 +41,10 @@ export class PoolWorker {
   readonly port: Port
   /**
    * What fills an empty place. A plain gap would be slower: when the last attempt is collected, V8 forgets the shape of
-   * attempts and the code that it compiled for it, and after each pause everything would be slow again.
+   * attempts and the code that it compiled for it, and after each pause everything would be slow again. Its cost is a fraction,
+   * because to V8 a whole number there is another shape.
    */
-  readonly #none = new Attempt(0, undefined, this, undefined as never, undefined, 0, false)
+  readonly #none = new Attempt(0, undefined, this, undefined as never, undefined, 0.5, false)
   /** By wireId, whose last bits are the index of the place. A map by number costs several times as much. */
   readonly #places: Attempt[]
   /** How many attempts are on it. */

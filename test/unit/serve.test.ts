@@ -132,27 +132,38 @@ test('timers of the thread get their turn however fast messages come', () => {
   expect(ms).toBeLessThan(8.1)
 })
 
-test('a thread whose core was taken from it while it looked out does not look out for a while', () => {
-  let takenMs = 50
+/** A thread that is given messages in pairs, one right after the other, and whose polls are late by `lateMs` once. */
+function servePairs() {
+  let lateMs = 0
   const { asked, receive } = serve(() => {
-    now += takenMs
-    takenMs = 0
+    now += lateMs
+    lateMs = 0
     return undefined
   })
-  receive(run('first'))
-  receive(run('second'))
-  expect(asked()).toBe(1)
-  /** Two messages, one right after the other. */
-  const twoMore = () => {
+  return (late = 0) => {
+    lateMs = late
     const before = asked()
     receive(run('next'))
     receive(run('right after it'))
     return asked() - before
   }
+}
+
+test('a thread whose core is taken from it while it polls does without polling for a while', () => {
+  const polls = servePairs()
+  expect(polls(50)).toBe(1)
   now += 50
-  expect(twoMore()).toBe(0)
+  expect(polls()).toBe(0)
   now += 100
-  expect(twoMore()).toBeGreaterThan(0)
+  expect(polls(3)).toBe(1)
+  now += 50
+  // It has not made up for what it lost before.
+  expect(polls()).toBe(0)
+})
+
+test('to be late now and then, as by a collection of garbage, is no reason to', () => {
+  const polls = servePairs()
+  for (let count = 0; count < 10_000; count++) expect(polls(count % 1_000 === 0 ? 2 : 0)).toBeGreaterThan(0)
 })
 
 /** How many results were in each message, when so many jobs of so many milliseconds come after a pause. */
