@@ -45,7 +45,7 @@ const pollFieldsMax = 64
  * `pollRestMs`. (All in milliseconds. Measured: on a quiet machine polls lose 3 to 10 % of their time, with a busy process on
  * each of two cores 30 to 40 %. A thread that rested whenever it was late once took three times as long for one job at a time.)
  */
-const lostMsMax = 8
+const lostMsMax = 16
 const pollRestMs = 100
 
 export class Server {
