@@ -1,5 +1,5 @@
 // Running commands from the test scripts.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -19,6 +19,24 @@ export function run(command, args, env = {}) {
   })
   if (error) console.error(`${command}: ${error.message}`)
   return status === 0
+}
+
+/**
+ * Starts a command, which shows what it prints; resolves with whether it succeeded.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @returns {Promise<boolean>}
+ */
+export function start(command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  return new Promise((resolve) => {
+    child.on('error', (error) => {
+      console.error(`${command}: ${error.message}`)
+      resolve(false)
+    })
+    child.on('close', (status) => resolve(status === 0))
+  })
 }
 
 /** Vitest's program, for any runtime to run. */

@@ -5,7 +5,7 @@
 //
 // Other arguments go to Vitest, and then nothing else is run: `npm test -- test/unit/transition.test.ts --project unit`.
 import { browserNames, installBrowsers, isInstalled } from './browsers.mjs'
-import { run, tsup, vitest } from './process.mjs'
+import { run, start, tsup, vitest } from './process.mjs'
 
 const options = ['--all', '--install-browsers']
 /**
@@ -24,22 +24,30 @@ const [isAll, mayInstall] = options.map((name) => args.includes(name))
 const vitestArgs = args.filter((name) => !options.includes(name))
 
 if (mayInstall) installBrowsers()
-process.exitCode = (vitestArgs.length > 0 ? run('node', [vitest, 'run', ...vitestArgs]) : test()) ? 0 : 1
+process.exitCode = (vitestArgs.length > 0 ? run('node', [vitest, 'run', ...vitestArgs]) : await test()) ? 0 : 1
 
-function test() {
+async function test() {
   const browsers = browserNames.filter(isInstalled)
   const used = isAll ? browsers : browsers.slice(0, 1)
   const projects = ['unit', 'suite', ...(isAll ? ['node'] : []), ...used.map((name) => `browser (${name})`)]
-  const isBuilt = run('node', [tsup, '--silent'])
-  const areTypesRight = isBuilt && run('node', ['test/support/types.mjs', ...(isAll ? [] : ['--quick'])])
+  const types = checkTypes()
+  // Of the tests only those of `node` need the build.
+  if (isAll) await types
   const chosen = projects.flatMap((project) => ['--project', project])
   // On all cores, though Vitest leaves one free: of two that would be half. What all of it asks of a machine is left time.
-  const isGreen = run('node', [vitest, 'run', ...chosen, ...(isAll ? [] : quick)])
+  const isGreen = await start('node', [vitest, 'run', ...chosen, ...(isAll ? [] : quick)])
   for (const line of leftOut(used)) console.log(line)
-  // What comes before the tests is far up by now.
-  if (!isBuilt) console.error('FAILED: npm run build')
-  else if (!areTypesRight) console.error('FAILED: node test/support/types.mjs')
-  return isBuilt && areTypesRight && isGreen
+  // What comes before the end of the tests is far up by now.
+  const failed = await types
+  if (failed) console.error(`FAILED: ${failed}`)
+  return isGreen && !failed
+}
+
+/** Builds, and checks the types that this gives. Resolves with the command that has failed, if one has. */
+async function checkTypes() {
+  if (!(await start('node', [tsup, '--silent']))) return 'npm run build'
+  const isRight = await start('node', ['test/support/types.mjs', ...(isAll ? [] : ['--quick'])])
+  return isRight ? undefined : 'node test/support/types.mjs'
 }
 
 /** @param {readonly string[]} used */
