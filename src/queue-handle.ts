@@ -1,4 +1,4 @@
-import type { QueueControl } from './engine/engine.ts'
+import type { JobFilter, QueueControl } from './engine/engine.ts'
 import type { RateLimit } from './queue/rate-limit.ts'
 import { checkConcurrency, checkRateLimit } from './scheduler-options.ts'
 import * as check from './shared/check.ts'
@@ -7,6 +7,8 @@ import * as check from './shared/check.ts'
 export interface Queue extends QueueControl {
   /** The name, as jobs give it in their options. */
   readonly name: string
+  /** Whether its rate limit lets no job start now; `nextStartAt` says until when. */
+  readonly isRateLimited: boolean
   /**
    * Runs at most this many jobs of this queue at a time; `Infinity` if only the number of workers limits it. Throws
    * `INVALID_OPTION`, `SCHEDULER_CLOSED`.
@@ -17,12 +19,41 @@ export interface Queue extends QueueControl {
    * `SCHEDULER_CLOSED`.
    */
   setRateLimit(rateLimit: RateLimit | null | undefined): void
+  /**
+   * Removes all its jobs that wait: for a worker, a time or other jobs. Their promises reject with `JOB_CANCELLED`. Resolves with
+   * how many there were. Rejects with `STORE_WRITE_FAILED`, `SCHEDULER_CLOSED`.
+   */
+  clear(): Promise<number>
+  /** Resolves when none of its jobs waits to be started; some may run. Rejects with `SCHEDULER_CLOSED`. */
+  onEmpty(): Promise<void>
+  /**
+   * Resolves when fewer than `limit` of its jobs wait to be started: for a caller that adds more only then. Rejects with
+   * `INVALID_OPTION`, `SCHEDULER_CLOSED`.
+   *
+   * @example
+   * ```ts
+   * for (const url of urls) {
+   *   await queue.onSizeLessThan(100)
+   *   await scheduler.add.download(url, { queue: queue.name })
+   * }
+   * ```
+   */
+  onSizeLessThan(limit: number): Promise<void>
 }
+
+/** What a queue asks of its scheduler. */
+interface QueueOwner {
+  remove(filter: JobFilter): Promise<number>
+  /** Resolves when fewer than `limit` of its jobs wait. */
+  whenShorter(limit: number): Promise<void>
+}
+
+const sizeCheck = check.integer(1)
 
 export const queueNameCheck = check.string(256)
 
 /** Checks the arguments and calls the engine. */
-export function queueHandle(name: string, control: QueueControl): Queue {
+export function queueHandle(name: string, control: QueueControl, owner: QueueOwner): Queue {
   return {
     name,
     get isPaused() {
@@ -34,6 +65,12 @@ export function queueHandle(name: string, control: QueueControl): Queue {
     get running() {
       return control.running
     },
+    get nextStartAt() {
+      return control.nextStartAt
+    },
+    get isRateLimited() {
+      return control.nextStartAt !== undefined
+    },
     pause: () => control.pause(),
     resume: () => control.resume(),
     setConcurrency(concurrency) {
@@ -43,6 +80,12 @@ export function queueHandle(name: string, control: QueueControl): Queue {
     setRateLimit(rateLimit) {
       checkRateLimit(rateLimit)
       control.setRateLimit(rateLimit ?? undefined)
+    },
+    clear: () => owner.remove({ queue: name, state: ['queued', 'scheduled', 'blocked'] }),
+    onEmpty: () => owner.whenShorter(1),
+    async onSizeLessThan(limit) {
+      check.checkArgument('limit', sizeCheck, limit)
+      return owner.whenShorter(limit)
     },
   }
 }

@@ -4,7 +4,7 @@ import { checkJobDefaults, type JobDefaults } from './job/job-options.ts'
 import { spareCores, systemClock, systemRandom } from './platform/host.ts'
 import type { WorkerOptions } from './platform/spawn.ts'
 import type { LineOptions } from './queue/line.ts'
-import type { RateLimit } from './queue/rate-limit.ts'
+import { type RateLimit, rateLimitTypes } from './queue/rate-limit.ts'
 import * as check from './shared/check.ts'
 import type { Clock } from './shared/clock.ts'
 import type { EngineSource } from './shared/engine-source.ts'
@@ -96,13 +96,20 @@ const nested = (checks: check.Checks, name: string): check.Check => {
   }
 }
 
-const rateLimitChecks: check.Checks = { limit: check.integer(1), intervalMs: check.number(1, timerMsMax) }
+const rateLimitChecks: check.Checks = {
+  limit: check.integer(1),
+  intervalMs: check.number(1, timerMsMax),
+  type: check.oneOf(...rateLimitTypes),
+  burst: check.integer(1),
+  minGapMs: check.number(1, timerMsMax),
+}
 
 const rateLimit: check.Check = (value) => {
   const expected = nested(rateLimitChecks, 'rateLimit')(value)
   if (expected) return expected
-  const { limit, intervalMs } = value as Partial<RateLimit>
-  return limit === undefined || intervalMs === undefined ? 'an object with `limit` and `intervalMs`' : undefined
+  const { limit, intervalMs, type, burst } = value as Partial<RateLimit>
+  if (limit === undefined || intervalMs === undefined) return 'an object with `limit` and `intervalMs`'
+  return burst === undefined || type === 'token-bucket' ? undefined : "without `burst`, or of the type 'token-bucket'"
 }
 
 export const checkRateLimit = (value: unknown): void =>

@@ -241,7 +241,10 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
   queue(name: string): Queue {
     check.checkArgument('name', queueNameCheck, name)
     this.#assertNotEnded()
-    return queueHandle(name, this.#engine.queue(name))
+    return queueHandle(name, this.#engine.queue(name), {
+      remove: (filter) => this.remove(filter),
+      whenShorter: (limit) => this.#whenIdle(name, limit),
+    })
   }
 
   get isPaused(): boolean {
@@ -256,10 +259,14 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     this.#engine.resume()
   }
 
-  async onIdle(): Promise<void> {
+  onIdle(): Promise<void> {
+    return this.#whenIdle()
+  }
+
+  async #whenIdle(queue?: string, limit?: number): Promise<void> {
     this.#assertNotEnded()
     await this.#engine.opening
-    return this.#engine.onIdle()
+    return this.#engine.onIdle(queue, limit)
   }
 
   // Listening.

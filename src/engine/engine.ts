@@ -185,6 +185,11 @@ export interface QueueControl {
   readonly size: number
   /** How many of its jobs run. */
   readonly running: number
+  /**
+   * When its rate limit lets the next job start, in milliseconds since 1970; `undefined` if it does now. It may come to be later,
+   * because a job counts from its start, and not from the moment at which it is sent to its thread.
+   */
+  readonly nextStartAt: number | undefined
   /** Starts no more of its jobs; those that run continue. Throws `SCHEDULER_CLOSED`. */
   pause(): void
   /** Starts its jobs again. Throws `SCHEDULER_CLOSED`. */
@@ -266,7 +271,8 @@ export interface Engine {
   queue(name: string): QueueControl
   pause(): void
   resume(): void
-  onIdle(): Promise<void>
+  /** Resolves when nothing is left to do; if a queue is given, when fewer than `limit` of its jobs wait. */
+  onIdle(queue?: string, limit?: number): Promise<void>
   snapshot(): SchedulerSnapshot
   subscribe(observer: () => void): () => void
   stats(): Stats

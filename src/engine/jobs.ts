@@ -78,11 +78,14 @@ export class Jobs {
     this.bus = bus ?? new EventBus(() => clock.now(), reportUnhandled)
     this.timers = new TimerQueue(clock)
     this.index = new JobIndex(makeChance(random))
-    this.lines = new Lines(queues, this.timers, () => {
+    const onOpen = () => {
       // What the limiter lets through must start at once. The steps that this writes are committed as usual.
       this.starter.pump()
       this.commits.schedule()
-    })
+    }
+    const onLimited = (queue: string, waitMs: number) =>
+      this.bus.publish('rate-limited', { queue, nextStartAt: clock.now() + waitMs })
+    this.lines = new Lines(queues, this.timers, onOpen, onLimited)
     this.commits = new GroupCommit(store, clock)
     this.retention = new Retention(keep, this.timers, (job) => this.remove(job, 'retention'))
     this.notifier = new Notifier(this.bus)

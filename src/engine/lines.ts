@@ -26,13 +26,23 @@ export class Lines {
   readonly #timers: TimerQueue
   readonly #named: readonly string[]
   readonly #onOpen: () => void
+  readonly #onLimited: (queue: string, waitMs: number) => void
   /** When the newest job was added. The next job takes no place before it, even if the clock was set back. */
   time = 0
 
-  /** `onOpen`: called when a limiter may let more jobs through. */
-  constructor(queues: EngineQueues, timers: TimerQueue, onOpen: () => void) {
+  /**
+   * `onOpen`: called when a limiter may let more jobs through. `onLimited`: called when a rate limit begins to hold jobs of a
+   * queue back, with the time until it lets one through.
+   */
+  constructor(
+    queues: EngineQueues,
+    timers: TimerQueue,
+    onOpen: () => void,
+    onLimited: (queue: string, waitMs: number) => void,
+  ) {
     this.#timers = timers
     this.#onOpen = onOpen
+    this.#onLimited = onLimited
     this.#named = ['default', ...Object.keys(queues)]
     for (const [name, options] of Object.entries(queues)) this.#rest(this.#add(name, options))
   }
@@ -40,6 +50,11 @@ export class Lines {
   /** How many lines are kept. */
   get count(): number {
     return this.#byName.size
+  }
+
+  /** How many jobs wait in a queue. */
+  sizeOf(queue: string): number {
+    return this.#byName.get(queue)?.size ?? 0
   }
 
   /** Puts a job into the line of its queue. */
@@ -143,7 +158,9 @@ export class Lines {
   /** The control refers to its queue by name, so it still works when the line was dropped and made again. */
   control(name: string, bus: EventBus): QueueControl {
     const there = () => this.#byName.get(name)
+    const sizeOf = () => this.sizeOf(name)
     const isPaused = () => there()?.limiter.isPaused ?? false
+    const now = () => this.#timers.clock.now()
     const change = (act: (line: Line<LiveJob>) => void) => {
       const line = this.#get(name)
       act(line)
@@ -154,10 +171,14 @@ export class Lines {
         return isPaused()
       },
       get size() {
-        return there()?.size ?? 0
+        return sizeOf()
       },
       get running() {
         return there()?.limiter.running ?? 0
+      },
+      get nextStartAt() {
+        const { waitMs = 0 } = there()?.limiter ?? {}
+        return waitMs > 0 ? now() + (waitMs === Number.POSITIVE_INFINITY ? 0 : waitMs) : undefined
       },
       pause: () => {
         if (isPaused()) return
@@ -182,10 +203,12 @@ export class Lines {
   }
 
   #add(name: string, options: LineOptions): Line<LiveJob> {
-    const line: Line<LiveJob> = new Line<LiveJob>(name, options, this.#timers, () => {
+    const onOpen = () => {
       this.#unpark(line)
       this.#onOpen()
-    })
+    }
+    const onLimited = (waitMs: number) => this.#onLimited(name, waitMs)
+    const line: Line<LiveJob> = new Line<LiveJob>(name, options, this.#timers, onOpen, onLimited)
     this.#byName.set(name, line)
     return line
   }

@@ -371,8 +371,10 @@ export class LocalEngine implements Engine {
     return this.#lifecycle.closedError()
   }
 
-  async onIdle(): Promise<void> {
-    if (!this.isEnded) await this.#outcomes.when(() => this.#jobs.index.isIdle)
+  async onIdle(queue?: string, limit = 0): Promise<void> {
+    if (this.isEnded) return
+    const { index, lines } = this.#jobs
+    await this.#outcomes.when(queue === undefined ? () => index.isIdle : () => lines.sizeOf(queue) < limit)
   }
 
   onClose(callback: () => void): () => void {

@@ -45,8 +45,9 @@ export function whyWaiting(
   const { rateLimit, waitMs = 0 } = limiter ?? {}
   if (rateLimit && waitMs > 0) {
     const next = Number.isFinite(waitMs) ? `in ${Math.ceil(waitMs)} ms` : 'when the last one is sent'
-    const { limit, intervalMs } = rateLimit
-    say('rate-limit', `The queue '${queue}' starts at most ${limit} jobs in ${intervalMs} ms; the next ${next}.`)
+    const { limit, intervalMs, minGapMs } = rateLimit
+    const gap = minGapMs ? `, ${minGapMs} ms apart` : ''
+    say('rate-limit', `The queue '${queue}' starts at most ${limit} jobs in ${intervalMs} ms${gap}; the next ${next}.`)
   }
   let ahead = 0
   for (const other of index.jobs) {

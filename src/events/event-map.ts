@@ -54,6 +54,11 @@ interface SchedulerEventMap {
   paused: EventBase<'paused'> & { readonly queue: string | undefined }
   /** The scheduler was resumed; or, if `queue` is given, that queue. */
   resumed: EventBase<'resumed'> & { readonly queue: string | undefined }
+  /**
+   * The rate limit of a queue has begun to hold jobs back. `nextStartAt`: when it lets the next one start, in milliseconds since
+   * 1970.
+   */
+  'rate-limited': EventBase<'rate-limited'> & { readonly queue: string; readonly nextStartAt: number }
   /** A thread has loaded the worker module and is ready. */
   'worker:online': EventBase<'worker:online'> & { readonly workerId: number }
   /**
@@ -141,6 +146,7 @@ export const eventTypes: readonly string[] = jobEventTypes.concat(
     idle: 0,
     paused: 0,
     resumed: 0,
+    'rate-limited': 0,
     'worker:online': 0,
     'worker:exit': 0,
     leader: 0,

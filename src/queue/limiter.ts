@@ -1,6 +1,6 @@
 import PQueue from 'p-queue'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
-import { type RateLimit, RateWindow } from './rate-limit.ts'
+import { type RateLimit, RateLimiter } from './rate-limit.ts'
 
 /**
  * Decides when a job of one queue may start. It keeps the queue's concurrency, rate limit and pause.
@@ -11,11 +11,12 @@ import { type RateLimit, RateWindow } from './rate-limit.ts'
  * again, which would cost 2 µs and a kilobyte of garbage per job. Without a concurrency limit every job may start, and there
  * are no permits.
  *
- * The rate limit is kept by a window of ours. p-queue's runs by the wall clock, which users set, and counts a start when it is
- * decided, which may be long before the attempt is sent and begins.
+ * The rate limit is ours. p-queue's runs by the wall clock, which users set, and counts a start when it is decided, which may be
+ * long before the attempt is sent and begins.
  */
 export class Limiter {
   readonly #onOpen: () => void
+  readonly #onLimited: (waitMs: number) => void
   #concurrency: number
   #isPaused = false
   /** Made when there is a limit. */
@@ -24,18 +25,30 @@ export class Limiter {
   #running = 0
   #isPermitRequested = false
   readonly #timers: TimerQueue
-  #window: RateWindow | undefined
+  #rate: RateLimiter | undefined
   #rateLimit: RateLimit | undefined
   /** Whether the rate limit has refused a job since the last look. */
   #isAwaited = false
   #timer: Timer | undefined
+  /** For when the timer is set. */
+  #opensAt = 0
 
-  /** `onOpen` is called when a job that was refused before may be tried again. */
-  constructor(concurrency: number, rateLimit: RateLimit | undefined, timers: TimerQueue, onOpen: () => void) {
+  /**
+   * `onOpen` is called when a job that was refused before may be tried again; `onLimited` when the rate limit begins to hold jobs
+   * back, with the time until it lets one in.
+   */
+  constructor(
+    concurrency: number,
+    rateLimit: RateLimit | undefined,
+    timers: TimerQueue,
+    onOpen: () => void,
+    onLimited: (waitMs: number) => void = () => {},
+  ) {
     this.#concurrency = concurrency
     this.#timers = timers
-    this.#window = this.#windowOf(rateLimit)
+    this.#rate = this.#rateOf(rateLimit)
     this.#onOpen = onOpen
+    this.#onLimited = onLimited
   }
 
   get isPaused(): boolean {
@@ -57,12 +70,12 @@ export class Limiter {
   /** For how long the rate limit lets no job start. `Infinity` until a job that was let in is sent. */
   get waitMs(): number {
     const now = this.#timers.clock.monotonic()
-    return this.#window ? this.#window.nextStartAt(now) - now : 0
+    return this.#rate ? this.#rate.nextStartAt(now) - now : 0
   }
 
   /** Whether it differs from a limiter that was just made. */
   get hasSettings(): boolean {
-    return this.#isPaused || !this.#isUnlimited || this.#window !== undefined
+    return this.#isPaused || !this.#isUnlimited || this.#rate !== undefined
   }
 
   pause(): void {
@@ -89,7 +102,7 @@ export class Limiter {
    * job counts.
    */
   setRateLimit(rateLimit: RateLimit | undefined): void {
-    this.#window = this.#windowOf(rateLimit)
+    this.#rate = this.#rateOf(rateLimit)
     this.drain()
     this.#onOpen()
   }
@@ -110,7 +123,7 @@ export class Limiter {
 
   /** Whether one more job may start. If not, `onOpen` is called when it may. */
   isOpen(): boolean {
-    return this.hasRoom() && (!this.#window || this.#mayStart(this.#window))
+    return this.hasRoom() && (!this.#rate || this.#mayStart(this.#rate, this.#timers.clock.monotonic()))
   }
 
   /**
@@ -118,20 +131,28 @@ export class Limiter {
    * (when the attempt is sent, or will not be), `began` once (when the thread has reported its begin) and `leave` once.
    */
   acquire(): boolean {
-    if (this.#window && !this.#mayStart(this.#window)) return false
-    this.#window?.entered()
+    const rate = this.#rate
+    if (rate) {
+      const now = this.#timers.clock.monotonic()
+      if (!this.#mayStart(rate, now)) return false
+      rate.entered(now)
+    }
     this.#running++
     return true
   }
 
   sent(): void {
-    if (!this.#window) return
-    this.#window.sent(this.#timers.clock.monotonic())
-    if (this.#isAwaited) this.#await(this.#window)
+    if (!this.#rate) return
+    const now = this.#timers.clock.monotonic()
+    this.#rate.sent(now)
+    if (this.#isAwaited) this.#await(this.#rate, now)
   }
 
   began(): void {
-    this.#window?.began(this.#timers.clock.monotonic())
+    if (!this.#rate) return
+    const now = this.#timers.clock.monotonic()
+    this.#rate.began(now)
+    if (this.#isAwaited) this.#await(this.#rate, now)
   }
 
   /** A job has ended. */
@@ -163,38 +184,41 @@ export class Limiter {
     isAtOnce = false
   }
 
-  #windowOf(rateLimit: RateLimit | undefined): RateWindow | undefined {
+  #rateOf(rateLimit: RateLimit | undefined): RateLimiter | undefined {
     this.#rateLimit = rateLimit
     if (!rateLimit) return undefined
-    const { limit, intervalMs } = rateLimit
-    // The clock rounds by up to `resolutionMs`, so two times may be nearer to each other than they look by that much.
-    const { resolutionMs = 0 } = this.#timers.clock
-    return new RateWindow({ limit, intervalMs: intervalMs + resolutionMs }, this.#window)
+    const { clock } = this.#timers
+    return new RateLimiter(rateLimit, clock.monotonic(), this.#rate, clock.resolutionMs)
   }
 
-  #mayStart(window: RateWindow): boolean {
-    const mayStart = window.mayStart(this.#timers.clock.monotonic())
-    if (!mayStart) this.#await(window)
+  #mayStart(rate: RateLimiter, now: number): boolean {
+    const mayStart = rate.mayStart(now)
+    if (!mayStart) this.#await(rate, now)
     return mayStart
   }
 
   /**
-   * Sets a timer for the moment when one more job may start. While that depends on jobs that were let in and not yet sent,
-   * there is no such moment: `sent` calls this again.
+   * Sets a timer for the moment when one more job may start. While that depends on jobs that were let in and have not begun,
+   * there may be no such moment, or a later one than it turns out: `sent` and `began` call this again.
    */
-  #await(window: RateWindow): void {
+  #await(rate: RateLimiter, now: number): void {
     this.#isAwaited = true
-    const now = this.#timers.clock.monotonic()
-    const waitMs = window.nextStartAt(now) - now
-    if (this.#timer || waitMs === Number.POSITIVE_INFINITY) return
+    const at = rate.nextStartAt(now)
+    if (this.#timer && at === this.#opensAt) return
+    const isFirst = !this.#timer
+    this.#timers.cancel(this.#timer)
+    this.#timer = undefined
+    this.#opensAt = at
+    if (at === Number.POSITIVE_INFINITY) return
     this.#timer = this.#timers.after(
-      waitMs,
+      at - now,
       () => {
         this.drain()
         this.#onOpen()
       },
       true,
     )
+    if (isFirst) this.#onLimited(at - now)
   }
 
   /** Gives back permits when there are fewer than before, or none. */

@@ -56,9 +56,15 @@ export class Line<Item extends Waiting> implements HeapItem {
   readonly #others = new IndexedHeap<Item>()
   size = 0
 
-  constructor(name: string, options: LineOptions, timers: TimerQueue, onOpen: () => void) {
+  constructor(
+    name: string,
+    { concurrency = Number.POSITIVE_INFINITY, rateLimit }: LineOptions,
+    timers: TimerQueue,
+    onOpen: () => void,
+    onLimited?: (waitMs: number) => void,
+  ) {
     this.name = name
-    this.limiter = new Limiter(options.concurrency ?? Number.POSITIVE_INFINITY, options.rateLimit, timers, onOpen)
+    this.limiter = new Limiter(concurrency, rateLimit, timers, onOpen, onLimited)
   }
 
   /** Whether it can be dropped: no job of it waits or runs, and its settings are the default. */

@@ -1,114 +1,133 @@
-/** How many jobs of a queue may start in a span of time. */
+import { Starts } from './starts.ts'
+
+export const rateLimitTypes = ['sliding-window', 'fixed-window', 'token-bucket'] as const
+
+/**
+ * How many jobs of a queue may start in a span of time.
+ *
+ * @example
+ * ```ts
+ * const polite: RateLimit = { limit: 100, intervalMs: 60_000, minGapMs: 200 }
+ * const bursts: RateLimit = { type: 'token-bucket', limit: 10, intervalMs: 1_000, burst: 50 }
+ * ```
+ */
 export interface RateLimit {
   /** At most this many starts … */
   readonly limit: number
-  /** … in any span of this length, in milliseconds. At most 2³¹−1. */
+  /** … in a span of this length, in milliseconds. At most 2³¹−1. */
   readonly intervalMs: number
+  /**
+   * `sliding-window` (default): at most `limit` in any span of `intervalMs`. `fixed-window`: at most `limit` in each window of
+   * `intervalMs`; a window begins with the first start after the end of the last one. `token-bucket`: one token comes every
+   * `intervalMs / limit`, each start takes one, and up to `burst` of them are kept.
+   */
+  readonly type?: (typeof rateLimitTypes)[number] | undefined
+  /** How many tokens a bucket holds, and so how many jobs may start at once after a pause. Default: `limit`. */
+  readonly burst?: number | undefined
+  /** The shortest time between two starts, in milliseconds, beside the limit. Default: none. At most 2³¹−1. */
+  readonly minGapMs?: number | undefined
 }
 
 /**
- * An exact sliding window: in any span of `intervalMs` no more than `limit` jobs start. Two starts that are exactly
- * `intervalMs` apart are never in one such span.
- *
- * The moment of a start is only known within bounds: it is no sooner than the moment of sending, and no later than the moment
- * at which the thread's report arrives. So a job that was let in may start at any moment until its report arrives, and counts
- * for one interval from then. (If no report arrives for a whole interval, the job was one whose begin is not reported. It
- * counts from the moment of sending.)
- *
- * The window keeps the moments of one interval, so at most `limit` numbers. They are monotonic: each `now` is no earlier than
- * the one before.
+ * A rate limit, and what counts for it. No rule is ever broken, whenever within its bounds a job starts (see `Starts`): a job
+ * counts for the fixed window in which it was let in, and for the next one if it may start in that; a token that was taken does
+ * not come again before the job has started.
  */
-export class RateWindow {
+export class RateLimiter {
   readonly #limit: number
   readonly #intervalMs: number
-  /** How many were let in and not yet sent. The store may have to commit them first. */
-  #entered = 0
-  /** When jobs were sent of which no report has arrived. */
-  readonly #sent: Moments
-  /** When reports arrived. */
-  readonly #begun: Moments
+  readonly #gapMs: number
+  readonly #starts: Starts
+  /** Of `fixed-window`. */
+  readonly #isFixed: boolean
+  #windowEndsAt: number
+  #inWindow: number
+  /** How many tokens a bucket holds; 0 if there is none. */
+  readonly #burst: number
+  #tokens: number
+  #filledAt: number
 
-  /** `before`: the window of the limit before this one. The jobs that it has counted still count. */
-  constructor({ limit, intervalMs }: RateLimit, before?: RateWindow) {
+  /** `before`: the limit before this one. The jobs that it has counted still count, as if they had started just now. */
+  constructor(
+    { type, limit, intervalMs, burst, minGapMs }: RateLimit,
+    now: number,
+    before?: RateLimiter,
+    resolutionMs = 0,
+  ) {
     this.#limit = limit
-    this.#intervalMs = intervalMs
-    this.#entered = before ? before.#entered : 0
-    this.#sent = before ? before.#sent : new Moments()
-    this.#begun = before ? before.#begun : new Moments()
+    // The clock rounds by up to `resolutionMs`, so two times may be nearer to each other than they look by that much.
+    this.#intervalMs = intervalMs + resolutionMs
+    this.#gapMs = minGapMs === undefined ? 0 : minGapMs + resolutionMs
+    this.#starts = before ? before.#starts : new Starts()
+    this.#starts.drop(now, this.#keptMs)
+    this.#isFixed = type === 'fixed-window'
+    this.#inWindow = this.#starts.size
+    this.#windowEndsAt = this.#inWindow > 0 ? now + this.#intervalMs : now
+    this.#burst = type === 'token-bucket' ? (burst ?? limit) : 0
+    this.#tokens = Math.max(0, this.#burst - this.#starts.size)
+    this.#filledAt = now
+  }
+
+  get #keptMs(): number {
+    return Math.max(this.#intervalMs, this.#gapMs)
   }
 
   mayStart(now: number): boolean {
     return this.nextStartAt(now) <= now
   }
 
-  /**
-   * Returns the first moment at which one more job may start if no report arrives until then. It is `Infinity` while too many
-   * jobs are let in and not yet sent.
-   */
+  /** Returns the first moment at which one more job may start if no report arrives until then; `Infinity` if there is none. */
   nextStartAt(now: number): number {
-    this.#sent.drop(now, this.#intervalMs)
-    this.#begun.drop(now, this.#intervalMs)
-    let at = now
-    // More than one only after the limit was lowered.
-    const surplus = this.#entered + this.#sent.size + this.#begun.size + 1 - this.#limit
-    for (let [left, sent, begun] = [surplus, 0, 0]; left > 0; left--) {
-      const next = Math.min(this.#sent.at(sent), this.#begun.at(begun))
-      if (next === this.#sent.at(sent)) sent++
-      else begun++
-      at = next + this.#intervalMs
-    }
-    return at
+    this.#passUntil(now)
+    const at = this.#burst > 0 ? this.#nextToken(now) : this.#isFixed ? this.#nextInWindow(now) : this.#nextInSpan(now)
+    return this.#gapMs > 0 ? Math.max(at, this.#starts.last + this.#gapMs) : at
   }
 
-  entered(): void {
-    this.#entered++
+  /**
+   * Tokens come, in the room that jobs which may start at any moment leave. When a window is over, these count for the next one.
+   * What is too old is forgotten.
+   */
+  #passUntil(now: number): void {
+    const room = Math.max(0, this.#burst - this.#starts.open)
+    this.#tokens = Math.min(room, this.#tokens + (now - this.#filledAt) * this.#perMs)
+    this.#filledAt = now
+    this.#starts.drop(now, this.#keptMs)
+    if (now >= this.#windowEndsAt) this.#inWindow = this.#starts.open
+  }
+
+  get #perMs(): number {
+    return this.#limit / this.#intervalMs
+  }
+
+  #nextInSpan(now: number): number {
+    return this.#starts.nextAt(now, this.#limit, this.#intervalMs)
+  }
+
+  #nextInWindow(now: number): number {
+    if (this.#inWindow < this.#limit) return now
+    return now < this.#windowEndsAt ? this.#windowEndsAt : this.#nextInSpan(now)
+  }
+
+  #nextToken(now: number): number {
+    // What is missing to a whole one may be the rounding of sums.
+    if (this.#tokens > 1 - 1e-9) return now
+    return this.#starts.open < this.#burst ? now + (1 - this.#tokens) / this.#perMs : Number.POSITIVE_INFINITY
+  }
+
+  entered(now: number): void {
+    this.#passUntil(now)
+    if (now >= this.#windowEndsAt) this.#windowEndsAt = now + this.#intervalMs
+    this.#inWindow++
+    this.#tokens--
+    this.#starts.entered()
   }
 
   sent(now: number): void {
-    // A job that was let in before there was a limit counts from here on.
-    if (this.#entered > 0) this.#entered--
-    this.#sent.add(now)
+    this.#starts.sent(now)
   }
 
   began(now: number): void {
-    this.#sent.drop(now, this.#intervalMs)
-    // The oldest moment is removed, even if it is another job's. That job may begin as late as this one, so the later moment
-    // that stays may stand for it.
-    if (this.#sent.shift()) this.#begun.add(now)
-  }
-}
-
-/** Moments, in order. */
-class Moments {
-  #all: number[] = []
-  /** The index of the first moment. The ones before it are removed. */
-  #head = 0
-
-  get size(): number {
-    return this.#all.length - this.#head
-  }
-
-  at(index: number): number {
-    return this.#all[this.#head + index] ?? Number.POSITIVE_INFINITY
-  }
-
-  add(moment: number): void {
-    this.#all.push(moment)
-  }
-
-  /** Removes the first moment. Returns whether there was one. */
-  shift(): boolean {
-    if (this.size === 0) return false
-    this.#head++
-    if (this.#head * 2 >= this.#all.length) {
-      this.#all = this.#all.slice(this.#head)
-      this.#head = 0
-    }
-    return true
-  }
-
-  /** Removes the moments that are `ms` old or older. */
-  drop(now: number, ms: number): void {
-    while (this.at(0) + ms <= now) this.shift()
+    this.#passUntil(now)
+    this.#starts.began(now)
   }
 }

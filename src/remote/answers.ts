@@ -54,7 +54,8 @@ const answers = {
   update: (engine: LocalEngine, id: string, changes: JobChanges): Promise<boolean> => engine.update(id, changes),
   queues: (engine: LocalEngine): Promise<readonly QueueState[]> => engine.queues(),
   whyWaiting: (engine: LocalEngine, id: string): Promise<readonly WaitReason[]> => engine.whyWaiting(id),
-  idle: (engine: LocalEngine): Promise<void> => engine.onIdle(),
+  idle: (engine: LocalEngine, queue: string | undefined, limit: number | undefined): Promise<void> =>
+    engine.onIdle(queue, limit),
   /** Another engine carries it out again. */
   command: (engine: LocalEngine, extension: string, name: string, args: readonly unknown[]): Promise<unknown> =>
     engine.command(extension, name, args),

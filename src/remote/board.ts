@@ -7,9 +7,12 @@ import type { Clock } from '../shared/clock.ts'
 export interface Board {
   readonly snapshot: SchedulerSnapshot
   readonly stats: Stats
-  /** The queues that the client has looked at and that are not empty: how many jobs wait, how many run. */
-  readonly queues: { readonly [name: string]: readonly [size: number, running: number] }
+  /** The queues that the client has looked at, except for those in which nothing happens. */
+  readonly queues: { readonly [name: string]: ShownQueue }
 }
+
+/** How many jobs of a queue wait, how many run, and when its rate limit lets the next one start; 0 for now. */
+export type ShownQueue = readonly [size: number, running: number, nextStartAt: number]
 
 /** Boards of one client that observes follow one another at this distance or more: they change with every job. */
 export const boardMs = 50
@@ -63,10 +66,10 @@ export class BoardView {
     return this.#board
   }
 
-  lookAt(queue: string): readonly [size: number, running: number] {
+  lookAt(queue: string): ShownQueue {
     this.#looked.add(queue)
     if (!this.#shown.has(queue)) this.#askOnce()
-    return this.look().queues[queue] ?? [0, 0]
+    return this.look().queues[queue] ?? [0, 0, 0]
   }
 
   /** Asks another session, or asks the same one for something else. */

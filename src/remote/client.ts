@@ -256,8 +256,8 @@ export class Client {
     return this.ask('update', id, changes)
   }
 
-  onIdle(): Promise<void> {
-    return this.ask('idle')
+  onIdle(queue?: string, limit?: number): Promise<void> {
+    return this.ask('idle', queue, limit)
   }
 
   /** The other end carries out its commands. Its events are emitted here. */
@@ -339,8 +339,8 @@ export class Client {
     // So that the first `size` that the caller reads a moment later is right.
     this.board.lookAt(name)
     const look = () => {
-      const [size, running] = this.board.lookAt(name)
-      return { isPaused: this.settings.isPaused(name), size, running }
+      const [size, running, nextStartAt] = this.board.lookAt(name)
+      return { isPaused: this.settings.isPaused(name), size, running, nextStartAt: nextStartAt || undefined }
     }
     return queueControl(name, look, (setting) => this.set(setting))
   }

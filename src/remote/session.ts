@@ -342,8 +342,8 @@ export class Session {
   #board(): Board {
     const queues = Object.fromEntries(
       this.#queues.flatMap((name) => {
-        const { size, running } = this.#engine.queue(name)
-        return size + running > 0 ? [[name, [size, running] as const]] : []
+        const { size, running, nextStartAt = 0 } = this.#engine.queue(name)
+        return size + running + nextStartAt > 0 ? [[name, [size, running, nextStartAt] as const]] : []
       }),
     )
     return { snapshot: this.#engine.snapshot(), stats: this.#engine.stats(), queues }

@@ -45,7 +45,7 @@ export function applySetting(engine: Pick<Engine, 'queue' | 'pause' | 'resume'>,
 /** A queue that is read with `look` and set with `set`. */
 export const queueControl = (
   name: string,
-  look: () => Pick<QueueControl, 'isPaused' | 'size' | 'running'>,
+  look: () => Pick<QueueControl, 'isPaused' | 'size' | 'running' | 'nextStartAt'>,
   set: (setting: Setting) => void,
 ): QueueControl => ({
   get isPaused() {
@@ -56,6 +56,9 @@ export const queueControl = (
   },
   get running() {
     return look().running
+  },
+  get nextStartAt() {
+    return look().nextStartAt
   },
   pause: () => set([name, 'isPaused', true]),
   resume: () => set([name, 'isPaused', false]),

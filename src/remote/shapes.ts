@@ -61,17 +61,24 @@ const ref = ['', 0, 0]
 
 const snapshot = { id: '', name: '', queue: '', tags: listOf(''), headers, state, priority: 0, attempt: 0, addedAt: 0 }
 
-const ofNoJob = /^(idle|paused|resumed|worker:.*|store:error)$/
+const ofNoJob = /^(idle|paused|resumed|rate-limited|worker:.*|store:error)$/
 const event: Is = (value) =>
   isLike({ type: sharedType, at: 0 }, value) &&
   (ofNoJob.test((value as AnyEvent).type) ||
     isExtensionEvent((value as AnyEvent).type) ||
     isLike({ jobId: '', name: '', queue: '', attempt: 0 }, value))
 
+const rateLimit = {
+  limit: fits(check.integer(1)),
+  intervalMs: fits(check.positiveMs),
+  type: maybe(''),
+  burst: maybe(fits(check.integer(1))),
+  minGapMs: maybe(fits(check.positiveMs)),
+}
 const settings: Samples<'isPaused' | 'setConcurrency' | 'setRateLimit'> = {
   isPaused: false,
   setConcurrency: fits(check.integerOrInfinity(1)),
-  setRateLimit: maybe({ limit: fits(check.integer(1)), intervalMs: fits(check.positiveMs) }),
+  setRateLimit: maybe(rateLimit),
 }
 const setting: Is = (value) => {
   const [queue, what, given] = Array.isArray(value) ? value : []
@@ -123,7 +130,7 @@ const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answere
   update: [['', { input: any, runAt: maybe(0), priority: maybe(0), tags: maybe(listOf('')) }], false],
   queues: [[], listOf(queue)],
   whyWaiting: [[''], listOf({ reason: '', detail: '' })],
-  idle: [[], any],
+  idle: [[maybe(''), maybe(0)], any],
   command: [['', '', Array.isArray], any],
   set: [[setting], any],
 }
@@ -134,7 +141,7 @@ export const fromSession: Samples = {
   board: [
     {
       ...emptyBoard,
-      queues: (queues: unknown) => isLike({}, queues) && listOf([0, 0])(Object.values(queues as object)),
+      queues: (queues: unknown) => isLike({}, queues) && listOf([0, 0, 0])(Object.values(queues as object)),
     },
   ],
   setting: [setting],

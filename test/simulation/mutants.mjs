@@ -33,6 +33,7 @@ const retention = 'src/engine/retention.ts'
 const timerQueue = 'src/timers/timer-queue.ts'
 const limiter = 'src/queue/limiter.ts'
 const rateLimit = 'src/queue/rate-limit.ts'
+const starts = 'src/queue/starts.ts'
 const extensions = 'src/engine/extensions.ts'
 const attached = 'src/engine/attached.ts'
 const refusedTurns = 'src/engine/refused-turns.ts'
@@ -886,27 +887,51 @@ export const mutants = [
   // Clocks and rate limits.
   {
     name: 'who is let in does not count until it is sent',
-    file: rateLimit,
+    file: starts,
     find: '    this.#entered++\n',
     replace: '',
   },
   {
     name: 'a rate limit goes by the wall clock',
     file: limiter,
-    find: 'window.mayStart(this.#timers.clock.monotonic())',
-    replace: 'window.mayStart(this.#timers.clock.now())',
+    find: '      const now = this.#timers.clock.monotonic()\n      if (!this.#mayStart(rate, now))',
+    replace: '      const now = this.#timers.clock.now()\n      if (!this.#mayStart(rate, now))',
   },
   {
     name: 'a rate limit that is set again forgets what has started',
     file: limiter,
-    find: 'intervalMs: intervalMs + resolutionMs }, this.#window)',
-    replace: 'intervalMs: intervalMs + resolutionMs })',
+    find: 'clock.monotonic(), this.#rate, clock.resolutionMs)',
+    replace: 'clock.monotonic(), undefined, clock.resolutionMs)',
   },
   {
     name: 'what is on its way to the store does not count',
+    file: starts,
+    find: 'return this.#entered + this.#sent.size',
+    replace: 'return this.#sent.size',
+  },
+  {
+    name: 'a token comes although its start is still to come',
     file: rateLimit,
-    find: 'this.#entered + this.#sent.size + this.#begun.size',
-    replace: 'this.#sent.size + this.#begun.size',
+    find: 'Math.max(0, this.#burst - this.#starts.open)',
+    replace: 'this.#burst',
+  },
+  {
+    name: 'tokens come twice as fast',
+    file: rateLimit,
+    find: '(now - this.#filledAt) * this.#perMs',
+    replace: '(now - this.#filledAt) * 2 * this.#perMs',
+  },
+  {
+    name: 'the shortest time between two starts is not kept',
+    file: rateLimit,
+    find: 'return this.#gapMs > 0 ? Math.max(at, this.#starts.last + this.#gapMs) : at',
+    replace: 'return at',
+  },
+  {
+    name: 'a fixed window begins anew with each start',
+    file: rateLimit,
+    find: '    if (now >= this.#windowEndsAt) this.#inWindow = this.#starts.open',
+    replace: '    this.#inWindow = this.#starts.open',
   },
   {
     name: 'nobody looks again when the rate limit lets more start',

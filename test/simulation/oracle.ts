@@ -524,12 +524,22 @@ export class Oracle {
   }
 
   /** An attempt is on its way to a thread. */
-  sent(queue: string, { limit, intervalMs }: RateLimit): void {
+  sent(queue: string, { type, limit, intervalMs, burst = limit, minGapMs = 0 }: RateLimit): void {
     const now = this.#world.clock.elapsed
-    const sent = (this.#sent.get(queue) ?? []).filter((at) => at + intervalMs > now)
+    const sent = this.#sent.get(queue) ?? []
+    const what = () => `the starts in '${queue}' at ${sent.join(', ')} and ${now}`
+    assert(now - (sent.at(-1) ?? Number.NEGATIVE_INFINITY) >= minGapMs, 'I7', () => `${what()}, ${minGapMs} ms apart`)
     sent.push(now)
     this.#sent.set(queue, sent)
-    assert(sent.length <= limit, 'I7', () => `${sent.length} start in '${queue}' within ${intervalMs} ms, not ${limit}`)
+    // Where fixed windows begin cannot be seen. In two that touch are no more than twice the limit.
+    const perSpan = type === 'fixed-window' ? 2 * limit : limit
+    const isBucket = type === 'token-bucket'
+    for (const [index, from] of sent.entries()) {
+      const mayBe = isBucket ? burst + ((now - from) * limit) / intervalMs + 1e-6 : perSpan
+      const isInSpan = isBucket || now < from + intervalMs
+      assert(!isInSpan || sent.length - index <= mayBe, 'I7', () => `${what()}: more than ${mayBe}`)
+    }
+    if (sent.length > 50) sent.shift()
   }
 
   #judgeInsert(after: JobRecord, model: Map<number, JobRecord>): void {

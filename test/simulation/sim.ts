@@ -1,6 +1,7 @@
 /** The scheduler and its journal, whole, over a disk, a clock, threads and a user that are all played. */
 
 import { extend } from '../../src/extend.ts'
+import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import { createScheduler } from '../../src/scheduler.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Port } from '../../src/shared/port.ts'
@@ -33,7 +34,11 @@ const workMs = 1_700_000_000_000
 const ownIds = Array.from({ length: 10 }, (_, index) => `own ${index}`)
 const names = ['tiny', 'mail', '__proto__']
 const queueNames = ['default', 'narrow', 'wide', 'paced']
-const paced = { limit: 2, intervalMs: 700 }
+const sliding = { limit: 2, intervalMs: 700 }
+const paces: readonly RateLimit[] = [
+  ...[sliding, sliding, { ...sliding, minGapMs: 150 }, { ...sliding, type: 'fixed-window' as const }],
+  { type: 'token-bucket', limit: 2, intervalMs: 700, burst: 3 },
+]
 const lookUps = ['get', 'find', 'counts']
 const verbs = ['cancel', 'retry', 'remove', 'setPriority', 'promote', 'update'] as const
 
@@ -113,6 +118,7 @@ export class Simulation implements WorkerHost {
       failsAfterMs: this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, 300, 1_200]),
       hasExtensions: chance.is(0.5),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
+      pace: late.of(paces),
     }
     // Then first of all, for a while or for ever.
     this.#isOut = this.#settings.failsAfterMs !== undefined
@@ -192,7 +198,7 @@ export class Simulation implements WorkerHost {
       queues: {
         narrow: { concurrency: limits.narrow },
         wide: { concurrency: limits.wide },
-        paced: { rateLimit: paced },
+        paced: { rateLimit: this.#settings.pace },
       },
       clock: this.#clock,
       random: this.chance.random,
@@ -215,7 +221,7 @@ export class Simulation implements WorkerHost {
     scheduler.on('started', ({ queue }) => {
       if (queue !== 'paced' || !isCurrent()) return
       this.#stats.count('starts under a rate limit')
-      this.#oracle.guard(() => this.#oracle.sent(queue, paced))
+      this.#oracle.guard(() => this.#oracle.sent(queue, this.#settings.pace))
     })
     scheduler.on('store:error', () => this.#stats.count('store:error'))
     scheduler.on('error', ({ error }) => {
@@ -851,7 +857,7 @@ export class Simulation implements WorkerHost {
         oracle.pausedQueues.delete(queue)
       } else if (pick === 5) {
         // What has started counts all the same.
-        scheduler.queue('paced').setRateLimit(paced)
+        scheduler.queue('paced').setRateLimit(this.#settings.pace)
       } else {
         const limit = 1 + chance.int(3)
         scheduler.queue('wide').setConcurrency(limit)

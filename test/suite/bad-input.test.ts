@@ -645,8 +645,26 @@ const options: Row[] = [
       const queue = scheduler.queue('mails')
       for (const concurrency of [Number.NaN, -1, 0, 1.5, '2'])
         expect(() => queue.setConcurrency(wrong(concurrency))).toThrow(/`concurrency`/)
-      for (const limit of [{}, { limit: 0, intervalMs: 1 }, { limit: 1 }, { limit: 1, intervalMs: 2 ** 31 }])
-        expect(() => queue.setRateLimit(wrong(limit))).toThrow(/`rateLimit/)
+      const right = { limit: 1, intervalMs: 1 }
+      const limits = [
+        ...[{}, { limit: 0, intervalMs: 1 }, { limit: 1 }, { limit: 1, intervalMs: 2 ** 31 }],
+        ...[{ type: 'window' }, { type: 'token-bucket', burst: 0 }, { minGapMs: 0 }, { minGapMs: 2 ** 31 }].map(
+          (rest) => ({ ...right, ...rest }),
+        ),
+        { ...right, burst: 2 },
+      ]
+      for (const limit of limits) expect(() => queue.setRateLimit(wrong(limit))).toThrow(/`(rateLimit|burst)/)
+    },
+  ],
+  [
+    'queue: a size that is none',
+    async (scheduler) => {
+      for (const limit of [0, -1, 1.5, Number.NaN, '1', undefined])
+        await refuses(
+          'INVALID_OPTION',
+          () => scheduler.queue('mails').onSizeLessThan(wrong(limit)),
+          '`limit`',
+        )(scheduler, never)
     },
   ],
   [

@@ -327,6 +327,48 @@ export function engineCases(
       expect([scheduler.isPaused, mails.isPaused]).toEqual([false, false])
     })
 
+    test('a rate limit can be seen: when the next job may start, and an event when it begins to hold jobs back', async () => {
+      const scheduler = await start()
+      const limited = heard(scheduler, 'rate-limited')
+      const mails = scheduler.queue('mails')
+      await vi.waitFor(() => expect([mails.isRateLimited, mails.nextStartAt]).toEqual([false, undefined]))
+      mails.setRateLimit({ type: 'token-bucket', limit: 1, intervalMs: 3_600_000, burst: 2 })
+      await Promise.all([1, 2].map((n) => scheduler.run.double(n, { queue: 'mails' })))
+      const job = await scheduler.add.double(3, { queue: 'mails' })
+      const { queue, nextStartAt } = await limited
+      expect(queue).toBe('mails')
+      expect((await scheduler.whyWaiting(job.id)).map(({ reason }) => reason)).toContain('rate-limit')
+      await vi.waitFor(() => expect(mails.isRateLimited).toBe(true))
+      // Both moments are made of two clocks, each with a resolution of its own.
+      expect(Math.abs((mails.nextStartAt as number) - nextStartAt)).toBeLessThan(1_000)
+      mails.setRateLimit(undefined)
+      expect(await job.result()).toBe(6)
+      await vi.waitFor(() => expect(mails.isRateLimited).toBe(false))
+    })
+
+    test('a queue can be cleared, and says when it is empty or short', async () => {
+      const scheduler = await start()
+      const mails = scheduler.queue('mails')
+      mails.pause()
+      const codes = [1, 2, 3].map((n) =>
+        scheduler.run.double(n, { queue: 'mails', id: `${n}` }).catch((error) => error.code),
+      )
+      void scheduler.run.double(4, { queue: 'mails', delayMs: 3_600_000 }).catch(() => {})
+      const settled: string[] = []
+      const note = (what: string) => () => void settled.push(what)
+      const short = mails.onSizeLessThan(3).then(note('short'))
+      const empty = mails.onEmpty().then(note('empty'))
+      await mails.onSizeLessThan(4)
+      await scheduler.cancel('2')
+      await short
+      expect(settled).toEqual(['short'])
+      expect(await mails.clear()).toBe(3)
+      await empty
+      expect(await Promise.all(codes)).toEqual(Array(3).fill('JOB_CANCELLED'))
+      expect(await scheduler.find({ queue: 'mails', state: ['queued', 'scheduled'] })).toEqual([])
+      await scheduler.queue('nobody has used this one').onEmpty()
+    })
+
     test('calls take effect in the order in which they are made', async () => {
       const scheduler = await start()
       const started: string[] = []

@@ -39,7 +39,14 @@ const insert = insertToWire({ name: 'double', input: 1, options, defaults, trans
 const request = { ...insert, input: any(1), options: { ...all(maybe, insert.options), id: 'a' } }
 const thrown = any(thrownToWire(new Error('thrown')))
 const completed = { type: 'completed', seq: any(1), at: 2, jobId: 'a', name: 'double', queue: 'q', attempt: 1 }
-const limit = [maybe('mails'), 'setRateLimit', maybe({ limit: 1, intervalMs: 5 })]
+const rateLimit = {
+  limit: 1,
+  intervalMs: 5,
+  type: maybe('token-bucket'),
+  burst: maybe(3),
+  minGapMs: maybe(2),
+}
+const limit = [maybe('mails'), 'setRateLimit', maybe(rateLimit)]
 const filter = { name: maybe('double'), queue: maybe('mails'), tag: maybe('x') }
 
 const seen = snapshotOf(timed, undefined)
@@ -47,7 +54,7 @@ const snapshot = { ...seen, ...all(any, pick(seen, 'progress', 'runAt', 'started
 
 const sessionTemplates: readonly unknown[] = [
   ['welcome', [[undefined, 'isPaused', true], [maybe('mails'), 'setConcurrency', 3], limit]],
-  ['board', { ...emptyBoard, queues: { mails: [1, 2] } }],
+  ['board', { ...emptyBoard, queues: { mails: [1, 2, 3] } }],
   ['setting', limit],
   ['answer', 7, any('answer')],
   ['refusal', 7, thrown],
@@ -111,7 +118,7 @@ const answerTemplates: readonly (readonly [ask: string, answer: unknown])[] = [
         size: 1,
         running: 2,
         concurrency: 3,
-        rateLimit: maybe({ limit: 1, intervalMs: 5 }),
+        rateLimit: maybe(rateLimit),
       },
     ],
   ],

@@ -14,6 +14,7 @@ import { manualClock } from '../../src/shared/manual-clock.ts'
 import { TimerQueue } from '../../src/timers/timer-queue.ts'
 
 const defaults = resolveDefaults()
+const none = () => {}
 const bus = new EventBus(
   () => 0,
   () => {},
@@ -47,7 +48,7 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
     at: fc.nat(),
   })
   const play = async (commands: readonly { type: string; queue: number; priority: number; at: number }[]) => {
-    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, new TimerQueue(manualClock()), () => {})
+    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, new TimerQueue(manualClock()), none, none)
     const controls = new Map(names.map((name) => [name, lines.control(name, bus)]))
     const limits = new Map<string, number>([['queue 0', 2]])
     const paused = new Set<string>()
@@ -115,7 +116,7 @@ describe('a queue for each of many users', () => {
   afterEach(() => void vi.restoreAllMocks())
 
   test('an empty queue without settings is dropped; one with settings stays, until it has none', () => {
-    const lines = new Lines({ limited: { concurrency: 1 } }, new TimerQueue(manualClock()), () => {})
+    const lines = new Lines({ limited: { concurrency: 1 } }, new TimerQueue(manualClock()), none, none)
     const jobs = Array.from({ length: 10_000 }, (_, seq) => jobIn(`user ${seq}`, 0, seq))
     for (const job of jobs) lines.join(job)
     expect(lines.count).toBe(10_001)
