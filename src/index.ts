@@ -1,4 +1,5 @@
 export type {
+  CleanFilter,
   CloseMode,
   Counts,
   Disposition,

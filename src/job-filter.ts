@@ -1,6 +1,6 @@
 import type { FindOptions, JobFilter } from './engine/engine.ts'
 import { idCheck } from './job/job-options.ts'
-import { states } from './job/record.ts'
+import { states, terminalStates } from './job/record.ts'
 import * as check from './shared/check.ts'
 
 /** Which jobs a live list shows: the first `limit` that match, in the order of adding. */
@@ -16,6 +16,12 @@ const filterChecks: check.Checks = {
 const actChecks: check.Checks = { ...filterChecks, all: (value) => (value === true ? undefined : 'true') }
 export const watchChecks: check.Checks = { ...filterChecks, limit: check.integerOrInfinity(1) }
 export const findChecks: check.Checks = { ...watchChecks, after: idCheck }
+
+export const cleanChecks: check.Checks = {
+  ...filterChecks,
+  state: check.someOf(terminalStates, 'final states'),
+  olderThanMs: check.durationMs,
+}
 
 /** Refuses a filter without fields, or with a field that has no value: `undefined` must never widen a filter. */
 export function targetOf(idOrFilter: string | JobFilter): string | JobFilter {

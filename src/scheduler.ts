@@ -1,4 +1,5 @@
 import type {
+  CleanFilter,
   Counts,
   Engine,
   FindOptions,
@@ -18,10 +19,11 @@ import type { AnyEvent, EventMap, EventType } from './events/event-map.ts'
 import { BufferedStream, type EventStream } from './events/stream.ts'
 import { type ExtensionPoint, extensionPoint } from './extension-point.ts'
 import { finiteCheck, idCheck, type JobOptions } from './job/job-options.ts'
+import { terminalStates } from './job/record.ts'
 import { JobAdder, type UntypedRequest } from './job-adder.ts'
 import { runAll } from './job-callbacks.ts'
 import { byName, type JobRequest } from './job-calls.ts'
-import { findChecks, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
+import { cleanChecks, findChecks, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
 import { JobHandle, streamCapacity } from './job-handle.ts'
 import { takeChanges } from './job-update.ts'
 import { reportUncaught } from './platform/host.ts'
@@ -163,6 +165,12 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
 
   remove(idOrFilter: string | JobFilter): Promise<number> {
     return this.#act('remove', idOrFilter)
+  }
+
+  async clean(given: CleanFilter): Promise<number> {
+    const { olderThanMs, ...filter } = check.copyOptions(given, cleanChecks)
+    check.checkArgument('olderThanMs', check.durationMs, olderThanMs)
+    return this.#act('clean', { state: terminalStates, ...filter }, olderThanMs)
   }
 
   async setPriority(id: string, priority: number): Promise<boolean> {

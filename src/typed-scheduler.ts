@@ -1,4 +1,5 @@
 import type {
+  CleanFilter,
   Counts,
   FindOptions,
   JobFilter,
@@ -95,6 +96,11 @@ export interface Scheduler<Table extends JobTable = JobTable> {
   retry(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
   /** Removes the records of jobs; a job that has not ended is cancelled first. Resolves with how many. */
   remove(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
+  /**
+   * Removes the records of jobs that ended at least `olderThanMs` ago, a thousand at a time, so that a page stays responsive.
+   * Resolves with how many. Jobs that were retried meanwhile stay.
+   */
+  clean(filter: CleanFilter<NameOf<Table>>): Promise<number>
   /**
    * Changes the priority of a job that has not ended: a higher number goes first. Resolves with `false` if there is no such
    * job.

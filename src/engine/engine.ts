@@ -2,7 +2,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { JobOptions, ResolvedDefaults } from '../job/job-options.ts'
-import type { Rules, State } from '../job/record.ts'
+import type { Rules, State, Terminal } from '../job/record.ts'
 import type { JobChanges } from '../job/transition.ts'
 import type { LineOptions } from '../queue/line.ts'
 import type { RateLimit } from '../queue/rate-limit.ts'
@@ -75,11 +75,20 @@ export type FindOptions<Name extends string = any> = {
   readonly after?: string | undefined
 }
 
+/** Which finished jobs to remove: those that match every given field. A field that is given must not be `undefined`. */
+// biome-ignore lint/suspicious/noExplicitAny: as above.
+export type CleanFilter<Name extends string = any> = Partial<Omit<Fields<Name>, 'state'>> & {
+  /** How they ended, or one of several ways. Default: in any way. */
+  readonly state?: Terminal | readonly Terminal[]
+  /** They ended at least this many milliseconds ago. */
+  readonly olderThanMs: number
+}
+
 /**
  * What can be done to existing jobs. `abort` cancels because of a signal: the promises reject with the signal's reason itself,
- * while `cancel` wraps its reason in `JOB_CANCELLED`.
+ * while `cancel` wraps its reason in `JOB_CANCELLED`. `clean` removes those that finished long enough ago.
  */
-export type Verb = 'cancel' | 'abort' | 'retry' | 'remove' | 'setPriority' | 'promote'
+export type Verb = 'cancel' | 'abort' | 'retry' | 'remove' | 'clean' | 'setPriority' | 'promote'
 
 /** What `close` waits for: `drain` for everything that is queued, `finish` for the jobs that run, `now` for nothing. */
 export type CloseMode = 'drain' | 'finish' | 'now'
@@ -252,7 +261,8 @@ export interface Engine {
   counts(): Promise<Counts>
   /**
    * Returns how many of the matching jobs were moved. Which jobs match is decided before the call returns. `argument` is the
-   * reason, or the priority. Rejects while the store takes nothing: the changes stay, and are tried again.
+   * reason, the priority, or how long ago at least the jobs have finished, in milliseconds. Rejects while the store takes
+   * nothing: the changes stay, and are tried again.
    */
   act(verb: Verb, target: JobView | string | JobFilter, argument?: unknown): Promise<number>
   /** Returns the observers of a job, to attach new ones. */

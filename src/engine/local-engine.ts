@@ -8,8 +8,10 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent } from '../events/event-map.ts'
 import type { BufferedStream } from '../events/stream.ts'
-import type { JobRecord } from '../job/record.ts'
+import { finishedAt, type JobRecord } from '../job/record.ts'
 import type { Action, JobChanges } from '../job/transition.ts'
+import { nextTask } from '../platform/hop.ts'
+import { atOnceMax } from '../platform/in-slices.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
@@ -139,6 +141,22 @@ export class LocalEngine implements Engine {
     if (this.#jobs.commits.failure) throw this.closedError()
     if (verb === 'retry') this.#lifecycle.assertTaking()
     const meant = this.#meant(target)
+    if (verb === 'clean') return this.#clean(meant, argument as number)
+    return this.#actOnAll(meant, verb, argument)
+  }
+
+  /** In slices, because there may be very many jobs. */
+  async #clean(meant: readonly LiveJob[], olderThanMs: number): Promise<number> {
+    const until = this.#jobs.clock.now() - olderThanMs
+    let cleaned = 0
+    for (let at = 0; at < meant.length; at += atOnceMax) {
+      if (at > 0) await nextTask()
+      cleaned += await this.#actOnAll(meant.slice(at, at + atOnceMax), 'clean', until)
+    }
+    return cleaned
+  }
+
+  async #actOnAll(meant: readonly LiveJob[], verb: Verb, argument: unknown): Promise<number> {
     const act = () => meant.filter((job) => this.#actOn(job, verb, argument))
     const moved = this.#jobs.extensions?.inCall(undefined, act) ?? act()
     // Only once all of it is certain: a handler that was aborted cannot be resumed.
@@ -165,6 +183,11 @@ export class LocalEngine implements Engine {
         return this.#jobs.retry(job)
       case 'remove':
         this.#jobs.moveIfLegal(job, { type: 'cancel', error: cancelled(job.record, 'it was removed') })
+        this.#jobs.remove(job, 'removed')
+        return true
+      case 'clean':
+        // It may have gone, or be retried, since it was found.
+        if (!job.isListed || (finishedAt(job.record) ?? Number.POSITIVE_INFINITY) > (argument as number)) return false
         this.#jobs.remove(job, 'removed')
         return true
       case 'setPriority':

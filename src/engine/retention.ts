@@ -1,4 +1,4 @@
-import { finishedAt, type State } from '../job/record.ts'
+import { finishedAt, type Terminal } from '../job/record.ts'
 import { Fifo } from '../shared/fifo.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { LiveJob } from './live-job.ts'
@@ -10,7 +10,6 @@ export interface Keep {
   readonly ageMs: number
 }
 
-type Terminal = Extract<State, 'completed' | 'failed' | 'cancelled'>
 export type KeepByState = Readonly<Record<Terminal, Keep>>
 
 const hourMs = 60 * 60 * 1000

@@ -4,6 +4,11 @@ export const states = ['scheduled', 'blocked', 'queued', 'running', 'completed',
 /** One of the states of a job. */
 export type State = (typeof states)[number]
 
+/** The states of a finished job. */
+export const terminalStates = ['completed', 'failed', 'cancelled'] as const
+
+export type Terminal = (typeof terminalStates)[number]
+
 /** How long to wait before the next attempt. */
 export interface Backoff {
   /**

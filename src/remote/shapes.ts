@@ -102,7 +102,7 @@ const act: Is = (args) => {
   const [verb, target, argument] = Array.isArray(args) ? args : []
   return (
     (typeof target === 'string' || isLike(ref, target) || filter(target)) &&
-    (verb !== 'setPriority' || isLike({ value: 0 }, argument))
+    ((verb !== 'setPriority' && verb !== 'clean') || isLike({ value: 0 }, argument))
   )
 }
 

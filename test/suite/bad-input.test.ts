@@ -615,6 +615,32 @@ const options: Row[] = [
       '`backoff.jitter`',
     ),
   ],
+  ...(
+    [
+      ['olderThanMs', {}],
+      ['olderThanMs', { state: 'failed' }],
+      ['olderThanMs', { olderThanMs: -1 }],
+      ['olderThanMs', { olderThanMs: '5' }],
+      ['olderThanMs', { olderThanMs: Number.POSITIVE_INFINITY }],
+      ['state', { olderThanMs: 0, state: 'queued' }],
+      ['state', { olderThanMs: 0, state: ['failed', 'running'] }],
+      ['state', { olderThanMs: 0, state: undefined }],
+      ['tag', { olderThanMs: 0, tag: undefined }],
+      ['limit', { olderThanMs: 0, limit: 5 }],
+      ['options', undefined],
+      ['options', 'an id'],
+    ] as const
+  ).map(
+    ([name, filter]): Row => [
+      `clean: ${JSON.stringify(filter)}, ${name}`,
+      async (scheduler) => {
+        const job = await scheduler.add.double(1)
+        await job.result()
+        await refuses('INVALID_OPTION', () => scheduler.clean(wrong(filter)), `\`${name}\``)(scheduler, never)
+        expect(await scheduler.get(job.id)).toBeDefined()
+      },
+    ],
+  ),
   ['null for the options', refuses('INVALID_OPTION', (scheduler) => scheduler.run.double(1, wrong(null)), '`options`')],
   [
     'priority: −1 and 1.5 are fine',

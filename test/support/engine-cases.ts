@@ -307,6 +307,18 @@ export function engineCases(
       expect(await scheduler.setPriority('no such job', 1)).toBe(false)
     })
 
+    test('`clean` removes what has ended', async () => {
+      const scheduler = await start()
+      await scheduler.run.double(1, { id: 'done' })
+      await scheduler.run.fail('no', { id: 'failed' }).catch(() => {})
+      await scheduler.add.double(1, { id: 'later', delayMs: 3_600_000 })
+      expect(await scheduler.clean({ olderThanMs: 60_000 })).toBe(0)
+      expect(await scheduler.clean({ state: 'failed', olderThanMs: 0 })).toBe(1)
+      expect((await scheduler.find()).map(({ id }) => id)).toEqual(['done', 'later'])
+      expect(await scheduler.clean({ olderThanMs: 0, name: 'double' })).toBe(1)
+      expect((await scheduler.find()).map(({ id }) => id)).toEqual(['later'])
+    })
+
     test('pause, resume and queues', async () => {
       const scheduler = await start()
       scheduler.pause()

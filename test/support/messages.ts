@@ -79,6 +79,12 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'act', [any('cancel'), new Loose({ ...filter, state: maybe('queued') }, 'string'), thrown]],
   ['ask', 1, 'act', [any('cancel'), new Loose(['a', 1, 1_000], 'string'), thrown]],
   ['ask', 1, 'act', [any('setPriority'), 'a', { kind: any('value'), value: 3 }]],
+  [
+    'ask',
+    1,
+    'act',
+    [any('clean'), new Loose({ ...filter, state: maybe('failed') }, 'string'), { kind: any('value'), value: 3 }],
+  ],
   ['ask', 1, 'update', ['a', { input: any(1), runAt: maybe(5), priority: maybe(1), tags: maybe(['x']) }]],
   ['ask', 1, 'queues', []],
   ['ask', 1, 'whyWaiting', ['a']],

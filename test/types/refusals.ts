@@ -92,6 +92,14 @@ scheduler.retry({ all: true, state: 'failed' })
 scheduler.remove({ all: false })
 // @ts-expect-error: one job at a time.
 scheduler.promote({ state: 'scheduled' })
+// @ts-expect-error: how old?
+scheduler.clean({ state: 'failed' })
+// @ts-expect-error: only what has ended is cleaned up.
+scheduler.clean({ state: 'queued', olderThanMs: 0 })
+// @ts-expect-error: there is no such job.
+scheduler.clean({ name: 'treble', olderThanMs: 0 })
+// @ts-expect-error: without a tag it would mean all jobs.
+scheduler.clean({ tag: user.tag, olderThanMs: 0 })
 // @ts-expect-error: there is no such way to close.
 scheduler.close({ mode: 'gently' })
 // @ts-expect-error: there is no such job to have defaults.

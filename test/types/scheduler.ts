@@ -1,6 +1,7 @@
 // The scheduler's own members: events, filters, queues, snapshots, options.
 import {
   type AnyEvent,
+  type CleanFilter,
   type Clock,
   type Counts,
   createScheduler,
@@ -126,6 +127,10 @@ expectType<number>()(await scheduler.remove('id'))
 expectType<number>()(await scheduler.remove({ all: true }))
 const filter: JobFilter = { tag: 'nightly' }
 expectType<number>()(await scheduler.cancel(filter))
+expectType<number>()(await scheduler.clean({ olderThanMs: 0 }))
+expectType<number>()(await scheduler.clean({ state: ['failed', 'cancelled'], name: 'double', olderThanMs: 5 }))
+const cleanFilter: CleanFilter = { olderThanMs: 0, queue: 'network', tag: 'nightly' }
+expectType<number>()(await scheduler.clean(cleanFilter))
 expectType<boolean>()(await scheduler.setPriority('id', 3))
 expectType<boolean>()(await scheduler.promote('id'))
 expectType<Counts>()(await scheduler.counts())
