@@ -1,4 +1,6 @@
-import type { JobRecord } from '../job/record.ts'
+import type { JobDefaults } from '../job/job-options.ts'
+import { isTerminal, type JobRecord } from '../job/record.ts'
+import { never } from '../job/retry.ts'
 import type { Action } from '../job/transition.ts'
 import { warn } from '../platform/host.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
@@ -12,6 +14,8 @@ import { hasMoved, type LiveJob } from './live-job.ts'
 import { Stranded } from './stranded.ts'
 import { Suspects } from './suspects.ts'
 
+/** The options that all jobs of a type share. */
+export type DefaultsByType = Readonly<Record<string, JobDefaults>>
 export type OnStranded = (jobs: readonly LiveJob[], error: OffstageError) => void
 
 /**
@@ -21,6 +25,7 @@ export type OnStranded = (jobs: readonly LiveJob[], error: OffstageError) => voi
 export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   readonly #jobs: Jobs
   readonly #threadsMax: number
+  readonly #defaults: DefaultsByType
   readonly pool: Pool<LiveJob>
   readonly #stranded: Stranded
   readonly #strandedListeners = new Set<OnStranded>()
@@ -35,8 +40,9 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   /** Whether jobs may start at all. */
   mayStart = false
 
-  constructor(jobs: Jobs, pool: PoolOptions) {
+  constructor(jobs: Jobs, pool: PoolOptions, defaults: DefaultsByType) {
     this.#jobs = jobs
+    this.#defaults = defaults
     jobs.starter = this
     this.#threadsMax = pool.max
     this.pool = new Pool<LiveJob>(pool, jobs.timers, this)
@@ -136,7 +142,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   #timeOut(attempt: Attempt<LiveJob>): void {
     const error = timedOut(attempt.record)
     this.#abort(attempt, error)
-    this.#jobs.fail(attempt.owner, error, hasMoved(attempt))
+    this.#fail(attempt, error, undefined)
   }
 
   /** A worker has let go of an attempt: the attempt ended, or its worker did. */
@@ -164,16 +170,35 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     if (attempt.isStale) return
     this.#jobs.dashboard.runMs.add(runMs)
     const why = unstorable(this.#jobs.store, result, 'result')
-    if (why) return this.#jobs.fail(attempt.owner, why, true)
+    if (why) return this.#jobs.fail(attempt.owner, why, never)
     this.#jobs.dashboard.completed.add(this.#now)
     this.#jobs.complete(attempt.owner, result, this.#now)
   }
 
-  onFailed(attempt: Attempt<LiveJob>, _runMs: number, error: unknown, isFinal: boolean): void {
+  onFailed(attempt: Attempt<LiveJob>, error: unknown, retryMs: number | undefined): void {
     this.#end(attempt)
     if (attempt.isStale) return
     this.#jobs.dashboard.failed.add(this.#jobs.clock.now())
-    this.#jobs.fail(attempt.owner, error, isFinal || hasMoved(attempt))
+    this.#fail(attempt, error, retryMs)
+  }
+
+  onSnoozed(attempt: Attempt<LiveJob>, ms: number): void {
+    this.#end(attempt)
+    if (attempt.isStale) return
+    if (hasMoved(attempt)) return this.#jobs.fail(attempt.owner, inputGone(attempt.record), never)
+    this.#jobs.move(attempt.owner, { type: 'snooze', ms })
+  }
+
+  #fail(attempt: Attempt<LiveJob>, error: unknown, retryMs: number | undefined): void {
+    const job = attempt.owner
+    const retryIf = this.#defaults[job.record.name]?.retryIf
+    let waitMs = hasMoved(attempt) ? never : retryMs
+    if (retryIf && waitMs !== never && !isLastAttempt(job.record))
+      this.#jobs.bus.call(() => {
+        if (retryIf(error) === false) waitMs = never
+      })
+    // `retryIf` is code of the application, which may have cancelled the job.
+    if (!isTerminal(job.record.state)) this.#jobs.fail(job, error, waitMs)
   }
 
   onProgress(attempt: Attempt<LiveJob>, progress: unknown): void {
@@ -197,7 +222,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     const why = unstorable(this.#jobs.store, value, key === '' ? 'checkpoint' : `value of step '${key}'`)
     if (why) {
       this.#abort(attempt, why)
-      return this.#jobs.fail(attempt.owner, why, true)
+      return this.#jobs.fail(attempt.owner, why, never)
     }
     const action: Action = key === '' ? { type: 'checkpoint', checkpoint: value } : { type: 'step', key, value }
     this.#jobs.move(attempt.owner, action, () => attempt.worker.confirmSave(attempt, call))
@@ -252,7 +277,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
       `None could be started for ${waitedMs} ms; jobs that waited for one: ${overdue.length}.`,
     )
     if (!this.#jobs.store.isDurable) {
-      for (const job of overdue) this.#jobs.fail(job, error, true)
+      for (const job of overdue) this.#jobs.fail(job, error, never)
       return
     }
     for (const job of overdue) if (job.reject(error) || job.observers) this.#stranded.waitsAgain(job)
@@ -274,12 +299,14 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   #moveLost(attempt: Attempt<LiveJob>, loss: Loss, error: OffstageError): void {
     const job = attempt.owner
     // When the scheduler closes, this job is abandoned with all others.
-    if (hasMoved(attempt) && !this.pool.isClosed) return this.#jobs.fail(job, inputGone(attempt.record, error), true)
+    if (hasMoved(attempt) && !this.pool.isClosed) return this.#jobs.fail(job, inputGone(attempt.record, error), never)
     if (loss === 'released' || (loss === 'suspected' && !attempt.isBegun))
       return this.#jobs.move(job, { type: 'release' })
     this.#jobs.move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
   }
 }
+
+const isLastAttempt = ({ failures, rules }: JobRecord): boolean => failures + 1 >= rules.attempts
 
 /**
  * Returns what is transferred to the worker. While another attempt may follow, buffers are copied instead. What cannot be
@@ -287,6 +314,5 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
  */
 function transferOf({ transfer, record }: LiveJob): Transferable[] | undefined {
   if (!transfer) return undefined
-  const isLastAttempt = record.failures + 1 >= record.rules.attempts
-  return isLastAttempt || transfer.some((item) => !(item instanceof ArrayBuffer)) ? transfer : undefined
+  return isLastAttempt(record) || transfer.some((item) => !(item instanceof ArrayBuffer)) ? transfer : undefined
 }

@@ -18,9 +18,10 @@ export const timedOut = ({ id, attempt, rules }: JobRecord): OffstageError => {
   return new OffstageError('JOB_TIMEOUT', message, { jobId: id, attempt })
 }
 
-export const inputGone = ({ id, attempt }: JobRecord, cause: OffstageError): OffstageError => {
-  const message = `The thread of job '${id}' ended, and its input, which was moved there, with it.`
-  return new OffstageError('WORKER_CRASHED', message, { cause, jobId: id, attempt })
+/** For a job that would have to run again. `cause`: what has ended its thread, if that was it. */
+export const inputGone = ({ id, attempt }: JobRecord, cause?: OffstageError): OffstageError => {
+  const message = `The input of job '${id}' was moved to its thread and is gone, so the job cannot run again.`
+  return new OffstageError(cause ? 'WORKER_CRASHED' : 'DATA_CLONE', message, { cause, jobId: id, attempt })
 }
 
 /** For calls that wait until their changes are committed, while the store takes nothing. */

@@ -120,9 +120,9 @@ export class Jobs {
    * running.
    */
   restore(job: LiveJob, end: Action): void {
-    if (job.record.state === 'running') return this.move(job, end)
+    if (job.record.state === 'running') this.move(job, end)
+    else this.#place(job, undefined)
     this.#watchExpiry(job, undefined)
-    this.#place(job, undefined)
   }
 
   /** Cancels and removes a job, because a new job takes its id. */
@@ -167,8 +167,15 @@ export class Jobs {
     return true
   }
 
-  fail(job: LiveJob, error: unknown, isFinal: boolean): void {
-    this.move(job, { type: 'fail', error, isFinal, random: this.random() })
+  /** `retryMs`: the wait before the next attempt, in place of the back-off; `never` if there is none. */
+  fail(job: LiveJob, error: unknown, retryMs: number | undefined): void {
+    const { expiresAt } = job.record
+    const now = this.clock.now()
+    this.move(job, { type: 'fail', error, retryMs, random: this.random() }, undefined, now)
+    if (job.record.expiresAt === expiresAt) return
+    // The time for retries has begun.
+    this.timers.cancel(job.expiry)
+    this.#watchExpiry(job, now)
   }
 
   /** Queues a scheduled job. It goes behind all jobs that were added before, even if the clock was set back. */

@@ -17,7 +17,7 @@ import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row, Store } from '../store/store.ts'
-import { Dispatcher, type OnStranded } from './dispatcher.ts'
+import { type DefaultsByType, Dispatcher, type OnStranded } from './dispatcher.ts'
 import type {
   CloseMode,
   Counts,
@@ -59,6 +59,7 @@ export interface LocalEngineOptions {
   readonly queues: EngineQueues
   readonly maxQueued: number
   readonly keep: KeepByState
+  readonly defaults?: DefaultsByType
   readonly reportUnhandled: (error: unknown) => void
   /** The bus of an engine that replaces another one, or may be replaced. By default a new one is made. */
   readonly bus?: EventBus
@@ -93,7 +94,7 @@ export class LocalEngine implements Engine {
 
   constructor(options: LocalEngineOptions) {
     const jobs = new Jobs(options)
-    const dispatcher = new Dispatcher(jobs, options.pool)
+    const dispatcher = new Dispatcher(jobs, options.pool, options.defaults ?? {})
     const outcomes = new Outcomes(jobs, dispatcher)
     const lifecycle = new Lifecycle(jobs, dispatcher, outcomes)
     const intake = new Intake(jobs, outcomes, lifecycle, options)

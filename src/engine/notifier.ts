@@ -36,6 +36,7 @@ export class Notifier {
     if (eventType === 'added') this.announce(job, eventType, { state, priority })
     else if (eventType === 'completed') this.announce(job, eventType, { result })
     else if (eventType === 'retrying') this.announce(job, eventType, { error, runAt: runAt ?? this.#bus.now() })
+    else if (eventType === 'snoozed') this.announce(job, eventType, { runAt: runAt ?? this.#bus.now() })
     else this.announce(job, eventType, { error })
   }
 
@@ -74,9 +75,9 @@ export class Notifier {
 function eventOf(
   type: Step['type'],
   state: State,
-): 'added' | 'completed' | 'failed' | 'cancelled' | 'interrupted' | 'retrying' | undefined {
+): 'added' | 'completed' | 'failed' | 'cancelled' | 'interrupted' | 'retrying' | 'snoozed' | undefined {
   if (type === 'insert') return 'added'
   if (state === 'completed' || state === 'failed' || state === 'cancelled') return state
   if (type === 'interrupt' || type === 'crash') return 'interrupted'
-  return type === 'fail' ? 'retrying' : undefined
+  return type === 'fail' ? 'retrying' : type === 'snooze' ? 'snoozed' : undefined
 }

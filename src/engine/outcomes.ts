@@ -1,4 +1,5 @@
 import { isTerminal } from '../job/record.ts'
+import { never } from '../job/retry.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -175,7 +176,7 @@ export class Outcomes implements CommitListener {
     for (const job of this.#unstorable) {
       if (!job.committed) continue
       this.#dispatcher.abort(job, error)
-      if (!isTerminal(job.record.state)) this.#jobs.fail(job, error, true)
+      if (!isTerminal(job.record.state)) this.#jobs.fail(job, error, never)
       if (fallen.some((step) => step.job === job && !step.call && !step.after)) this.#jobs.remove(job, 'removed')
     }
   }

@@ -1,4 +1,5 @@
 import { isWaiting, type JobRecord } from '../job/record.ts'
+import { never } from '../job/retry.ts'
 import * as check from '../shared/check.ts'
 import { copyValue } from '../shared/clone.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -149,7 +150,7 @@ export class ExtensionTurn extends View implements Turn {
       }
       case 'fail':
         if (state !== 'queued' && state !== 'blocked') return false
-        jobs.fail(job, action.error, true)
+        jobs.fail(job, action.error, never)
         return true
       case 'remove':
         this.#moveJob(job, { type: 'cancel', reason: 'it was removed' })

@@ -16,7 +16,7 @@ export function whyWaiting(
   { clock, dashboard, index, lines }: KnownJobs,
   pool: Pool<LiveJob>,
 ): WaitReason[] {
-  const { state, queue, runAt, attempt, failures, crashes, name, rules } = job.record
+  const { state, queue, runAt, failures, crashes, name, rules } = job.record
   const reasons: WaitReason[] = []
   const say = (reason: WaitReason['reason'], detail: string) => reasons.push({ reason, detail })
   const isQueued = state === 'queued'
@@ -24,8 +24,7 @@ export function whyWaiting(
 
   if (state === 'scheduled') {
     const wait = `in ${Math.max(0, Math.ceil((runAt as number) - clock.now()))} ms at the earliest.`
-    if (attempt > 0 || failures > 0)
-      say('backing-off', `${failures} of ${rules.attempts} attempts failed; the next starts ${wait}`)
+    if (failures > 0) say('backing-off', `${failures} of ${rules.attempts} attempts failed; the next starts ${wait}`)
     else say('delayed', `It starts ${wait}`)
   }
   if (state === 'blocked') say('blocked', 'It waits for other jobs to end.')

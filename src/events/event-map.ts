@@ -31,6 +31,8 @@ export interface JobEventMap<Result = unknown, Progress = unknown, Value = unkno
   value: JobEventBase<'value', Name> & { readonly value: Value }
   /** An attempt failed. Another will follow at `runAt` (wall time in milliseconds since 1970). */
   retrying: JobEventBase<'retrying', Name> & { readonly error: unknown; readonly runAt: number }
+  /** The handler has put the job off with `job.snooze`, until `runAt` (wall time in milliseconds since 1970). */
+  snoozed: JobEventBase<'snoozed', Name> & { readonly runAt: number }
   /** The thread ended while it ran the job. The job is queued again, and no attempt is used up. */
   interrupted: JobEventBase<'interrupted', Name> & { readonly error: unknown }
   /** The handler has returned `result`. */
@@ -133,6 +135,7 @@ export const jobEventTypes: readonly string[] = Object.keys({
   log: 0,
   value: 0,
   retrying: 0,
+  snoozed: 0,
   interrupted: 0,
   completed: 0,
   failed: 0,

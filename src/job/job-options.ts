@@ -35,8 +35,13 @@ export interface JobDefaults {
   readonly delayMs?: number | undefined
   /** How often the job is tried before it counts as failed. Default 1. */
   readonly attempts?: number | undefined
-  /** The wait between attempts. Default: none. */
+  /** The wait between attempts. A handler that throws `RetryAfter` sets it itself. Default: none. */
   readonly backoff?: Backoff | undefined
+  /**
+   * No attempt starts later than this many milliseconds after the start of the first one that failed; the job then fails with
+   * the last error. `attempts` counts as well. The time begins anew after a `snooze`. Default: no limit.
+   */
+  readonly retryForMs?: number | undefined
   /**
    * The time limit of one attempt, from its start, in milliseconds. The attempt then fails with `JOB_TIMEOUT`. Default: no
    * limit.
@@ -48,11 +53,17 @@ export interface JobDefaults {
   readonly tags?: readonly string[] | undefined
   /** How long the finished job is kept, in milliseconds. Default: the scheduler's `keep`. */
   readonly keepMs?: number | undefined
+  /**
+   * Asked when an attempt has failed and another would follow; with `false` the job fails for good. It is called by the
+   * scheduler that runs the jobs: with several tabs, by that of the leading one. If it throws, that is reported on `error`, and
+   * the other attempt follows. It is not asked about `NonRetryableError`. Default: every error is worth another attempt.
+   */
+  readonly retryIf?: ((error: unknown) => boolean) | undefined
 }
 
 /** The options of one job. They override the defaults of its type. */
 export interface JobOptions<Result = unknown, Progress = unknown, Value = unknown>
-  extends JobDefaults,
+  extends Omit<JobDefaults, 'retryIf'>,
     JobCallbacks<Result, Progress, Value> {
   /** An id of your own. Adding the same id again returns the existing job. Default: offstage makes one. */
   readonly id?: string | undefined
@@ -82,23 +93,26 @@ export interface JobOptions<Result = unknown, Progress = unknown, Value = unknow
 const idLengthMax = 1_024
 const nameLengthMax = 256
 const attemptsMax = 1_000_000
+const waitsMax = 1_000
 const tagsMax = 64
 const headersMax = 64
 const headerBytesMax = 8_192
 
 const backoffChecks: check.Checks = {
-  type: check.oneOf('fixed', 'linear', 'exponential'),
+  type: check.oneOf('fixed', 'linear', 'exponential', 'sidekiq'),
   delayMs: check.durationMs,
   maxMs: check.durationMs,
-  jitter: check.number(0, 1),
+  jitter: check.either(check.number(0, 1), check.oneOf('full', 'decorrelated')),
 }
+const sidekiqChecks: check.Checks = { type: check.text, maxMs: check.durationMs }
 
-const backoff: check.Check = (value) => {
+const curve: check.Check = (value) => {
   const expected = check.object(value)
   if (expected) return expected
-  check.checkOptions(value, backoffChecks, 'backoff.')
-  const { type, delayMs } = value as Partial<Backoff>
-  return type === undefined || delayMs === undefined ? 'an object with `type` and `delayMs`' : undefined
+  const { type, delayMs } = value as { readonly type?: unknown; readonly delayMs?: unknown }
+  const isSidekiq = type === 'sidekiq'
+  check.checkOptions(value, isSidekiq ? sidekiqChecks : backoffChecks, 'backoff.')
+  return isSidekiq || (type && delayMs !== undefined) ? undefined : 'an object with `type` and `delayMs`'
 }
 
 /** The last moment that a Date can hold. */
@@ -106,10 +120,7 @@ const lastMoment = check.number(0, 8.64e15)
 const moment: check.Check = (value) =>
   lastMoment(value instanceof Date ? value.getTime() : value) && 'a time in milliseconds since 1970, or a valid Date'
 
-const tags: check.Check = (value) =>
-  Array.isArray(value) && value.length <= tagsMax
-    ? check.listOf(check.string(nameLengthMax), 'strings')(value)
-    : `an array of at most ${tagsMax} strings`
+const tags = check.listUpTo(tagsMax, check.string(nameLengthMax), 'strings')
 
 const areTexts = (texts: readonly unknown[]): boolean => texts.every((text) => typeof text === 'string')
 
@@ -122,20 +133,24 @@ const headers: check.Check = (value) => {
   return isFine ? undefined : `an object of at most ${headersMax} strings with ${headerBytesMax} bytes in all`
 }
 
-export const defaultsChecks: check.Checks = {
+/** Of the options that travel with a job. */
+export const sharedChecks: check.Checks = {
   queue: check.string(nameLengthMax),
   priority: check.finite,
   delayMs: check.durationMs,
   attempts: check.integer(1, attemptsMax),
-  backoff,
+  backoff: check.either(check.listUpTo(waitsMax, check.durationMs, 'waits in milliseconds'), curve),
+  retryForMs: check.durationMs,
   timeoutMs: check.positiveMs,
   expiresInMs: check.durationMs,
   tags,
   keepMs: check.durationMsOrInfinity,
 }
 
+const defaultsChecks: check.Checks = { ...sharedChecks, retryIf: check.callable }
+
 const optionChecks: check.Checks = {
-  ...defaultsChecks,
+  ...sharedChecks,
   id: check.string(idLengthMax),
   ifExists: check.oneOf('return', 'replace', 'reject'),
   runAt: moment,
@@ -227,18 +242,23 @@ const resolveOptions = (own: JobOptions, shared: ResolvedDefaults): ResolvedDefa
   expiresInMs: own.expiresInMs ?? shared.expiresInMs,
 })
 
-const rulesOf = (own: JobOptions, shared: JobDefaults): Rules => ({
-  attempts: own.attempts ?? shared.attempts ?? 1,
-  backoff: own.backoff ?? shared.backoff,
-  timeoutMs: own.timeoutMs ?? shared.timeoutMs,
-  keepMs: own.keepMs ?? shared.keepMs,
-  tags: own.tags ?? shared.tags ?? [],
-  ...(own.headers && { headers: Object.freeze(own.headers) }),
-})
+const rulesOf = (own: JobOptions, shared: JobDefaults): Rules => {
+  const { retryForMs = shared.retryForMs } = own
+  return {
+    attempts: own.attempts ?? shared.attempts ?? 1,
+    backoff: own.backoff ?? shared.backoff,
+    timeoutMs: own.timeoutMs ?? shared.timeoutMs,
+    keepMs: own.keepMs ?? shared.keepMs,
+    tags: own.tags ?? shared.tags ?? [],
+    ...(own.headers && { headers: Object.freeze(own.headers) }),
+    ...(retryForMs !== undefined && { retryForMs }),
+  }
+}
 
-const hasOwnRules = ({ attempts, backoff, timeoutMs, keepMs, tags, headers }: JobOptions): boolean =>
+const hasOwnRules = ({ attempts, backoff, retryForMs, timeoutMs, keepMs, tags, headers }: JobOptions): boolean =>
   attempts !== undefined ||
   backoff !== undefined ||
+  retryForMs !== undefined ||
   timeoutMs !== undefined ||
   keepMs !== undefined ||
   tags !== undefined ||

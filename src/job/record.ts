@@ -9,8 +9,8 @@ export const terminalStates = ['completed', 'failed', 'cancelled'] as const
 
 export type Terminal = (typeof terminalStates)[number]
 
-/** How long to wait before the next attempt. */
-export interface Backoff {
+/** A wait between attempts that is calculated from one delay. */
+interface Curve {
   /**
    * `fixed`: always `delayMs`. `linear`: after the second failure twice that, then three times, … `exponential`: doubled each
    * time.
@@ -20,9 +20,25 @@ export interface Backoff {
   readonly delayMs: number
   /** The longest wait, in milliseconds. Default: no limit. */
   readonly maxMs?: number | undefined
-  /** The share of each wait that is random, from 0 to 1: with 0.5 it is between half of the wait and all of it. Default 0. */
-  readonly jitter?: number | undefined
+  /**
+   * How much of each wait is random. A share from 0 to 1: with 0.5 the wait is between half of it and all of it. `'full'`: the
+   * same as 1. `'decorrelated'`: whatever the `type`, between `delayMs` and three times the wait before. Default 0.
+   */
+  readonly jitter?: number | 'full' | 'decorrelated' | undefined
 }
+
+/** The waits of Sidekiq: 15 to 24 seconds, then 16 to 34, 31 to 58, 96 to 132, … 20 days after 25 failures in all. */
+interface SidekiqCurve {
+  readonly type: 'sidekiq'
+  /** The longest wait, in milliseconds. Default: no limit. */
+  readonly maxMs?: number | undefined
+}
+
+/**
+ * How long to wait before the next attempt: a curve, or the waits themselves, in milliseconds, of which the last repeats:
+ * `[1_000, 10_000, 60_000]`.
+ */
+export type Backoff = Curve | SidekiqCurve | readonly number[]
 
 /** Texts by name, for code that handles the job or looks at it: a trace, a tenant, a locale. */
 export type JobHeaders = { readonly [name: string]: string }
@@ -37,6 +53,8 @@ export interface Rules {
   readonly timeoutMs: number | undefined
   readonly keepMs: number | undefined
   readonly tags: readonly string[]
+  /** How long the job may be tried again. Absent if there is no limit, as for most jobs. */
+  readonly retryForMs?: number
   /** The names of the extensions that have marked the job. Absent if there are none, as for most jobs. */
   readonly marks?: readonly string[]
   /** Texts that the caller attached, for handlers and listeners to read. Absent if there are none, as for most jobs. */
@@ -83,7 +101,7 @@ export interface JobRecord {
   readonly addedAt: number
   /** While `scheduled`: when it is due. While `blocked`: the earliest time at which it may be due. */
   readonly runAt: number | undefined
-  /** A job that has not started by this time fails. */
+  /** A job that has not started by this time fails. With `retryForMs`, after its first failure: not started again. */
   readonly expiresAt: number | undefined
   /** When the newest attempt started, in milliseconds after `addedAt`. */
   readonly startMs: number | undefined

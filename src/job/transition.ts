@@ -13,10 +13,12 @@
  *   checkpoint   running                          running     what a later attempt starts from
  *   step         running                          running     a value that later attempts reuse
  *   complete     running                          completed
+ *   snooze       running                          scheduled   its handler has put it off; no attempt used
+ *                                                 queued      put off by nothing
  *   fail         running, scheduled, blocked,     scheduled   attempts left: until the back-off is over
  *                queued                           queued      attempts left and no back-off
- *                                                 failed      attempts used up
- *   expire       scheduled, blocked, queued       failed      not started in time (JOB_EXPIRED)
+ *                                                 failed      attempts or time for retries used up
+ *   expire       scheduled, blocked, queued       failed      not started in time (JOB_EXPIRED), or not again
  *   due          scheduled                        queued      its time has come, or `promote` was called
  *   block        scheduled, queued                blocked     by an extension, until something else has happened
  *   unblock      blocked                          queued      now it may start
@@ -33,7 +35,7 @@
  *
  * What is true in each state:
  *
- *   scheduled    `runAt` is set. Before the first attempt a delay, after it a back-off.
+ *   scheduled    `runAt` is set. Before the first attempt a delay, after it a back-off or a snooze.
  *   blocked      waits for other jobs to end, or for whatever else the extension that blocked it waits for.
  *   queued       may start at once, in the order priority, `dueAt`, `seq`.
  *   running      exactly one attempt holds it, number `attempt`; no other may settle it.
@@ -41,7 +43,7 @@
  */
 import { OffstageError } from '../shared/errors.ts'
 import { copyRecord, isTerminal, isWaiting, type JobRecord, type Rules, type State } from './record.ts'
-import { backoffDelayMs } from './retry.ts'
+import { afterWait, backoffDelayMs, never } from './retry.ts'
 import { withStep } from './steps.ts'
 
 /** What can be changed in a job that waits. A field that is `undefined` stays as it is. */
@@ -62,7 +64,14 @@ export type Action =
   | { readonly type: 'checkpoint'; readonly checkpoint: unknown }
   | { readonly type: 'step'; readonly key: string; readonly value: unknown }
   | { readonly type: 'complete'; readonly result: unknown }
-  | { readonly type: 'fail'; readonly error: unknown; readonly isFinal: boolean; readonly random: number }
+  | { readonly type: 'snooze'; readonly ms: number }
+  /** `retryMs`: the wait, in place of the back-off; `never` if the job is not tried again. */
+  | {
+      readonly type: 'fail'
+      readonly error: unknown
+      readonly retryMs: number | undefined
+      readonly random: number
+    }
   | { readonly type: 'expire' }
   | { readonly type: 'due' }
   | { readonly type: 'prioritize'; readonly priority: number }
@@ -91,6 +100,7 @@ export function isLegal(state: State, type: Action['type']): boolean {
     case 'checkpoint':
     case 'step':
     case 'complete':
+    case 'snooze':
       return state === 'running'
     case 'fail':
       return state === 'running' || isWaiting(state)
@@ -155,11 +165,17 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.checkpoint = undefined
       after.steps = undefined
       break
+    case 'snooze':
+      putOff(after, action.ms, undefined, now)
+      after.crashes = 0
+      // The attempt has not failed, so the time for retries begins anew with the next failure.
+      after.expiresAt = undefined
+      break
     case 'fail':
       fail(after, action, now)
       break
     case 'expire':
-      end(after, 'failed', expired(record), now)
+      end(after, 'failed', record.error ?? expired(record), now)
       break
     case 'due':
       after.state = 'queued'
@@ -257,13 +273,29 @@ function poison(record: MutableRecord, what: string, now: number, details: { rea
 }
 
 function fail(record: MutableRecord, action: Extract<Action, { type: 'fail' }>, now: number): void {
+  const { error, random, retryMs } = action
+  const { rules } = record
   const failures = ++record.failures
+  const waitMs = retryMs ?? backoffDelayMs(rules.backoff, failures, random)
+  const until = retriesUntil(record)
   record.crashes = 0
-  if (action.isFinal || failures >= record.rules.attempts) return end(record, 'failed', action.error, now)
-  const delayMs = backoffDelayMs(record.rules.backoff, failures, action.random)
-  record.state = delayMs > 0 ? 'scheduled' : 'queued'
-  if (delayMs > 0) record.runAt = now + delayMs
-  record.error = action.error
+  if (waitMs === never || now + waitMs > until || failures >= rules.attempts) return end(record, 'failed', error, now)
+  if (retryMs === undefined) record.rules = afterWait(rules, waitMs)
+  if (rules.retryForMs !== undefined) record.expiresAt = until
+  putOff(record, waitMs, error, now)
+}
+
+/** Returns until when another attempt may start. The time begins with the start of the first attempt that has failed. */
+function retriesUntil({ rules, failures, expiresAt, addedAt, startMs = 0 }: JobRecord): number {
+  if (rules.retryForMs === undefined) return never
+  return failures > 1 && expiresAt !== undefined ? expiresAt : addedAt + startMs + rules.retryForMs
+}
+
+/** The attempt is over, and another one follows after that many milliseconds. */
+function putOff(record: MutableRecord, ms: number, error: unknown, now: number): void {
+  record.state = ms > 0 ? 'scheduled' : 'queued'
+  if (ms > 0) record.runAt = now + ms
+  record.error = error
 }
 
 const expired = ({ id, name, expiresAt, addedAt }: JobRecord): OffstageError =>
@@ -273,5 +305,6 @@ const expired = ({ id, name, expiresAt, addedAt }: JobRecord): OffstageError =>
     { jobId: id },
   )
 
-/** Whether the job can still expire: once an attempt has started, later attempts do not expire. */
-export const canExpire = (record: JobRecord): boolean => record.expiresAt !== undefined && record.attempt === 0
+/** Whether the job can still expire: once an attempt has started, later attempts do so only with `retryForMs`. */
+export const canExpire = ({ expiresAt, attempt, failures, rules }: JobRecord): boolean =>
+  expiresAt !== undefined && (attempt === 0 || (failures > 0 && rules.retryForMs !== undefined))

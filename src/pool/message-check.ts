@@ -1,3 +1,4 @@
+import { durationMs, durationMsOrInfinity } from '../shared/check.ts'
 import { fromThread, fromThreadFields, messageLength } from './protocol.ts'
 
 /**
@@ -19,7 +20,9 @@ function hasItsFields(batch: readonly unknown[], at: number): boolean {
     case fromThread.done:
       return isDuration(field)
     case fromThread.failed:
-      return isDuration(field) && typeof batch[at + 4] === 'boolean'
+      return isDuration(field) && durationMsOrInfinity(batch[at + 4] ?? 0) === undefined
+    case fromThread.snoozed:
+      return durationMs(field) === undefined
     case fromThread.log:
       return Array.isArray(field)
     case fromThread.save:

@@ -1,4 +1,5 @@
 import type { JobRecord } from '../job/record.ts'
+import { never } from '../job/retry.ts'
 import { Claims, canShare } from '../shared/claims.ts'
 import { cloneError } from '../shared/clone.ts'
 import { tinyMs } from '../shared/cost.ts'
@@ -14,7 +15,8 @@ import { fromThread, type Resume, toThread, toThreadFields } from './protocol.ts
 export interface WorkerListener {
   onBegun(attempt: Attempt): void
   onDone(attempt: Attempt, runMs: number, result: unknown): void
-  onFailed(attempt: Attempt, runMs: number, thrown: WireThrown, isFinal: boolean): void
+  onFailed(attempt: Attempt, thrown: WireThrown, retryMs: number | undefined): void
+  onSnoozed(attempt: Attempt, ms: number): void
   onProgress(attempt: Attempt, progress: unknown): void
   onValue(attempt: Attempt, value: unknown): void
   onLog(attempt: Attempt, args: unknown[]): void
@@ -272,7 +274,7 @@ export class PoolWorker {
     if (message[0] === toThread.claims) this.#claims = undefined
     const attempt = this.#attemptOf(message[1] as number)
     if (attempt && (message[0] === toThread.run || message[0] === toThread.runFirst)) {
-      this.#listener.onFailed(attempt, 0, thrownToWire(cloneError(attempt.record.input, 'input', cause)), true)
+      this.#listener.onFailed(attempt, thrownToWire(cloneError(attempt.record.input, 'input', cause)), never)
     }
   }
 
@@ -326,12 +328,9 @@ export class PoolWorker {
         this.completed++
         return this.#listener.onDone(attempt, (batch[at + 2] as number) / 1_000, batch[at + 3])
       case fromThread.failed:
-        return this.#listener.onFailed(
-          attempt,
-          (batch[at + 2] as number) / 1_000,
-          batch[at + 3] as WireThrown,
-          batch[at + 4] as boolean,
-        )
+        return this.#listener.onFailed(attempt, batch[at + 3] as WireThrown, batch[at + 4] as number | undefined)
+      case fromThread.snoozed:
+        return this.#listener.onSnoozed(attempt, batch[at + 2] as number)
       case fromThread.progress:
         return this.#listener.onProgress(attempt, batch[at + 2])
       case fromThread.value:

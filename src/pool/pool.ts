@@ -38,7 +38,10 @@ export type Loss = 'blamed' | 'suspected' | 'interrupted' | 'released'
 export interface PoolListener<Owner> {
   onBegun(attempt: Attempt<Owner>): void
   onDone(attempt: Attempt<Owner>, runMs: number, result: unknown): void
-  onFailed(attempt: Attempt<Owner>, runMs: number, error: unknown, isFinal: boolean): void
+  /** `retryMs`: the wait that the handler has asked for. */
+  onFailed(attempt: Attempt<Owner>, error: unknown, retryMs: number | undefined): void
+  /** The handler has put its job off. */
+  onSnoozed(attempt: Attempt<Owner>, ms: number): void
   onProgress(attempt: Attempt<Owner>, progress: unknown): void
   onValue(attempt: Attempt<Owner>, value: unknown): void
   onLog(attempt: Attempt<Owner>, args: unknown[]): void
@@ -376,11 +379,15 @@ export class Pool<Owner> {
       this.#free(attempt)
       this.#listener.onDone(attempt as Attempt<Owner>, runMs, result)
     },
-    onFailed: (attempt, runMs, thrown, isFinal) => {
+    onFailed: (attempt, thrown, retryMs) => {
       // Nothing reads the error of a stale attempt.
       const error = attempt.isStale ? undefined : thrownFromWire(thrown, this.#options.errors)
       this.#free(attempt)
-      this.#listener.onFailed(attempt as Attempt<Owner>, runMs, error, isFinal)
+      this.#listener.onFailed(attempt as Attempt<Owner>, error, retryMs)
+    },
+    onSnoozed: (attempt, ms) => {
+      this.#free(attempt)
+      this.#listener.onSnoozed(attempt as Attempt<Owner>, ms)
     },
     onProgress: (attempt, progress) =>
       attempt.isStale || this.#listener.onProgress(attempt as Attempt<Owner>, progress),

@@ -33,7 +33,7 @@ export const fromThread = {
   begun: 1,
   /** wireId, runUs (a whole number: fractions are objects), result */
   done: 2,
-  /** wireId, runUs, thrown, isFinal: another attempt would fail the same way. */
+  /** wireId, runUs, thrown, retryMs: the wait that the handler asks for; `undefined` for the back-off, `never` for the end. */
   failed: 3,
   /** wireId, progress */
   progress: 4,
@@ -45,11 +45,13 @@ export const fromThread = {
   save: 7,
   /** thrown: an error that was not caught; this worker cannot be trusted any more. */
   fatal: 8,
+  /** wireId, ms: the handler has put its job off. */
+  snoozed: 9,
 } as const
 
 /** How many fields follow each operation. */
 export const toThreadFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1]
-export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1]
+export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1, 2]
 
 /**
  * Returns the length of the message that begins at this index; 0 if it is not a valid one. `fields`: the number of fields of

@@ -4,10 +4,10 @@ import type { JobView } from '../engine/job-view.ts'
 import type { Adding } from '../engine/steps.ts'
 import {
   createRecord,
-  defaultsChecks,
   type JobOptions,
   type ResolvedDefaults,
   resolveDefaults,
+  sharedChecks,
 } from '../job/job-options.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -40,7 +40,7 @@ export const makePrefix = (random: () => number): string =>
   Array.from({ length: prefixLength }, () => Math.floor(random() * 36).toString(36)).join('')
 
 /** All other options belong to the page or process of the caller. */
-const sentOptions = ['id', 'ifExists', 'runAt', 'headers', 'extensions', ...Object.keys(defaultsChecks)]
+const sentOptions = ['id', 'ifExists', 'runAt', 'headers', 'extensions', ...Object.keys(sharedChecks)]
 
 /**
  * Gives the job an id, and keeps of its options what the other end needs. The defaults are those of this client: the engine that runs the

@@ -15,11 +15,13 @@ export const integer = (min: number, max = Number.MAX_SAFE_INTEGER): Check =>
     `an integer from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}`,
   )
 
-export const integerOrInfinity = (min: number): Check => {
-  const isInteger = integer(min)
-  return (value) =>
-    value === Number.POSITIVE_INFINITY ? undefined : isInteger(value) && `${isInteger(value)}, or Infinity`
+/** What one check or the other lets through. */
+export const either = (one: Check, other: Check): Check => {
+  return (value) => one(value) && other(value) && `${one(value)}, or ${other(value)}`
 }
+
+const infinity = unless((value) => value === Number.POSITIVE_INFINITY, 'Infinity')
+export const integerOrInfinity = (min: number): Check => either(integer(min), infinity)
 
 export const number = (min: number, max = Number.MAX_VALUE): Check => {
   const range =
@@ -34,8 +36,7 @@ export const finite = number(-Number.MAX_VALUE)
 /** A span of time. A hundred years is longer than any real use needs and still within what a `Date` can hold. */
 export const durationMs = number(0, 100 * 366 * 24 * 60 * 60 * 1000)
 export const positiveMs = number(1, 100 * 366 * 24 * 60 * 60 * 1000)
-export const durationMsOrInfinity: Check = (value) =>
-  value === Number.POSITIVE_INFINITY ? undefined : durationMs(value) && `${durationMs(value)}, or Infinity`
+export const durationMsOrInfinity = either(durationMs, infinity)
 
 export const string = (maxLength: number): Check =>
   unless(
@@ -57,6 +58,12 @@ export const listOf = (check: Check, what: string): Check =>
     (value) => Array.isArray(value) && value.findIndex((item) => check(item) !== undefined) === -1,
     `an array of ${what}`,
   )
+
+/** An array of at most so many. */
+export const listUpTo = (max: number, check: Check, what: string): Check => {
+  const list = listOf(check, what)
+  return (value) => (Array.isArray(value) && value.length > max ? `an array of at most ${max} ${what}` : list(value))
+}
 
 /** One of the values, or an array of them. `what` names them in the message. */
 export const someOf = (values: readonly string[], what: string): Check => {

@@ -114,9 +114,17 @@ const builtIns: Readonly<Record<string, new (message: string) => Error>> = {
   URIError,
 }
 
+/** Our error classes that not every page imports. */
+const importedClasses: ErrorClass[] = []
+
+/** Where such a class is imported, errors arrive as instances of it. */
+export const knowClass = (errorClass: ErrorClass): void => {
+  importedClasses.push(errorClass)
+}
+
 /** Rebuilds a thrown value. `classes` are the user's own error classes, found by class name or by `prototype.name`. */
 export function thrownFromWire(wire: WireThrown, classes: readonly ErrorClass[]): unknown {
-  return fromWire(wire, [OffstageError, ...classes], [])
+  return fromWire(wire, [OffstageError, ...classes, ...importedClasses], [])
 }
 
 /**

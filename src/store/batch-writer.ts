@@ -206,9 +206,9 @@ export class BatchWriter {
     this.#out.varint(number)
     if (number < this.#rules.size) return
     this.#rules.set(rules, number)
-    const { attempts, backoff, timeoutMs, keepMs, tags, marks, headers } = rules
-    const list = [attempts, backoff, timeoutMs, keepMs, tags, ...(marks ? [marks] : []), ...(headers ? [headers] : [])]
-    writeValue(this.#out, list, 'rules')
+    const { attempts, backoff, timeoutMs, keepMs, tags, marks, headers, retryForMs } = rules
+    const more = [marks, headers, retryForMs].filter((rule) => rule !== undefined)
+    writeValue(this.#out, [attempts, backoff, timeoutMs, keepMs, tags, ...more], 'rules')
   }
 
   #time(time: number | undefined): void {

@@ -192,13 +192,19 @@ function share<Value>(values: Map<string, Value>, key: string, make: () => Value
 function rulesFrom(list: unknown): Rules {
   if (!Array.isArray(list)) throw newer('kind of rules')
   const [attempts, backoff, timeoutMs, keepMs, tags, ...more] = list
-  // Most rules have neither. An array is the marks, an object the headers.
+  // Most rules have none of these. An array is the marks, an object the headers, a number `retryForMs`.
   const marks = Array.isArray(more[0]) ? more.shift() : undefined
   const headers = isObject(more[0]) && !Array.isArray(more[0]) ? more.shift() : undefined
+  const retryForMs = typeof more[0] === 'number' ? more.shift() : undefined
   if (list.length < 5 || more.length > 0) throw newer('kind of rules')
   if (!Array.isArray(tags)) throw new Error('the rules make no sense')
   const rules = { attempts: numberFrom(attempts), backoff, timeoutMs, keepMs, tags }
-  return { ...rules, ...(marks && { marks }), ...(headers && { headers: Object.freeze(headers) }) }
+  return {
+    ...rules,
+    ...(marks && { marks }),
+    ...(headers && { headers: Object.freeze(headers) }),
+    ...(retryForMs !== undefined && { retryForMs }),
+  }
 }
 
 function numberFrom(value: unknown): number {

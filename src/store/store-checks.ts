@@ -118,7 +118,7 @@ class OwnError extends Error {
 
 const shared = resolveDefaults({ attempts: 3, backoff: { type: 'exponential', delayMs: 10 }, tags: ['a'] })
 const start: Action = { type: 'start' }
-const fail = (error: unknown): Action => ({ type: 'fail', error, isFinal: false, random: 0 })
+const fail = (error: unknown): Action => ({ type: 'fail', error, retryMs: undefined, random: 0 })
 
 type Check = (bench: Bench) => Promise<void>
 

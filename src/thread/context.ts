@@ -3,6 +3,7 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Transferable } from '../shared/globals.ts'
 import type { Attempt } from './attempt.ts'
 import { listen, mustListen } from './drive.ts'
+import { assertDelay } from './retry-errors.ts'
 
 /** The key is stored with each value. */
 const keyLengthMax = 1_024
@@ -70,6 +71,19 @@ export interface JobContext<Progress = unknown, Value = unknown> {
   step<Result>(key: string, fn: () => Result | Promise<Result>): Promise<Result>
   /** What `yield` is for generators, for async handlers: lets messages arrive, and rejects when the job has to stop. */
   safePoint(): Promise<void>
+  /**
+   * Ends this attempt and puts the job off: it runs again, from the start, in `ms` milliseconds. No attempt is used, and what was
+   * saved with `checkpoint` and `step` stays. It throws, to leave the handler; even if the handler catches that, the job is put
+   * off when the handler ends. An input that was moved here with `transfer` cannot be put off: then the job fails with
+   * `DATA_CLONE`.
+   *
+   * @example
+   * ```ts
+   * const { isReady, url } = await askForExport(id)
+   * if (!isReady) job.snooze(60_000)
+   * ```
+   */
+  snooze(ms: number): never
   /** Transfers `transferables` with the value instead of copying them: `return job.transfer(pixels, [pixels.buffer])`. */
   transfer<Result>(value: Result, transferables: Transferable[]): Result
 }
@@ -165,6 +179,12 @@ export class TaskContext implements JobContext<unknown, unknown> {
   async safePoint(): Promise<void> {
     await (mustListen() ? listen() : undefined)
     this.#attempt.throwIfAborted()
+  }
+
+  snooze(ms: number): never {
+    assertDelay(ms)
+    this.#attempt.snoozedMs = ms
+    throw new Error(`The job is put off by ${ms} ms. This error only ends the handler.`)
   }
 
   transfer<Result>(value: Result, transferables: Transferable[]): Result {

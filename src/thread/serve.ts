@@ -4,6 +4,7 @@
  * Reports are collected and sent together, but none of them waits behind work that may be long. All of them are sent before an
  * attempt whose type is not known to be tiny, and every millisecond between tiny attempts.
  */
+import { never } from '../job/retry.ts'
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
@@ -20,6 +21,7 @@ import { TaskContext, Transfer } from './context.ts'
 import { drive, hasListened, isGenerator, mustListen } from './drive.ts'
 import { checkInput, type Handler, type HandlerTable, type JobType, makeJobType } from './handlers.ts'
 import { Reports } from './reports.ts'
+import { retryMsOf, shownError } from './retry-errors.ts'
 
 /**
  * Results of tiny jobs are held back until the last message is older than this, in milliseconds. So the first result after a
@@ -204,7 +206,7 @@ export class Server {
     const waiting = this.#inbox.find((attempt) => attempt.wireId === wireId)
     if (!waiting) return
     this.#inbox = this.#inbox.filter((attempt) => attempt !== waiting)
-    this.#outbox.open().push(fromThread.failed, wireId, 0, thrownToWire(reason), false)
+    this.#outbox.open().push(fromThread.failed, wireId, 0, thrownToWire(reason), undefined)
   }
 
   // Running.
@@ -287,7 +289,8 @@ export class Server {
 
   #complete(attempt: Attempt, result: unknown): void {
     const runUs = this.#end(attempt)
-    if (result instanceof Transfer) this.#sendResult(attempt, runUs, result.value, result.transferables)
+    if (attempt.snoozedMs !== undefined) this.#sendSnooze(attempt, attempt.snoozedMs)
+    else if (result instanceof Transfer) this.#sendResult(attempt, runUs, result.value, result.transferables)
     else this.#sendResult(attempt, runUs, result)
     this.#goOn()
   }
@@ -309,14 +312,21 @@ export class Server {
   }
 
   #fail(attempt: Attempt, thrown: unknown): void {
-    this.#sendFailure(attempt, this.#end(attempt), thrown)
+    const runUs = this.#end(attempt)
+    if (attempt.snoozedMs !== undefined) this.#sendSnooze(attempt, attempt.snoozedMs)
+    else this.#sendFailure(attempt, runUs, thrown)
     this.#goOn()
+  }
+
+  #sendSnooze({ wireId }: Attempt, ms: number): void {
+    this.#outbox.open().push(fromThread.snoozed, wireId, ms)
   }
 
   #sendFailure(attempt: Attempt, runUs: number, thrown: unknown): void {
     const isFinal =
       thrown instanceof OffstageError && (thrown.code === 'UNKNOWN_JOB' || thrown.code === 'INVALID_INPUT')
-    this.#outbox.open().push(fromThread.failed, attempt.wireId, runUs, thrownToWire(thrown), isFinal)
+    const retryMs = isFinal ? never : retryMsOf(thrown)
+    this.#outbox.open().push(fromThread.failed, attempt.wireId, runUs, thrownToWire(shownError(thrown)), retryMs)
   }
 
   #end(attempt: Attempt): number {

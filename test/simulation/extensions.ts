@@ -8,7 +8,20 @@ import { assert } from './truth.ts'
 
 const ends: Move[] = ['complete', 'fail', 'expire', 'cancel', 'interrupt', 'crash', 'removed', 'replaced', 'retention']
 const all: Move[] = [
-  ...['insert', 'start', 'release', 'acquit', 'checkpoint', 'step', 'due', 'prioritize', 'update', 'retry', 'unblock'],
+  ...[
+    'insert',
+    'start',
+    'release',
+    'acquit',
+    'checkpoint',
+    'step',
+    'snooze',
+    'due',
+    'prioritize',
+    'update',
+    'retry',
+    'unblock',
+  ],
   ...ends,
 ] as Move[]
 

@@ -687,8 +687,8 @@ export const mutants = [
   {
     name: 'a job that failed in peace is held for one that ended its process',
     file: move,
-    find: '  record.crashes = 0\n  if (action.isFinal',
-    replace: '  if (action.isFinal',
+    find: '  record.crashes = 0\n  if (waitMs',
+    replace: '  if (waitMs',
   },
   {
     name: 'a trial begins as soon as the process has',
@@ -741,8 +741,8 @@ export const mutants = [
   {
     name: 'one attempt too many',
     file: move,
-    find: 'failures >= record.rules.attempts',
-    replace: 'failures > record.rules.attempts',
+    find: 'failures >= rules.attempts',
+    replace: 'failures > rules.attempts',
   },
   {
     name: 'the number of an attempt is used twice',
@@ -1000,5 +1000,71 @@ export const mutants = [
     file: jobs,
     find: '        this.#place(job, undefined)\n        this.commits.schedule()\n',
     replace: '        this.commits.schedule()\n',
+  },
+  {
+    name: 'a snooze uses up an attempt',
+    file: move,
+    find: '      putOff(after, action.ms, undefined, now)\n',
+    replace: '      putOff(after, action.ms, undefined, now)\n      after.failures++\n',
+  },
+  {
+    name: 'a snooze loses what was kept',
+    file: move,
+    find: '      putOff(after, action.ms, undefined, now)\n',
+    replace: '      putOff(after, action.ms, undefined, now)\n      after.checkpoint = undefined\n',
+  },
+  {
+    name: 'a snooze of an attempt that no longer counts is heard',
+    file: dispatcher,
+    find: '    if (attempt.isStale) return\n    if (hasMoved(attempt)) return',
+    replace: '    if (hasMoved(attempt)) return',
+  },
+  {
+    name: 'the time for retries goes on over a snooze',
+    file: move,
+    find: "      after.expiresAt = undefined\n      break\n    case 'fail'",
+    replace: "      break\n    case 'fail'",
+  },
+  {
+    name: 'a handler that wants no other attempt gets one',
+    file: move,
+    find: 'waitMs === never || ',
+    replace: '',
+  },
+  {
+    name: 'nobody cares when a handler wants its next attempt',
+    file: move,
+    find: 'retryMs ?? backoffDelayMs(',
+    replace: 'retryMs === never ? never : backoffDelayMs(',
+  },
+  {
+    name: 'a job waits beyond its time for retries',
+    file: move,
+    find: ' || now + waitMs > until',
+    replace: '',
+  },
+  {
+    name: 'what waits in line when its time for retries is over starts all the same',
+    file: move,
+    find: '(attempt === 0 || (failures > 0 && rules.retryForMs !== undefined))',
+    replace: 'attempt === 0',
+  },
+  {
+    name: 'the time for retries is not stored',
+    file: writer,
+    find: '[marks, headers, retryForMs]',
+    replace: '[marks, headers]',
+  },
+  {
+    name: 'nobody watches the time for retries of what ran when its process ended',
+    file: jobs,
+    find: '    else this.#place(job, undefined)\n    this.#watchExpiry(job, undefined)\n',
+    replace: '    else {\n      this.#place(job, undefined)\n      this.#watchExpiry(job, undefined)\n    }\n',
+  },
+  {
+    name: 'with decorrelated jitter waits grow ninefold',
+    file: 'src/job/retry.ts',
+    find: '3 * lastMs',
+    replace: '9 * lastMs',
   },
 ]

@@ -5,15 +5,17 @@
  * told to anybody must be in a batch that the store has said to have. What a later opening finds must be those batches.
  */
 import type { Step } from '../../src/engine/steps.ts'
-import { finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
+import { type Backoff, finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
+import { never } from '../../src/job/retry.ts'
 import { fromThread } from '../../src/pool/protocol.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
+import type { WireThrown } from '../../src/shared/error-wire.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Store, Stored, StoreHost } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
 import { checkRows } from './extensions.ts'
 import type { Extremes, SimClock } from './sim-clock.ts'
-import type { SimTask, SimWorker } from './sim-worker.ts'
+import { lasts, type SimTask, type SimWorker } from './sim-worker.ts'
 import type { Stats } from './stats.ts'
 import { applyTo, assert, Truth, Violation } from './truth.ts'
 
@@ -73,7 +75,11 @@ export class Oracle {
   readonly #wentIn = new Map<string, number>()
   #seen = new Set<Step>()
   readonly #answers = new Map<string, unknown>()
-  readonly #finals = new Set<string>()
+  /** By what was thrown: the wait that the handler asked for with it. By job and attempt: the snoozes of handlers. */
+  readonly #asked = new Map<string, number | undefined>()
+  readonly #snoozes = new Map<string, number>()
+  /** By tag: until when a job that has failed may start again, and when that is over by the monotonic clock. */
+  readonly #windows = new Map<number, { readonly until: number; readonly from: number }>()
   readonly #begun = new Set<string>()
   /** Safe, and not sent: by job and attempt. What a thread has no need of yet is sent later. */
   readonly #starts = new Map<string, JobRecord>()
@@ -158,7 +164,9 @@ export class Oracle {
     this.#wentIn.clear()
     this.#seen = new Set()
     this.#answers.clear()
-    this.#finals.clear()
+    this.#asked.clear()
+    this.#snoozes.clear()
+    this.#windows.clear()
     this.#begun.clear()
     this.#starts.clear()
     this.promoted.clear()
@@ -218,6 +226,8 @@ export class Oracle {
       assert(isAsTold, 'I2', () => `'${record.id}' was completed, and is ${record.state}`)
       if (record.state === 'completed') this.#completed.add(tag)
       this.#failures.set(tag, record.failures)
+      const until = mayRunOut(record) ? record.expiresAt : undefined
+      if (until !== undefined) this.#windows.set(tag, { until, from: Number.POSITIVE_INFINITY })
     }
   }
 
@@ -350,9 +360,10 @@ export class Oracle {
     if (type === 'insert') this.#added.set(seq, elapsedAtReset)
     // A moment that was given goes by the wall clock.
     if (type === 'update' && this.#changesOf(record).some((each) => each.runAt === runAt)) this.#spans.delete(seq)
-    const isBackoff = type === 'fail' && state === 'scheduled'
-    const spanMs = isTerminal(state) ? 0 : isBackoff ? (rules.backoff?.delayMs ?? 0) : (runAt ?? addedAt) - addedAt
-    if (type === 'insert' || isBackoff || isTerminal(state))
+    const isPutOff = (type === 'fail' || type === 'snooze') && state === 'scheduled'
+    const waitMs = () => (type === 'fail' ? this.#waitOf(record, rules.backoff) : this.#snoozes.get(keyOf(record)))
+    const spanMs = isTerminal(state) ? 0 : isPutOff ? (waitMs() as number) : (runAt ?? addedAt) - addedAt
+    if (type === 'insert' || isPutOff || isTerminal(state))
       this.#spans.set(seq, { from: elapsedAtReset + spanMs, until: elapsed + spanMs })
   }
 
@@ -365,7 +376,7 @@ export class Oracle {
     what: () => string,
   ): void {
     const { clock } = this.#world
-    const key = `${tagOf(before)}/${before.attempt}`
+    const key = keyOf(before)
     if (isNew) this.#judgeCrashes(step.type, before, after, what)
     switch (step.type) {
       case 'start':
@@ -393,7 +404,10 @@ export class Oracle {
         )
         return
       case 'fail':
-        return this.#judgeFailure(before, after, key, what)
+        assert(!this.#snoozes.has(key) || isUnstorable(after), 'I13', () => `${what()}, and its handler has put it off`)
+        return this.#judgeFailure(before, after, isNew, what)
+      case 'snooze':
+        return this.#judgeSnooze(before, after, isNew, what)
       case 'interrupt':
         assert(after.failures === before.failures, 'I13', () => `${what()} uses up an attempt`)
         assert(
@@ -428,6 +442,7 @@ export class Oracle {
         return
       case 'expire':
         assert(after.state === 'failed' && isWaiting(before.state), 'I7', what)
+        if (before.attempt > 0) return this.#judgeRunOut(before, after, isNew, what)
         assert(
           before.attempt === 0 &&
             (!isNew ||
@@ -461,6 +476,7 @@ export class Oracle {
       }
       case 'retry':
         assert(before.state === 'failed' || before.state === 'cancelled', 'I3', what)
+        if (isNew) this.#windows.delete(tagOf(before))
         return
       case 'cancel':
         return assert(after.state === 'cancelled', 'I3', what)
@@ -482,7 +498,7 @@ export class Oracle {
   #judgeCrashes(type: Step['type'], before: JobRecord, after: JobRecord, what: () => string): void {
     const { clock, stats } = this.#world
     const isOwnMaking = after.interruptions > before.interruptions
-    const isCleared = ['complete', 'fail', 'acquit', 'retry'].includes(type) || isOwnMaking
+    const isCleared = ['complete', 'fail', 'snooze', 'acquit', 'retry'].includes(type) || isOwnMaking
     const crashes = type === 'crash' ? before.crashes + 1 : isCleared ? 0 : before.crashes
     assert(after.crashes === crashes, 'I13', () => `${what()}: ${after.crashes} crashes are counted, not ${crashes}`)
     const isInherited = this.#inherited.delete(before.seq)
@@ -576,26 +592,100 @@ export class Oracle {
     this.#world.stats.count('let go by retention')
   }
 
-  #judgeFailure(before: JobRecord, after: JobRecord, key: string, what: () => string): void {
-    const { attempts, backoff } = before.rules
-    const failures = this.#failuresOf(tagOf(before)) + 1
+  #judgeFailure(before: JobRecord, after: JobRecord, isNew: boolean, what: () => string): void {
+    const { stats, clock } = this.#world
+    const { attempts, retryForMs } = before.rules
+    const tag = tagOf(before)
+    const failures = this.#failuresOf(tag) + 1
     assert(after.failures === failures, 'I13', () => `${what()}: ${failures} failures, recorded are ${after.failures}`)
-    const isFinal = this.#finals.has(key) || (after.error as OffstageError | undefined)?.code === 'DATA_CLONE'
+    const askedMs = this.#asked.get(textOf(after.error))
+    if (askedMs === never) stats.count('failed for good by a handler')
+    assert(after.state === 'failed' || askedMs !== never, 'I13', () => `${what()}, and its handler wants no more`)
     if (after.state !== 'failed') assert(failures < attempts, 'I13', () => `${what()}: all attempts are used up`)
-    else
-      assert(failures >= attempts || isFinal, 'I13', () => `${what()}: attempts are left (${failures} of ${attempts})`)
-    if (after.state !== 'scheduled') return
+    const waitMs = this.#waitOf(after, before.rules.backoff)
+    const { lowest, highest } = clock
+    if (isNew && retryForMs !== undefined && (failures === 1 || !this.#windows.has(tag))) {
+      const until = before.addedAt + (before.startMs ?? 0) + retryForMs
+      this.#windows.set(tag, { until, from: clock.elapsedAtReset + until - highest })
+    }
+    const until = isNew ? (this.#windows.get(tag)?.until ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY
+    if (after.state === 'failed') {
+      const isFinal = askedMs === never || isUnstorable(after) || failures >= attempts
+      // How long a random wait would have been, nobody knows.
+      const longestMs = isDecorrelated(before.rules.backoff) && askedMs === undefined ? 2_000 : waitMs
+      const isOver = highest + longestMs > until || !isNew
+      if (!isFinal && isNew) stats.count('no time left for another attempt')
+      assert(isFinal || isOver, 'I13', () => `${what()}: attempts are left (${failures} of ${attempts})`)
+      return
+    }
+    if (!isNew || this.#seen.size > 0) return
+    if (askedMs !== undefined) stats.count('tried again when a handler asked for it')
+    assert(lowest + waitMs <= until, 'I7', () => `${what()} beyond ${until}, when its time for retries is over`)
+    this.#judgeWait(after, waitMs, what)
+    const { backoff } = before.rules
+    if (!isDecorrelated(backoff) || askedMs !== undefined) return
+    const { delayMs, maxMs = 0, lastMs = delayMs } = backoff as { delayMs: number; maxMs?: number; lastMs?: number }
+    const mostMs = Math.min(3 * (failures === 1 ? delayMs : lastMs), maxMs)
+    assert(
+      waitMs >= delayMs && waitMs <= mostMs,
+      'I7',
+      () => `${what()} waits ${waitMs} ms, not ${delayMs} to ${mostMs}`,
+    )
+  }
+
+  /** The wait that follows from what was thrown, or else from the back-off. */
+  #waitOf({ error, failures, rules }: JobRecord, backoff: Backoff | undefined): number {
+    const askedMs = this.#asked.get(textOf(error))
+    if (askedMs !== undefined) return askedMs
+    if (!backoff) return 0
+    if (!('type' in backoff)) return backoff[Math.min(failures, backoff.length) - 1] as number
+    const { delayMs } = backoff as { delayMs: number }
+    return isDecorrelated(backoff) ? ((rules.backoff as { lastMs?: number }).lastMs ?? delayMs) : delayMs
+  }
+
+  #judgeWait({ state, runAt = 0 }: JobRecord, waitMs: number, what: () => string): void {
     const { lowest, highest } = this.#world.clock
-    const waitMs = (backoff?.delayMs ?? 0) * 1
-    const runAt = after.runAt as number
-    if (this.#seen.size === 0)
-      assert(runAt >= lowest + waitMs && runAt <= highest + waitMs, 'I7', () => `${what()}: back-off is not ${waitMs}`)
+    const isThen = runAt >= lowest + waitMs && runAt <= highest + waitMs
+    assert(
+      waitMs > 0 ? state === 'scheduled' && isThen : state === 'queued',
+      'I7',
+      () => `${what()}: it does not wait ${waitMs} ms`,
+    )
+  }
+
+  #judgeSnooze(before: JobRecord, after: JobRecord, isNew: boolean, what: () => string): void {
+    const ms = this.#snoozes.get(keyOf(before))
+    assert(ms !== undefined && before.state === 'running', 'I13', () => `${what()}, which its handler never asked for`)
+    assert(
+      after.failures === before.failures && after.attempt === before.attempt,
+      'I13',
+      () => `${what()} uses up an attempt`,
+    )
+    const isKept = after.checkpoint === before.checkpoint && after.steps === before.steps
+    assert(isKept, 'I1', () => `${what()} loses what was kept`)
+    if (isNew) this.#windows.delete(tagOf(before))
+    if (!isNew || this.#seen.size > 0) return
+    this.#world.stats.count('snoozed')
+    this.#judgeWait(after, ms, what)
+  }
+
+  /** The time for retries is over, and no other attempt has started. */
+  #judgeRunOut(before: JobRecord, after: JobRecord, isNew: boolean, what: () => string): void {
+    const { clock, stats } = this.#world
+    const window = this.#windows.get(tagOf(before))
+    assert(window !== undefined, 'I7', () => `${what()}, and it may start again`)
+    const isOver = window.until <= clock.highest || window.from <= clock.elapsed
+    assert(isOver || !isNew, 'I7', () => `${what()} before ${window.until}`)
+    assert(before.error === undefined || after.error === before.error, 'I4', () => `${what()} with another error`)
+    if (isNew) stats.count('no attempt in the time for retries')
   }
 
   #judgeStart(before: JobRecord, model: Map<number, JobRecord>, what: () => string): void {
     const { clock } = this.#world
     const hasExpired = before.attempt === 0 && before.expiresAt !== undefined && before.expiresAt <= clock.lowest
     assert(!hasExpired, 'I7', () => `${what()} after it expired`)
+    const { until = Number.POSITIVE_INFINITY } = this.#windows.get(tagOf(before)) ?? {}
+    assert(until > clock.lowest, 'I7', () => `${what()} after ${until}, when its time for retries was over`)
     assert(!this.#completed.has(tagOf(before)), 'I2', () => `${what()} after it was completed`)
     this.#judgeTrial(before, model, what)
     if (this.areGatesTouched) return
@@ -665,12 +755,14 @@ export class Oracle {
     assert(!task.isRecalled, 'I2', () => `attempt ${task.attempt} of '${task.id}' begins, and it was taken back`)
   }
 
-  heard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void {
+  heard(task: SimTask, message: readonly unknown[]): void {
     const key = `${(task.input as { tag: number }).tag}/${task.attempt}`
+    const operation = message[0] as number
     if (operation === fromThread.begun) this.#begun.add(key)
-    if (operation === fromThread.done) this.#answers.set(key, value)
-    if (operation === fromThread.failed && isFinal) this.#finals.add(key)
-    if (operation === fromThread.done || operation === fromThread.failed) this.#released.add(task.id)
+    if (operation === fromThread.done) this.#answers.set(key, message[3])
+    if (operation === fromThread.failed) this.#asked.set(textOfWire(message[3] as WireThrown), message[4] as number)
+    if (operation === fromThread.snoozed && !task.isStale) this.#snoozes.set(key, message[2] as number)
+    if (lasts.includes(operation)) this.#released.add(task.id)
   }
 
   kept(value: unknown): void {
@@ -704,6 +796,7 @@ export class Oracle {
       if (type === 'removed') return step.after === undefined
       if (type === 'interrupted') return step.type === 'interrupt' || step.type === 'crash'
       if (type === 'retrying') return step.type === 'fail'
+      if (type === 'snoozed') return step.type === 'snooze'
       return step.after?.state === type
     })
     assert(isTrue, 'I4', () => `'${type}' of '${jobId}' is told, and is in no batch that is safe`)
@@ -840,10 +933,11 @@ export class Oracle {
     const { clock } = this.#world
     const now = clock.now()
     const mono = clock.elapsed
-    for (const { seq, state, runAt, expiresAt, attempt, id } of this.truth.records.values()) {
+    for (const record of this.truth.records.values()) {
+      const { seq, state, runAt, expiresAt, attempt, id } = record
       const isOver = (this.#spans.get(seq)?.until ?? Number.POSITIVE_INFINITY) <= mono
       const isDue = state === 'scheduled' && ((runAt as number) <= now || isOver)
-      const hasExpired = isWaiting(state) && attempt === 0 && expiresAt !== undefined && expiresAt <= now
+      const hasExpired = isWaiting(state) && (attempt === 0 || mayRunOut(record)) && (expiresAt ?? never) <= now
       if (!isDue && !hasExpired) {
         this.#overdue.delete(seq)
         continue
@@ -876,6 +970,20 @@ export class Oracle {
 }
 
 const tagOf = ({ input }: JobRecord): number => (input as { tag: number }).tag
+const keyOf = (record: JobRecord): string => `${tagOf(record)}/${record.attempt}`
+
+/** Whether no attempt may start any more after `expiresAt`, although one has. */
+const mayRunOut = ({ failures, rules }: JobRecord): boolean => failures > 0 && rules.retryForMs !== undefined
+
+const isUnstorable = ({ error }: JobRecord): boolean => (error as OffstageError | undefined)?.code === 'DATA_CLONE'
+
+const isDecorrelated = (backoff: Backoff | undefined): boolean =>
+  backoff !== undefined && 'jitter' in backoff && backoff.jitter === 'decorrelated'
+
+/** What is thrown says who has thrown it. */
+const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
+const textOfWire = (wire: WireThrown): string =>
+  wire.kind === 'error' ? wire.message : wire.kind === 'value' ? String(wire.value) : ''
 
 const isAhead = (a: JobRecord, b: JobRecord): boolean =>
   a.priority !== b.priority ? a.priority > b.priority : a.dueAt !== b.dueAt ? a.dueAt < b.dueAt : a.seq < b.seq

@@ -4,6 +4,7 @@
  * simulation says so.
  */
 
+import { never } from '../../src/job/retry.ts'
 import { fromThread, toThread, toThreadFields } from '../../src/pool/protocol.ts'
 import { Claims } from '../../src/shared/claims.ts'
 import { type Deferred, defer } from '../../src/shared/deferred.ts'
@@ -11,7 +12,7 @@ import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
 import type { Chance } from './chance.ts'
 
-type Plan = 'complete' | 'fail' | 'hang' | 'crash' | 'stubborn' | 'kill'
+type Plan = 'complete' | 'fail' | 'snooze' | 'hang' | 'crash' | 'stubborn' | 'kill'
 
 /** One attempt in a thread. */
 export interface SimTask {
@@ -54,11 +55,14 @@ export interface WorkerHost {
   /** Its module fails, and with it the thread. */
   onModuleFailed(worker: SimWorker): void
   /** About to be heard: what a thread has to say of an attempt. */
-  onHeard(task: SimTask, operation: number, value: unknown, isFinal: boolean): void
+  onHeard(task: SimTask, message: readonly unknown[]): void
   /** It has ended, or is about to: nothing that it had is on it any more. */
   onGone(worker: SimWorker, isByItself: boolean): void
   nextTag(): number
 }
+
+/** With these an attempt is over. */
+export const lasts: readonly number[] = [fromThread.done, fromThread.failed, fromThread.snoozed]
 
 const isRun = (operation: unknown): boolean => operation === toThread.run || operation === toThread.runFirst
 
@@ -187,7 +191,17 @@ export class SimWorker implements Port {
     if (tag % 29 === 0) return 'crash'
     if (tag % 11 === 0 && this.#host.hasKillers) return 'kill'
     const pick = chance.int(100)
-    return pick < 62 ? 'complete' : pick < 86 ? 'fail' : pick < 92 ? 'hang' : pick < 95 ? 'stubborn' : 'crash'
+    return pick < 62
+      ? 'complete'
+      : pick < 82
+        ? 'fail'
+        : pick < 86
+          ? 'snooze'
+          : pick < 92
+            ? 'hang'
+            : pick < 95
+              ? 'stubborn'
+              : 'crash'
   }
 
   // As the simulation drives it.
@@ -247,7 +261,7 @@ export class SimWorker implements Port {
     task.isAborted = true
     if (task.isOver || task.isBegun) return
     // It had not begun.
-    this.#finish(task, [fromThread.failed, task.wireId, 0, thrownToWire(new Error('aborted')), false])
+    this.#finish(task, [fromThread.failed, task.wireId, 0, thrownToWire(new Error('aborted')), undefined])
   }
 
   #work(task: SimTask): void {
@@ -270,6 +284,7 @@ export class SimWorker implements Port {
     if (task.plan === 'crash') return this.die(chance.is(0.5))
     if (task.plan === 'kill') return this.#host.onKill(task)
     if (task.plan === 'fail') return this.#fail(task)
+    if (task.plan === 'snooze') return this.#snooze(task)
     if (task.plan === 'hang' && task.isAborted) return this.#fail(task)
     if (task.plan === 'stubborn' && task.isAborted && chance.is(0.05)) this.#complete(task)
     if (chance.is(0.002)) this.#complete(task)
@@ -340,13 +355,19 @@ export class SimWorker implements Port {
     // Once more, or the opposite.
     if (chance.is(0.03)) this.#outbox.push([fromThread.done, task.wireId, runMs, 'a second answer'])
     if (chance.is(0.03))
-      this.#outbox.push([fromThread.failed, task.wireId, runMs, thrownToWire(new Error('after all')), false])
+      this.#outbox.push([fromThread.failed, task.wireId, runMs, thrownToWire(new Error('after all')), undefined])
   }
 
   #fail(task: SimTask): void {
     const { chance } = this.#host
     const error = chance.is(0.1) ? `text ${this.#host.nextTag()}` : new RangeError(`error ${this.#host.nextTag()}`)
-    this.#finish(task, [fromThread.failed, task.wireId, 1, thrownToWire(error), chance.is(0.05)])
+    const wish = chance.random()
+    const retryMs = wish < 0.05 ? never : wish < 0.2 ? chance.of([0, 50, 2_000]) : undefined
+    this.#finish(task, [fromThread.failed, task.wireId, 1, thrownToWire(error), retryMs])
+  }
+
+  #snooze(task: SimTask): void {
+    this.#finish(task, [fromThread.snoozed, task.wireId, this.#host.chance.of([0, 50, 5_000])])
   }
 
   #finish(task: SimTask, message: unknown[]): void {
@@ -371,10 +392,10 @@ export class SimWorker implements Port {
         this.#host.onGone(this, true)
         break
       }
-      const task = operation > fromThread.ready && operation < fromThread.fatal && this.known.get(message[1] as number)
+      const task = operation === fromThread.ready ? undefined : this.known.get(message[1] as number)
       if (!task || this.isClosing) continue
-      if (operation === fromThread.done || operation === fromThread.failed) this.known.delete(task.wireId)
-      this.#host.onHeard(task, operation, message[3], message[4] === true)
+      if (lasts.includes(operation)) this.known.delete(task.wireId)
+      this.#host.onHeard(task, message)
     }
     this.#onMessage?.(messages.flat(1))
   }

@@ -207,6 +207,7 @@ export class Simulation implements WorkerHost {
       'added',
       'started',
       'retrying',
+      'snoozed',
       'interrupted',
       'completed',
       'failed',
@@ -351,9 +352,9 @@ export class Simulation implements WorkerHost {
     this.#oracle.guard(() => this.#oracle.kept(value))
   }
 
-  onHeard(task: Parameters<Oracle['ran']>[0], operation: number, value: unknown, isFinal: boolean): void {
-    this.#say(5, () => `heard ${operation} of ${task.id} attempt ${task.attempt}`)
-    this.#oracle.heard(task, operation, value, isFinal)
+  onHeard(task: Parameters<Oracle['ran']>[0], message: readonly unknown[]): void {
+    this.#say(5, () => `heard ${message[0]} of ${task.id} attempt ${task.attempt}`)
+    this.#oracle.heard(task, message)
   }
 
   onGone(worker: SimWorker, isByItself: boolean): void {
@@ -534,7 +535,14 @@ export class Simulation implements WorkerHost {
     if (chance.is(0.4)) options.priority = chance.of([-1, 1, 2])
     if (chance.is(0.15)) options.delayMs = chance.of([0, 50, 5_000, 100_000])
     if (chance.is(0.5)) options.attempts = 1 + chance.int(3)
-    if (chance.is(0.3)) options.backoff = { type: 'fixed', delayMs: chance.of([100, 1_000]) }
+    if (chance.is(0.3))
+      options.backoff = chance.of([
+        { type: 'fixed', delayMs: 100 },
+        { type: 'fixed', delayMs: 1_000 },
+        { type: 'exponential', delayMs: 100, maxMs: 2_000, jitter: 'decorrelated' },
+        [100, 3_000],
+      ])
+    if (chance.is(0.1)) Object.assign(options, { attempts: 9, retryForMs: chance.of([0, 1_000, 20_000]) })
     if (chance.is(0.05)) options.timeoutMs = chance.of([10, 500])
     if (chance.is(0.06)) options.expiresInMs = chance.of([0, 100, 5_000, 60_000])
     if (chance.is(0.06)) options.keepMs = chance.of([0, 1_000, Number.POSITIVE_INFINITY])

@@ -599,7 +599,9 @@ const options: Row[] = [
   ...bads('expiresInMs', ...notFinite, -1),
   ...bads('keepMs', Number.NaN, '2', -1),
   ...bads('runAt', Number.NaN, new Date(Number.NaN), '2030-01-01', 1e300, -1),
-  ...bads('backoff', 100, 'fixed', { type: 'fixed' }),
+  ...bads('backoff', 100, 'fixed', { type: 'fixed' }, [1, -1], [Number.NaN], ['1'], new Array(2), new Array(1_001)),
+  ...bads('retryForMs', ...notFinite, -1),
+  ...bads('retryIf', () => true),
   ...bads('queue', '', 42, 'x'.repeat(300)),
   ...bads('tags', 'one', [1], ['']),
   ...bads('ifExists', 'update', true),
@@ -607,14 +609,21 @@ const options: Row[] = [
   ...bads('transfer', 'buffer', new ArrayBuffer(1)),
   ...bads('onCompleted', 'callback', {}),
   ...bads('prioritiy', 1),
-  [
-    'backoff.jitter: 2',
-    refuses(
-      'INVALID_OPTION',
-      (scheduler) => scheduler.run.double(1, { backoff: { type: 'fixed', delayMs: 1, jitter: 2 } }),
-      '`backoff.jitter`',
-    ),
-  ],
+  ...(
+    [
+      ['jitter', { type: 'fixed', delayMs: 1, jitter: 2 }],
+      ['jitter', { type: 'fixed', delayMs: 1, jitter: 'some' }],
+      ['type', { type: 'cubic', delayMs: 1 }],
+      ['maxMs', { type: 'sidekiq', maxMs: -1 }],
+      ['delayMs', { type: 'sidekiq', delayMs: 1 }],
+      ['jitter', { type: 'sidekiq', jitter: 'full' }],
+    ] as const
+  ).map(
+    ([name, backoff]): Row => [
+      `backoff: ${JSON.stringify(backoff)}`,
+      refuses('INVALID_OPTION', (scheduler) => scheduler.run.double(1, wrong({ backoff })), `\`backoff.${name}\``),
+    ],
+  ),
   ...(
     [
       ['olderThanMs', {}],
@@ -730,7 +739,7 @@ const options: Row[] = [
     ['startTimeoutMs', 0, Number.POSITIVE_INFINITY],
     ['maxQueued', 0, 1.5, '2'],
     ['queues', { mails: { concurrency: 0 } }],
-    ['defaults', { double: { attempts: 0 } }],
+    ['defaults', { double: { attempts: 0 } }, { double: { retryIf: true } }, { double: { backoff: [-1] } }],
     ['store', {}, 'memory'],
     ['clock', Date],
     ['retries', 3],

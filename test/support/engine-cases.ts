@@ -1,6 +1,7 @@
 // What a scheduler does, whatever engine is behind it: one of its own, that of a tab that leads or follows, or a client of one that
 // is elsewhere. Runs over things made up in one process, and over the real ones in browsers.
 import type { AnyEvent, Scheduler, SchedulerOptions } from 'offstage'
+import { NonRetryableError } from 'offstage/worker'
 import { describe, expect, test, vi } from 'vitest'
 import type { jobs } from '../fixtures/jobs.ts'
 import { heard, turn } from './testing.ts'
@@ -305,6 +306,20 @@ export function engineCases(
       expect(await scheduler.promote(later.id)).toBe(true)
       expect(await later.result()).toBe(8)
       expect(await scheduler.setPriority('no such job', 1)).toBe(false)
+    })
+
+    test('what a handler says about another attempt: none, later, or that it is put off', async () => {
+      const scheduler = await start()
+      const events = scheduler.events({ type: ['snoozed', 'retrying'] })
+      const error = await scheduler.run.failForGood('plain', { attempts: 3 }).catch((thrown: unknown) => thrown)
+      expect(error).toBeInstanceOf(NonRetryableError)
+      expect(error).toMatchObject({ name: 'NonRetryableError', message: 'for good', cause: new RangeError('inner') })
+      expect(await scheduler.run.askAgain({ until: 2, ms: 1 }, { attempts: 2, backoff: [3_600_000] })).toBe(2)
+      expect(await scheduler.run.snoozeLater(1)).toEqual({ from: 2, isSame: true, attempt: 3 })
+      const options = { attempts: 9, backoff: { type: 'sidekiq' }, retryForMs: 14_000 } as const
+      await expect(scheduler.run.fail('no', options)).rejects.toThrow(new TypeError('no'))
+      await scheduler.close()
+      expect(typesOf(await read(events))).toEqual(['retrying', 'snoozed', 'snoozed'])
     })
 
     test('`clean` removes what has ended', async () => {

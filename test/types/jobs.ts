@@ -1,5 +1,12 @@
 // A worker module of every kind of handler, as a user writes it.
-import { defineJobs, type JobContext, type StandardSchema, schema } from 'offstage/worker'
+import {
+  defineJobs,
+  type JobContext,
+  NonRetryableError,
+  RetryAfter,
+  type StandardSchema,
+  schema,
+} from 'offstage/worker'
 import { z } from 'zod'
 
 export interface Mail {
@@ -48,6 +55,12 @@ export const jobs = defineJobs({
     job.progress('half')
     yield 1
     return 0
+  },
+  /** A handler that puts its job off never goes on from there. */
+  poll(url: string, job: JobContext) {
+    if (url === '') throw new NonRetryableError('no URL', { cause: url })
+    if (url === 'busy') throw new RetryAfter(1_000, { cause: new Error('busy') })
+    return url === 'ready' ? url : job.snooze(60_000)
   },
   transferred(size: number, job: JobContext) {
     const pixels = new Uint8Array(size)

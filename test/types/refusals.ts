@@ -27,6 +27,12 @@ scheduler.run.double(1, { prioritty: 1 })
 scheduler.run.double(1, { priority: 'high' })
 // @ts-expect-error: there is no such way to back off.
 scheduler.run.double(1, { attempts: 2, backoff: { type: 'quadratic', delayMs: 1 } })
+// @ts-expect-error: Sidekiq's curve has its own delay.
+scheduler.run.double(1, { backoff: { type: 'sidekiq', delayMs: 1 } })
+// @ts-expect-error: there is no such jitter.
+scheduler.run.double(1, { backoff: { type: 'fixed', delayMs: 1, jitter: 'some' } })
+// @ts-expect-error: a function belongs to the type, not to one job.
+scheduler.run.double(1, { retryIf: () => true })
 // @ts-expect-error: the progress of this job is a number.
 scheduler.run.countPrimes({ upTo: 1 }, { onProgress: (progress: string) => progress })
 // @ts-expect-error: its result is a list.
@@ -104,6 +110,8 @@ scheduler.clean({ tag: user.tag, olderThanMs: 0 })
 scheduler.close({ mode: 'gently' })
 // @ts-expect-error: there is no such job to have defaults.
 createScheduler<typeof jobs>('./jobs.js', { defaults: { treble: { attempts: 2 } } })
+// @ts-expect-error: the answer does not come later.
+createScheduler<typeof jobs>('./jobs.js', { defaults: { double: { retryIf: async () => true } } })
 // @ts-expect-error: callbacks belong to a job, not to its type.
 createScheduler<typeof jobs>('./jobs.js', { defaults: { double: { onProgress: () => {} } } })
 // @ts-expect-error: the worker line is missing.

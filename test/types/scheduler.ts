@@ -1,6 +1,7 @@
 // The scheduler's own members: events, filters, queues, snapshots, options.
 import {
   type AnyEvent,
+  type Backoff,
   type CleanFilter,
   type Clock,
   type Counts,
@@ -67,6 +68,7 @@ scheduler.once('retrying', ({ attempt, runAt, error, seq, at, jobId, name, queue
   expectType<string[]>()([jobId, name, queue])
   expectType<unknown>()(error)
 })
+scheduler.on('snoozed', ({ attempt, runAt }) => expectType<number[]>()([attempt, runAt]))
 scheduler.on('worker:exit', ({ workerId, error }) => {
   expectType<number>()(workerId)
   expectType<unknown>()(error)
@@ -163,6 +165,27 @@ expectType<readonly [number, number, boolean]>()([queue.size, queue.running, que
 const { subscribe, snapshot } = scheduler
 expectType<() => void>()(subscribe(() => {}))
 expectType<SchedulerSnapshot>()(snapshot())
+
+// Another attempt.
+
+const waits: readonly number[] = [1_000, 10_000]
+const backoffs: readonly Backoff[] = [
+  waits,
+  { type: 'sidekiq', maxMs: 1_000 },
+  { type: 'exponential', delayMs: 100, jitter: 'decorrelated' },
+  { type: 'fixed', delayMs: 100, jitter: 'full' },
+]
+await scheduler.run.double(1, { attempts: 9, backoff: backoffs[0], retryForMs: 60_000 })
+createScheduler<typeof jobs>('./jobs.js', {
+  defaults: {
+    double: {
+      retryIf(error) {
+        expectType<unknown>()(error)
+        return !(error instanceof PaymentError)
+      },
+    },
+  },
+})
 
 // Errors.
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRecord, type JobDefaults, resolveDefaults } from '../../src/job/job-options.ts'
 import { type JobRecord, states } from '../../src/job/record.ts'
+import { never } from '../../src/job/retry.ts'
 import { withStep } from '../../src/job/steps.ts'
 import { type Action, isLegal, transition } from '../../src/job/transition.ts'
 import { BatchWriter } from '../../src/store/batch-writer.ts'
@@ -61,6 +62,7 @@ describe('batches give back the records', () => {
     value,
     fc.string().map((message) => new RangeError(message)),
   )
+  const retryMs = fc.constantFrom(undefined, 0, 5, never)
   const action: fc.Arbitrary<Action> = fc.oneof(
     fc.constantFrom<Action>({ type: 'start' }, { type: 'start' }, { type: 'release' }, { type: 'due' }),
     fc.constantFrom<Action>({ type: 'expire' }, { type: 'retry' }),
@@ -68,14 +70,22 @@ describe('batches give back the records', () => {
     fc.record({ type: fc.constant('checkpoint'), checkpoint: value }),
     fc.record({ type: fc.constant('step'), key: fc.constantFrom('a', 'b', '', '__proto__', '漢'), value }),
     fc.record({ type: fc.constant('complete'), result: value }),
-    fc.record({ type: fc.constant('fail'), error: thrown, isFinal: fc.boolean(), random: fc.constantFrom(0, 0.3) }),
+    fc.record({ type: fc.constant('fail'), error: thrown, retryMs, random: fc.constantFrom(0, 0.3) }),
+    fc.record({ type: fc.constant('snooze'), ms: fc.nat(1e6) }),
     fc.record({ type: fc.constant('prioritize'), priority: fc.double({ noNaN: true }) }),
     fc.record({ type: fc.constant('cancel'), error: thrown }),
   ) as fc.Arbitrary<Action>
   const options: fc.Arbitrary<JobDefaults> = fc.record(
     {
       attempts: fc.integer({ min: 1, max: 4 }),
-      backoff: fc.constantFrom({ type: 'exponential', delayMs: 0.25, jitter: 0.5 }, { type: 'fixed', delayMs: 0 }),
+      backoff: fc.constantFrom(
+        { type: 'exponential', delayMs: 0.25, jitter: 0.5 },
+        { type: 'fixed', delayMs: 0 },
+        { type: 'linear', delayMs: 10, jitter: 'decorrelated' },
+        { type: 'sidekiq' },
+        [1, 2.5],
+      ),
+      retryForMs: fc.nat(1e4),
       queue: fc.string(),
       priority: fc.double(),
       delayMs: fc.oneof(fc.nat(1e6), fc.double({ min: 0, max: 1e9, noNaN: true })),
@@ -167,7 +177,7 @@ describe('batches give back the records', () => {
 
   test('with errors that cannot be kept, in a few words', () => {
     const running = transition(jobOf(1), { type: 'start' }, start)
-    const failed = transition(running, { type: 'fail', error: { run() {} }, isFinal: true, random: 0 }, start)
+    const failed = transition(running, { type: 'fail', error: { run() {} }, retryMs: never, random: 0 }, start)
     expect(replayAll([encode([insert(failed)])])[0]?.error).toEqual({ run: 'a function' })
   })
 

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { createScheduler, inline, type Job, OffstageError, type State } from 'offstage'
 import { fileStore } from 'offstage/file'
 import { type ManualClock, manualClock, seededRandom } from 'offstage/testing'
-import { defineJobs } from 'offstage/worker'
+import { defineJobs, type JobContext, NonRetryableError, RetryAfter } from 'offstage/worker'
 import { expect, test } from 'vitest'
 import { fromThread } from '../../src/pool/protocol.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
@@ -86,14 +86,25 @@ const turnMs = 10_000
 const restMs = 100
 
 /** Jobs that end when the test says so. Each has a type of its own: types that prove short are sent ahead of time. */
-const stage = new Map<string, { finish(): void; fail(): void }>()
+const stage = new Map<string, { finish(): void; fail(error?: Error): void; snooze(ms: number): void }>()
 const handlers = Object.fromEntries(
   Array.from({ length: commandsMax * 2 }, (_, index) => [
     `job${index}`,
-    (_input: undefined, job: { id: string; signal: AbortSignal }) =>
+    (_input: undefined, job: JobContext) =>
       new Promise<string>((resolve, reject) => {
         job.signal.addEventListener('abort', () => reject(job.signal.reason))
-        stage.set(job.id, { finish: () => resolve(job.id), fail: () => reject(new Error('failed')) })
+        const leave = (throwing: () => never) => {
+          try {
+            throwing()
+          } catch (error) {
+            reject(error)
+          }
+        }
+        stage.set(job.id, {
+          finish: () => resolve(job.id),
+          fail: (error = new Error('failed')) => reject(error),
+          snooze: (ms) => leave(() => job.snooze(ms)),
+        })
       }),
   ]),
 )
@@ -177,12 +188,22 @@ class Model {
     job.settled = state === 'completed' ? 'resolved' : 'rejected'
   }
 
-  fail(job: Expected): void {
+  /** `waitMs`: what the handler asks for, in place of the back-off. */
+  fail(job: Expected, waitMs = backoffMs): void {
     job.failures++
     job.crashes = 0
-    if (job.failures >= job.attempts) return this.end(job, 'failed')
-    job.state = 'scheduled'
-    job.runAt = this.now + backoffMs
+    if (waitMs === Number.POSITIVE_INFINITY || job.failures >= job.attempts) return this.end(job, 'failed')
+    this.putOff(job, waitMs)
+  }
+
+  snooze(job: Expected, ms: number): void {
+    job.crashes = 0
+    this.putOff(job, ms)
+  }
+
+  putOff(job: Expected, ms: number): void {
+    job.state = ms > 0 ? 'scheduled' : 'queued'
+    job.runAt = this.now + ms
   }
 
   crash(): void {
@@ -459,6 +480,32 @@ const commands: readonly fc.WeightedArbitrary<Command>[] = [
         stage.get(job.id)?.fail()
       },
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constant({
+      name: 'fail for good',
+      run: async (model: Model, real: Real) => {
+        const job = runningJob(model, real)
+        if (!job) return
+        model.fail(job.expected, Number.POSITIVE_INFINITY)
+        stage.get(job.id)?.fail(new NonRetryableError('for good'))
+      },
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.boolean(), fc.constantFrom(0, 500, 5_000)).map(([isSnooze, ms]) => ({
+      name: isSnooze ? `snooze(${ms})` : `ask again(${ms})`,
+      run: async (model: Model, real: Real) => {
+        const job = runningJob(model, real)
+        if (!job) return
+        if (isSnooze) model.snooze(job.expected, ms)
+        else model.fail(job.expected, ms)
+        if (isSnooze) stage.get(job.id)?.snooze(ms)
+        else stage.get(job.id)?.fail(new RetryAfter(ms))
+      },
+    })),
   },
   {
     weight: 5,

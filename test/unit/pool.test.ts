@@ -40,6 +40,7 @@ async function onePool() {
       onBegun: nothing,
       onDone: nothing,
       onFailed: nothing,
+      onSnoozed: nothing,
       onProgress: nothing,
       onValue: nothing,
       onLog: nothing,

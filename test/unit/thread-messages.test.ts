@@ -98,8 +98,11 @@ test.each([
   ['a time that is no number', [fromThread.done, wireId, 'long', 'forged']],
   ['a time before the beginning', [fromThread.done, wireId, -1, 'forged']],
   ['no time', [fromThread.done, wireId, Number.NaN, 'forged']],
-  ['a time without end', [fromThread.failed, wireId, Number.POSITIVE_INFINITY, wire, false]],
-  ['a failure that may be final', [fromThread.failed, wireId, 1, wire, 'perhaps']],
+  ['a time without end', [fromThread.failed, wireId, Number.POSITIVE_INFINITY, wire, undefined]],
+  ['a failure that asks for no span of time', [fromThread.failed, wireId, 1, wire, 'soon']],
+  ['a failure that asks for a time before the beginning', [fromThread.failed, wireId, 1, wire, -1]],
+  ['a snooze of no span of time', [fromThread.snoozed, wireId, Number.NaN]],
+  ['a snooze without end', [fromThread.snoozed, wireId, Number.POSITIVE_INFINITY]],
   ['a log of no list', [fromThread.log, wireId, 5]],
   ['a step with no name', [fromThread.save, wireId, 1, { a: 1 }, 5]],
   ['a step that nobody waits for', [fromThread.save, wireId, 'first', 'step', 5]],
@@ -114,7 +117,8 @@ test.each([
 
 test.each([
   ['an empty message', []],
-  ['of an attempt that never was', [fromThread.done, 77, 1, 'forged', fromThread.failed, -3, 1, wire, true]],
+  ['of an attempt that never was', [fromThread.done, 77, 1, 'forged', fromThread.failed, -3, 1, wire, undefined]],
+  ['of the snooze of one that never was', [fromThread.snoozed, 77, 1]],
   ['that it has begun, again and again', [fromThread.begun, wireId, fromThread.begun, wireId]],
   [
     'progress, values and logs',
@@ -176,18 +180,21 @@ test('before it is ready: it could not be started, and another is', async () => 
 const live = fc.integer({ min: 1, max: 12 })
 const noTicket = fc.oneof(fc.integer({ min: 1_000, max: 5_000 }), fc.integer({ max: 0 }))
 const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true })
+const retryMs = fc.constantFrom(undefined, 0, 5, Number.POSITIVE_INFINITY)
 const messages = fc.oneof(
   fc.tuple(fc.constant(fromThread.begun), live),
   fc.tuple(fc.constantFrom(fromThread.progress, fromThread.value), live, anything),
   fc.tuple(fc.constant(fromThread.log), live, fc.array(anything)),
   fc.tuple(fc.constant(fromThread.save), live, fc.integer(), fc.string(), anything),
   fc.tuple(fc.constant(fromThread.done), noTicket, fc.nat(), anything),
-  fc.tuple(fc.constant(fromThread.failed), noTicket, fc.nat(), anything, fc.boolean()),
+  fc.tuple(fc.constant(fromThread.failed), noTicket, fc.nat(), anything, retryMs),
+  fc.tuple(fc.constant(fromThread.snoozed), noTicket, fc.nat()),
 )
 const wrongTime = fc.oneof(fc.constantFrom(Number.NaN, -1, Number.POSITIVE_INFINITY, null, '1'), fc.object())
 const wrongMessages = fc.oneof(
   fc.tuple(fc.constant(fromThread.done), live, wrongTime, anything),
-  fc.tuple(fc.constant(fromThread.failed), live, wrongTime, anything, fc.boolean()),
+  fc.tuple(fc.constant(fromThread.failed), live, wrongTime, anything, retryMs),
+  fc.tuple(fc.constant(fromThread.snoozed), live, wrongTime),
   fc.tuple(fc.constantFrom(fromThread.log, fromThread.save), live, anything),
   fc.tuple(fc.constant(fromThread.fatal), anything),
   fc.array(anything, { minLength: 1, maxLength: 3 }),

@@ -49,6 +49,7 @@ function pool(max = 1) {
     onBegun: () => told.push('begun'),
     onDone: () => told.push('done'),
     onFailed: nothing,
+    onSnoozed: nothing,
     onProgress: nothing,
     onValue: nothing,
     onLog: nothing,
