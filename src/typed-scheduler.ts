@@ -97,7 +97,7 @@ export interface Scheduler<Table extends JobTable = JobTable> {
   /** Removes the records of jobs; a job that has not ended is cancelled first. Resolves with how many. */
   remove(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
   /**
-   * Removes the records of jobs that ended at least `olderThanMs` ago, a thousand at a time, so that a page stays responsive.
+   * Removes the records of jobs that ended at least `olderThanMs` ago, a few at a time, so that a page stays responsive.
    * Resolves with how many. Jobs that were retried meanwhile stay.
    */
   clean(filter: CleanFilter<NameOf<Table>>): Promise<number>

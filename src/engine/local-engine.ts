@@ -11,7 +11,6 @@ import type { BufferedStream } from '../events/stream.ts'
 import { finishedAt, type JobRecord } from '../job/record.ts'
 import type { Action, JobChanges } from '../job/transition.ts'
 import { nextTask } from '../platform/hop.ts'
-import { atOnceMax } from '../platform/in-slices.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
@@ -77,6 +76,9 @@ export interface LocalEngineOptions {
 
 /** After this time every extension has been attached that will be. */
 const missingAfterMs = 1_000
+
+/** A store takes up to a tenth of a millisecond to forget a job, if that has failed with a long error. */
+const cleanedAtOnce = 250
 
 const interruption: Action = { type: 'interrupt', error: undefined, isOwnMaking: false }
 
@@ -146,13 +148,13 @@ export class LocalEngine implements Engine {
     return this.#actOnAll(meant, verb, argument)
   }
 
-  /** In slices, because there may be very many jobs. */
+  /** In slices, each a commit of its own, because there may be very many jobs. */
   async #clean(meant: readonly LiveJob[], olderThanMs: number): Promise<number> {
     const until = this.#jobs.clock.now() - olderThanMs
     let cleaned = 0
-    for (let at = 0; at < meant.length; at += atOnceMax) {
+    for (let at = 0; at < meant.length; at += cleanedAtOnce) {
       if (at > 0) await nextTask()
-      cleaned += await this.#actOnAll(meant.slice(at, at + atOnceMax), 'clean', until)
+      cleaned += await this.#actOnAll(meant.slice(at, at + cleanedAtOnce), 'clean', until)
     }
     return cleaned
   }
@@ -188,7 +190,7 @@ export class LocalEngine implements Engine {
         return true
       case 'clean':
         // It may have gone, or be retried, since it was found.
-        if (!job.isListed || (finishedAt(job.record) ?? Number.POSITIVE_INFINITY) > (argument as number)) return false
+        if (!job.isListed || !((finishedAt(job.record) as number) <= (argument as number))) return false
         this.#jobs.remove(job, 'removed')
         return true
       case 'setPriority':
