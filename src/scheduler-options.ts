@@ -1,6 +1,7 @@
 import type { CloseMode } from './engine/engine.ts'
 import { type Keep, type KeepByState, keepDefault } from './engine/retention.ts'
 import { checkJobDefaults, type JobDefaults } from './job/job-options.ts'
+import { byTerminal } from './job/record.ts'
 import { spareCores, systemClock, systemRandom } from './platform/host.ts'
 import type { WorkerOptions } from './platform/spawn.ts'
 import type { LineOptions } from './queue/line.ts'
@@ -164,11 +165,7 @@ const workers: check.Check = (value) => {
 
 const keepChecks: check.Checks = { count: check.integerOrInfinity(0), ageMs: check.durationMsOrInfinity }
 const keep = nested(
-  {
-    completed: nested(keepChecks, 'keep.completed'),
-    failed: nested(keepChecks, 'keep.failed'),
-    cancelled: nested(keepChecks, 'keep.cancelled'),
-  },
+  byTerminal((state) => nested(keepChecks, `keep.${state}`)),
   'keep',
 )
 
@@ -228,13 +225,8 @@ function resolveWorkers(given: number | WorkersOptions = {}): Required<{ min: nu
   return { min: given.min ?? Math.min(1, max), max, idleMs: given.idleMs ?? workersIdleMs }
 }
 
-const resolveKeep = (given: KeepOptions = {}): KeepByState => ({
-  completed: resolveKeepOf(given.completed, keepDefault.completed),
-  failed: resolveKeepOf(given.failed, keepDefault.failed),
-  cancelled: resolveKeepOf(given.cancelled, keepDefault.cancelled),
-})
-
-const resolveKeepOf = (given: Partial<Keep> | undefined, otherwise: Keep): Keep => ({
-  count: given?.count ?? otherwise.count,
-  ageMs: given?.ageMs ?? otherwise.ageMs,
-})
+const resolveKeep = (given: KeepOptions = {}): KeepByState =>
+  byTerminal((state) => ({
+    count: given[state]?.count ?? keepDefault[state].count,
+    ageMs: given[state]?.ageMs ?? keepDefault[state].ageMs,
+  }))

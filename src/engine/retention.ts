@@ -1,4 +1,4 @@
-import { finishedAt, type Terminal } from '../job/record.ts'
+import { byTerminal, finishedAt, type Terminal } from '../job/record.ts'
 import { Fifo } from '../shared/fifo.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { LiveJob } from './live-job.ts'
@@ -40,8 +40,7 @@ export class Retention {
   constructor(keep: KeepByState, timers: TimerQueue, remove: (job: LiveJob) => void) {
     this.#timers = timers
     this.#remove = remove
-    const finished = (state: Terminal): Finished => ({ keep: keep[state], jobs: new Fifo(), timer: undefined })
-    this.#finished = { completed: finished('completed'), failed: finished('failed'), cancelled: finished('cancelled') }
+    this.#finished = byTerminal((state) => ({ keep: keep[state], jobs: new Fifo(), timer: undefined }))
   }
 
   /**

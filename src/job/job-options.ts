@@ -104,15 +104,15 @@ const backoffChecks: check.Checks = {
   maxMs: check.durationMs,
   jitter: check.either(check.number(0, 1), check.oneOf('full', 'decorrelated')),
 }
-const sidekiqChecks: check.Checks = { type: check.text, maxMs: check.durationMs }
 
 const curve: check.Check = (value) => {
   const expected = check.object(value)
   if (expected) return expected
-  const { type, delayMs } = value as { readonly type?: unknown; readonly delayMs?: unknown }
-  const isSidekiq = type === 'sidekiq'
-  check.checkOptions(value, isSidekiq ? sidekiqChecks : backoffChecks, 'backoff.')
-  return isSidekiq || (type && delayMs !== undefined) ? undefined : 'an object with `type` and `delayMs`'
+  check.checkOptions(value, backoffChecks, 'backoff.')
+  const { type, delayMs } = value as { readonly type?: string; readonly delayMs?: number }
+  return type && (type === 'sidekiq') === (delayMs === undefined)
+    ? undefined
+    : "an object with `type` and `delayMs`, or { type: 'sidekiq' }"
 }
 
 /** The last moment that a Date can hold. */

@@ -9,6 +9,10 @@ export const terminalStates = ['completed', 'failed', 'cancelled'] as const
 
 export type Terminal = (typeof terminalStates)[number]
 
+/** Returns what `make` returns for each of these states. */
+export const byTerminal = <Made>(make: (state: Terminal) => Made): Record<Terminal, Made> =>
+  Object.fromEntries(terminalStates.map((state) => [state, make(state)])) as Record<Terminal, Made>
+
 /** A wait between attempts that is calculated from one delay. */
 interface Curve {
   /**

@@ -93,15 +93,6 @@ export function isLegal(state: State, type: Action['type']): boolean {
   switch (type) {
     case 'start':
       return state === 'queued'
-    case 'release':
-    case 'interrupt':
-    case 'crash':
-    case 'acquit':
-    case 'checkpoint':
-    case 'step':
-    case 'complete':
-    case 'snooze':
-      return state === 'running'
     case 'fail':
       return state === 'running' || isWaiting(state)
     case 'expire':
@@ -120,6 +111,9 @@ export function isLegal(state: State, type: Action['type']): boolean {
       return state === 'blocked'
     case 'mark':
       return true
+    default:
+      // The end of an attempt, or something that it brings about.
+      return state === 'running'
   }
 }
 

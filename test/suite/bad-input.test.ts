@@ -599,7 +599,19 @@ const options: Row[] = [
   ...bads('expiresInMs', ...notFinite, -1),
   ...bads('keepMs', Number.NaN, '2', -1),
   ...bads('runAt', Number.NaN, new Date(Number.NaN), '2030-01-01', 1e300, -1),
-  ...bads('backoff', 100, 'fixed', { type: 'fixed' }, [1, -1], [Number.NaN], ['1'], new Array(2), new Array(1_001)),
+  ...bads(
+    'backoff',
+    100,
+    'fixed',
+    { type: 'fixed' },
+    { delayMs: 1 },
+    { type: 'sidekiq', delayMs: 1 },
+    [1, -1],
+    [Number.NaN],
+    ['1'],
+    new Array(2),
+    new Array(1_001),
+  ),
   ...bads('retryForMs', ...notFinite, -1),
   ...bads('retryIf', () => true),
   ...bads('queue', '', 42, 'x'.repeat(300)),
@@ -615,8 +627,6 @@ const options: Row[] = [
       ['jitter', { type: 'fixed', delayMs: 1, jitter: 'some' }],
       ['type', { type: 'cubic', delayMs: 1 }],
       ['maxMs', { type: 'sidekiq', maxMs: -1 }],
-      ['delayMs', { type: 'sidekiq', delayMs: 1 }],
-      ['jitter', { type: 'sidekiq', jitter: 'full' }],
     ] as const
   ).map(
     ([name, backoff]): Row => [
