@@ -123,6 +123,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
 
   /** Starts a job that waits outside the lines, in the given queue, if a worker is free. */
   startAside(job: LiveJob, line: Line<LiveJob>): void {
+    if (this.#jobs.hasExpired(job)) return this.#jobs.move(job, { type: 'expire' })
     const worker = this.pool.roomFor(job.record.name, job.mustRunAlone)
     if (worker && line.limiter.acquire()) this.#start(job, line, worker)
   }

@@ -1064,7 +1064,7 @@ export const mutants = [
   {
     name: 'with decorrelated jitter waits grow ninefold',
     file: 'src/job/retry.ts',
-    find: '3 * lastMs',
-    replace: '9 * lastMs',
+    find: 'random * (3 *',
+    replace: 'random * (9 *',
   },
 ]

@@ -162,7 +162,7 @@ export class SimWorker implements Port {
         isWatched: isWatched === 1,
         resume,
         input,
-        plan: this.#plan((input as { tag: number }).tag),
+        plan: this.#plan((input as { tag: number }).tag, attempt as number),
         isBegun: false,
         isStale: false,
         isAborted: false,
@@ -184,12 +184,13 @@ export class SimWorker implements Port {
     }
   }
 
-  #plan(tag: number): Plan {
+  #plan(tag: number, attempt: number): Plan {
     const { chance, isCalm } = this.#host
     if (isCalm) return 'complete'
     // Some jobs are poison.
     if (tag % 29 === 0) return 'crash'
     if (tag % 11 === 0 && this.#host.hasKillers) return 'kill'
+    if (attempt > 1 && chance.is(0.15)) return 'snooze'
     const pick = chance.int(100)
     return pick < 62
       ? 'complete'

@@ -542,7 +542,7 @@ export class Simulation implements WorkerHost {
         { type: 'exponential', delayMs: 100, maxMs: 2_000, jitter: 'decorrelated' },
         [100, 3_000],
       ])
-    if (chance.is(0.1)) Object.assign(options, { attempts: 9, retryForMs: chance.of([0, 1_000, 20_000]) })
+    if (chance.is(0.2)) Object.assign(options, { attempts: 9, retryForMs: chance.of([0, 1_000, 10_000, 100_000]) })
     if (chance.is(0.05)) options.timeoutMs = chance.of([10, 500])
     if (chance.is(0.06)) options.expiresInMs = chance.of([0, 100, 5_000, 60_000])
     if (chance.is(0.06)) options.keepMs = chance.of([0, 1_000, Number.POSITIVE_INFINITY])
