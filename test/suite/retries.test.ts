@@ -3,6 +3,7 @@ import type { SchedulerOptions } from 'offstage'
 import { manualClock } from 'offstage/testing'
 import { NonRetryableError, RetryAfter } from 'offstage/worker'
 import { describe, expect, test, vi } from 'vitest'
+import { kinds, stores } from '../support/stores.ts'
 import { heard, type Place, places, start, turn } from '../support/testing.ts'
 
 /** A scheduler whose clock passes each wait at once, and the waits. */
@@ -277,5 +278,36 @@ describe.each(places)('on %s', (place) => {
       await errorOf(scheduler.run.fail('no', { attempts: 5, backoff }))
       expect(waits).toEqual(expected)
     })
+  })
+})
+
+describe.each(kinds.filter((kind) => kind !== 'memory'))('in a %s store', (kind) => {
+  const open = stores[kind]()
+
+  test('waits, snoozes and the time for retries outlive the process', async () => {
+    const clock = manualClock()
+    const startAt = () => start('inline', 'jobs', { clock, store: open('retries') })
+    const first = startAt()
+    const options = { attempts: 9, backoff: [400], retryForMs: 1_000 }
+    await first.add.fail('no', { id: 'retrying', ...options })
+    await first.add.snooze({ ms: 5_000, times: 1 }, { id: 'snoozed' })
+    const jitter = { type: 'fixed', delayMs: 200, jitter: 'decorrelated' } as const
+    await first.add.fail('no', { id: 'jitter', attempts: 9, backoff: jitter })
+    while ((await first.counts()).scheduled < 3) await turn()
+    const runAt = async (scheduler: typeof first) =>
+      (await scheduler.find()).map((job) => job.snapshot().runAt as number)
+    const before = await runAt(first)
+    await first.close()
+
+    const second = startAt()
+    expect(await runAt(second)).toEqual(before)
+    const settled = errorOf((await second.get('retrying'))?.result() as Promise<unknown>)
+    second.pause()
+    clock.advance(1_000)
+    expect(await settled).toEqual(new TypeError('no'))
+    await second.remove('jitter')
+    second.resume()
+    clock.advance(4_000)
+    expect(await (await second.get('snoozed'))?.result()).toBe(2)
   })
 })
