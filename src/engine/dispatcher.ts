@@ -190,6 +190,12 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#jobs.move(attempt.owner, { type: 'snooze', ms })
   }
 
+  /** Whatever has become of the job: what the handler was told holds for all jobs of the queue. */
+  onRateLimited(attempt: Attempt<LiveJob>, ms: number): void {
+    this.#jobs.lines.limiterOf(attempt.owner)?.rest(ms)
+    this.onSnoozed(attempt, 0)
+  }
+
   #fail(attempt: Attempt<LiveJob>, error: unknown, retryMs: number | undefined): void {
     const job = attempt.owner
     const retryIf = this.#defaults[job.record.name]?.retryIf

@@ -206,6 +206,8 @@ export class Lines {
     const onOpen = () => {
       this.#unpark(line)
       this.#onOpen()
+      // After a rest it may have no settings any more.
+      this.#rest(line)
     }
     const onLimited = (waitMs: number) => this.#onLimited(name, waitMs)
     const line: Line<LiveJob> = new Line<LiveJob>(name, options, this.#timers, onOpen, onLimited)

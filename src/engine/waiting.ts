@@ -42,11 +42,12 @@ export function whyWaiting(
     say('concurrency', `The queue '${queue}' runs ${running} of at most ${concurrency} jobs at a time.`)
   }
   const { rateLimit, waitMs = 0 } = limiter ?? {}
-  if (rateLimit && waitMs > 0) {
+  if (waitMs > 0) {
     const next = Number.isFinite(waitMs) ? `in ${Math.ceil(waitMs)} ms` : 'when the last one is sent'
-    const { limit, intervalMs, minGapMs } = rateLimit
+    const { limit, intervalMs, minGapMs } = rateLimit ?? {}
     const gap = minGapMs ? `, ${minGapMs} ms apart` : ''
-    say('rate-limit', `The queue '${queue}' starts at most ${limit} jobs in ${intervalMs} ms${gap}; the next ${next}.`)
+    const does = limit === undefined ? 'rests' : `starts at most ${limit} jobs in ${intervalMs} ms${gap}`
+    say('rate-limit', `The queue '${queue}' ${does}; the next ${next}.`)
   }
   let ahead = 0
   for (const other of index.jobs) {

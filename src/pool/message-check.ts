@@ -22,6 +22,7 @@ function hasItsFields(batch: readonly unknown[], at: number): boolean {
     case fromThread.failed:
       return isDuration(field) && durationMsOrInfinity(batch[at + 4] ?? 0) === undefined
     case fromThread.snoozed:
+    case fromThread.rateLimited:
       return durationMs(field) === undefined
     case fromThread.log:
       return Array.isArray(field)

@@ -17,6 +17,7 @@ export interface WorkerListener {
   onDone(attempt: Attempt, runMs: number, result: unknown): void
   onFailed(attempt: Attempt, thrown: WireThrown, retryMs: number | undefined): void
   onSnoozed(attempt: Attempt, ms: number): void
+  onRateLimited(attempt: Attempt, ms: number): void
   onProgress(attempt: Attempt, progress: unknown): void
   onValue(attempt: Attempt, value: unknown): void
   onLog(attempt: Attempt, args: unknown[]): void
@@ -331,6 +332,8 @@ export class PoolWorker {
         return this.#listener.onFailed(attempt, batch[at + 3] as WireThrown, batch[at + 4] as number | undefined)
       case fromThread.snoozed:
         return this.#listener.onSnoozed(attempt, batch[at + 2] as number)
+      case fromThread.rateLimited:
+        return this.#listener.onRateLimited(attempt, batch[at + 2] as number)
       case fromThread.progress:
         return this.#listener.onProgress(attempt, batch[at + 2])
       case fromThread.value:

@@ -42,6 +42,8 @@ export interface PoolListener<Owner> {
   onFailed(attempt: Attempt<Owner>, error: unknown, retryMs: number | undefined): void
   /** The handler has put its job off. */
   onSnoozed(attempt: Attempt<Owner>, ms: number): void
+  /** The handler has put its job back, and the queue is to rest. */
+  onRateLimited(attempt: Attempt<Owner>, ms: number): void
   onProgress(attempt: Attempt<Owner>, progress: unknown): void
   onValue(attempt: Attempt<Owner>, value: unknown): void
   onLog(attempt: Attempt<Owner>, args: unknown[]): void
@@ -388,6 +390,10 @@ export class Pool<Owner> {
     onSnoozed: (attempt, ms) => {
       this.#free(attempt)
       this.#listener.onSnoozed(attempt as Attempt<Owner>, ms)
+    },
+    onRateLimited: (attempt, ms) => {
+      this.#free(attempt)
+      this.#listener.onRateLimited(attempt as Attempt<Owner>, ms)
     },
     onProgress: (attempt, progress) =>
       attempt.isStale || this.#listener.onProgress(attempt as Attempt<Owner>, progress),

@@ -47,11 +47,13 @@ export const fromThread = {
   fatal: 8,
   /** wireId, ms: the handler has put its job off. */
   snoozed: 9,
+  /** wireId, ms: the handler has put its job back, and its queue is to rest. */
+  rateLimited: 10,
 } as const
 
 /** How many fields follow each operation. */
 export const toThreadFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1]
-export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1, 2]
+export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1, 2, 2]
 
 /**
  * Returns the length of the message that begins at this index; 0 if it is not a valid one. `fields`: the number of fields of

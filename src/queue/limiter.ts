@@ -27,7 +27,9 @@ export class Limiter {
   readonly #timers: TimerQueue
   #rate: RateLimiter | undefined
   #rateLimit: RateLimit | undefined
-  /** Whether the rate limit has refused a job since the last look. */
+  /** In monotonic time. */
+  #restsUntil = 0
+  /** Whether the rate limit, or a rest, has refused a job since the last look. */
   #isAwaited = false
   #timer: Timer | undefined
   /** For when the timer is set. */
@@ -67,15 +69,19 @@ export class Limiter {
     return this.#rateLimit
   }
 
-  /** For how long the rate limit lets no job start. `Infinity` until a job that was let in is sent. */
+  /** For how long the rate limit, or a rest, lets no job start. `Infinity` until a job that was let in is sent. */
   get waitMs(): number {
     const now = this.#timers.clock.monotonic()
-    return this.#rate ? this.#rate.nextStartAt(now) - now : 0
+    return this.#nextStartAt(now) - now
   }
 
   /** Whether it differs from a limiter that was just made. */
   get hasSettings(): boolean {
-    return this.#isPaused || !this.#isUnlimited || this.#rate !== undefined
+    return this.#isPaused || !this.#isUnlimited || this.#rate !== undefined || this.#isResting
+  }
+
+  get #isResting(): boolean {
+    return this.#restsUntil > this.#timers.clock.monotonic()
   }
 
   pause(): void {
@@ -107,6 +113,14 @@ export class Limiter {
     this.#onOpen()
   }
 
+  /** Lets no job start for so many milliseconds. A longer rest that has begun goes on. */
+  rest(ms: number): void {
+    const until = this.#timers.clock.monotonic() + ms
+    if (until <= this.#restsUntil) return
+    this.#restsUntil = until
+    this.#timers.after(ms, this.#onOpen)
+  }
+
   /** Whether one more job may run. If there is no permit for it, asks p-queue for one. */
   hasRoom(): boolean {
     if (this.isPaused) return false
@@ -123,7 +137,7 @@ export class Limiter {
 
   /** Whether one more job may start. If not, `onOpen` is called when it may. */
   isOpen(): boolean {
-    return this.hasRoom() && (!this.#rate || this.#mayStart(this.#rate, this.#timers.clock.monotonic()))
+    return this.hasRoom() && this.#mayStart(this.#timers.clock.monotonic())
   }
 
   /**
@@ -132,10 +146,10 @@ export class Limiter {
    */
   acquire(): boolean {
     const rate = this.#rate
-    if (rate) {
+    if (rate || this.#restsUntil > 0) {
       const now = this.#timers.clock.monotonic()
-      if (!this.#mayStart(rate, now)) return false
-      rate.entered(now)
+      if (!this.#mayStart(now)) return false
+      rate?.entered(now)
     }
     this.#running++
     return true
@@ -145,14 +159,14 @@ export class Limiter {
     if (!this.#rate) return
     const now = this.#timers.clock.monotonic()
     this.#rate.sent(now)
-    if (this.#isAwaited) this.#await(this.#rate, now)
+    if (this.#isAwaited) this.#await(now)
   }
 
   began(): void {
     if (!this.#rate) return
     const now = this.#timers.clock.monotonic()
     this.#rate.began(now)
-    if (this.#isAwaited) this.#await(this.#rate, now)
+    if (this.#isAwaited) this.#await(now)
   }
 
   /** A job has ended. */
@@ -191,9 +205,13 @@ export class Limiter {
     return new RateLimiter(rateLimit, clock.monotonic(), this.#rate, clock.resolutionMs)
   }
 
-  #mayStart(rate: RateLimiter, now: number): boolean {
-    const mayStart = rate.mayStart(now)
-    if (!mayStart) this.#await(rate, now)
+  #nextStartAt(now: number): number {
+    return Math.max(this.#restsUntil, this.#rate ? this.#rate.nextStartAt(now) : now)
+  }
+
+  #mayStart(now: number): boolean {
+    const mayStart = this.#nextStartAt(now) <= now
+    if (!mayStart) this.#await(now)
     return mayStart
   }
 
@@ -201,9 +219,9 @@ export class Limiter {
    * Sets a timer for the moment when one more job may start. While that depends on jobs that were let in and have not begun,
    * there may be no such moment, or a later one than it turns out: `sent` and `began` call this again.
    */
-  #await(rate: RateLimiter, now: number): void {
+  #await(now: number): void {
     this.#isAwaited = true
-    const at = rate.nextStartAt(now)
+    const at = this.#nextStartAt(now)
     if (this.#timer && at === this.#opensAt) return
     const isFirst = !this.#timer
     this.#timers.cancel(this.#timer)

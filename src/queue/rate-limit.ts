@@ -72,10 +72,6 @@ export class RateLimiter {
     return Math.max(this.#intervalMs, this.#gapMs)
   }
 
-  mayStart(now: number): boolean {
-    return this.nextStartAt(now) <= now
-  }
-
   /** Returns the first moment at which one more job may start if no report arrives until then; `Infinity` if there is none. */
   nextStartAt(now: number): number {
     this.#passUntil(now)

@@ -14,8 +14,8 @@ export class Attempt {
   readonly input: unknown
   beganAt = 0
   isEnded = false
-  /** Set once the handler has put its job off: by so many milliseconds. */
-  snoozedMs: number | undefined = undefined
+  /** Set once the handler has put its job off: the operation that reports it, and by how many milliseconds. */
+  putOff: readonly [operation: number, ms: number] | undefined = undefined
   /** Set once the attempt has to stop. */
   abortedBy: { readonly reason: unknown } | undefined
   /** Made when the handler reads its signal. */

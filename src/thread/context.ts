@@ -1,4 +1,5 @@
 import { type JobHeaders, noHeaders } from '../job/record.ts'
+import { fromThread } from '../pool/protocol.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Transferable } from '../shared/globals.ts'
 import type { Attempt } from './attempt.ts'
@@ -84,6 +85,16 @@ export interface JobContext<Progress = unknown, Value = unknown> {
    * ```
    */
   snooze(ms: number): never
+  /**
+   * Ends this attempt as `snooze` does, and lets the queue of the job rest: it starts no job for `ms` milliseconds. The job
+   * keeps its place in line. For a service that says that it was asked too often.
+   *
+   * @example
+   * ```ts
+   * if (response.status === 429) job.rateLimited(1_000 * Number(response.headers.get('Retry-After')))
+   * ```
+   */
+  rateLimited(ms: number): never
   /** Transfers `transferables` with the value instead of copying them: `return job.transfer(pixels, [pixels.buffer])`. */
   transfer<Result>(value: Result, transferables: Transferable[]): Result
 }
@@ -182,8 +193,16 @@ export class TaskContext implements JobContext<unknown, unknown> {
   }
 
   snooze(ms: number): never {
+    return this.#putOff(fromThread.snoozed, ms)
+  }
+
+  rateLimited(ms: number): never {
+    return this.#putOff(fromThread.rateLimited, ms)
+  }
+
+  #putOff(operation: number, ms: number): never {
     assertDelay(ms)
-    this.#attempt.snoozedMs = ms
+    this.#attempt.putOff = [operation, ms]
     throw new Error(`The job is put off by ${ms} ms. This error only ends the handler.`)
   }
 

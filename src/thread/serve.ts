@@ -289,7 +289,7 @@ export class Server {
 
   #complete(attempt: Attempt, result: unknown): void {
     const runUs = this.#end(attempt)
-    if (attempt.snoozedMs !== undefined) this.#sendSnooze(attempt, attempt.snoozedMs)
+    if (attempt.putOff) this.#sendPutOff(attempt.wireId, attempt.putOff)
     else if (result instanceof Transfer) this.#sendResult(attempt, runUs, result.value, result.transferables)
     else this.#sendResult(attempt, runUs, result)
     this.#goOn()
@@ -313,13 +313,13 @@ export class Server {
 
   #fail(attempt: Attempt, thrown: unknown): void {
     const runUs = this.#end(attempt)
-    if (attempt.snoozedMs !== undefined) this.#sendSnooze(attempt, attempt.snoozedMs)
+    if (attempt.putOff) this.#sendPutOff(attempt.wireId, attempt.putOff)
     else this.#sendFailure(attempt, runUs, thrown)
     this.#goOn()
   }
 
-  #sendSnooze({ wireId }: Attempt, ms: number): void {
-    this.#outbox.open().push(fromThread.snoozed, wireId, ms)
+  #sendPutOff(wireId: number, [operation, ms]: NonNullable<Attempt['putOff']>): void {
+    this.#outbox.open().push(operation, wireId, ms)
   }
 
   #sendFailure(attempt: Attempt, runUs: number, thrown: unknown): void {

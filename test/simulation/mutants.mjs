@@ -1020,6 +1020,12 @@ export const mutants = [
     replace: '    if (hasMoved(attempt)) return',
   },
   {
+    name: 'a queue does not rest',
+    file: limiter,
+    find: '    this.#restsUntil = until\n',
+    replace: '',
+  },
+  {
     name: 'the time for retries goes on over a snooze',
     file: move,
     find: "      after.expiresAt = undefined\n      break\n    case 'fail'",

@@ -78,6 +78,11 @@ export class Oracle {
   /** By what was thrown: the wait that the handler asked for with it. By job and attempt: the snoozes of handlers. */
   readonly #asked = new Map<string, number | undefined>()
   readonly #snoozes = new Map<string, number>()
+  /** Of this life: which queue rests, until when, and how many batches had been handed in when it began to. */
+  #rests: { readonly queue: string; readonly until: number; readonly batches: number }[] = []
+  #handedIn = 0
+  /** By attempt. */
+  readonly #queueOf = new Map<string, string>()
   /** By tag: until when a job that has failed may start again, and when that is over by the monotonic clock. */
   readonly #windows = new Map<number, { readonly until: number; readonly from: number }>()
   readonly #begun = new Set<string>()
@@ -166,6 +171,8 @@ export class Oracle {
     this.#answers.clear()
     this.#asked.clear()
     this.#snoozes.clear()
+    this.#rests = []
+    this.#queueOf.clear()
     this.#windows.clear()
     this.#begun.clear()
     this.#starts.clear()
@@ -257,6 +264,7 @@ export class Oracle {
     this.#released.clear()
     this.#deaths = 0
     this.#blames = 0
+    this.#handedIn++
     this.#extremesBefore = this.#world.clock.resetExtremes()
   }
 
@@ -281,7 +289,8 @@ export class Oracle {
     for (const { type, before, after } of steps) {
       if (before && !after) this.#wentIn.set(before.id, this.batches)
       if (type === 'insert' && after) this.#inserted.add(tagOf(after))
-      if (type === 'start' && after) this.#starts.set(`${tagOf(after)}/${after.attempt}`, after)
+      if (type === 'start' && after) this.#starts.set(keyOf(after), after)
+      if (type === 'start' && after) this.#queueOf.set(keyOf(after), after.queue)
       // Whatever else becomes of a job that runs: that attempt has no right to begin any more.
       else if (before?.state === 'running' && after?.state !== 'running')
         this.#starts.delete(`${tagOf(before)}/${before.attempt}`)
@@ -680,6 +689,19 @@ export class Oracle {
     if (isNew) stats.count('no attempt in the time for retries')
   }
 
+  /** What is in this batch was decided after the last one was handed in. */
+  #judgeRest({ queue }: JobRecord, what: () => string): void {
+    const { elapsed } = this.#world.clock
+    this.#rests = this.#rests.filter(({ until }) => until > elapsed)
+    for (const rest of this.#rests)
+      assert(rest.queue !== queue || rest.batches === this.#handedIn, 'I7', () => `${what()} while its queue rests`)
+    if (this.#rests.length > 0) this.#world.stats.count('starts while another queue rests')
+  }
+
+  #mayRest(queue: string): boolean {
+    return this.#rests.some((rest) => rest.queue === queue)
+  }
+
   #judgeStart(before: JobRecord, model: Map<number, JobRecord>, what: () => string): void {
     const { clock } = this.#world
     const hasExpired = before.attempt === 0 && before.expiresAt !== undefined && before.expiresAt <= clock.lowest
@@ -688,6 +710,7 @@ export class Oracle {
     assert(until > clock.lowest, 'I7', () => `${what()} after ${until}, when its time for retries was over`)
     assert(!this.#completed.has(tagOf(before)), 'I2', () => `${what()} after it was completed`)
     this.#judgeTrial(before, model, what)
+    this.#judgeRest(before, what)
     if (this.areGatesTouched) return
     assert(!this.isPaused && !this.pausedQueues.has(before.queue), 'I7', () => `${what()} while paused`)
     const limit = this.limits[before.queue] ?? Number.POSITIVE_INFINITY
@@ -696,7 +719,8 @@ export class Oracle {
       if (other.state === 'running' && other.queue === before.queue) running++
       if (other.state !== 'queued' || other === before || !isAhead(other, before)) continue
       const isComparable =
-        other.queue === before.queue || (this.limits[other.queue] === undefined && !this.pausedQueues.has(other.queue))
+        other.queue === before.queue ||
+        (this.limits[other.queue] === undefined && !this.pausedQueues.has(other.queue) && !this.#mayRest(other.queue))
       // Suspects and others let each other go first.
       const isOther = other.crashes > 0 !== before.crashes > 0
       if (!isComparable || isOther || this.#isHeld(other)) continue
@@ -762,7 +786,16 @@ export class Oracle {
     if (operation === fromThread.done) this.#answers.set(key, message[3])
     if (operation === fromThread.failed) this.#asked.set(textOfWire(message[3] as WireThrown), message[4] as number)
     if (operation === fromThread.snoozed && !task.isStale) this.#snoozes.set(key, message[2] as number)
+    if (operation === fromThread.rateLimited) this.#rest(task, message[2] as number)
     if (lasts.includes(operation)) this.#released.add(task.id)
+  }
+
+  /** The queue of a job is to rest, whatever has become of the job. The job itself is put off by nothing. */
+  #rest(task: SimTask, ms: number): void {
+    const key = `${(task.input as { tag: number }).tag}/${task.attempt}`
+    if (!task.isStale) this.#snoozes.set(key, 0)
+    const until = this.#world.clock.elapsed + ms
+    this.#rests.push({ queue: this.#queueOf.get(key) as string, until, batches: this.#handedIn })
   }
 
   kept(value: unknown): void {

@@ -44,6 +44,7 @@ const mustHappen = [
   'poisoned by the ends of their process',
   'let go by retention',
   'snoozed',
+  'starts while another queue rests',
   'failed for good by a handler',
   'tried again when a handler asked for it',
   'no time left for another attempt',

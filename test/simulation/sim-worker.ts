@@ -62,7 +62,7 @@ export interface WorkerHost {
 }
 
 /** With these an attempt is over. */
-export const lasts: readonly number[] = [fromThread.done, fromThread.failed, fromThread.snoozed]
+export const lasts: readonly number[] = [fromThread.done, fromThread.failed, fromThread.snoozed, fromThread.rateLimited]
 
 const isRun = (operation: unknown): boolean => operation === toThread.run || operation === toThread.runFirst
 
@@ -368,7 +368,8 @@ export class SimWorker implements Port {
   }
 
   #snooze(task: SimTask): void {
-    this.#finish(task, [fromThread.snoozed, task.wireId, this.#host.chance.of([0, 50, 5_000])])
+    const operation = (task.input as { tag: number }).tag % 3 === 0 ? fromThread.rateLimited : fromThread.snoozed
+    this.#finish(task, [operation, task.wireId, this.#host.chance.of([0, 50, 5_000])])
   }
 
   #finish(task: SimTask, message: unknown[]): void {

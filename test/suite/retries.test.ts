@@ -115,6 +115,35 @@ describe.each(places)('on %s', (place) => {
       expect(await scheduler.run.snooze({ ms: 0 })).toBe(2)
     })
 
+    test('`rateLimited` puts it back in its place, uses no attempt, and lets its queue rest', async () => {
+      const clock = manualClock()
+      const scheduler = start(place, 'jobs', { clock, workers: 1 })
+      const started: string[] = []
+      scheduler.on('started', ({ jobId }) => started.push(jobId))
+      const limited = heard(scheduler, 'rate-limited')
+      const first = await scheduler.add.limitOnce(60_000, { queue: 'api', id: 'first' })
+      await scheduler.addMany([
+        { name: 'noop', input: undefined, options: { queue: 'api', id: 'second' } },
+        { name: 'noop', input: undefined, options: { id: 'other' } },
+      ])
+      const { queue, at, nextStartAt } = await limited
+      expect([queue, nextStartAt - at]).toEqual(['api', 60_000])
+      await (await scheduler.get('other'))?.result()
+      expect(first.snapshot()).toMatchObject({ state: 'queued', attempt: 1, error: undefined })
+      expect((await scheduler.whyWaiting('first')).map(({ detail }) => detail)).toEqual([
+        "The queue 'api' rests; the next in 60000 ms.",
+      ])
+      expect(scheduler.queue('api').isRateLimited).toBe(true)
+      clock.advance(59_999)
+      await turn()
+      expect(started).toEqual(['first', 'other'])
+      clock.advance(1)
+      await scheduler.onIdle()
+      expect(started).toEqual(['first', 'other', 'first', 'second'])
+      expect(await first.result()).toBe(2)
+      expect((await scheduler.queues()).map(({ name }) => name)).toEqual(['default'])
+    })
+
     test('works in generators and in async ones', async () => {
       const { scheduler, waits } = startTimed(place)
       expect(await scheduler.run.snoozeYielding(10)).toBe(2)

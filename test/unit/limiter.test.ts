@@ -99,6 +99,19 @@ test('a wall clock that is set back or ahead changes nothing', () => {
   expect(starts).toEqual([0, 1_000, 2_000])
 })
 
+test('a rest: no job starts until it is over; a shorter one changes nothing', () => {
+  const { limiter, starts, clock, pump } = busyQueue(1)
+  limiter.rest(1_000)
+  limiter.rest(10)
+  clock.setWall(clock.now() + 3_600_000)
+  pump()
+  expect([limiter.waitMs, limiter.hasSettings]).toEqual([1_000, true])
+  clock.advance(999)
+  expect(starts).toEqual([])
+  clock.advance(1)
+  expect([starts, limiter.waitMs, limiter.hasSettings]).toEqual([[1_000], 0, true])
+})
+
 test('a start that could be, and for which there was no thread, is not kept for later', () => {
   const rateLimit = { limit: 1, intervalMs: 1_000 }
   const queue = busyQueue(Number.POSITIVE_INFINITY, rateLimit)

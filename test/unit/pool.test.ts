@@ -41,6 +41,7 @@ async function onePool() {
       onDone: nothing,
       onFailed: nothing,
       onSnoozed: nothing,
+      onRateLimited: nothing,
       onProgress: nothing,
       onValue: nothing,
       onLog: nothing,

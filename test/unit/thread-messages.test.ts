@@ -102,6 +102,7 @@ test.each([
   ['a failure that asks for no span of time', [fromThread.failed, wireId, 1, wire, 'soon']],
   ['a failure that asks for a time before the beginning', [fromThread.failed, wireId, 1, wire, -1]],
   ['a snooze of no span of time', [fromThread.snoozed, wireId, Number.NaN]],
+  ['a rest of no span of time', [fromThread.rateLimited, wireId, -1]],
   ['a snooze without end', [fromThread.snoozed, wireId, Number.POSITIVE_INFINITY]],
   ['a log of no list', [fromThread.log, wireId, 5]],
   ['a step with no name', [fromThread.save, wireId, 1, { a: 1 }, 5]],

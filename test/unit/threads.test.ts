@@ -50,6 +50,7 @@ function pool(max = 1) {
     onDone: () => told.push('done'),
     onFailed: nothing,
     onSnoozed: nothing,
+    onRateLimited: nothing,
     onProgress: nothing,
     onValue: nothing,
     onLog: nothing,
