@@ -490,8 +490,8 @@ export const mutants = [
   {
     name: 'a job that is marked loses its mark when it is stored',
     file: writer,
-    find: '...(marks ? [marks] : [])',
-    replace: '',
+    find: '[marks, headers, retryForMs]',
+    replace: '[headers, retryForMs]',
   },
   {
     name: 'a job that is added marked is not',
@@ -593,8 +593,8 @@ export const mutants = [
   {
     name: 'what ran in another life stays as it was',
     file: jobs,
-    find: "    if (job.record.state === 'running') return this.move(job, end)\n",
-    replace: '',
+    find: "    if (job.record.state === 'running') this.move(job, end)\n    else ",
+    replace: '    ',
   },
   {
     name: 'expired jobs start',
@@ -605,9 +605,9 @@ export const mutants = [
   {
     name: 'delays start again in the next life',
     file: jobs,
-    find: '    this.#watchExpiry(job, undefined)\n    this.#place(job, undefined)\n',
+    find: '    else this.#place(job, undefined)\n',
     replace:
-      "    this.#watchExpiry(job, undefined)\n    this.#place(job, undefined)\n    if (job.record.state === 'scheduled') {\n      this.timers.cancel(job.timer)\n      job.timer = this.timers.after((job.record.runAt as number) - job.record.addedAt, () => this.fallDue(job), true)\n    }\n",
+      "    else this.#place(job, undefined)\n    if (job.record.state === 'scheduled') {\n      this.timers.cancel(job.timer)\n      job.timer = this.timers.after((job.record.runAt as number) - job.record.addedAt, () => this.fallDue(job), true)\n    }\n",
   },
   {
     name: 'expiry is not counted through the gap between lives',
@@ -894,8 +894,8 @@ export const mutants = [
   {
     name: 'a rate limit goes by the wall clock',
     file: limiter,
-    find: '      const now = this.#timers.clock.monotonic()\n      if (!this.#mayStart(rate, now))',
-    replace: '      const now = this.#timers.clock.now()\n      if (!this.#mayStart(rate, now))',
+    find: '      const now = this.#timers.clock.monotonic()\n      if (!this.#mayStart(now))',
+    replace: '      const now = this.#timers.clock.now()\n      if (!this.#mayStart(now))',
   },
   {
     name: 'a rate limit that is set again forgets what has started',
