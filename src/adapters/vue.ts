@@ -4,6 +4,7 @@ import {
   type MaybeRef,
   type MaybeRefOrGetter,
   shallowRef,
+  toRaw,
   toValue,
   watchPostEffect,
 } from 'vue'
@@ -103,7 +104,8 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   const job = () => Object.assign(jobOfId(), { keep: toValue(options).keep })
   const shown = useShown(job)
   return {
-    start: (...args) => job().start(...args),
+    // A proxy, as of `reactive`, cannot be copied to a worker with a date or a file in it.
+    start: (...args) => job().start(...(args.map(toRaw) as typeof args)),
     cancel: () => job().cancel(),
     retry: () => job().retry(),
     state: computed(() => shown.value.state),

@@ -18,7 +18,7 @@ const ofEach = (/** @type {string} */ file) => frameworks.map((name) => `${name}
 const places = {
   '// scheduler.ts\n': ofEach('scheduler.ts'),
   '// vite.config.ts\n': ['vite.config.ts'],
-  "'offstage/react'": ['react/Primes.tsx'],
+  "'offstage/react'": ['react/Primes.tsx', 'preact/Primes.tsx'],
   "'offstage/vue'": ['vue/Primes.vue'],
   "'offstage/svelte'": ['svelte/Primes.svelte'],
   "'offstage/solid'": ['solid/Primes.tsx'],
@@ -37,8 +37,6 @@ export function writeExamples(folder) {
     const files = Object.entries(places).find(([mark]) => code.includes(mark))?.[1]
     if (!files) throw new Error(`This example has no place in test/apps/examples.mjs:\n${code}`)
     for (const file of files) write(file, wholeOf(file, code))
-    if (files[0] === 'react/Primes.tsx')
-      write('preact/Primes.tsx', wholeOf('preact', code.replace('/react', '/preact')))
   }
   // The worker module that all of them have.
   const jobs = blocksOf('README.md').find((code) => code.startsWith('// jobs.ts\n'))
@@ -50,16 +48,22 @@ const blocksOf = (page) =>
   Array.from(readFileSync(join(root, page), 'utf8').matchAll(/^```\w+.*\n([\s\S]*?)^```$/gm), ([, code = '']) => code)
 
 /**
- * What an application of one framework says once in its tsconfig.json is said here in each file.
+ * An example as it is in its application. What that says once, in its tsconfig.json, is said in the file.
  *
  * @param {string} file
  * @param {string} code
  */
 function wholeOf(file, code) {
-  if (file.startsWith('solid/P')) return `/** @jsxImportSource solid-js */\n${code}`
-  if (file.startsWith('preact')) return `/** @jsxImportSource preact */\n${code}`
-  if (file === 'react/webpack.ts') return `import { scheduler } from './scheduler.ts'\n${code}`
-  return code
+  switch (file) {
+    case 'preact/Primes.tsx':
+      return `/** @jsxImportSource preact */\n${code.replace('offstage/react', 'offstage/preact')}`
+    case 'solid/Primes.tsx':
+      return `/** @jsxImportSource solid-js */\n${code}`
+    case 'react/webpack.ts':
+      return `import { scheduler } from './scheduler.ts'\n${code}`
+    default:
+      return code
+  }
 }
 
 /**
