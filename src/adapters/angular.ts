@@ -30,6 +30,11 @@ export function useScheduler(scheduler: Pick<Scheduler<never>, 'subscribe' | 'sn
   return shownOf(() => scheduler)
 }
 
+/** As below, with a filter that changes. It comes first, because a function has a `name` that is not the job's. */
+export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
+  scheduler: Scheduler<Table>,
+  filter: () => WatchFilter<Name>,
+): Signal<ListedJobs<Table, Name>>
 /**
  * Returns a signal of the jobs that match the filter, as `scheduler.watch` lists them: the first 1,000, or `limit`. Jobs that did
  * not change keep their objects. The list is empty on a server, and until the component is rendered. The filter may be a signal or
@@ -45,10 +50,18 @@ export function useScheduler(scheduler: Pick<Scheduler<never>, 'subscribe' | 'sn
  */
 export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
   scheduler: Scheduler<Table>,
+  filter?: WatchFilter<Name>,
+): Signal<ListedJobs<Table, Name>>
+export function useJobs<Table extends JobTable, Name extends NameOf<Table>>(
+  scheduler: Scheduler<Table>,
   filter: OrGetter<WatchFilter<Name>> = {},
 ): Signal<ListedJobs<Table, Name>> {
-  const listOf = kept((filter: WatchFilter<Name>) => shownJobs(scheduler, filter))
-  return shownOf(() => listOf(toValue(filter)))
+  return shownOf(
+    kept(
+      () => toValue(filter),
+      (filter) => shownJobs(scheduler, filter),
+    ),
+  )
 }
 
 /**
@@ -77,12 +90,12 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   name: Name,
   options: OrGetter<UseJobOptions> = {},
 ): UsedJob<Table, Name> {
-  const jobOf = kept((id: string | undefined) => shownJob(scheduler, name, id))
-  const job = () => jobOf(toValue(options).id)
+  const jobOfId = kept(
+    () => toValue(options).id,
+    (id) => shownJob(scheduler, name, id),
+  )
+  const job = () => Object.assign(jobOfId(), { keep: toValue(options).keep })
   const shown = shownOf(job)
-  afterRenderEffect(() => {
-    job().keep = toValue(options).keep ?? false
-  })
   return {
     start: (...args) => job().start(...args),
     cancel: () => job().cancel(),
@@ -94,7 +107,7 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   }
 }
 
-/** Follows what `observed` returns. These effects run when the component is rendered, and never on a server. */
+/** Follows what `observe` returns. These effects run when the component is rendered, and never on a server. */
 function shownOf<Snapshot>(observe: () => Observable<Snapshot>): Signal<Snapshot> {
   const observed = computed(observe)
   const change = signal({})

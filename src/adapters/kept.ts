@@ -1,7 +1,11 @@
-/** Returns `make`, except that it returns the last thing once more while the argument is equal to the last one, as JSON. */
-export function kept<Input, Made>(make: (input: Input) => Made): (input: Input) => Made {
+/**
+ * Returns a function that reads the input, and returns what `make` makes of it: the same as before while the input is equal to the
+ * last one, as JSON.
+ */
+export function kept<Input, Made>(read: () => Input, make: (input: Input) => Made): () => Made {
   let last: { readonly key: string | undefined; readonly made: Made } | undefined
-  return (input) => {
+  return () => {
+    const input = read()
     const key = JSON.stringify(input) as string | undefined
     if (!last || last.key !== key) last = { key, made: make(input) }
     return last.made

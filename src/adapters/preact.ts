@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useReducer, useState } from 'preact/hooks'
 import type { SchedulerSnapshot } from '../engine/engine.ts'
 import type { WatchFilter } from '../job-filter.ts'
 import type { JobTable } from '../thread/job-types.ts'
@@ -77,7 +77,11 @@ function useShown<Snapshot>({ subscribe, snapshot }: Observable<Snapshot>): Snap
 
 /** Like `useMemo`, which forgets at every edit during development: the job would be gone with it. */
 function useKept<Value>(make: () => Value, ...inputs: readonly unknown[]): Value {
-  const kept = useRef<{ value?: Value; inputs: typeof inputs }>({ inputs: [] })
-  if (inputs.some((input, at) => input !== kept.current.inputs[at])) kept.current = { value: make(), inputs }
-  return kept.current.value as Value
+  const made = () => ({ value: make(), inputs })
+  let [kept, keep] = useState(made)
+  if (inputs.some((input, at) => input !== kept.inputs[at])) {
+    kept = made()
+    keep(kept)
+  }
+  return kept.value
 }

@@ -75,9 +75,11 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
 
 /** Like `useMemo`, which may forget, and does at every edit during development: the job would be gone with it. */
 function useKept<Value>(make: () => Value, ...inputs: readonly unknown[]): Value {
-  const [kept, keep] = useState<{ value?: Value; inputs: typeof inputs }>({ inputs: [] })
-  if (inputs.every((input, at) => input === kept.inputs[at])) return kept.value as Value
-  const value = make()
-  keep({ value, inputs })
-  return value
+  const made = () => ({ value: make(), inputs })
+  let [kept, keep] = useState(made)
+  if (inputs.some((input, at) => input !== kept.inputs[at])) {
+    kept = made()
+    keep(kept)
+  }
+  return kept.value
 }

@@ -4,7 +4,7 @@ import type { ArgumentsOf } from '../job-calls.ts'
 import type { JobTable, ProgressOf, ResultOf } from '../thread/job-types.ts'
 import type { Job, JobOf, NameOf } from '../typed-job.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
-import { type Observable, whileSubscribed } from './observable.ts'
+import type { Observable } from './observable.ts'
 
 /** Which job `useJob` shows, and what becomes of it when nobody shows it any more. */
 export interface UseJobOptions {
@@ -66,7 +66,7 @@ export interface ShownJob<Table, Name extends NameOf<Table>>
   extends Observable<ShownState<Table, Name>>,
     JobCalls<Table, Name> {
   /** The option of `useJob`. It counts when the component leaves a job. */
-  keep: boolean
+  keep: boolean | undefined
 }
 
 /** A component and its job. */
@@ -76,6 +76,8 @@ interface Showing {
   /** Whether the component has started the job, or has taken it over from one that had. */
   isStarted: boolean
 }
+
+const hasEnded = (job: Job | undefined) => job?.snapshot().finishedAt !== undefined
 
 /** The components that are mounted: whoever leaves a job looks here whether somebody else shows it. */
 const mounted = new Set<Showing>()
@@ -93,7 +95,8 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
   const self: Showing = { scheduler, job: undefined, isStarted: false }
   /** Set once the component is gone, and not while it is yet to be mounted. */
   let isGone = false
-  let stopFollowing: (() => void) | undefined
+  let stopFollowing = () => {}
+  let stopWaiting = () => {}
   let notify: (() => void) | undefined
   let view: ShownState<Table, Name>
   /** The last start or look-up. */
@@ -101,15 +104,19 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
 
   // What the component calls.
 
-  const start = (input: unknown, options?: JobOptions) => {
-    const ifExists = self.job?.snapshot().finishedAt === undefined ? 'return' : 'replace'
-    return take(add(input, { ifExists, ...options, id: id ?? options?.id }), true)
-  }
+  const start = (input: unknown, options?: JobOptions) => take(request(input, options), true)
   const act = (verb: 'cancel' | 'retry') => async () => {
     await pending
     return self.job?.[verb]() ?? false
   }
   const calls = { start: start as never, cancel: act('cancel'), retry: act('retry') }
+
+  /** Adds a job, unless there is one of the same id that has not ended. One that has ended is replaced, also if it was not shown. */
+  const request = async (input: unknown, options?: JobOptions) => {
+    const addOr = (ifExists: 'return' | 'replace') => add(input, { ifExists, ...options, id: id ?? options?.id })
+    const job = await addOr(hasEnded(self.job) ? 'replace' : 'return')
+    return job.disposition === 'existing' && hasEnded(job) ? addOr('replace') : job
+  }
 
   // Which job is shown.
 
@@ -133,27 +140,47 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
 
   /** Shows this job from now on; or, if there is none, the error that says why. */
   const hold = (job: Job | undefined, isStarted: boolean, error?: unknown) => {
-    const before = { ...self }
-    const isSame = job?.id === before.job?.id
+    if (job?.id !== self.job?.id) leave()
+    stopFollowing()
     self.job = job
-    self.isStarted = isStarted || (isSame && before.isStarted)
-    stopFollowing?.()
-    if (!isSame) letGo(before)
+    self.isStarted ||= isStarted
     if (!job) show('failed', undefined, undefined, error)
     else if (mounted.has(self)) follow(job)
-    else if (isGone) letGo(self)
+    else if (isGone) leave()
   }
 
-  /** Cancels a job that was started, unless it is to be kept, or somebody else shows it and so takes it over. */
-  const letGo = ({ job, isStarted }: Showing) => {
+  /** Leaves the job. One that was started is cancelled, unless it is to be kept, or somebody else shows it and so takes it over. */
+  const leave = () => {
+    const { job, isStarted } = self
+    stopFollowing()
+    self.isStarted = false
     if (!job || !isStarted || shown.keep) return
-    for (const other of mounted) {
-      if (other.scheduler !== scheduler || other.job?.id !== job.id) continue
-      other.isStarted = true
-      return
-    }
+    const heir = [...mounted].find(
+      (other) => other !== self && other.scheduler === scheduler && other.job?.id === job.id,
+    )
+    if (heir) heir.isStarted = true
     // Rejects if the scheduler is closed; then nothing runs.
-    job.cancel().catch(() => {})
+    else job.cancel().catch(() => {})
+  }
+
+  // While the component is mounted.
+
+  const enter = () => {
+    isGone = false
+    mounted.add(self)
+    if (self.job) follow(self.job)
+    if (id === undefined) return
+    stopWaiting = scheduler.on('added', ({ jobId }) => {
+      if (jobId === id) find()
+    })
+    find()
+  }
+
+  const exit = () => {
+    isGone = true
+    mounted.delete(self)
+    stopWaiting()
+    leave()
   }
 
   // What the component sees of it.
@@ -182,25 +209,15 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
     ...calls,
     keep: false,
     snapshot: () => view,
-    subscribe: whileSubscribed((notifyAll) => {
-      notify = notifyAll
-      isGone = false
-      mounted.add(self)
-      if (self.job) follow(self.job)
-      const stopWaiting =
-        id !== undefined &&
-        scheduler.on('added', ({ jobId }) => {
-          if (jobId === id) find()
-        })
-      if (stopWaiting) find()
+    subscribe: (listener: () => void) => {
+      notify = listener
+      if (!mounted.has(self)) enter()
       return () => {
-        isGone = true
-        mounted.delete(self)
-        if (stopWaiting) stopWaiting()
-        stopFollowing?.()
-        letGo(self)
+        if (notify === listener) notify = undefined
+        // Components also leave in order to come back at once: in React's StrictMode, or when they are moved.
+        queueMicrotask(() => notify || exit())
       }
-    }),
+    },
   }
   return shown
 }

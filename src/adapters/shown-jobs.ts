@@ -3,7 +3,7 @@ import type { WatchFilter } from '../job-filter.ts'
 import type { JobTable, ProgressOf } from '../thread/job-types.ts'
 import type { NameOf } from '../typed-job.ts'
 import type { JobWatch, Scheduler } from '../typed-scheduler.ts'
-import { type Observable, whileSubscribed } from './observable.ts'
+import type { Observable } from './observable.ts'
 
 /** The jobs that a component lists. */
 export type ListedJobs<Table, Name extends NameOf<Table>> = readonly JobSnapshot<ProgressOf<Table[Name]>>[]
@@ -21,10 +21,10 @@ export function shownJobs<Table extends JobTable, Name extends NameOf<Table>>(
   let list: JobWatch<ProgressOf<Table[Name]>> | undefined
   return {
     snapshot: () => list?.snapshot() ?? none,
-    subscribe: whileSubscribed((notify) => {
+    subscribe: (listener) => {
       list = scheduler.watch(filter)
-      list.subscribe(notify)
+      list.subscribe(listener)
       return list.close
-    }),
+    },
   }
 }

@@ -28,6 +28,11 @@ export function useScheduler(scheduler: Pick<Scheduler<never>, 'subscribe' | 'sn
   return useShown(() => scheduler)
 }
 
+/** As below, with a filter that changes. It comes first, because a function has a `name` that is not the job's. */
+export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
+  scheduler: Scheduler<Table>,
+  filter: () => WatchFilter<Name>,
+): Accessor<ListedJobs<Table, Name>>
 /**
  * Returns an accessor of the jobs that match the filter, as `scheduler.watch` lists them: the first 1,000, or `limit`. Jobs that
  * did not change keep their objects, as `<For>` wants it. The list is empty on a server, and until the component is mounted. The
@@ -41,10 +46,18 @@ export function useScheduler(scheduler: Pick<Scheduler<never>, 'subscribe' | 'sn
  */
 export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
   scheduler: Scheduler<Table>,
+  filter?: WatchFilter<Name>,
+): Accessor<ListedJobs<Table, Name>>
+export function useJobs<Table extends JobTable, Name extends NameOf<Table>>(
+  scheduler: Scheduler<Table>,
   filter: OrGetter<WatchFilter<Name>> = {},
 ): Accessor<ListedJobs<Table, Name>> {
-  const listOf = kept((filter: WatchFilter<Name>) => shownJobs(scheduler, filter))
-  return useShown(createMemo(() => listOf(toValue(filter))))
+  return useShown(
+    kept(
+      () => toValue(filter),
+      (filter) => shownJobs(scheduler, filter),
+    ),
+  )
 }
 
 /**
@@ -68,12 +81,12 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   name: Name,
   options: OrGetter<UseJobOptions> = {},
 ): UsedJob<Table, Name> {
-  const jobOf = kept((id: string | undefined) => shownJob(scheduler, name, id))
-  const job = createMemo(() => jobOf(toValue(options).id))
+  const jobOfId = kept(
+    () => toValue(options).id,
+    (id) => shownJob(scheduler, name, id),
+  )
+  const job = () => Object.assign(jobOfId(), { keep: toValue(options).keep })
   const shown = useShown(job)
-  createEffect(() => {
-    job().keep = toValue(options).keep ?? false
-  })
   return {
     start: (...args) => untrack(job).start(...args),
     cancel: () => untrack(job).cancel(),
@@ -85,8 +98,9 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   }
 }
 
-/** Follows what `observed` returns. Effects run when the component is mounted, and never on a server. */
-function useShown<Snapshot>(observed: Accessor<Observable<Snapshot>>): Accessor<Snapshot> {
+/** Follows what `observe` returns. Effects run when the component is mounted, and never on a server. */
+function useShown<Snapshot>(observe: () => Observable<Snapshot>): Accessor<Snapshot> {
+  const observed = createMemo(observe)
   const [change, changed] = createSignal(undefined, { equals: false })
   createEffect(() => {
     onCleanup(observed().subscribe(changed))

@@ -32,6 +32,11 @@ export function useScheduler(scheduler: Pick<Scheduler<never>, 'subscribe' | 'sn
   return currentOf(() => scheduler)
 }
 
+/** As below, with a filter that changes. It comes first, because a function has a `name` that is not the job's. */
+export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
+  scheduler: Scheduler<Table>,
+  filter: () => WatchFilter<Name>,
+): Current<ListedJobs<Table, Name>>
 /**
  * Returns the jobs that match the filter, as `current` and as `scheduler.watch` lists them: the first 1,000, or `limit`. Jobs that
  * did not change keep their objects. The list is empty on a server. The filter may be a function, which is called again when a
@@ -47,10 +52,18 @@ export function useScheduler(scheduler: Pick<Scheduler<never>, 'subscribe' | 'sn
  */
 export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
   scheduler: Scheduler<Table>,
+  filter?: WatchFilter<Name>,
+): Current<ListedJobs<Table, Name>>
+export function useJobs<Table extends JobTable, Name extends NameOf<Table>>(
+  scheduler: Scheduler<Table>,
   filter: OrGetter<WatchFilter<Name>> = {},
 ): Current<ListedJobs<Table, Name>> {
-  const listOf = kept((filter: WatchFilter<Name>) => shownJobs(scheduler, filter))
-  return currentOf(() => listOf(toValue(filter)))
+  return currentOf(
+    kept(
+      () => toValue(filter),
+      (filter) => shownJobs(scheduler, filter),
+    ),
+  )
 }
 
 /**
@@ -78,26 +91,14 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   name: Name,
   options: OrGetter<UseJobOptions> = {},
 ): ShownState<Table, Name> {
-  const jobOf = kept((id: string | undefined) => shownJob(scheduler, name, id))
-  const job = () => {
-    const { id, keep = false } = toValue(options)
-    const shown = jobOf(id)
-    shown.keep = keep
-    return shown
-  }
-  // The component shows the job from here to its end, also while no part of its template reads it.
-  onMount(() => {
-    let leave = () => {}
-    const stop = toStore(job).subscribe(({ subscribe }) => {
-      leave()
-      leave = subscribe(() => {})
-    })
-    return () => {
-      stop()
-      leave()
-    }
-  })
+  const jobOfId = kept(
+    () => toValue(options).id,
+    (id) => shownJob(scheduler, name, id),
+  )
+  const job = () => Object.assign(jobOfId(), { keep: toValue(options).keep })
   const shown = currentOf(job)
+  // The component shows the job from here to its end, also while no part of its template reads it.
+  onMount(() => toStore(() => shown.current).subscribe(() => {}))
   return {
     start: (...args) => job().start(...args),
     cancel: () => job().cancel(),
@@ -117,13 +118,13 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   } as ShownState<Table, Name>
 }
 
-/** Follows what `observed` returns while an effect reads it, which there is none of on a server. */
-function currentOf<Snapshot>(observed: () => Observable<Snapshot>): Current<Snapshot> {
+/** Follows what `observe` returns while an effect reads it, which there is none of on a server. */
+function currentOf<Snapshot>(observe: () => Observable<Snapshot>): Current<Snapshot> {
   let last: Observable<Snapshot> | undefined
   let track = () => {}
   return {
     get current() {
-      const now = observed()
+      const now = observe()
       if (now !== last) {
         last = now
         track = createSubscriber((update) => {

@@ -1,4 +1,13 @@
-import { type ComputedRef, computed, type MaybeRefOrGetter, shallowRef, toValue, watchPostEffect } from 'vue'
+import {
+  type ComputedRef,
+  computed,
+  type MaybeRef,
+  type MaybeRefOrGetter,
+  shallowRef,
+  toRaw,
+  toValue,
+  watchPostEffect,
+} from 'vue'
 import type { SchedulerSnapshot } from '../engine/engine.ts'
 import type { WatchFilter } from '../job-filter.ts'
 import type { JobTable } from '../thread/job-types.ts'
@@ -32,6 +41,11 @@ export function useScheduler(
   return useShown(() => scheduler)
 }
 
+/** As below, with a filter that changes. It comes first, because a function has a `name` that is not the job's. */
+export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
+  scheduler: Scheduler<Table>,
+  filter: () => WatchFilter<Name> | undefined,
+): ComputedRef<ListedJobs<Table, Name>>
 /**
  * Returns a ref of the jobs that match the filter, as `scheduler.watch` lists them: the first 1,000, or `limit`. Jobs that did
  * not change keep their objects. The list is empty on a server, and until the component is mounted. The filter may be a ref or a
@@ -47,11 +61,18 @@ export function useScheduler(
  */
 export function useJobs<Table extends JobTable, const Name extends NameOf<Table> = NameOf<Table>>(
   scheduler: Scheduler<Table>,
+  filter?: MaybeRef<WatchFilter<Name> | undefined>,
+): ComputedRef<ListedJobs<Table, Name>>
+export function useJobs<Table extends JobTable, Name extends NameOf<Table>>(
+  scheduler: Scheduler<Table>,
   filter?: MaybeRefOrGetter<WatchFilter<Name> | undefined>,
 ): ComputedRef<ListedJobs<Table, Name>> {
-  const listOf = kept((filter: WatchFilter<Name> | undefined) => shownJobs(scheduler, filter))
-  const list = computed(() => listOf(toValue(filter)))
-  return useShown(() => list.value)
+  return useShown(
+    kept(
+      () => toValue(filter),
+      (filter) => shownJobs(scheduler, filter),
+    ),
+  )
 }
 
 /**
@@ -76,16 +97,17 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   name: Name,
   options: MaybeRefOrGetter<UseJobOptions> = {},
 ): UsedJob<Table, Name> {
-  const jobOf = kept((id: string | undefined) => shownJob(scheduler, name, id))
-  const job = computed(() => jobOf(toValue(options).id))
-  const shown = useShown(() => job.value)
-  watchPostEffect(() => {
-    job.value.keep = toValue(options).keep ?? false
-  })
+  const jobOfId = kept(
+    () => toValue(options).id,
+    (id) => shownJob(scheduler, name, id),
+  )
+  const job = () => Object.assign(jobOfId(), { keep: toValue(options).keep })
+  const shown = useShown(job)
   return {
-    start: (...args) => job.value.start(...args),
-    cancel: () => job.value.cancel(),
-    retry: () => job.value.retry(),
+    // A proxy, as of `reactive`, cannot be copied to a worker with a date or a file in it.
+    start: (...args) => job().start(...(args.map(toRaw) as typeof args)),
+    cancel: () => job().cancel(),
+    retry: () => job().retry(),
     state: computed(() => shown.value.state),
     progress: computed(() => shown.value.progress),
     result: computed(() => shown.value.result),
@@ -93,11 +115,12 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   }
 }
 
-/** Follows what `observed` returns. Post effects run when the component is mounted, and never on a server. */
-function useShown<Snapshot>(observed: () => Observable<Snapshot>): ComputedRef<Snapshot> {
+/** Follows what `observe` returns. Post effects run when the component is mounted, and never on a server. */
+function useShown<Snapshot>(observe: () => Observable<Snapshot>): ComputedRef<Snapshot> {
+  const observed = computed(observe)
   const change = shallowRef({})
   watchPostEffect((onCleanup) => {
-    const { subscribe } = observed()
+    const { subscribe } = observed.value
     const changed = () => {
       change.value = {} // Written and not read, or each change would run this effect again.
     }
@@ -106,6 +129,6 @@ function useShown<Snapshot>(observed: () => Observable<Snapshot>): ComputedRef<S
   })
   return computed(() => {
     void change.value
-    return observed().snapshot()
+    return observed.value.snapshot()
   })
 }

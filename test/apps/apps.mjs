@@ -1,4 +1,10 @@
-// Every tool that `npm run test:apps` builds the job page with, and every test runner and compiler that it runs.
+// Every tool that `npm run test:apps` builds the job page with, and every test runner and compiler that it runs. Also the
+// programs of `demo/programs`.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../support/process.mjs'
+import { checkExamples, frameworks, writeExamples } from './examples.mjs'
+import { checkPrograms, checkProgramsInDev } from './program-checks.mjs'
 
 /**
  * How an app is tried. Commands are for a shell in the app's folder, and find the programs of its dependencies.
@@ -8,6 +14,8 @@
  * @property {string} [folder] then the page is in this folder, served as files
  * @property {string} [server] or this command serves it, on `$PORT`
  * @property {string} [extension] or it is the page of a browser extension in this folder
+ * @property {(folder: string) => Promise<void>} [checkFolder] what must hold of the folder, instead of what must hold of the job page
+ * @property {(origin: string) => Promise<void>} [checkServer] the same of what is served
  * @property {string} [route] an address of the app that runs a job on the server
  */
 
@@ -19,7 +27,9 @@
  * @property {boolean} [isFast] runs in CI as well
  * @property {string} [files] the folder in `files` with what only this app has, if it is not named as the app
  * @property {string} [pageFolder] where the files of the page belong, if not at the top
- * @property {boolean} [hasNoPage] it tests modules, and has files of its own only
+ * @property {boolean} [hasNoPage] it has files of its own only
+ * @property {(folder: string) => void} [write] writes more files into the folder
+ * @property {boolean} [isOurs] it tries what we have written for users, and not a tool: it has no row in docs/BUNDLERS.md
  * @property {Record<string, Run>} runs `production` and `dev` have a column each in docs/BUNDLERS.md
  */
 
@@ -28,6 +38,12 @@ const second = 'The worker module is a second entry, `jobs.js`'
 const nextDependencies = { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1' }
 const inVite = "Dev server: `vite: { optimizeDeps: { include: ['offstage', 'offstage/idb', 'offstage/worker'] } }`"
 const onServer = 'On the server: the path of a worker module that Node can load, not the worker line'
+
+/** A stranger has the newest of offstage, and the other packages in just these versions. */
+const {
+  dependencies: { offstage: _, ...dependencies },
+  devDependencies,
+} = JSON.parse(readFileSync(join(root, 'demo/programs/package.json'), 'utf8'))
 
 /** @type {Record<string, App>} */
 export const apps = {
@@ -232,6 +248,57 @@ export const apps = {
       node16: { command: 'tsc --module node16 --moduleResolution node16' },
       nodenext: { command: 'tsc --module nodenext --moduleResolution nodenext' },
       bundler: { command: 'tsc --module esnext --moduleResolution bundler' },
+    },
+  },
+  programs: {
+    title: 'The programs of demo/programs',
+    dependencies: { ...dependencies, ...devDependencies },
+    files: '../../../demo/programs',
+    isFast: true,
+    hasNoPage: true,
+    isOurs: true,
+    runs: {
+      production: { command: 'npm run build', folder: 'dist', checkFolder: checkPrograms },
+      dev: { server: 'vite --host 127.0.0.1 --port $PORT --strictPort', checkServer: checkProgramsInDev },
+    },
+  },
+  examples: {
+    title: 'The examples of docs/FRAMEWORKS.md',
+    dependencies: {
+      '@angular/common': '22.2.0',
+      '@angular/compiler': '22.2.0',
+      '@angular/compiler-cli': '22.2.0',
+      '@angular/core': '22.2.0',
+      '@angular/platform-browser': '22.2.0',
+      '@sveltejs/vite-plugin-svelte': '7.3.1',
+      '@types/react': '19.3.3',
+      '@types/react-dom': '19.3.0',
+      '@types/webpack-env': '1.18.8',
+      '@vitejs/plugin-react': '6.3.0',
+      '@vitejs/plugin-vue': '6.0.11',
+      preact: '11.2.0',
+      react: '19.3.1',
+      'react-dom': '19.3.1',
+      rxjs: '7.8.2',
+      'solid-js': '1.9.20',
+      svelte: '5.57.3',
+      'svelte-check': '4.7.8',
+      typescript: '6.0.3',
+      vite: '8.3.8',
+      'vite-plugin-solid': '2.11.14',
+      vue: '3.5.45',
+      'vue-tsc': '3.3.14',
+    },
+    write: writeExamples,
+    isFast: true,
+    hasNoPage: true,
+    isOurs: true,
+    runs: {
+      production: {
+        command: `vue-tsc && svelte-check && ngc -p . --noEmit && ${frameworks.map((name) => `vite build ${name}`).join(' && ')}`,
+        folder: '.',
+        checkFolder: checkExamples,
+      },
     },
   },
 }

@@ -29,7 +29,7 @@ export function writeDocs(results) {
 function rowsOf(areTests, before, results) {
   const old = before.split(/(?<=\n)/)
   return Object.entries(apps)
-    .filter(([_name, { hasNoPage = false }]) => hasNoPage === areTests)
+    .filter(([_name, { hasNoPage = false, isOurs }]) => !isOurs && hasNoPage === areTests)
     .map(([name, app]) => {
       const runs = results[name]
       if (!runs) return old.find((row) => row.startsWith(`| ${app.title} |`)) ?? none

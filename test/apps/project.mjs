@@ -27,7 +27,7 @@ export function pack() {
  * @param {string} name
  * @param {import('./apps.mjs').App} app
  */
-export function prepare(name, { dependencies, files = name, pageFolder = '.', hasNoPage }) {
+export function prepare(name, { dependencies, files = name, pageFolder = '.', hasNoPage, write }) {
   const folder = join(home, name)
   mkdirSync(folder, { recursive: true })
   for (const entry of readdirSync(folder)) {
@@ -42,6 +42,7 @@ export function prepare(name, { dependencies, files = name, pageFolder = '.', ha
   if (!hasNoPage) cpSync(join(here, 'page'), join(folder, pageFolder), { recursive: true })
   const own = join(here, 'files', files)
   if (existsSync(own)) cpSync(own, folder, { recursive: true })
+  write?.(folder)
   return folder
 }
 

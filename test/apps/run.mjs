@@ -1,13 +1,14 @@
 // `npm run test:apps [-- name…]`: builds the same job page with every bundler and framework, from the packed library, and runs
 // its jobs in Chromium, from the production build and from the dev server, whose cache is cold. Runs the test runners and
-// compilers that our users have as well.
+// compilers that our users have as well, and uses the programs of demo/programs and the examples of docs/FRAMEWORKS.md.
 //
 //   --fast         the apps that differ most
 //   --write-docs   writes what works into docs/BUNDLERS.md
 import { join } from 'node:path'
 import { apps } from './apps.mjs'
+import { extensionUrl } from './browser.mjs'
 import { writeDocs } from './docs.mjs'
-import { checkPage, extensionUrl } from './page-checks.mjs'
+import { checkPage } from './page-checks.mjs'
 import { exec, pack, prepare } from './project.mjs'
 import { serveFolder, startServer } from './servers.mjs'
 
@@ -62,12 +63,13 @@ async function tryApp(name, app) {
 async function tryRun(folder, run) {
   if (run.command) exec(run.command, folder)
   if (run.extension) return checkPage(extensionUrl(join(folder, run.extension)), join(folder, run.extension))
+  if (run.checkFolder) return run.checkFolder(join(folder, run.folder ?? '.'))
   const server = run.server
     ? await startServer(run.server, folder)
     : run.folder && (await serveFolder(join(folder, run.folder)))
   if (!server) return
   try {
-    await checkPage(server.origin)
+    await (run.checkServer ?? checkPage)(server.origin)
     if (run.route) await checkRoute(`${server.origin}${run.route}`)
   } finally {
     await server.close()

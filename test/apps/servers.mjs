@@ -10,6 +10,12 @@ import { envOf } from './project.mjs'
 
 /** @typedef {{ origin: string, close: () => Promise<unknown> }} Server */
 
+/**
+ * Responds to a request, or resolves with `false` if it is for somebody else.
+ *
+ * @typedef {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => Promise<boolean>} Handler
+ */
+
 const types = /** @type {Record<string, string>} */ ({
   '.html': 'text/html',
   '.js': 'text/javascript',
@@ -22,10 +28,12 @@ const types = /** @type {Record<string, string>} */ ({
  * Serves the files of a folder.
  *
  * @param {string} folder
+ * @param {Handler} [handle] is asked first
  * @returns {Promise<Server>}
  */
-export async function serveFolder(folder) {
+export async function serveFolder(folder, handle) {
   const server = createServer(async (request, response) => {
+    if (await handle?.(request, response)) return
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
     const path = join(folder, pathname.endsWith('/') ? `${pathname}index.html` : pathname)
     const content = await readFile(path).catch(() => undefined)

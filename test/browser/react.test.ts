@@ -76,6 +76,17 @@ test('what is given to children stays the same while nothing changes', async () 
   expect(new Set(seen).size).toBe(1)
 })
 
+test('a component is rendered once when it is mounted', () => {
+  const { scheduler } = stage()
+  let renders = 0
+  const Component = () => {
+    renders++
+    return jobText(useJob(scheduler, 'work'))
+  }
+  onTestFinished(render(place(), Component, {}, false).unmount)
+  expect(renders).toBe(1)
+})
+
 test.each([undefined, 'a'])('in StrictMode a job that an effect starts is left once (id: %s)', async (id) => {
   const { scheduler, open, runs } = stage()
   const element = place()

@@ -1,6 +1,9 @@
+import { createScheduler, inline } from 'offstage'
 import { useJob, useJobs, useScheduler } from 'offstage/vue'
-import { createApp, defineComponent, shallowRef } from 'vue'
-import { adapterCases, type Framework } from '../support/adapter-cases.ts'
+import { defineJobs } from 'offstage/worker'
+import { expect, onTestFinished, test } from 'vitest'
+import { createApp, defineComponent, reactive, shallowRef } from 'vue'
+import { adapterCases, type Framework, place } from '../support/adapter-cases.ts'
 import { jobsText, jobText, schedulerText } from '../support/adapter-texts.ts'
 
 /** Mounts a component that runs `setup`, and renders the text that it returns. */
@@ -52,3 +55,19 @@ const vue: Framework = {
 }
 
 adapterCases('Vue', vue)
+
+test('an input may be reactive', async () => {
+  const scheduler = createScheduler<typeof jobs>(inline(jobs))
+  onTestFinished(() => scheduler.close({ mode: 'now' }))
+  let start = {} as ReturnType<typeof use>['start']
+  const use = () => useJob(scheduler, 'year')
+  const { unmount } = mount(place(), () => {
+    start = use().start
+    return () => ''
+  })
+  onTestFinished(unmount)
+  const started = await start(reactive({ at: new Date(0), files: [new Blob()] }))
+  expect(await started?.result()).toBe(1970)
+})
+
+const jobs = defineJobs({ year: ({ at }: { at: Date; files: Blob[] }) => at.getUTCFullYear() })

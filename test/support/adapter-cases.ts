@@ -320,6 +320,16 @@ export function adapterCases(name: string, framework: Framework): void {
       expect(runs).toEqual([1, 3])
     })
 
+    test('an ended job is replaced also by a start that comes before it is shown', async () => {
+      const { scheduler, open, runs } = stage()
+      open()
+      await scheduler.run.work(1, { id: 'a' })
+      const job = mountJob(scheduler, { id: 'a' })
+      await job.start(2)
+      await job.shows('completed 0.02 4 -')
+      expect(runs).toEqual([1, 2])
+    })
+
     test('a new id is another job, and the one before it is left as by unmounting', async () => {
       const { scheduler, counter } = stage()
       await scheduler.add.work(2, { id: 'b' })
