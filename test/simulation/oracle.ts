@@ -403,8 +403,7 @@ export class Oracle {
     const { elapsedAtReset, elapsed } = this.#world.clock
     if (type === 'insert') this.#added.set(seq, elapsedAtReset)
     // A moment that was given goes by the wall clock.
-    const isGiven = before?.runAt !== runAt || this.#changesOf(record).some((each) => each.runAt === runAt)
-    if (type === 'update' && isGiven) this.#spans.delete(seq)
+    if (type === 'update' && before?.runAt !== runAt) this.#spans.delete(seq)
     const isBackoff = type === 'fail' && state === 'scheduled'
     const spanMs = isTerminal(state) ? 0 : isBackoff ? (rules.backoff?.delayMs ?? 0) : (runAt ?? addedAt) - addedAt
     if (type === 'insert' || isBackoff || isTerminal(state))
