@@ -746,12 +746,14 @@ export class Oracle {
     if (isNew) stats.count('no attempt in the time for retries')
   }
 
-  /** What is in this batch was decided after the last one was handed in. */
+  /** What is in this batch was decided after the last one was handed in. A rest that is over by now may not have been then. */
   #judgeRest({ queue }: JobRecord, what: () => string): void {
-    const { elapsed } = this.#world.clock
-    this.#rests = this.#rests.filter(({ until }) => until > elapsed)
-    for (const rest of this.#rests)
-      assert(rest.queue !== queue || rest.batches === this.#handedIn, 'I7', () => `${what()} while its queue rests`)
+    const { elapsed, elapsedAtReset } = this.#world.clock
+    this.#rests = this.#rests.filter(({ until }) => until >= elapsedAtReset)
+    for (const rest of this.#rests) {
+      const isOver = rest.until <= elapsed || rest.batches === this.#handedIn
+      assert(rest.queue !== queue || isOver, 'I7', () => `${what()} while its queue rests`)
+    }
     if (this.#rests.length > 0) this.#world.stats.count('starts while another queue rests')
   }
 
