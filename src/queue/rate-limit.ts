@@ -107,7 +107,7 @@ export class RateLimiter {
   #nextToken(now: number): number {
     // What is missing to a whole one may be the rounding of sums.
     if (this.#tokens > 1 - 1e-9) return now
-    return this.#starts.open < this.#burst ? now + (1 - this.#tokens) / this.#perMs : Number.POSITIVE_INFINITY
+    return Math.max(now + (1 - this.#tokens) / this.#perMs, this.#starts.closesAt(this.#burst, this.#keptMs))
   }
 
   entered(now: number): void {

@@ -52,6 +52,14 @@ export class Starts {
   }
 
   /**
+   * Returns the first moment at which fewer than `count` jobs are open if no report arrives until then: what is sent is open for
+   * `ms`. There is none while so many are let in and not yet sent.
+   */
+  closesAt(count: number, ms: number): number {
+    return this.open < count ? Number.NEGATIVE_INFINITY : this.#sent.at(this.open - count) + ms
+  }
+
+  /**
    * Returns the first moment at which one more start is at most the `limit`th in any span of `intervalMs`, if no report arrives
    * until then. It is `Infinity` while too many jobs are let in and not yet sent.
    */

@@ -227,6 +227,17 @@ test('token bucket: no token comes for a start that is still to come', () => {
   expect(rate.nextStartAt(1_010)).toBe(1_110)
 })
 
+test('token bucket: a start that is never reported is over one interval after it was sent', () => {
+  const rate = new RateLimiter({ type: 'token-bucket', limit: 2, intervalMs: 100 }, 0)
+  for (const now of [0, 10]) {
+    rate.entered(now)
+    rate.sent(now)
+  }
+  expect(rate.nextStartAt(20)).toBe(100)
+  expect(rate.nextStartAt(100)).toBe(150)
+  expect(rate.nextStartAt(150)).toBe(150)
+})
+
 test('another kind of limit counts what has started, too', () => {
   const sliding = new RateLimiter({ limit: 3, intervalMs: 100 }, 0)
   for (const now of [0, 40]) start(sliding, now)
