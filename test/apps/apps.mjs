@@ -280,7 +280,8 @@ export const apps = {
       'Solid 1.8': onOldest('test/browser/solid.test.ts'),
       'Svelte 5.7': onOldest('test/browser/svelte.test.ts'),
       'Angular 20.0': onOldest('test/browser/angular.test.ts'),
-      'Vite 6.0': onOldest('test/node/vite.test.ts', 'node'),
+      // What it builds fails on the CommonJS module of the test in a worker; 6.4 does not.
+      'Vite 6.0, dev server': onOldest('test/node/vite.test.ts -t "cold start|edit|new code|replaced"', 'node'),
     },
   },
   typescript: {

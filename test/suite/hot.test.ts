@@ -72,9 +72,12 @@ describe('when the module of the workers has changed', () => {
 
 describe('without a plugin', () => {
   test('one scheduler gets new workers', async () => {
-    const make = () => createScheduler<typeof jobs>(jobsWorker(), { workers: 1 })
+    const make = () => {
+      const scheduler = createScheduler<typeof jobs>(jobsWorker(), { workers: 1 })
+      onTestFinished(() => scheduler.close({ mode: 'now' }))
+      return scheduler
+    }
     const [renewed, other] = [make(), make()]
-    onTestFinished(() => Promise.all([renewed, other].map((each) => each.close({ mode: 'now' }))))
     expect([await renewed.run.turn(), await other.run.turn()]).toEqual([1, 1])
     renewWorkers(renewed)
     expect([await renewed.run.turn(), await other.run.turn()]).toEqual([1, 2])
