@@ -9,7 +9,7 @@ import { type Extensible, extensionPointOf } from '../extension-point.ts'
  * ```ts
  * import { renewWorkers } from 'offstage/hot'
  *
- * if (import.meta.webpackHot) {
+ * if (process.env.NODE_ENV !== 'production' && import.meta.webpackHot) {
  *   // The page itself never uses it. But the bundler reports the edits of what the page has loaded, and of nothing else.
  *   void import('./jobs.ts')
  *   import.meta.webpackHot.accept('./jobs.ts', () => renewWorkers(scheduler))

@@ -299,7 +299,7 @@ export const apps = {
   programs: {
     title: 'The programs of demo/programs',
     dependencies: { ...dependencies, ...devDependencies },
-    files: '../../../demo/programs',
+    files: ['../../../demo/programs'],
     isFast: true,
     hasNoPage: true,
     isOurs: true,

@@ -10,7 +10,7 @@ const scheduler = createScheduler(() => new Worker(new URL('./jobs.js', import.m
 
 openPage(scheduler)
 
-if (import.meta.webpackHot) {
+if (process.env.NODE_ENV !== 'production' && import.meta.webpackHot) {
   // The page itself never uses it. But the bundler reports the edits of what the page has loaded, and of nothing else.
   void import(/* webpackMode: "eager" */ './jobs.js')
   import.meta.webpackHot.accept('./jobs.js', () => renewWorkers(scheduler))
