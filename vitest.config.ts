@@ -1,9 +1,9 @@
-import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import type { Reporter, TestCase } from 'vitest/node'
 import { browserNames, browserPath, isInstalled } from './test/support/browsers.mjs'
 import { builtAliases } from './test/support/built.mjs'
+import { frameworkPlugins } from './test/support/frameworks.mjs'
 import { startMsMax, webkitgtk } from './test/support/webkitgtk-provider.ts'
 
 // No browser of the system phones home or needs a GPU in a test.
@@ -48,9 +48,6 @@ const nameWhatElse: Reporter = {
   },
 }
 
-/** Not for all projects: with it Bun cannot load esbuild. */
-const svelteCompiler = () => svelte({ configFile: false })
-
 export default defineConfig({
   // `offstage` and its subpaths are the sources; one table says so to the editor, tsc, Vitest and the fixture build.
   resolve: { tsconfigPaths: true, alias: builtAliases },
@@ -80,12 +77,12 @@ export default defineConfig({
     projects: [
       ...['unit', 'suite', 'node'].map((name) => ({
         extends: true as const,
-        plugins: name === 'node' ? [svelteCompiler()] : [],
+        plugins: name === 'node' ? frameworkPlugins() : [],
         test: { name, include: [`test/${name}/**/*.test.ts`] },
       })),
       {
         extends: true,
-        plugins: [svelteCompiler()],
+        plugins: frameworkPlugins(),
         test: {
           name: 'browser',
           include: ['test/suite/**/*.test.ts', 'test/browser/**/*.test.ts'],

@@ -2,16 +2,12 @@ import type { CommandTable, Extension } from './engine/extension.ts'
 import type { EngineParts, RequestOf } from './engine/extension-parts.ts'
 import { Extensions } from './engine/extensions.ts'
 import { isExtensionEvent } from './events/event-map.ts'
-import { type ExtensionPoint, extensionPoint } from './extension-point.ts'
+import { type Extensible, type ExtensionPoint, extensionPointOf } from './extension-point.ts'
 import { nameCheck, takeJobOptions } from './job/job-options.ts'
 import { byName } from './job-calls.ts'
 import * as check from './shared/check.ts'
 import { copyValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
-import type { Scheduler } from './typed-scheduler.ts'
-
-/** A scheduler that `createScheduler` has made, whatever jobs it has. */
-export type Extensible = Pick<Scheduler, 'queue' | 'close'>
 
 const extensionChecks: check.Checks = {
   name: (value) => (typeof value === 'string' && value !== '' ? nameCheck(value) : 'a name'),
@@ -45,8 +41,7 @@ const extensionChecks: check.Checks = {
  * ```
  */
 export function extend<Commands>(scheduler: Extensible, extension: Extension<Commands>): Commands {
-  const { [extensionPoint]: point } = (scheduler ?? {}) as { readonly [extensionPoint]?: ExtensionPoint }
-  if (!point) throw new OffstageError('INVALID_OPTION', 'Expected `scheduler` to be what createScheduler() returned.')
+  const point = extensionPointOf(scheduler)
   check.checkArgument('extension', check.object, extension)
   const { name, moves, scope, events, open, moved, admit } = extension
   check.checkOptions({ name, moves, scope, events, open, moved, admit }, extensionChecks, 'extension.')

@@ -10,5 +10,6 @@ export type {
   TurnEvent,
   TurnRequest,
 } from './engine/extension.ts'
-export { type Extensible, extend } from './extend.ts'
+export { extend } from './extend.ts'
+export type { Extensible } from './extension-point.ts'
 export type { JobRecord } from './job/record.ts'

@@ -1,1 +1,1 @@
-export { type HotModule, hotModule } from './bundlers/hot.ts'
+export { type HotModule, hotModule, renewWorkers } from './bundlers/hot.ts'

@@ -1,7 +1,24 @@
-import { type ExtensionPoint, extensionPoint } from '../extension-point.ts'
-import type { Scheduler } from '../typed-scheduler.ts'
+import { type Extensible, extensionPointOf } from '../extension-point.ts'
 
-type Made = Scheduler & { readonly [extensionPoint]: ExtensionPoint }
+/**
+ * Gives a scheduler new workers, so that its jobs run with the code that the dev server has now. Jobs that run are interrupted,
+ * and run again; no attempt is used up. For dev servers without a plugin of ours. Throws `INVALID_OPTION` for anything that
+ * `createScheduler` has not made.
+ *
+ * @example
+ * ```ts
+ * import { renewWorkers } from 'offstage/hot'
+ *
+ * if (process.env.NODE_ENV !== 'production' && import.meta.webpackHot) {
+ *   // The page itself never uses it. But the bundler reports the edits of what the page has loaded, and of nothing else.
+ *   void import('./jobs.ts')
+ *   import.meta.webpackHot.accept('./jobs.ts', () => renewWorkers(scheduler))
+ * }
+ * ```
+ */
+export function renewWorkers(scheduler: Extensible): void {
+  extensionPointOf(scheduler).engine.renewWorkers()
+}
 
 /** What stands between one module of the application and `createScheduler` while a dev server replaces modules in the page. */
 export interface HotModule<Make> {
@@ -20,14 +37,14 @@ export interface HotModule<Make> {
  * may keep them over an edit: they stay. For plugins of dev servers, such as `offstage/vite`.
  */
 export function hotModule<Make extends (...args: never[]) => object>(make: Make): HotModule<Make> {
-  const open = new Set<Made>()
-  const ofModule = new Set<Made>()
+  const open = new Set<Extensible>()
+  const ofModule = new Set<Extensible>()
   let isExecuting = false
   const createScheduler = (...args: Parameters<Make>) => {
-    const scheduler = make(...args) as Made
+    const scheduler = make(...args) as Extensible
     open.add(scheduler)
     if (isExecuting) ofModule.add(scheduler)
-    scheduler[extensionPoint].engine.onClose(() => {
+    extensionPointOf(scheduler).engine.onClose(() => {
       open.delete(scheduler)
       ofModule.delete(scheduler)
     })
@@ -43,7 +60,7 @@ export function hotModule<Make extends (...args: never[]) => object>(make: Make)
     },
     createScheduler: createScheduler as object as Make,
     renewWorkers() {
-      for (const scheduler of open) scheduler[extensionPoint].engine.renewWorkers()
+      for (const scheduler of open) renewWorkers(scheduler)
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { EnvironmentModuleNode, Plugin } from 'vite'
+import { nodeModule } from '../platform/host.ts'
 
 /** Where `offstage` comes from, for a module of the application that makes schedulers. */
 const hot = 'virtual:offstage/hot?in='
@@ -24,14 +25,14 @@ export function offstage(): Plugin {
     name: 'offstage',
     enforce: 'post',
 
-    config: () => ({
-      worker: { format: 'es' },
-      optimizeDeps: {
-        // Vite would find what only workers import when the first of them starts, and reload the page.
-        exclude: ['offstage'],
-        rolldownOptions: { plugins: [{ name: 'offstage:workers', transform: withWorkerImports }] },
-      },
-    }),
+    config() {
+      // Vite would find what only workers import when the first of them starts, and reload the page. It scans with Rolldown, and
+      // until version 7 with esbuild.
+      const scan = this?.meta?.rolldownVersion
+        ? { rolldownOptions: { plugins: [{ name: 'offstage:workers', transform: withWorkerImports }] } }
+        : { esbuildOptions: { plugins: [{ name: 'offstage:workers', setup: loadWithWorkerImports }] } }
+      return { worker: { format: 'es' }, optimizeDeps: { exclude: ['offstage'], ...scan } }
+    },
 
     resolveId: (source) => (source.startsWith(hot) ? `\0${source}` : undefined),
 
@@ -90,4 +91,19 @@ const workerLine = /\bnew\s+Worker\(\s*new\s+URL\(\s*(["'][^"'\n]+["'])\s*,\s*im
 function withWorkerImports(code: string, id: string): string | undefined {
   const workers = isForeign(id) ? [] : Array.from(code.matchAll(workerLine), ([, url]) => `\nimport(${url});`)
   return workers.length > 0 ? code + workers.join('') : undefined
+}
+
+interface EsbuildBuild {
+  onLoad(options: { filter: RegExp }, load: (file: { path: string }) => object | undefined): void
+}
+
+/** The same for esbuild. */
+function loadWithWorkerImports(build: EsbuildBuild): void {
+  const filter = /\.[cm]?[jt]sx?$/
+  build.onLoad({ filter }, ({ path }) => {
+    if (isForeign(path)) return undefined
+    const code = nodeModule<typeof import('node:fs')>('fs')?.readFileSync(path, 'utf8') ?? ''
+    const contents = withWorkerImports(code, path)
+    return contents === undefined ? undefined : { contents, loader: path.replace(/.*\.[cm]?/, '') }
+  })
 }

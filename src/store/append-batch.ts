@@ -1,7 +1,6 @@
 import { nextTask } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
-import type { Attachment } from './attachments.ts'
-import type { BatchWriter } from './batch-writer.ts'
+import type { BatchFrame, BatchWriter } from './batch-writer.ts'
 import type { Change } from './store.ts'
 
 /**
@@ -9,16 +8,11 @@ import type { Change } from './store.ts'
  */
 export const sliceMs = 3
 export const changesPerCheck = 32
+/** What takes more bytes may take long: behind it the clock is read at once. */
+export const longBytes = 64 * 1024
 
-/** To encode a longer frame and to append it, with its checksum, are two tasks. */
-const longFrameBytes = 1024 * 1024
-
-/** `goesOn`: whether the next frame belongs to the same batch. `named`: the attachments that the frame names. */
-export type AppendFrame = (
-  frame: Uint8Array,
-  goesOn: boolean,
-  named: readonly Attachment[] | undefined,
-) => Promise<void>
+/** Stamps a frame and adds it. `goesOn`: whether the next frame belongs to the same batch. */
+export type AppendFrame = (frame: BatchFrame, goesOn: boolean) => Promise<void>
 
 /**
  * Encodes changes in slices, and appends each frame as soon as it is full. Adds to `sizes` how many bytes each change took,
@@ -34,10 +28,12 @@ export async function appendBatch(
   let until = clock.monotonic() + sliceMs
   for (let index = 0; index < changes.length; index++) {
     const change = changes[index] as Change
+    const before = batch.bytes
     sizes.push(batch.add(change))
     if (change.rows) for (const row of change.rows) sizes.push(batch.addRow(row))
+    const isLong = batch.bytes - before > longBytes
     if (batch.full.length > 0) await appendFull(batch, append)
-    if (index % changesPerCheck < changesPerCheck - 1 || clock.monotonic() < until) continue
+    if ((!isLong && index % changesPerCheck < changesPerCheck - 1) || clock.monotonic() < until) continue
     await nextTask()
     until = clock.monotonic() + sliceMs
   }
@@ -47,14 +43,9 @@ export async function appendBatch(
 /** Appends the rest of a batch. Do not use the batch after that. */
 export async function appendLast(batch: BatchWriter, append: AppendFrame): Promise<void> {
   await appendFull(batch, append)
-  const frame = batch.finish()
-  if (frame.length > longFrameBytes) await nextTask()
-  await append(frame, false, batch.namedIn(frame))
+  await append(batch.finish(), false)
 }
 
 async function appendFull(batch: BatchWriter, append: AppendFrame): Promise<void> {
-  for (const frame of batch.full.splice(0)) {
-    if (frame.length > longFrameBytes) await nextTask()
-    await append(frame, true, batch.namedIn(frame))
-  }
+  for (const frame of batch.full.splice(0)) await append(frame, true)
 }

@@ -3,7 +3,7 @@ import { stepsSince } from '../job/steps.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { refused } from '../shared/refusal.ts'
 import type { Attachment, Attachments } from './attachments.ts'
-import { ByteWriter, numberBytesMax, TooLong } from './bytes.ts'
+import { ByteWriter, type GappedBytes, numberBytesMax, TooLong } from './bytes.ts'
 import { bits, blank, operations, stepsKinds, times } from './change-format.ts'
 import { payloadBytesMax } from './frame.ts'
 import type { Change, Row } from './store.ts'
@@ -31,6 +31,12 @@ export interface BatchOptions {
   readonly attachments?: Attachments | undefined
 }
 
+/** A frame that is not stamped yet: without its header, and without its large buffers. */
+export interface BatchFrame extends GappedBytes {
+  /** The attachments that the frame names. */
+  readonly named: readonly Attachment[] | undefined
+}
+
 /**
  * Collects changes in one batch, and cuts the batch into frames, each of which can be read on its own. An operation is never
  * cut, and contains at most one large value. So a frame is no longer than `frameBytes` plus the longest value.
@@ -40,7 +46,7 @@ export interface BatchOptions {
  */
 export class BatchWriter {
   /** Full frames, the oldest first, for the caller to take. At least one more frame follows. */
-  readonly full: Uint8Array<ArrayBuffer>[] = []
+  readonly full: BatchFrame[] = []
   readonly #out = new ByteWriter()
   readonly #reserve: number
   readonly #frameBytes: number
@@ -53,7 +59,6 @@ export class BatchWriter {
   #fullBytes = 0
   #operationAt = 0
   readonly #attachments: Attachments | undefined
-  readonly #named = new Map<Uint8Array, readonly Attachment[]>()
 
   /** Leaves `reserve` bytes free at the front of each frame. */
   constructor(reserve: number, options: BatchOptions = {}) {
@@ -103,20 +108,10 @@ export class BatchWriter {
   }
 
   /** Returns the last frame, in a buffer of its own. */
-  finish(): Uint8Array<ArrayBuffer> {
-    return this.#frame()
-  }
-
-  /** Returns the attachments that a frame of this batch names. */
-  namedIn(frame: Uint8Array): readonly Attachment[] | undefined {
-    return this.#named.get(frame)
-  }
-
-  #frame(): Uint8Array<ArrayBuffer> {
-    const frame = this.#out.toBytes()
+  finish(): BatchFrame {
+    const { bytes, gaps } = this.#out.toBytes()
     const named = this.#out.namedSince(0)
-    if (named) this.#named.set(frame, [...new Set(named)])
-    return frame
+    return { bytes, gaps, named: named && [...new Set(named)] }
   }
 
   #begin(operation: number, seq: number): void {
@@ -134,7 +129,7 @@ export class BatchWriter {
   /** Ends the frame: the next operation goes into a new one. */
   #cut(): void {
     const out = this.#out
-    if (out.length > this.#reserve) this.full.push(this.#frame())
+    if (out.length > this.#reserve) this.full.push(this.finish())
     this.#fullBytes += out.length - this.#reserve
     out.truncate(this.#reserve)
     this.#texts.clear()

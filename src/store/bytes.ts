@@ -14,12 +14,30 @@ const argumentsMax = 4_096
 const growBytesMax = 128 * 1024 * 1024
 /** Room for this many bytes is made for every number, even a short one. */
 export const numberBytesMax = 8
+/** A shorter buffer is copied at once: that takes no longer than to note where it belongs. */
+const gapBytesMin = 4 * 1024
+
+/** A buffer that is to be copied to `at`. */
+export interface Gap {
+  readonly at: number
+  readonly bytes: Uint8Array
+  /** How long the buffer was when it was written. */
+  readonly length: number
+}
+
+/** Bytes in which large buffers are still missing, because to copy them takes long; see `fill`. */
+export interface GappedBytes {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** In order. */
+  readonly gaps: readonly Gap[]
+}
 
 /** More would be written than is allowed. */
 export class TooLong extends Refusal {}
 
 /**
- * Bytes that grow as they are written. Numbers are little-endian.
+ * Bytes that grow as they are written. Numbers are little-endian. Large buffers are not copied when they are written, but when
+ * the bytes are used, if ever: a value may only be measured, and a thread may copy piece by piece.
  *
  * Whole numbers are varints: seven bits to a byte, the lowest first. The eighth bit says that more follow.
  */
@@ -32,16 +50,13 @@ export class ByteWriter {
   /** Up to this length nothing has to be checked: the memory is there, and the limit is not exceeded. */
   #room: number
   readonly #named: { readonly at: number; readonly attachment: Attachment }[] = []
-  readonly #isMeasuring: boolean
-  /** The buffers that were only measured, and all their bytes. */
-  readonly #measured: { readonly at: number; readonly bytes: number }[] = []
-  #measuredBytes = 0
+  readonly #gaps: Gap[] = []
+  /** The bytes of all gaps. They count for `length`, and take no memory. */
+  #gapBytes = 0
 
-  /** With `isMeasuring` the bytes of buffers are counted and not copied, and only `length` means something. */
-  constructor(capacity = 256, isMeasuring = false) {
+  constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity)
     this.#room = capacity
-    this.#isMeasuring = isMeasuring
   }
 
   /** How many bytes of memory it has taken. */
@@ -56,18 +71,18 @@ export class ByteWriter {
   /** The greatest length. A write beyond it throws `TooLong` before memory is taken. It may be exceeded by a few bytes. */
   set lengthMax(lengthMax: number) {
     this.#lengthMax = lengthMax
-    this.#room = Math.min(this.#bytes.length, lengthMax - this.#measuredBytes)
+    this.#room = Math.min(this.#bytes.length, lengthMax - this.#gapBytes)
   }
 
   get length(): number {
-    return this.#length + this.#measuredBytes
+    return this.#length + this.#gapBytes
   }
 
   /** Removes everything that was written behind this length. */
   truncate(length: number): void {
-    while (this.#measured.length > 0 && (this.#measured.at(-1)?.at as number) >= length)
-      this.#measuredBytes -= this.#measured.pop()?.bytes ?? 0
-    this.#length = length - this.#measuredBytes
+    while (this.#gaps.length > 0 && (this.#gaps.at(-1)?.at as number) >= length)
+      this.#gapBytes -= this.#gaps.pop()?.length ?? 0
+    this.#length = length - this.#gapBytes
     while (this.#named.length > 0 && (this.#named.at(-1)?.at as number) >= length) this.#named.pop()
   }
 
@@ -156,22 +171,33 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    if (this.#isMeasuring) return this.#measure(bytes.length)
-    this.#makeRoom(bytes.length)
+    const { length } = bytes
+    if (length >= gapBytesMin) return this.#gap(bytes, length)
+    this.#makeRoom(length)
     this.#bytes.set(bytes, this.#length)
-    this.#length += bytes.length
+    this.#length += length
   }
 
-  #measure(bytes: number): void {
-    if (this.length + bytes > this.#lengthMax + numberBytesMax) throw new TooLong('is too large')
-    this.#measured.push({ at: this.length, bytes })
-    this.#measuredBytes += bytes
+  #gap(bytes: Uint8Array, length: number): void {
+    if (this.length + length > this.#lengthMax + numberBytesMax) throw new TooLong('is too large')
+    this.#gaps.push({ at: this.length, bytes, length })
+    this.#gapBytes += length
     this.lengthMax = this.#lengthMax
   }
 
-  /** Returns a copy of what was written, in a buffer of exactly that size. */
-  toBytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length)
+  /** Returns a copy of what was written, in a buffer of exactly that size, and what belongs into its gaps. */
+  toBytes(): GappedBytes {
+    const written = this.#bytes.subarray(0, this.#length)
+    if (this.#gaps.length === 0) return { bytes: written.slice(), gaps: none }
+    const bytes = new Uint8Array(this.length)
+    let [from, to] = [0, 0]
+    for (const { at, length } of this.#gaps) {
+      bytes.set(written.subarray(from, from + at - to), to)
+      from += at - to
+      to = at + length
+    }
+    bytes.set(written.subarray(from), to)
+    return { bytes, gaps: [...this.#gaps] }
   }
 
   #makeRoom(needed: number): void {
@@ -179,7 +205,7 @@ export class ByteWriter {
   }
 
   #grow(needed: number): void {
-    const most = this.#lengthMax + numberBytesMax - this.#measuredBytes
+    const most = this.#lengthMax + numberBytesMax - this.#gapBytes
     if (needed > most) throw new TooLong('is too large')
     const { length } = this.#bytes
     if (needed <= length) return
@@ -188,6 +214,19 @@ export class ByteWriter {
     this.#bytes = grown
     this.#view = undefined
     this.lengthMax = this.#lengthMax
+  }
+}
+
+const none: readonly Gap[] = []
+
+/** Copies into `bytes` what is missing of them between `from` and `to`. */
+export function fill({ bytes, gaps }: GappedBytes, from: number, to: number): void {
+  for (const gap of gaps) {
+    if (gap.at >= to || gap.at + gap.length <= from) continue
+    // An application that has been given a result may have transferred its buffer since.
+    if (gap.bytes.length !== gap.length) throw new Error('a buffer was detached or resized before it was written')
+    const start = Math.max(from, gap.at)
+    bytes.set(gap.bytes.subarray(start - gap.at, to - gap.at), start)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
 import { type AppendFrame, appendBatch, appendLast, changesPerCheck, sliceMs } from './append-batch.ts'
 import type { BatchWriter } from './batch-writer.ts'
-import { type Chain, stamp } from './frame.ts'
+import { type Chain, stampInSlices } from './frame.ts'
 import type { LiveRecords } from './live-records.ts'
 import { type Draft, MediumError } from './medium.ts'
 import type { Change, Row } from './store.ts'
@@ -105,9 +105,11 @@ export class Compaction {
   }
 
   /** A draft is synced as a whole, whatever the durability. */
-  readonly #append: AppendFrame = async (frame, goesOn, named) => {
-    stamp(frame, this.#chain, { goesOn })
-    this.size += frame.length
-    await Promise.race([this.#draft.append(frame, named), this.#abandoned.promise])
+  readonly #append: AppendFrame = async (frame, goesOn) => {
+    const { bytes, named } = frame
+    const { length } = bytes
+    await stampInSlices(frame, this.#chain, { goesOn })
+    this.size += length
+    await Promise.race([this.#draft.append(bytes, named), this.#abandoned.promise])
   }
 }

@@ -35,7 +35,9 @@
  * noticed.
  */
 import { crc32 } from '../platform/crc32.ts'
+import { nextTask } from '../platform/hop.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { fill, type GappedBytes } from './bytes.ts'
 
 export const headerBytes = 44
 export const formatVersion = 1
@@ -44,6 +46,8 @@ const magic = 0x31_66_66_6f
 export const firstByte = magic & 0xff
 /** The longest payload. It is checked before writing and when reading. Real payloads are far shorter: see `BatchWriter`. */
 export const payloadBytesMax = 0x7f_ff_ff_ff
+/** A slice of this many bytes is copied, and its checksum calculated, in one or two milliseconds. */
+const sliceBytes = 512 * 1024
 const flagBits = { relaxed: 1, goesOn: 2, beganBefore: 4 } as const
 
 /** What all frames of one generation have in common, and the state behind the newest one. */
@@ -69,12 +73,30 @@ export const newChain = (random: () => number): Chain => ({
   goesOn: false,
 })
 
-/** Fills in the header of `frame`, which holds its payload already, as the next one of `chain`. */
-export function stamp(frame: Uint8Array, chain: Chain, { goesOn = false, isRelaxed = false } = {}): void {
-  const length = frame.length - headerBytes
-  if (length > payloadBytesMax)
-    throw new OffstageError('DATA_CLONE', `A batch cannot be stored: one value of ${length} bytes is too much.`)
-  const view = viewOf(frame)
+/** How a frame is marked. */
+export interface FrameFlags {
+  readonly goesOn?: boolean
+  readonly isRelaxed?: boolean
+}
+
+/** Makes a frame the next one of `chain`: copies what its payload lacks, and fills in its header. */
+export function stamp(frame: GappedBytes, chain: Chain, flags?: FrameFlags): void {
+  for (const _ of stamping(frame, chain, flags));
+}
+
+/** Like `stamp`, but holds the thread for one slice of a long frame at a time. Do not use the chain meanwhile. */
+export async function stampInSlices(frame: GappedBytes, chain: Chain, flags?: FrameFlags): Promise<void> {
+  for (const _ of stamping(frame, chain, flags)) await nextTask()
+}
+
+/** Yields before each slice of a long frame, and behind the last. */
+function* stamping(frame: GappedBytes, chain: Chain, { goesOn = false, isRelaxed = false }: FrameFlags = {}) {
+  const { bytes } = frame
+  const { length } = bytes
+  const payloadBytes = length - headerBytes
+  if (payloadBytes > payloadBytesMax)
+    throw new OffstageError('DATA_CLONE', `A batch cannot be stored: one value of ${payloadBytes} bytes is too much.`)
+  const view = viewOf(bytes)
   const { relaxed, beganBefore } = flagBits
   const flags = (isRelaxed ? relaxed : 0) | (goesOn ? flagBits.goesOn : 0) | (chain.goesOn ? beganBefore : 0)
   view.setUint32(0, magic, true)
@@ -83,10 +105,19 @@ export function stamp(frame: Uint8Array, chain: Chain, { goesOn = false, isRelax
   setMark(view, 8, chain.salt)
   setMark(view, 16, chain.epoch)
   setMark(view, 24, chain.sequence + 1)
-  view.setUint32(32, length, true)
+  view.setUint32(32, payloadBytes, true)
   view.setUint32(36, chain.checksum, true)
-  chain.checksum = crc32(frame.subarray(headerBytes), headerChecksum(frame))
-  view.setUint32(40, chain.checksum, true)
+  let checksum = headerChecksum(bytes)
+  const isLong = length > sliceBytes
+  for (let at = headerBytes; at < length; at += sliceBytes) {
+    if (isLong) yield
+    const end = Math.min(length, at + sliceBytes)
+    fill(frame, at, end)
+    checksum = crc32(bytes.subarray(at, end), checksum)
+  }
+  if (isLong) yield
+  view.setUint32(40, checksum, true)
+  chain.checksum = checksum
   chain.sequence++
   chain.goesOn = goesOn
 }

@@ -19,7 +19,7 @@ export interface IdbMediumOptions {
   readonly durability: 'strict' | 'relaxed'
   /** How long a call may take, in milliseconds, before `onTrouble` is called. Default 5,000. */
   readonly patienceMs?: number
-  /** For tests: the most bytes of a frame in one transaction. Default 2 MiB. */
+  /** For tests: the most bytes of a frame in one transaction. Default 1 MiB. */
   readonly transactionBytes?: number
   /** Reports trouble without a failed call: a delay that may pass, or a loss that the browser reports. */
   onTrouble(error: OffstageError): void
@@ -66,7 +66,7 @@ const recordBytesMax = 60 * 1024
  * because the thread is held while one is filled. Of its records only the last need to be durable: their sync covers all
  * earlier ones.
  */
-const transactionBytesMax = 2 * 1024 * 1024
+const transactionBytesMax = 1024 * 1024
 
 /** About how many bytes are read at once, and in how many records at first and at most. */
 const readBytes = 4 * 1024 * 1024

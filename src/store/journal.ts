@@ -11,15 +11,16 @@
  *   failure     no room: the batch is refused and leaves no trace. Any other failure: the records in memory are still
  *               right, so all of them are written anew; if that fails too, the store stops for good
  */
+import { nextTask } from '../platform/hop.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { tagOf } from '../shared/show.ts'
-import { type AppendFrame, appendBatch } from './append-batch.ts'
-import { type Attachment, Attachments } from './attachments.ts'
-import { BatchWriter } from './batch-writer.ts'
+import { type AppendFrame, appendBatch, longBytes } from './append-batch.ts'
+import { Attachments } from './attachments.ts'
+import { type BatchFrame, BatchWriter } from './batch-writer.ts'
 import { ByteWriter, TooLong } from './bytes.ts'
 import { Compaction } from './compaction.ts'
-import { type Chain, headerBytes, newChain, newMark, stamp } from './frame.ts'
+import { type Chain, headerBytes, newChain, newMark, stampInSlices } from './frame.ts'
 import { LiveRecords, valuesIn } from './live-records.ts'
 import { type Medium, MediumError, UnreadableError } from './medium.ts'
 import { recover } from './recovery.ts'
@@ -44,7 +45,6 @@ const compactBytesMinDefault = 1024 * 1024
 const sealDelayMs = 1_000
 /** A smaller value fits for certain, so it is not encoded to measure it. */
 const smallBytes = 4 * 1024
-const scratchBytesMax = 1024 * 1024
 
 export class Journal implements Store {
   readonly isDurable = true
@@ -66,8 +66,10 @@ export class Journal implements Store {
   #stopSealTimer: (() => void) | undefined
   #failure: OffstageError | undefined
   #isClosing = false
+  /** Whether a value has been measured, in this task perhaps, that may take long to write. */
+  #hasHeldThread = false
   /** For encoding values in order to measure them. */
-  #scratch = new ByteWriter(256, true)
+  #scratch = new ByteWriter()
 
   constructor(medium: Medium, options: JournalOptions) {
     this.#medium = medium
@@ -132,7 +134,6 @@ export class Journal implements Store {
     if (roomBehind(value, Math.min(smallBytes, this.#options.valueBytesMax)) >= 0) return
     const { valueBytesMax } = this.#options
     const out = this.#scratch
-    out.truncate(0)
     out.lengthMax = valueBytesMax
     try {
       writeValue(out, value, what, new Attachments())
@@ -140,8 +141,12 @@ export class Journal implements Store {
     } catch (error) {
       if (!(error instanceof TooLong)) throw error
     } finally {
-      // The memory for one giant value is not kept for ever.
-      if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter(256, true)
+      // Neither the value nor the memory for a large one is kept for ever.
+      out.truncate(0)
+      if (out.capacity > longBytes) {
+        this.#scratch = new ByteWriter()
+        this.#hasHeldThread = true
+      }
     }
     const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax}.`
     throw new OffstageError('DATA_CLONE', message)
@@ -150,6 +155,10 @@ export class Journal implements Store {
   async commit(changes: readonly Change[]): Promise<void> {
     await this.#takeTurn()
     try {
+      if (this.#hasHeldThread) {
+        this.#hasHeldThread = false
+        await nextTask()
+      }
       await this.#append(changes)
       this.#isSealed = false
     } catch (error) {
@@ -170,7 +179,7 @@ export class Journal implements Store {
     const [chain, size] = [this.#chain, this.#size]
     const sizes: number[] = []
     try {
-      const append: AppendFrame = (frame, goesOn, named) => this.#appendFrame(frame, goesOn, isSeal, named)
+      const append: AppendFrame = (frame, goesOn) => this.#appendFrame(frame, goesOn, isSeal)
       await appendBatch(this.#newBatch(), changes, sizes, append, this.#live.clock)
     } catch (error) {
       const { failure } = error as Partial<MediumError>
@@ -191,16 +200,12 @@ export class Journal implements Store {
     return new BatchWriter(headerBytes, { frameBytes, errorBytesMax, attachments: this.#records.attachments })
   }
 
-  async #appendFrame(
-    frame: Uint8Array,
-    goesOn: boolean,
-    isSeal: boolean,
-    named: readonly Attachment[] | undefined,
-  ): Promise<void> {
+  async #appendFrame(frame: BatchFrame, goesOn: boolean, isSeal: boolean): Promise<void> {
+    const { bytes, named } = frame
     const chain = { ...this.#chain }
-    const { length } = frame
-    stamp(frame, chain, { goesOn, isRelaxed: this.#isRelaxed && !isSeal })
-    await this.#medium.append(frame, isSeal, named)
+    const { length } = bytes
+    await stampInSlices(frame, chain, { goesOn, isRelaxed: this.#isRelaxed && !isSeal })
+    await this.#medium.append(bytes, isSeal, named)
     this.#chain = chain
     this.#size += length
   }

@@ -43,7 +43,7 @@ export class LiveRecords {
    * record. Keeping that number for each record would take 40 bytes per job.
    */
   bytes = 0
-  #scratch = new ByteWriter(256, true)
+  #scratch = new ByteWriter()
   readonly #errorBytesMax: number | undefined
   /** The records and rows hold what their values name. */
   readonly attachments: Attachments
@@ -78,7 +78,6 @@ export class LiveRecords {
     const room = values.reduce<number>((left, value) => roomBehind(value, left), shownBytesMax)
     if (room >= 0) return id.length + (shownBytesMax - room) / 2
     const out = this.#scratch
-    out.truncate(0)
     out.string(id)
     const measuring = new Attachments()
     try {
@@ -93,7 +92,8 @@ export class LiveRecords {
       // anyway.
     }
     const { length } = out
-    if (length > scratchBytesMax) this.#scratch = new ByteWriter(256, true)
+    out.truncate(0)
+    if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter()
     return length + otherBytes
   }
 

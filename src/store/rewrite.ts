@@ -1,5 +1,5 @@
 import type { Disk } from '../shared/disk.ts'
-import { appendLast } from './append-batch.ts'
+import { type AppendFrame, appendLast } from './append-batch.ts'
 import type { Attachments } from './attachments.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { FileMedium } from './file-medium.ts'
@@ -23,9 +23,9 @@ export async function rewriteJournal(
   const medium = new FileMedium(makeDisk, folder, { durability: 'strict' })
   const draft = await medium.draft()
   const chain = newChain(random)
-  const append = async (frame: Uint8Array, goesOn: boolean) => {
+  const append: AppendFrame = async (frame, goesOn) => {
     stamp(frame, chain, { goesOn })
-    await draft.append(frame)
+    await draft.append(frame.bytes)
   }
   let batch = new BatchWriter(headerBytes, { attachments })
   const finish = async () => {

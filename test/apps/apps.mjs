@@ -17,6 +17,7 @@ import { checkPrograms, checkProgramsInDev } from './program-checks.mjs'
  * @property {(folder: string) => Promise<void>} [checkFolder] what must hold of the folder, instead of what must hold of the job page
  * @property {(origin: string) => Promise<void>} [checkServer] the same of what is served
  * @property {string} [route] an address of the app that runs a job on the server
+ * @property {boolean} [isHot] an edit of what only workers import reaches the open page without a reload
  */
 
 /**
@@ -25,7 +26,7 @@ import { checkPrograms, checkProgramsInDev } from './program-checks.mjs'
  * @property {Record<string, string>} dependencies exact versions. There are no lock files: fourteen would be larger than the library
  * @property {string} [needs] what its user has to know, in Markdown: a line of its configuration, mostly
  * @property {boolean} [isFast] runs in CI as well
- * @property {string} [files] the folder in `files` with what only this app has, if it is not named as the app
+ * @property {readonly string[]} [files] the folders in `files` with what only some apps have, if it is not one named as the app
  * @property {string} [pageFolder] where the files of the page belong, if not at the top
  * @property {boolean} [hasNoPage] it has files of its own only
  * @property {(folder: string) => void} [write] writes more files into the folder
@@ -37,6 +38,7 @@ const second = 'The worker module is a second entry, `jobs.js`'
 
 const nextDependencies = { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1' }
 const inVite = "Dev server: `vite: { optimizeDeps: { include: ['offstage', 'offstage/idb', 'offstage/worker'] } }`"
+const inHot = 'Dev server: [a few lines](FRAMEWORKS.md#dev-servers) give the page new workers after an edit of theirs'
 const onServer = 'On the server: the path of a worker module that Node can load, not the worker line'
 
 /** A stranger has the newest of offstage, and the other packages in just these versions. */
@@ -45,19 +47,30 @@ const {
   devDependencies,
 } = JSON.parse(readFileSync(join(root, 'demo/programs/package.json'), 'utf8'))
 
+/** @param {string} file @param {string} [project] */
+const onOldest = (file, project = 'browser (chromium)') => ({
+  command: `cd "$REPOSITORY" && OFFSTAGE_FRAMEWORKS="$APP" npx vitest run --project "${project}" ${file}`,
+})
+
+const workerIncluded =
+  "Dev server: `optimizeDeps: { include: ['offstage/worker'] }`; otherwise the first job is cut short by a reload"
+const viteRuns = {
+  production: { command: 'vite build', folder: 'dist' },
+  dev: { server: 'vite --host 127.0.0.1 --port $PORT --strictPort' },
+}
+
 /** @type {Record<string, App>} */
 export const apps = {
   vite: {
     title: 'Vite',
     dependencies: { vite: '8.3.8' },
-    needs:
-      "Dev server: `optimizeDeps: { include: ['offstage/worker'] }`; otherwise the first job is cut short by a reload",
+    needs: workerIncluded,
     isFast: true,
-    runs: {
-      production: { command: 'vite build', folder: 'dist' },
-      dev: { server: 'vite --host 127.0.0.1 --port $PORT --strictPort' },
-    },
+    runs: viteRuns,
   },
+  vite7: { title: 'Vite 7', dependencies: { vite: '7.3.8' }, files: ['vite'], needs: workerIncluded, runs: viteRuns },
+  vite6: { title: 'Vite 6', dependencies: { vite: '6.4.1' }, files: ['vite'], needs: workerIncluded, runs: viteRuns },
+  vite5: { title: 'Vite 5', dependencies: { vite: '5.4.21' }, files: ['vite'], needs: workerIncluded, runs: viteRuns },
   'vite-es2020': {
     title: 'Vite, lowered to ES2020',
     dependencies: { vite: '8.3.8' },
@@ -66,11 +79,13 @@ export const apps = {
   },
   webpack: {
     title: 'webpack',
+    files: ['webpack', 'webpack-hot'],
+    needs: inHot,
     dependencies: { webpack: '5.113.0', 'webpack-cli': '7.3.1', 'webpack-dev-server': '5.2.7' },
     isFast: true,
     runs: {
       production: { command: 'webpack --mode production && cp index.html dist', folder: 'dist' },
-      dev: { server: 'webpack serve --mode development --host localhost --port $PORT' },
+      dev: { server: 'webpack serve --mode development --host localhost --port $PORT', isHot: true },
     },
   },
   rollup: {
@@ -121,10 +136,12 @@ export const apps = {
   },
   rspack: {
     title: 'Rspack',
+    files: ['rspack', 'webpack-hot'],
+    needs: `${inHot}, and with \`lazyCompilation: false\``,
     dependencies: { '@rspack/core': '2.3.4', '@rspack/cli': '2.2.8', '@rspack/dev-server': '2.2.2' },
     runs: {
       production: { command: 'rspack build --mode production && cp index.html dist', folder: 'dist' },
-      dev: { server: 'rspack serve --mode development --host localhost --port $PORT' },
+      dev: { server: 'rspack serve --mode development --host localhost --port $PORT', isHot: true },
     },
   },
   parcel: {
@@ -137,22 +154,23 @@ export const apps = {
   },
   next: {
     title: 'Next, Turbopack',
+    files: ['next', 'webpack-hot'],
     dependencies: nextDependencies,
-    needs: onServer,
+    needs: `${inHot}. ${onServer}`,
     isFast: true,
     runs: {
       production: { command: 'next build', server: 'next start --port $PORT', route: '/api/work' },
-      dev: { server: 'next dev --port $PORT', route: '/api/work' },
+      dev: { server: 'next dev --port $PORT', route: '/api/work', isHot: true },
     },
   },
   'next-webpack': {
     title: 'Next, webpack',
-    files: 'next',
+    files: ['next', 'webpack-hot'],
     dependencies: nextDependencies,
-    needs: onServer,
+    needs: `${inHot}. ${onServer}`,
     runs: {
       production: { command: 'next build --webpack', server: 'next start --port $PORT', route: '/api/work' },
-      dev: { server: 'next dev --webpack --port $PORT', route: '/api/work' },
+      dev: { server: 'next dev --webpack --port $PORT', route: '/api/work', isHot: true },
     },
   },
   kit: {
@@ -238,6 +256,34 @@ export const apps = {
       'happy-dom': { command: 'vitest run --environment happy-dom' },
     },
   },
+  adapters: {
+    title: 'Adapters and `offstage/vite`, on the oldest versions that they allow',
+    dependencies: {
+      react: '18.0.0',
+      'react-dom': '18.0.0',
+      vue: '3.5.0',
+      preact: '10.5.0',
+      'solid-js': '1.8.0',
+      svelte: '5.7.0',
+      '@angular/core': '20.0.0',
+      '@angular/common': '20.0.0',
+      '@angular/compiler': '20.0.0',
+      '@angular/platform-browser': '20.0.0',
+      rxjs: '7.8.2',
+      vite: '6.0.0',
+    },
+    hasNoPage: true,
+    runs: {
+      'React 18.0': onOldest('test/browser/react.test.ts'),
+      'Vue 3.5': onOldest('test/browser/vue.test.ts'),
+      'Preact 10.5': onOldest('test/browser/preact.test.ts'),
+      'Solid 1.8': onOldest('test/browser/solid.test.ts'),
+      'Svelte 5.7': onOldest('test/browser/svelte.test.ts'),
+      'Angular 20.0': onOldest('test/browser/angular.test.ts'),
+      // What it builds fails on the CommonJS module of the test in a worker; 6.4 does not.
+      'Vite 6.0, dev server': onOldest('test/node/vite.test.ts -t "cold start|edit|new code|replaced"', 'node'),
+    },
+  },
   typescript: {
     title: 'TypeScript, `skipLibCheck: false`, without DOM',
     dependencies: { typescript: '5.9.3', '@types/node': '20.19.43' },
@@ -253,7 +299,7 @@ export const apps = {
   programs: {
     title: 'The programs of demo/programs',
     dependencies: { ...dependencies, ...devDependencies },
-    files: '../../../demo/programs',
+    files: ['../../../demo/programs'],
     isFast: true,
     hasNoPage: true,
     isOurs: true,

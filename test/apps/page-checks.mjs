@@ -9,16 +9,22 @@ const workMs = 2_000
  * Opens the page and lets it run its jobs. Rejects with what went wrong.
  *
  * @param {string} url
- * @param {string} [extension] the folder of the extension that the page is in
+ * @param {object} [options]
+ * @param {string} [options.extension] the folder of the extension that the page is in
+ * @param {() => void} [options.edit] edits the handlers; the open page must run the new ones
  */
-export const checkPage = (url, extension) =>
-  inChromium((page) => checkJobs(page, url), { expected: ['loaded', 'loaded'], extension })
+export const checkPage = (url, { extension, edit } = {}) =>
+  inChromium((page) => checkJobs(page, url, edit), {
+    expected: ['loaded', 'loaded'],
+    ...(extension !== undefined && { extension }),
+  })
 
 /**
  * @param {import('playwright').Page} page
  * @param {string} url
+ * @param {() => void} [edit]
  */
-async function checkJobs(page, url) {
+async function checkJobs(page, url, edit) {
   await page.goto(url)
   await opened(page)
   const { seen, result } = await page.evaluate((ms) => jobPage.progress(ms), workMs)
@@ -35,6 +41,11 @@ async function checkJobs(page, url) {
   await page.reload()
   await opened(page)
   assert.equal(await page.evaluate(() => jobPage.durableResult()), 'went on from the middle')
+
+  if (!edit) return
+  edit()
+  // Within the time that all of this may take.
+  await page.waitForFunction(async () => (await jobPage.progress(0)).result === 'edited')
 }
 
 /** @param {import('playwright').Page} page */

@@ -27,7 +27,7 @@ export function pack() {
  * @param {string} name
  * @param {import('./apps.mjs').App} app
  */
-export function prepare(name, { dependencies, files = name, pageFolder = '.', hasNoPage, write }) {
+export function prepare(name, { dependencies, files = [name], pageFolder = '.', hasNoPage, write }) {
   const folder = join(home, name)
   mkdirSync(folder, { recursive: true })
   for (const entry of readdirSync(folder)) {
@@ -40,8 +40,8 @@ export function prepare(name, { dependencies, files = name, pageFolder = '.', ha
   }
   install(folder, `${JSON.stringify(description, null, 2)}\n`)
   if (!hasNoPage) cpSync(join(here, 'page'), join(folder, pageFolder), { recursive: true })
-  const own = join(here, 'files', files)
-  if (existsSync(own)) cpSync(own, folder, { recursive: true })
+  for (const own of files.map((each) => join(here, 'files', each)).filter(existsSync))
+    cpSync(own, folder, { recursive: true })
   write?.(folder)
   return folder
 }
@@ -104,6 +104,8 @@ export function exec(command, folder, env = {}, timeout = 5 * 60_000) {
  */
 export const envOf = (folder) => ({
   PATH: `${join(folder, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`,
+  APP: folder,
+  REPOSITORY: root,
   CI: 'true',
   NO_COLOR: '1',
   NEXT_TELEMETRY_DISABLED: '1',

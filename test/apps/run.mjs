@@ -4,6 +4,7 @@
 //
 //   --fast         the apps that differ most
 //   --write-docs   writes what works into docs/BUNDLERS.md
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apps } from './apps.mjs'
 import { extensionUrl } from './browser.mjs'
@@ -48,7 +49,7 @@ async function tryApp(name, app) {
   const runs = {}
   for (const [title, run] of Object.entries(app.runs)) {
     const start = Date.now()
-    const error = await tryRun(prepare(name, app), run).catch((error) => error)
+    const error = await tryRun(prepare(name, app), app, run).catch((error) => error)
     runs[title] = !error
     console.log(`${error ? '✗' : '✓'} ${app.title}: ${title} (${Math.round((Date.now() - start) / 1000)} s)`)
     if (error) console.error(error)
@@ -58,27 +59,39 @@ async function tryApp(name, app) {
 
 /**
  * @param {string} folder
+ * @param {import('./apps.mjs').App} app
  * @param {import('./apps.mjs').Run} run
  */
-async function tryRun(folder, run) {
+async function tryRun(folder, { pageFolder = '.' }, run) {
   if (run.command) exec(run.command, folder)
-  if (run.extension) return checkPage(extensionUrl(join(folder, run.extension)), join(folder, run.extension))
+  const extension = run.extension && join(folder, run.extension)
+  if (extension) return checkPage(extensionUrl(extension), { extension })
   if (run.checkFolder) return run.checkFolder(join(folder, run.folder ?? '.'))
   const server = run.server
     ? await startServer(run.server, folder)
     : run.folder && (await serveFolder(join(folder, run.folder)))
   if (!server) return
   try {
-    await (run.checkServer ?? checkPage)(server.origin)
-    if (run.route) await checkRoute(`${server.origin}${run.route}`)
+    if (run.checkServer) await run.checkServer(server.origin)
+    else await checkPage(server.origin, run.isHot ? { edit: () => editHandlers(join(folder, pageFolder)) } : {})
+    if (run.route) await checkRoute(`${server.origin}${run.route}`, run.isHot ? 'edited' : 'done')
   } finally {
     await server.close()
   }
 }
 
-/** @param {string} url */
-async function checkRoute(url) {
+/** @param {string} folder */
+function editHandlers(folder) {
+  const file = join(folder, 'handlers.js')
+  writeFileSync(file, readFileSync(file, 'utf8').replace("return 'done'", "return 'edited'"))
+}
+
+/**
+ * @param {string} url
+ * @param {string} expected
+ */
+async function checkRoute(url, expected) {
   const response = await fetch(url)
   const text = await response.text()
-  if (text !== 'done') throw new Error(`${url} responded with ${response.status}: ${text.slice(0, 1_000)}`)
+  if (text !== expected) throw new Error(`${url} responded with ${response.status}: ${text.slice(0, 1_000)}`)
 }

@@ -81,7 +81,7 @@ describe('a batch that cannot be read is a gap, and not the end', () => {
   test('one that is whole by its checksum and makes no sense: what is before that in it counts', () => {
     const half = new BatchWriter(headerBytes)
     half.add({ before: undefined, after: jobRecord(2, 'job 2') })
-    const nonsense = new Uint8Array([...half.finish(), 77, 77])
+    const nonsense = new Uint8Array([...half.finish().bytes, 77, 77])
     const journal = new JournalBuilder(1)
       .insert(...numbered(1, 1))
       .frame(nonsense)

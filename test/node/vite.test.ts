@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright'
-import { build, createLogger, createServer, type Plugin } from 'vite'
+import type { Plugin } from 'vite'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { browserPath, isInstalled } from '../support/browsers.mjs'
 
@@ -14,8 +14,19 @@ if (!isInstalled('chromium')) {
   )
 }
 
+// `npm run test:apps` installs other versions of Vite there.
+const other = process.env.OFFSTAGE_FRAMEWORKS
+const found = other ? join(other, 'node_modules/vite/dist/node/index.js') : 'vite'
+const { build, createLogger, createServer }: typeof import('vite') = await import(found)
+
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const startMs = 60_000
+
+/** A package in CommonJS. */
+const packageOf = (name: string, code: string) => ({
+  [`node_modules/${name}/package.json`]: JSON.stringify({ name, version: '1.0.0', main: 'index.js' }),
+  [`node_modules/${name}/index.js`]: code,
+})
 
 const files = {
   'index.html': `<!doctype html><title>App</title><script type="module" src="./main.ts"></script>`,
@@ -44,9 +55,9 @@ const files = {
     })`,
   'greeting.ts': `export const greeting = 'Hello'`,
   // What a worker imports shares code with what the page imports: found later, it changes what the page has loaded.
-  'node_modules/in-page/index.js': `require('shared')`,
-  'node_modules/only-in-workers/index.js': `exports.punctuated = (text) => text + require('shared').mark`,
-  'node_modules/shared/index.js': `exports.mark = '!'`,
+  ...packageOf('in-page', `require('shared')`),
+  ...packageOf('only-in-workers', `exports.punctuated = (text) => text + require('shared').mark`),
+  ...packageOf('shared', `exports.mark = '!'`),
 }
 
 declare global {
@@ -106,7 +117,7 @@ describe.skipIf(!isInstalled('chromium'))('offstage/vite', { timeout: 2 * startM
     onTestFinished(() => page.close())
     await page.goto(server.resolvedUrls?.local[0] as string)
     const edit = (name: keyof typeof files, from: string, to: string) =>
-      writeFileSync(join(folder, name), files[name].replace(from, to))
+      writeFileSync(join(folder, name), (files[name] as string).replace(from, to))
     return { page, edit, logged, server }
   }
 

@@ -1,6 +1,6 @@
 // What a dev server's plugin does to the schedulers of a page, without the dev server.
 import { createScheduler } from 'offstage'
-import { hotModule } from 'offstage/hot'
+import { hotModule, renewWorkers } from 'offstage/hot'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { jobs } from '../fixtures/jobs.ts'
 import { heard, turn } from '../support/testing.ts'
@@ -67,6 +67,25 @@ describe('when the module of the workers has changed', () => {
     await scheduler.close()
     renewWorkers()
     expect(scheduler.stats().workers.online).toBe(0)
+  })
+})
+
+describe('without a plugin', () => {
+  test('one scheduler gets new workers', async () => {
+    const make = () => {
+      const scheduler = createScheduler<typeof jobs>(jobsWorker(), { workers: 1 })
+      onTestFinished(() => scheduler.close({ mode: 'now' }))
+      return scheduler
+    }
+    const [renewed, other] = [make(), make()]
+    expect([await renewed.run.turn(), await other.run.turn()]).toEqual([1, 1])
+    renewWorkers(renewed)
+    expect([await renewed.run.turn(), await other.run.turn()]).toEqual([1, 2])
+  })
+
+  test('what is no scheduler is refused', () => {
+    for (const none of [undefined, {}, null])
+      expect(() => renewWorkers(none as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
 })
 

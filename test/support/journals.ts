@@ -1,10 +1,19 @@
 // Journals as bytes, made batch by batch, for tests of what is left of them when they are damaged.
 import type { JobRecord } from '../../src/job/record.ts'
 import { BatchWriter } from '../../src/store/batch-writer.ts'
+import { fill, type GappedBytes } from '../../src/store/bytes.ts'
 import { blank } from '../../src/store/change-format.ts'
 import { type Chain, headerBytes, stamp } from '../../src/store/frame.ts'
 import type { ByteSource } from '../../src/store/journal-bytes.ts'
 import type { Change } from '../../src/store/store.ts'
+
+/** With its large buffers in their places. */
+export function filled(written: GappedBytes): Uint8Array<ArrayBuffer> {
+  fill(written, 0, written.bytes.length)
+  return written.bytes
+}
+
+export const gapless = (bytes: Uint8Array<ArrayBuffer>): GappedBytes => ({ bytes, gaps: [] })
 
 export interface WrittenBatch {
   readonly at: number
@@ -25,15 +34,15 @@ export class JournalBuilder {
   batch(...changes: readonly Change[]): this {
     const writer = new BatchWriter(headerBytes)
     for (const change of changes) writer.add(change)
-    return this.frame(writer.finish(), changes)
+    return this.frame(filled(writer.finish()), changes)
   }
 
   /** In as many frames as it takes, when each is full from `frameBytes` on. */
   large(frameBytes: number, ...changes: readonly Change[]): this {
     const writer = new BatchWriter(headerBytes, { frameBytes })
     for (const change of changes) writer.add(change)
-    for (const frame of writer.full) this.frame(frame, changes, true)
-    return this.frame(writer.finish(), changes)
+    for (const frame of writer.full) this.frame(filled(frame), changes, true)
+    return this.frame(filled(writer.finish()), changes)
   }
 
   insert(...records: readonly JobRecord[]): this {
@@ -48,12 +57,12 @@ export class JournalBuilder {
   begun(...records: readonly JobRecord[]): this {
     const writer = new BatchWriter(headerBytes)
     for (const after of records) writer.add({ before: undefined, after })
-    return this.frame(writer.finish(), [], true)
+    return this.frame(filled(writer.finish()), [], true)
   }
 
   /** Room for a header, then any payload. */
-  frame(frame: Uint8Array, changes: readonly Change[] = [], goesOn = false): this {
-    stamp(frame, this.#chain, { goesOn })
+  frame(frame: Uint8Array<ArrayBuffer>, changes: readonly Change[] = [], goesOn = false): this {
+    stamp(gapless(frame), this.#chain, { goesOn })
     this.batches.push({ at: this.#size, end: this.#size + frame.length, changes })
     this.#frames.push(frame)
     this.#size += frame.length

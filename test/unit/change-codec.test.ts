@@ -12,6 +12,7 @@ import { LiveRecords } from '../../src/store/live-records.ts'
 import { Replayer } from '../../src/store/replayer.ts'
 import type { Change } from '../../src/store/store.ts'
 import { writeValue } from '../../src/store/value-writer.ts'
+import { filled } from '../support/journals.ts'
 
 const start = 1_750_000_000_000
 const defaults = resolveDefaults({})
@@ -31,14 +32,14 @@ const act = (before: JobRecord, action: Action, now: number): Change => ({
 function encode(changes: readonly Change[]): Uint8Array {
   const batch = new BatchWriter(3)
   for (const change of changes) batch.add(change)
-  return batch.finish().subarray(3)
+  return filled(batch.finish()).subarray(3)
 }
 
 /** In all frames that it takes. */
 function framesOf(changes: readonly Change[], frameBytes: number): Uint8Array[] {
   const batch = new BatchWriter(3, { frameBytes })
   for (const change of changes) batch.add(change)
-  return [...batch.full, batch.finish()].map((frame) => frame.subarray(3))
+  return [...batch.full, batch.finish()].map((frame) => filled(frame).subarray(3))
 }
 
 function replayAll(batches: readonly Uint8Array[], records = new LiveRecords()): JobRecord[] {
@@ -183,12 +184,12 @@ describe('batches give back the records', () => {
 
   test('and tell how many bytes each takes', () => {
     const batch = new BatchWriter(44)
-    expect([batch.isEmpty, batch.bytes, batch.finish().length]).toEqual([true, 0, 44])
+    expect([batch.isEmpty, batch.bytes, batch.finish().bytes.length]).toEqual([true, 0, 44])
     const job = jobOf(1)
     const bytes = batch.add(insert(job)) + batch.add(act(job, { type: 'start' }, start))
-    expect([batch.isEmpty, batch.bytes, batch.finish().length]).toEqual([false, bytes, 44 + bytes])
+    expect([batch.isEmpty, batch.bytes, batch.finish().bytes.length]).toEqual([false, bytes, 44 + bytes])
     const records = new LiveRecords()
-    replayAll([batch.finish().subarray(44)], records)
+    replayAll([batch.finish().bytes.subarray(44)], records)
     expect([records.get(1)?.seq, records.bytes]).toEqual([1, bytes])
   })
 
@@ -339,7 +340,7 @@ describe('a large batch', () => {
           expect(error).toMatchObject({ code: 'DATA_CLONE', jobId: change.after?.id })
           return false
         }
-        const frames = [...batch.full, batch.finish()].map((frame) => frame.subarray(3))
+        const frames = [...batch.full, batch.finish()].map((frame) => filled(frame).subarray(3))
         expect(Math.max(...frames.map(({ length }) => length))).toBeLessThanOrEqual(bytesMax)
         return true
       })
@@ -354,7 +355,7 @@ describe('a large batch', () => {
     const sum = many.map((change) => batch.add(change)).reduce((total, size) => total + size)
     const frames = [...batch.full, batch.finish()]
     expect(sum).toBe(batch.bytes)
-    expect(sum).toBe(frames.reduce((total, { length }) => total + length - 44, 0))
+    expect(sum).toBe(frames.reduce((total, { bytes }) => total + bytes.length - 44, 0))
   })
 })
 
@@ -408,7 +409,7 @@ function rulesOfSeven(): number[] {
   const out = new ByteWriter()
   out.raw(Uint8Array.of(1, 2, 0x80, 0x80, 0x08, 0))
   writeValue(out, [1, undefined, undefined, undefined, [], ['flows'], 'new'], 'rules')
-  return [...out.toBytes()]
+  return [...out.toBytes().bytes]
 }
 
 // Stored for ever: what was written by version 1 must be read by every version to come.
@@ -500,7 +501,7 @@ describe('version 1', () => {
     batch.addRow({ table: 'flows', key: 'a', value: [1] })
     batch.addRow({ table: 'flows', key: 'b', value: undefined })
     batch.add(insert(marked))
-    const written = batch.finish()
+    const written = batch.finish().bytes
     expect(Buffer.from(written.subarray(0, 17)).toString('hex')).toBe('04000a666c6f777302610b018105000262')
     expect(Buffer.from(written).toString('hex')).toContain('0b06')
     const records = new LiveRecords()

@@ -2,7 +2,8 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { copyPlain, copyValue, notPlain } from '../../src/shared/clone.ts'
+import { copyBytes, copyPlain, copyValue, notPlain } from '../../src/shared/clone.ts'
+import { outgoing } from '../../src/shared/outgoing.ts'
 
 test('a fast copy is what structured clone would have made', () => {
   fc.assert(
@@ -47,6 +48,34 @@ test.each([
   const copy = copyValue(value, 'input') as typeof value
   expect(copy).toEqual(structuredClone(value))
   expect(copy.indexOf(copy.at(-1) as never)).toBe(value.indexOf(value.at(-1) as never))
+})
+
+const bytes = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+
+test.each([
+  ['a typed array', bytes],
+  ['a buffer', bytes.buffer],
+  ['a part of a buffer', { numbers: new Uint16Array(bytes.buffer, 2, 2), name: 'numbers' }],
+  ['numbers with fractions', [new Float64Array([0.5, -0]), new BigInt64Array([-1n])]],
+])('%s is copied with what it shows, and nothing else', (_name, value) => {
+  const copy = copyPlain(value, Number.POSITIVE_INFINITY, copyBytes)
+  expect(copy).not.toBe(notPlain)
+  expect(copy).toStrictEqual(structuredClone(outgoing(value)))
+  // What travels with other messages is left to these messages.
+  expect(copyPlain(value)).toBe(notPlain)
+})
+
+test.each([
+  ['two views of one buffer', [bytes, new Uint16Array(bytes.buffer)]],
+  ['a view and its buffer', [bytes, bytes.buffer]],
+  ['a buffer and its view', { all: bytes.buffer, some: bytes.subarray(1) }],
+  ['shared memory', new Uint8Array(new SharedArrayBuffer(8))],
+  ['a view that is more than one', new (class extends Uint8Array {})(8)],
+  ['a Buffer of Node', Buffer.from('text')],
+  ['a DataView', new DataView(bytes.buffer)],
+  ['what only looks like one', Object.create(Uint8Array.prototype)],
+])('%s is left to structured clone', (_name, value) => {
+  expect(copyPlain(value, Number.POSITIVE_INFINITY, copyBytes)).toBe(notPlain)
 })
 
 test('data may be nested as deep as structured clone can follow', () => {

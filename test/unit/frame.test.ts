@@ -5,6 +5,7 @@ import { seededRandom } from '../../src/shared/seeded-random.ts'
 import { type Chain, headerBytes, newChain, stamp } from '../../src/store/frame.ts'
 import { FrameScanner, type Verdict } from '../../src/store/frame-scanner.ts'
 import { FrameSearch } from '../../src/store/frame-search.ts'
+import { gapless } from '../support/journals.ts'
 
 interface Flags {
   readonly goesOn?: boolean
@@ -19,7 +20,7 @@ class Writer {
   add(text: string, flags: Flags = {}): this {
     const frame = new Uint8Array(headerBytes + text.length)
     frame.set(new TextEncoder().encode(text), headerBytes)
-    stamp(frame, this.chain, flags)
+    stamp(gapless(frame), this.chain, flags)
     this.frames.push(frame)
     return this
   }
@@ -120,10 +121,10 @@ describe('behind a bad frame', () => {
     const writer = new Writer().add('one').add('two', { isRelaxed: true })
     const inner = { ...writer, chain: { ...writer.chain, sequence: 7 } }
     const copy = new Uint8Array(headerBytes)
-    stamp(copy, inner.chain)
+    stamp(gapless(copy), inner.chain)
     const outer = new Uint8Array(headerBytes + 100 + copy.length + 100)
     outer.set(copy, headerBytes + 100)
-    stamp(outer, writer.chain, { isRelaxed: true })
+    stamp(gapless(outer), writer.chain, { isRelaxed: true })
     const [one, two] = writer.frames as [Uint8Array, Uint8Array]
     for (const pieceBytes of [1, 17, 100, 1_000])
       expect(scan(join(one, damaged(two), outer), pieceBytes).verdict).toMatchObject({ kind: 'torn', lost: 2 })
@@ -135,7 +136,7 @@ describe('behind a bad frame', () => {
     writer.add('refused, and cut off')
     const [one, refused] = writer.frames as [Uint8Array, Uint8Array]
     const other = new Uint8Array(headerBytes + 200)
-    stamp(other, before)
+    stamp(gapless(other), before)
     expect(scan(join(one, damaged(other), refused)).verdict).toMatchObject({ kind: 'torn', size: one.length })
   })
 
@@ -158,14 +159,14 @@ describe('the length of a payload', () => {
     // It is never touched, so it takes no memory.
     const frame = new Uint8Array(headerBytes + most + 1)
     const chain = newChain(seededRandom(1))
-    expect(() => stamp(frame, chain)).toThrow(expect.objectContaining({ code: 'DATA_CLONE' }))
+    expect(() => stamp(gapless(frame), chain)).toThrow(expect.objectContaining({ code: 'DATA_CLONE' }))
     expect(chain.sequence).toBe(0)
   })
 
   test('at the limit is read as it was written; over it, it is no frame', () => {
     const frame = new Uint8Array(headerBytes)
     const chain = newChain(seededRandom(1))
-    stamp(frame, chain)
+    stamp(gapless(frame), chain)
     const view = new DataView(frame.buffer)
     // Waits for the rest of it, or does not.
     view.setUint32(32, most, true)

@@ -84,7 +84,7 @@ function record(count: number): void {
   const write = (before: JobRecord | undefined, after: JobRecord) => {
     const batch = new BatchWriter(0)
     batch.add({ before, after })
-    payloads.push(batch.finish())
+    payloads.push(batch.finish().bytes)
   }
   write(undefined, job)
   const add = (from: number, to: number) => {

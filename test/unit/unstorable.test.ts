@@ -9,6 +9,7 @@ import { LiveRecords } from '../../src/store/live-records.ts'
 import { memoryStore } from '../../src/store/memory-store.ts'
 import { Replayer } from '../../src/store/replayer.ts'
 import type { Change } from '../../src/store/store.ts'
+import { filled } from '../support/journals.ts'
 import { heard, turn } from '../support/testing.ts'
 
 /** What may be written of one job at once, beside what is around the value. */
@@ -59,7 +60,7 @@ function setUp({ namesJob = true } = {}) {
         throw namesJob ? error : Object.assign(error as Error, { jobId: undefined })
       }
       const replayer = new Replayer([])
-      for (const frame of [...writer.full, writer.finish()]) replayer.replay(frame, records)
+      for (const frame of [...writer.full, writer.finish()]) replayer.replay(filled(frame), records)
     },
   }
   const scheduler = createScheduler<typeof jobs>(inline(jobs), { store, workers: 1 })

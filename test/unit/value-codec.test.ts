@@ -6,11 +6,12 @@ import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { OffstageError } from '../../src/shared/errors.ts'
 import { isObject } from '../../src/shared/show.ts'
-import { ByteReader, ByteWriter, TooLong } from '../../src/store/bytes.ts'
+import { ByteReader, ByteWriter, fill, TooLong } from '../../src/store/bytes.ts'
 import { writeThrown } from '../../src/store/thrown-writer.ts'
 import { readValue } from '../../src/store/value-reader.ts'
 import { roomBehind } from '../../src/store/value-room.ts'
 import { writeValue } from '../../src/store/value-writer.ts'
+import { filled } from '../support/journals.ts'
 
 class PaymentError extends Error {
   override readonly name = 'PaymentError'
@@ -24,7 +25,7 @@ class PaymentError extends Error {
 const toBytes = (value: unknown, capacity = 4): Uint8Array => {
   const out = new ByteWriter(capacity)
   writeValue(out, value, 'input')
-  return out.toBytes()
+  return filled(out.toBytes())
 }
 const fromBytes = (bytes: Uint8Array): unknown => readValue(new ByteReader(bytes), [PaymentError])
 const stored = <Value>(value: Value): Value => fromBytes(toBytes(value)) as Value
@@ -292,7 +293,7 @@ describe('errors', () => {
   ])('%s can be thrown, and is stored', (_name, thrown, expected) => {
     const out = new ByteWriter()
     writeThrown(out, thrown)
-    expect(fromBytes(out.toBytes())).toEqual(expected)
+    expect(fromBytes(filled(out.toBytes()))).toEqual(expected)
   })
 })
 
@@ -469,7 +470,7 @@ describe('bytes that make no sense', () => {
     out.u8(12)
     out.varint(30_000_000)
     out.varint(0)
-    expect((fromBytes(out.toBytes()) as unknown[]).length).toBe(30_000_000)
+    expect((fromBytes(filled(out.toBytes())) as unknown[]).length).toBe(30_000_000)
     expect(process.memoryUsage().rss - rss).toBeLessThan(100e6)
   })
 
@@ -613,37 +614,52 @@ describe('no more is written than may be', () => {
     fc.assert(
       fc.property(fc.anything({ withBigInt: true, withDate: true, withTypedArray: true }), (value) => {
         const bytes = toBytes(value)
-        expect(write(value, bytes.length).toBytes()).toEqual(bytes)
+        expect(filled(write(value, bytes.length).toBytes())).toEqual(bytes)
       }),
     )
   })
 
-  test('what is only measured is as long as what is written, and no buffer is copied', () => {
-    const lengths = (value: unknown, act = (out: ByteWriter) => writeValue(out, value, 'input')) =>
-      [false, true].map((isMeasuring) => {
-        const out = new ByteWriter(256, isMeasuring)
-        act(out)
-        return out.length
-      })
-    const [giant, list] = [new Uint8Array(5_000_000), new Uint16Array(70_000)]
-    const measure = new ByteWriter(256, true)
-    writeValue(measure, { giant, list: [giant, list] }, 'input')
-    expect(measure.length).toBeGreaterThan(5_140_000)
-    expect(measure.capacity).toBeLessThan(1_000)
-    measure.truncate(0)
-    measure.lengthMax = 1_000_000
-    expect(() => writeValue(measure, [list, giant], 'input')).toThrow(TooLong)
-    expect(measure.length).toBe(0)
-    // What hangs on an error is measured, and then may be left out.
-    const error = Object.assign(new Error('x'), { giant, list, mixed: [list, () => {}], text: 'x' })
-    const [written, measured] = lengths(error, (out) => writeThrown(out, error, 500_000))
-    expect(measured).toBe(written)
-    fc.assert(
-      fc.property(fc.anything({ withBigInt: true, withDate: true, withTypedArray: true }), (value) => {
-        const [written, measured] = lengths({ list, value })
-        expect(measured).toBe(written)
-      }),
-    )
+  test('large buffers count for the length, and take no memory until they are copied', () => {
+    const [giant, list] = [new Uint8Array(50_000).fill(7), Uint16Array.from({ length: 3_000 }, (_, index) => index)]
+    const value = { giant, list: [giant, list, 'between', new Uint8Array(5_000).fill(9)], end: 'end' }
+    const out = new ByteWriter()
+    writeValue(out, value, 'input')
+    const { length } = out
+    expect(length).toBeGreaterThan(61_000)
+    expect(out.capacity).toBeLessThan(1_000)
+    const bytes = filled(out.toBytes())
+    expect(bytes.length).toBe(length)
+    expectSame(fromBytes(bytes), value)
+    out.truncate(0)
+    out.lengthMax = 10_000
+    expect(() => writeValue(out, [list, giant], 'input')).toThrow(TooLong)
+    expect(out.length).toBe(0)
+    // What hangs on an error may be left out again.
+    out.lengthMax = Number.POSITIVE_INFINITY
+    writeThrown(out, Object.assign(new Error('x'), { giant, list, mixed: [list, () => {}], text: 'x' }), 30_000)
+    expect(out.length).toBeLessThan(30_000)
+    expect(fromBytes(filled(out.toBytes()))).toMatchObject({ mixed: 'an array of 2', text: 'x' })
+  })
+
+  test('large buffers may be copied piece by piece, wherever it is cut', () => {
+    const value = Array.from({ length: 5 }, (_, index) => [index, new Uint8Array(4_095 + index).fill(index), index])
+    const out = new ByteWriter()
+    writeValue(out, value, 'input')
+    const whole = filled(out.toBytes())
+    for (const step of [1_000, 4_096, 5_000, 20_001]) {
+      const pieces = out.toBytes()
+      for (let at = 0; at < whole.length; at += step) fill(pieces, at, at + step)
+      expect(pieces.bytes).toEqual(whole)
+    }
+    expectSame(fromBytes(whole), value)
+  })
+
+  test('a buffer that is transferred before it was copied is not stored as zeros', () => {
+    const buffer = new ArrayBuffer(10_000)
+    const out = new ByteWriter()
+    writeValue(out, buffer, 'input')
+    structuredClone(buffer, { transfer: [buffer] })
+    expect(() => filled(out.toBytes())).toThrow('detached')
   })
 
   test('what was written before it stays, and the writer can be used again', () => {
@@ -665,7 +681,7 @@ describe('no more is written than may be', () => {
       expect(out.length).toBeLessThanOrEqual(limit)
       expect(out.capacity).toBeLessThan(limit + 10)
       expect(out.lengthMax).toBe(Number.POSITIVE_INFINITY)
-      expect(fromBytes(out.toBytes())).toBeInstanceOf(Error)
+      expect(fromBytes(filled(out.toBytes()))).toBeInstanceOf(Error)
     },
   )
 })

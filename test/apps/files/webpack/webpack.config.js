@@ -1,2 +1,2 @@
 /** @type {import('webpack').Configuration & { devServer: object }} */
-export default { entry: './main.js', devServer: { static: '.' } }
+export default { entry: './main.js', devServer: { static: { directory: '.', watch: false } } }
