@@ -42,6 +42,14 @@ interface KeyRow {
   readonly after: string | undefined
 }
 
+/** The row of a job that has not ended. */
+interface JobRow {
+  /** The row of its key. */
+  readonly key: string
+  /** The job that waits for its end, whatever has become of the key meanwhile. */
+  readonly next: string | undefined
+}
+
 const checks: check.Checks = {
   key: check.string(512),
   mode: check.oneOf('return', 'reject', 'replace', 'debounce', 'throttle', 'coalesce'),
@@ -103,7 +111,8 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     const add = (after?: string): AdmissionAnswer => {
       const until = waits || windowMs === undefined ? undefined : turn.clock.now() + windowMs
       turn.put(rowOfKey(name, key), { jobId: id, until, after } satisfies KeyRow)
-      turn.put(rowOfJob(id), rowOfKey(name, key))
+      turn.put(rowOfJob(id), { key: rowOfKey(name, key), next: undefined } satisfies JobRow)
+      if (after !== undefined) turn.put(rowOfJob(after), { key: rowOfKey(name, key), next: id } satisfies JobRow)
       const delayMs = waits ? (windowMs ?? options.delayMs) : options.delayMs
       return { options: { ...options, delayMs }, isMarked: true, isBlocked: after !== undefined }
     }
@@ -136,14 +145,14 @@ export class DedupeExtension implements Extension<Record<never, never>> {
   }
 
   #ended(turn: Turn, id: string): void {
-    const key = turn.rows.get(rowOfJob(id)) as string | undefined
-    if (key === undefined) return
+    const ended = turn.rows.get(rowOfJob(id)) as JobRow | undefined
+    if (!ended) return
+    const { key, next } = ended
     turn.put(rowOfJob(id), undefined)
+    if (next !== undefined) turn.move(next, { type: 'unblock' })
     const row = turn.rows.get(key) as KeyRow | undefined
-    if (row?.after === id) {
-      turn.put(key, { ...row, after: undefined })
-      turn.move(row.jobId, { type: 'unblock' })
-    } else if (row?.jobId === id) {
+    if (row?.after === id) turn.put(key, { ...row, after: undefined })
+    else if (row?.jobId === id) {
       // If it waited for another one, that one has the key again.
       const rest = row.after !== undefined ? { ...row, jobId: row.after, after: undefined } : row
       const isHeld = rest !== row || isWithin(row, turn.clock.now())
@@ -158,20 +167,21 @@ export class DedupeExtension implements Extension<Record<never, never>> {
   #arm(): void {
     const { rows } = this.#host as ExtensionHost
     let first = Number.POSITIVE_INFINITY
-    for (const [key, row] of rows) if (this.#isOver(key, row)) first = Math.min(first, (row as KeyRow).until as number)
+    for (const [key, row] of rows) if (this.#isLeft(key, row)) first = Math.min(first, (row as KeyRow).until as number)
     this.#stopTimer()
     if (first < Number.POSITIVE_INFINITY) this.#stopTimer = (this.#host as ExtensionHost).at(first, () => this.#free())
   }
 
-  #isOver(key: string, row: unknown): boolean {
+  /** Whether a key is taken for its window alone: its job has ended, whatever may have become of that since. */
+  #isLeft(key: string, row: unknown): boolean {
     const { until, jobId } = row as KeyRow
-    return jobIn(key) === undefined && until !== undefined && !isActive(this.#host as ExtensionHost, jobId)
+    return jobIn(key) === undefined && until !== undefined && !this.#host?.rows.has(rowOfJob(jobId))
   }
 
   #free(): void {
     this.#turn((turn) => {
       const over = [...turn.rows].filter(
-        ([key, row]) => this.#isOver(key, row) && !isWithin(row as KeyRow, turn.clock.now()),
+        ([key, row]) => this.#isLeft(key, row) && !isWithin(row as KeyRow, turn.clock.now()),
       )
       for (const [key] of over) turn.put(key, undefined)
     })

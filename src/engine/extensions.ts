@@ -46,8 +46,11 @@ export class Extensions implements ExtensionHooks {
   #isMarking = false
   #wanted: InsertRequest | undefined
   #aborted: LiveJob[] = []
-  /** What to carry out anew after a refusal, in this order. */
-  #toRedo: (() => void)[] = []
+  /** Jobs that a caller let start before their time. */
+  readonly #promoted = new WeakSet<Step>()
+  /** After a refusal: writings that follow moves which stay, and what else to carry out anew, in this order. */
+  readonly #toFollowAgain: Writing[] = []
+  readonly #toRedo: (() => void)[] = []
 
   constructor(parts: EngineParts, requestOf: RequestOf, stored: readonly Row[]) {
     this.#parts = {
@@ -129,6 +132,7 @@ export class Extensions implements ExtensionHooks {
     }
     const { type, before, after } = step
     if (type === 'insert') step.wanted = this.#wanted
+    if (type === 'due' && this.#isInCall) this.#promoted.add(step)
     const { marks } = (after ?? (before as JobRecord)).rules
     if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) (writing?.moves ?? this.#unfollowed).push(step)
   }
@@ -226,8 +230,8 @@ export class Extensions implements ExtensionHooks {
         return { ...inserted, along }
       }
       const { input = request.input, options = request.options, replace, isMarked, isBlocked } = answer
-      const markRules = isMarked ? attached.markRules : request.markRules
-      request = { ...request, input, options, markRules, isBlocked: isBlocked ?? request.isBlocked }
+      const markRules = isMarked ? both(request.markRules, attached.markRules) : request.markRules
+      request = { ...request, input, options, markRules, isBlocked: isBlocked || request.isBlocked }
       if (replace !== undefined) replaced = this.#parts.jobs.index.get(replace)
     }
     if (replaced?.record.state === 'running') throw duplicate(replaced.record.id, ', and it is running')
@@ -347,21 +351,22 @@ export class Extensions implements ExtensionHooks {
   fallen(first: ReadonlySet<Step>, all: readonly Step[]): ReadonlySet<Step> {
     const fallen = fallenWith(first, all)
     this.#setUnfollowed(this.#unfollowed.slice(this.#next).filter((step) => !fallen.has(step)))
-    this.#toRedo = this.#actionsToRedo(first, fallen, all)
+    this.#noteWhatToRedo(first, fallen, all)
     return fallen
   }
 
-  /** Returns what to carry out anew: it has happened, and was taken back only because of what it was based on. */
-  #actionsToRedo(first: ReadonlySet<Step>, fallen: ReadonlySet<Step>, all: readonly Step[]): (() => void)[] {
-    const again: (() => void)[] = []
+  /** Notes what to carry out anew: it has happened, and was taken back only because of what it was based on. */
+  #noteWhatToRedo(first: ReadonlySet<Step>, fallen: ReadonlySet<Step>, all: readonly Step[]): void {
     for (const step of all) {
       if (!fallen.has(step) || first.has(step) || step.call) continue
       const writing = step.turn as Writing | undefined
-      if (!writing) again.push(() => repeat(step, this.#parts.jobs))
-      else if (step.type === 'turn' && !(writing.origin && fallen.has(writing.origin)))
-        again.push(() => this.#rewrite(writing))
+      // The timer of a job that was due is set again, for the time that it has without what fell.
+      if (step.type === 'due' && !writing && !this.#promoted.has(step)) continue
+      if (!writing) this.#toRedo.push(() => repeat(step, this.#parts.jobs))
+      else if (step.type !== 'turn') continue
+      else if (!writing.origin) this.#toRedo.push(() => this.#rewrite(writing))
+      else if (!fallen.has(writing.origin)) this.#toFollowAgain.push(writing)
     }
-    return again
   }
 
   #rewrite({ origin, write, outcome }: Writing): void {
@@ -380,10 +385,25 @@ export class Extensions implements ExtensionHooks {
     writing.restoreRows()
   }
 
+  /**
+   * What follows from moves that stay goes first, because these moves have been made. What is carried out anew is based on them,
+   * and may do something else than it did before.
+   */
   afterRefusal(): void {
-    for (const act of this.#toRedo.splice(0)) act()
+    for (const writing of this.#toFollowAgain.splice(0)) this.#rewrite(writing)
+    this.follow()
+    for (const act of this.#toRedo.splice(0)) {
+      act()
+      this.follow()
+    }
   }
 }
+
+type MarkRules = InsertRequest['markRules']
+
+/** Several extensions may follow one job. */
+const both = (first: MarkRules, second: Attached['markRules']): MarkRules =>
+  first ? (rules) => second(first(rules)) : second
 
 /** What `open` receives. */
 class Host extends View implements ExtensionHost {

@@ -32,8 +32,8 @@ export const schedulesExtension: Extension<ScheduleCommands> = {
   open: (host) => new ScheduleRunner(host).commands,
 }
 
-/** When the queue was full, the occurrence is tried again after this time. */
-const fullMs = 1_000
+/** When the queue was full, or the scheduler was closing, the occurrence is tried again after this time. */
+const retryMs = 1_000
 
 /** Lets the schedules come. One timer is set, for the first of them. */
 class ScheduleRunner {
@@ -137,9 +137,9 @@ class ScheduleRunner {
     // Called again if the store refuses what it is based on.
     this.#turn((turn) => {
       for (const id of coming) {
-        const isFull = tick(turn, id)
+        const isHeld = tick(turn, id)
         this.#note(id)
-        if (isFull) this.#comesAt.set(id, now + fullMs)
+        if (isHeld) this.#comesAt.set(id, now + retryMs)
       }
     })
     this.#arm()

@@ -9,7 +9,10 @@ import { missedMaxDefault } from './spec.ts'
 /** An occurrence that is noticed later than this was missed. Timers of hidden pages are up to a minute late. */
 const lateMs = 60_000
 
-/** Adds the jobs of all occurrences that have come. Returns whether the line is full and it is to be tried again. */
+/** The job may be added later: there is no room, or the scheduler is closing, and another one will have the schedule. */
+const mayCome: readonly string[] = ['QUEUE_FULL', 'SCHEDULER_CLOSED']
+
+/** Adds the jobs of all occurrences that have come. Returns whether one could not be added, and is to be tried again. */
 export function tick(turn: Turn, id: string): boolean {
   const row = turn.rows.get(id) as ScheduleRow | undefined
   if (!row || row.isPaused || row.nextAt === undefined) return false
@@ -19,21 +22,29 @@ export function tick(turn: Turn, id: string): boolean {
   const due = recurrence.due(missed === 'all' ? missedMax + 1 : 1, row.nextAt, now)
   const newest = due.at(-1)
   if (newest === undefined) return false
-  const isMissed = now - recurrence.comesAt(newest) > lateMs
-  const coming = missed === 'skip' && isMissed ? [] : isMissed ? due.slice(-missedMax) : due
+  const isMissed = (at: number) => now - recurrence.comesAt(at) > lateMs
+  const coming = missed === 'skip' && isMissed(newest) ? [] : isMissed(newest) ? due.slice(-missedMax) : due
   const [first = Number.POSITIVE_INFINITY] = coming
   if (first > row.nextAt) skipped(turn, id, 'missed', row.nextAt)
-  return add(turn, id, row, coming, newest)
+  const isCatchingUp = missed === 'all' && (coming.length > 1 || isMissed(first))
+  return add(turn, id, row, coming, newest, isCatchingUp)
 }
 
-function add(turn: Turn, id: string, row: ScheduleRow, coming: readonly number[], newest: number): boolean {
+function add(
+  turn: Turn,
+  id: string,
+  row: ScheduleRow,
+  coming: readonly number[],
+  newest: number,
+  isCatchingUp: boolean,
+): boolean {
   const left = (row.spec.limit ?? Number.POSITIVE_INFINITY) - row.count
   let next = row
   for (const at of coming.slice(0, left)) {
     try {
-      next = addOne(turn, id, next, at, coming.length > 1)
+      next = addOne(turn, id, next, at, isCatchingUp)
     } catch (error) {
-      if ((error as OffstageError).code === 'QUEUE_FULL') {
+      if (mayCome.includes((error as OffstageError).code)) {
         // It keeps its place.
         turn.put(id, { ...next, nextAt: at })
         return true
@@ -45,7 +56,7 @@ function add(turn: Turn, id: string, row: ScheduleRow, coming: readonly number[]
   return false
 }
 
-/** `isCatchingUp`: it is one of several missed occurrences, of which none is to be skipped because of another. */
+/** `isCatchingUp`: all that were missed are made up for, one after the other: none is left out, and none is cancelled. */
 function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatchingUp: boolean): ScheduleRow {
   const { overlap = 'skip' } = row.spec
   const jobId = occurrenceId(id, at)
@@ -56,13 +67,15 @@ function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatching
     skipped(turn, id, 'overlap', at)
     return row
   }
-  if (overlap === 'replace')
-    for (const each of active) turn.move(each, { type: 'cancel', reason: `the schedule '${id}' has come again` })
-  const waits = active.length > 0 && (overlap === 'queue' || overlap === 'skip')
+  const waits = active.length > 0 && (overlap === 'queue' || isCatchingUp)
   insert(turn, row, jobId, at, waits)
+  // Only once it is there: when the queue is full, the one before goes on.
+  if (overlap === 'replace' && !waits)
+    for (const each of active) turn.move(each, { type: 'cancel', reason: `the schedule '${id}' has come again` })
   if (waits) for (const each of active) turn.mark(each)
   turn.tell({ type: 'schedule:fired', scheduleId: id, jobId, scheduledFor: at })
-  const line = waits ? [...active, jobId] : []
+  // Those that wait are let go one by one, whatever becomes of the schedule meanwhile.
+  const line = waits ? [...active, jobId] : row.line.filter((each) => isActive(turn, each))
   return { ...row, count: row.count + 1, lastAt: at, lastJobId: jobId, line }
 }
 

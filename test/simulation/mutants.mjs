@@ -38,6 +38,11 @@ const extensions = 'src/engine/extensions.ts'
 const attached = 'src/engine/attached.ts'
 const refusedTurns = 'src/engine/refused-turns.ts'
 const turn = 'src/engine/turn.ts'
+const runner = 'src/schedules/schedules-extension.ts'
+const scheduleRow = 'src/schedules/schedule-row.ts'
+const tick = 'src/schedules/tick.ts'
+const recurrence = 'src/schedules/recurrence.ts'
+const dedupe = 'src/dedupe/dedupe-extension.ts'
 
 /**
  * `isJournal`: it takes a state that is rare, and that runs of the journal alone reach more often.
@@ -460,8 +465,8 @@ export const mutants = [
   {
     name: 'what was built upon a refused turn is not done anew',
     file: extensions,
-    find: '    for (const act of this.#toRedo.splice(0)) act()\n',
-    replace: '',
+    find: 'for (const act of this.#toRedo.splice(0)) {',
+    replace: 'for (const act of this.#toRedo.splice(this.#toRedo.length)) {',
   },
   {
     name: 'what was built upon a refused turn stays',
@@ -504,6 +509,208 @@ export const mutants = [
     file: attached,
     find: 'new Map(rows.map(({ key, value }) => [key, value]))',
     replace: 'new Map()',
+  },
+  // Schedules.
+  {
+    name: 'the next time of a schedule is not written with its job',
+    file: tick,
+    find: '  turn.put(id, advanced(id, next, newest))\n',
+    replace: '  if (coming.length === 0) turn.put(id, advanced(id, next, newest))\n',
+  },
+  {
+    name: 'an occurrence comes again when the clock is set back',
+    file: scheduleRow,
+    find: 'Math.max(now, lastAt)',
+    replace: 'Math.min(now, lastAt + now)',
+  },
+  {
+    name: 'what is missed adds a job although it is to be skipped',
+    file: tick,
+    find: "missed === 'skip' && isMissed(newest) ? []",
+    replace: "missed === 'skip' && isMissed(newest) && row.count < 0 ? []",
+  },
+  {
+    name: 'the oldest of the missed occurrences are made up for',
+    file: tick,
+    find: 'due.slice(-missedMax)',
+    replace: 'due.slice(0, missedMax)',
+  },
+  {
+    name: 'a schedule adds one job more than its limit',
+    file: scheduleRow,
+    find: 'nextAt: row.count < limit ?',
+    replace: 'nextAt: row.count <= limit ?',
+  },
+  {
+    name: 'a job is added beside that of the occurrence before',
+    file: tick,
+    find: "overlap === 'skip' && active.length > 0",
+    replace: "overlap === 'skip' && active.length > 1",
+  },
+  {
+    name: 'the job of the occurrence before goes on although it is to be replaced',
+    file: tick,
+    find: "  if (overlap === 'replace' && !waits)\n",
+    replace: "  if (overlap === 'replace' && !waits && row.count % 2 === 0)\n",
+  },
+  {
+    name: 'what came during a pause is made up for',
+    file: runner,
+    find: '(isPaused ? row : advanced(id, row, later(turn.clock.now(), row)))',
+    replace: 'row',
+  },
+  {
+    name: 'an occurrence is lost when the queue is full',
+    file: tick,
+    find: "['QUEUE_FULL', 'SCHEDULER_CLOSED']",
+    replace: "['SCHEDULER_CLOSED']",
+  },
+  {
+    name: 'the end of a job does not let the next of its line start',
+    file: tick,
+    find: "  if (first !== undefined) turn.move(first, { type: 'unblock' })\n",
+    replace: '',
+  },
+  {
+    name: 'an occurrence is lost when the scheduler is closing',
+    file: tick,
+    find: "['QUEUE_FULL', 'SCHEDULER_CLOSED']",
+    replace: "['QUEUE_FULL']",
+  },
+  {
+    name: 'jobs that wait are forgotten when the next does not wait',
+    file: tick,
+    find: 'row.line.filter((each) => isActive(turn, each))\n  return { ...row, count',
+    replace: '[]\n  return { ...row, count',
+  },
+  {
+    name: 'what was missed is left out because it comes alone',
+    file: tick,
+    find: '(coming.length > 1 || isMissed(first))',
+    replace: 'coming.length > 1',
+  },
+  {
+    name: 'jobs wait for one whose end nobody follows',
+    file: tick,
+    find: '  if (waits) for (const each of active) turn.mark(each)\n',
+    replace: '',
+  },
+  {
+    name: 'jobs of a schedule that is removed wait for ever',
+    file: runner,
+    find: "        for (const jobId of row?.line ?? []) turn.move(jobId, { type: 'unblock' })\n",
+    replace: '',
+  },
+  {
+    name: 'a schedule whose change was refused keeps the time of the change',
+    file: runner,
+    find: '      // It may have been refused.\n      this.#follow([id])\n',
+    replace: '',
+  },
+  {
+    name: 'an occurrence comes after the last moment of its schedule',
+    file: recurrence,
+    find: 'at !== undefined && at <= endAt ? at : undefined',
+    replace: 'at !== undefined && at < endAt + 60_000 ? at : undefined',
+  },
+  // Jobs with keys.
+  {
+    name: 'a key is free although its job has not ended',
+    file: dedupe,
+    find: '      turn.put(rowOfKey(name, key), { jobId: id, until, after } satisfies KeyRow)\n',
+    replace:
+      "      if (mode !== 'return' && mode !== 'reject') turn.put(rowOfKey(name, key), { jobId: id, until, after })\n",
+  },
+  {
+    name: 'a key is taken although its job has ended',
+    file: dedupe,
+    find: '  return !isTerminal(state) || (',
+    replace: '  return true || (',
+  },
+  {
+    name: 'a key is left when its job ends',
+    file: dedupe,
+    find: '      turn.put(key, isHeld ? rest : undefined)\n',
+    replace: '      turn.put(key, rest)\n',
+  },
+  {
+    name: 'a key is free before its window is over',
+    file: dedupe,
+    find: "(mode === 'return' || mode === 'reject') && isWithin(row, now))",
+    replace: "mode === 'return' && isWithin(row, now))",
+  },
+  {
+    name: 'a key stays when its window is over',
+    file: dedupe,
+    find: '      for (const [key] of over) turn.put(key, undefined)\n',
+    replace: '',
+  },
+  {
+    name: 'a job starts beside the one that it is to wait for',
+    file: dedupe,
+    find: 'isBlocked: after !== undefined }',
+    replace: 'isBlocked: false }',
+  },
+  {
+    name: 'a job waits for one that has ended',
+    file: dedupe,
+    find: "    if (next !== undefined) turn.move(next, { type: 'unblock' })\n",
+    replace: '',
+  },
+  {
+    name: 'a key forgets the job that runs when the one that waits is cancelled',
+    file: dedupe,
+    find: 'row.after !== undefined ? { ...row, jobId: row.after, after: undefined } : row',
+    replace: 'row',
+  },
+  {
+    name: 'a job that is to be replaced stays',
+    file: dedupe,
+    find: '{ ...add(row.after), replace: other.id }',
+    replace: 'add(row.after)',
+  },
+  {
+    name: 'the newest input does not come to the job that waits',
+    file: dedupe,
+    find: "{ type: 'update', input, runAt: turn.clock.now() + (windowMs as number) }",
+    replace: "{ type: 'update', runAt: turn.clock.now() + (windowMs as number) }",
+  },
+  {
+    name: 'what was gathered before is lost with each input',
+    file: dedupe,
+    find: 'input: merged }',
+    replace: 'input }',
+  },
+  {
+    name: 'a job with a key is not followed',
+    file: dedupe,
+    find: 'isMarked: true,',
+    replace: "isMarked: mode !== 'replace',",
+  },
+  {
+    name: 'what a refusal has led to is followed behind what is carried out anew',
+    file: extensions,
+    find: '    this.follow()\n    for (const act of',
+    replace: '    for (const act of',
+  },
+  {
+    name: 'what follows from a move that stays is carried out behind what comes later',
+    file: extensions,
+    find: '    for (const writing of this.#toFollowAgain.splice(0)) this.#rewrite(writing)\n',
+    replace:
+      '    for (const writing of this.#toFollowAgain.splice(0)) this.#toRedo.push(() => this.#rewrite(writing))\n',
+  },
+  {
+    name: 'of several extensions that follow a job one does',
+    file: extensions,
+    find: 'isMarked ? both(request.markRules, attached.markRules)',
+    replace: 'isMarked ? attached.markRules',
+  },
+  {
+    name: 'a job is due again by a time that was refused',
+    file: extensions,
+    find: "      if (step.type === 'due' && !writing && !this.#promoted.has(step)) continue\n",
+    replace: '',
   },
   // The engine.
   {

@@ -11,9 +11,12 @@ import { fromThread } from '../../src/pool/protocol.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import type { WireThrown } from '../../src/shared/error-wire.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
-import type { Change, Store, Stored, StoreHost } from '../../src/store/store.ts'
+import type { Change, Row, Store, Stored, StoreHost } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
 import { checkRows } from './extensions.ts'
+import { KeyOracle } from './key-oracle.ts'
+import { isOf, type Tag, tagOf } from './kinds.ts'
+import { ScheduleOracle } from './schedule-oracle.ts'
 import type { Extremes, SimClock } from './sim-clock.ts'
 import { lasts, type SimTask, type SimWorker } from './sim-worker.ts'
 import type { Stats } from './stats.ts'
@@ -27,7 +30,7 @@ export interface Added {
 
 /** What can be seen of a job. */
 export interface Found {
-  readonly tag: number
+  readonly tag: Tag
   readonly state: State
   readonly priority: number
 }
@@ -45,6 +48,8 @@ export interface World {
   readonly clock: SimClock
   readonly stats: Stats
   readonly workers: readonly SimWorker[]
+  readonly maxQueued: number
+  readonly isClosing: boolean
   readonly keep: Readonly<Record<Terminal, { readonly count: number; readonly ageMs: number }>>
 }
 
@@ -63,12 +68,12 @@ export class Oracle {
   readonly adds = new Map<number, Added>()
   /** What was asked to be changed of jobs, by id, in all lives. */
   readonly updates = new Map<string, Changes[]>()
-  readonly #inserted = new Set<number>()
-  readonly #absent = new Set<number>()
-  readonly #completed = new Set<number>()
-  readonly #failures = new Map<number, number>()
+  readonly #inserted = new Set<Tag>()
+  readonly #absent = new Set<Tag>()
+  readonly #completed = new Set<Tag>()
+  readonly #failures = new Map<Tag, number>()
   /** With those of the batch that is judged. */
-  #batchFailures = new Map<number, number>()
+  #batchFailures = new Map<Tag, number>()
   #lastBatch: readonly Step[] = []
   /** Batches that were committed in this life, and in which of them each job went that is gone. */
   batches = 0
@@ -84,7 +89,7 @@ export class Oracle {
   /** By attempt. */
   readonly #queueOf = new Map<string, string>()
   /** By tag: until when a job that has failed may start again, and when that is over by the monotonic clock. */
-  readonly #windows = new Map<number, { readonly until: number; readonly from: number }>()
+  readonly #windows = new Map<Tag, { readonly until: number; readonly from: number }>()
   readonly #begun = new Set<string>()
   /** Safe, and not sent: by job and attempt. What a thread has no need of yet is sent later. */
   readonly #starts = new Map<string, JobRecord>()
@@ -124,6 +129,10 @@ export class Oracle {
   /** What calls asked for that the store refused. */
   readonly #refusedCalls = new WeakSet<object>()
   hasExtensions = false
+  hasSchedules = false
+  hasKeys = false
+  readonly schedules: ScheduleOracle
+  readonly keys: KeyOracle
   readonly #refusedBumps = new Set<string>()
   readonly #overdue = new Map<number, number>()
   /** By `seq`: what ran when the process before ended, and has not been counted; when, at the earliest, each attempt was started. */
@@ -135,6 +144,26 @@ export class Oracle {
 
   constructor(world: World) {
     this.#world = world
+    const { clock, stats, maxQueued } = world
+    const oracle = this
+    this.keys = new KeyOracle({ clock, stats })
+    this.schedules = new ScheduleOracle({
+      clock,
+      stats,
+      maxQueued,
+      get isRefusing() {
+        return oracle.refusedInARow > 0
+      },
+      get isClosing() {
+        return world.isClosing
+      },
+    })
+  }
+
+  /** A call may change a job of its key: which, only the engine knows. */
+  touchedKeys(): void {
+    for (const record of this.truth.records.values())
+      if (isOf(record, 'key')) this.verbs.set(record.id, (this.verbs.get(record.id) ?? 0) + 1)
   }
 
   /** Said to be counted; or refused, so that it never may be. */
@@ -197,6 +226,8 @@ export class Oracle {
     this.isStopped = false
     this.refusedInARow = 0
     this.#extremesBefore = this.#world.clock.resetExtremes()
+    this.schedules.newLife()
+    this.keys.newLife()
   }
 
   byId(id: string): JobRecord | undefined {
@@ -221,12 +252,7 @@ export class Oracle {
       assert(!ids.has(record.id), 'I3', () => `two jobs are called '${record.id}'`)
       ids.add(record.id)
       const tag = tagOf(record)
-      const added = this.adds.get(tag)
-      assert(
-        added !== undefined && (isEqual(added.input, record.input) || this.#isUpdatedTo(record)),
-        'I1',
-        () => `job '${record.id}' has another input`,
-      )
+      assert(this.#isAsAdded(record) || this.#isUpdatedTo(record), 'I1', () => `job '${record.id}' has another input`)
       assert(!this.#absent.has(tag), 'I6', () => `job '${record.id}' is there, and its add was refused`)
       this.#inserted.add(tag)
       const isAsTold = record.state === 'completed' || !this.#completed.has(tag)
@@ -236,6 +262,15 @@ export class Oracle {
       const until = mayRunOut(record) ? record.expiresAt : undefined
       if (until !== undefined) this.#windows.set(tag, { until, from: Number.POSITIVE_INFINITY })
     }
+    this.keys.recovered(this.truth.records)
+    this.schedules.recovered(this.truth.rows)
+  }
+
+  /** Whether its input is what somebody has given it. */
+  #isAsAdded(record: JobRecord): boolean {
+    if (isOf(record, 'key')) return this.keys.knows(record)
+    if (isOf(record, 'schedule')) return this.schedules.knows(record)
+    return isEqual(this.adds.get(tagOf(record) as number)?.input, record.input)
   }
 
   committing(steps: readonly Step[]): void {
@@ -246,11 +281,11 @@ export class Oracle {
     this.#judgeCalls(steps)
     for (const step of steps) {
       try {
-        this.#judge(step, model)
+        this.#judge(step, model, steps)
+        if (this.hasSchedules) this.#judgeSchedules(step, model, rows)
       } catch (error) {
-        const batch = steps.map(
-          ({ type, before, after }) =>
-            `${type} ${(after ?? before)?.id} p${after?.priority} ${(after ?? before)?.queue}`,
+        const batch = steps.flatMap(({ type, before, after }) =>
+          type === 'turn' ? [] : `${type} ${(after ?? before)?.id} p${after?.priority} ${(after ?? before)?.queue}`,
         )
         ;(error as Error).message += `; the batch: ${batch.join(', ')}`
         throw error
@@ -259,6 +294,8 @@ export class Oracle {
       this.#count(step, this.#batchFailures)
     }
     if (this.hasExtensions) checkRows(model.values(), rows.values())
+    if (this.hasSchedules) this.schedules.judgeBatch(model, rows)
+    if (this.hasKeys) this.keys.judgeBatch(model, rows)
     for (const step of steps) this.#seen.add(step)
     this.areGatesTouched = false
     this.#released.clear()
@@ -268,11 +305,21 @@ export class Oracle {
     this.#extremesBefore = this.#world.clock.resetExtremes()
   }
 
+  #judgeSchedules(step: Step, model: Map<number, JobRecord>, rows: Map<string, Row>): void {
+    const { type, after } = step
+    if (type === 'turn') this.schedules.judgeTurn(step, model, rows)
+    else if (type === 'insert' && after && isOf(after, 'schedule')) this.schedules.judgeInsert(step, after, model, rows)
+  }
+
   /** What one call asks for is done whole, or not at all. */
   #judgeCalls(steps: readonly Step[]): void {
     for (const { type, call, before } of steps) {
       const { id } = before ?? {}
-      const isReplaced = type !== 'replaced' || steps.some((other) => other.type === 'insert' && other.after?.id === id)
+      // Jobs with keys have another id; see `judgeReplaced`.
+      const isReplaced =
+        type !== 'replaced' ||
+        (before && isOf(before, 'key')) ||
+        steps.some((other) => other.type === 'insert' && other.after?.id === id)
       assert(isReplaced, 'I14', () => `'${id}' goes without what was to replace it`)
       const isRefused = call !== undefined && this.#refusedCalls.has(call)
       assert(!isRefused, 'I14', () => `${type} of '${id}' was for a call that was refused`)
@@ -296,13 +343,15 @@ export class Oracle {
         this.#starts.delete(`${tagOf(before)}/${before.attempt}`)
     }
     for (const [tag, count] of this.#batchFailures) this.#failures.set(tag, count)
+    if (this.hasKeys) this.keys.committed(steps, this.batches)
+    if (this.hasSchedules) this.schedules.committed(steps)
   }
 
-  #failuresOf(tag: number): number {
+  #failuresOf(tag: Tag): number {
     return this.#batchFailures.get(tag) ?? this.#failures.get(tag) ?? 0
   }
 
-  #count({ type, before }: Step, counts: Map<number, number>): void {
+  #count({ type, before }: Step, counts: Map<Tag, number>): void {
     if (!before) return
     if (type === 'fail') counts.set(tagOf(before), this.#failuresOf(tagOf(before)) + 1)
     if (type === 'retry') counts.set(tagOf(before), 0)
@@ -327,20 +376,25 @@ export class Oracle {
 
   // One move.
 
-  #judge(step: Step, model: Map<number, JobRecord>): void {
+  #judge(step: Step, model: Map<number, JobRecord>, steps: readonly Step[]): void {
     const { type, before, after } = step
     if (type === 'turn') return
     const { seq, id } = (after ?? before) as JobRecord
     const current = model.get(seq)
     const what = () => `${type} of '${id}' (${before?.state} → ${after?.state})`
     assert(current === before, 'I3', () => `${what()} does not follow ${show(current)} but ${show(before)}`)
-    if (after && !this.#seen.has(step)) this.#noteSpans(after, type)
+    if (after && !this.#seen.has(step)) this.#noteSpans(before, after, type)
     if (type === 'insert') return this.#judgeInsert(after as JobRecord, model)
     if (!before) throw new Violation('I3', what())
-    if (!after) return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
+    if (!after) {
+      if (type === 'replaced' && isOf(before, 'key')) return this.keys.judgeReplaced(step, steps)
+      return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
+    }
     const moved = after
     const isUpdate = type === 'update'
-    const hasInput = moved.input === before.input || (isUpdate && this.#isUpdatedTo(moved))
+    const isKeyed = isOf(before, 'key')
+    const hasInput = moved.input === before.input || (isUpdate && (isKeyed || this.#isUpdatedTo(moved)))
+    if (isKeyed && moved.input !== before.input) this.keys.judgeUpdate(before, moved)
     assert(moved.id === id && moved.seq === before.seq && hasInput, 'I1', what)
     const isUntried = isUpdate && before.attempt === 0 && before.failures === 0
     assert(
@@ -363,12 +417,13 @@ export class Oracle {
     this.#judgeMove(step, before, moved, model, isNew, what)
   }
 
-  #noteSpans(record: JobRecord, type: Step['type']): void {
+  #noteSpans(before: JobRecord | undefined, record: JobRecord, type: Step['type']): void {
     const { seq, runAt, addedAt, rules, state } = record
     const { elapsedAtReset, elapsed } = this.#world.clock
     if (type === 'insert') this.#added.set(seq, elapsedAtReset)
     // A moment that was given goes by the wall clock.
-    if (type === 'update' && this.#changesOf(record).some((each) => each.runAt === runAt)) this.#spans.delete(seq)
+    const isGiven = before?.runAt !== runAt || this.#changesOf(record).some((each) => each.runAt === runAt)
+    if (type === 'update' && isGiven) this.#spans.delete(seq)
     const isPutOff = (type === 'fail' || type === 'snooze') && state === 'scheduled'
     const waitMs = () => (type === 'fail' ? this.#waitOf(record, rules.backoff) : this.#snoozes.get(keyOf(record)))
     const spanMs = isTerminal(state) ? 0 : isPutOff ? (waitMs() as number) : (runAt ?? addedAt) - addedAt
@@ -464,7 +519,11 @@ export class Oracle {
       case 'due': {
         const isOver = (this.#spans.get(before.seq)?.from ?? Number.POSITIVE_INFINITY) <= clock.elapsed
         const isDue = (before.runAt as number) <= clock.highest || isOver || this.promoted.has(before.id) || !isNew
-        assert(before.state === 'scheduled' && isDue, 'I7', () => `${what()} before its time`)
+        assert(
+          before.state === 'scheduled' && isDue,
+          'I7',
+          () => `${what()} before its time: ${before.runAt}, ${clock.highest}`,
+        )
         return
       }
       case 'unblock':
@@ -569,9 +628,8 @@ export class Oracle {
 
   #judgeInsert(after: JobRecord, model: Map<number, JobRecord>): void {
     const tag = tagOf(after)
-    const added = this.adds.get(tag)
-    assert(added !== undefined, 'I6', () => `a job '${after.id}' that nobody added`)
-    assert(isEqual(added.input, after.input), 'I1', () => `job '${after.id}' is stored with another input`)
+    assert(this.#isAsAdded(after), 'I1', () => `job '${after.id}' is stored, and nobody added it with its input`)
+    if (isOf(after, 'key')) this.keys.judgeInsert(after, model)
     assert(!this.#absent.has(tag), 'I6', () => `job '${after.id}' is stored, and its add was refused`)
     assert(!this.#inserted.has(tag), 'I3', () => `job '${after.id}' is stored twice`)
     for (const { id, seq } of model.values()) {
@@ -744,7 +802,7 @@ export class Oracle {
 
   ran(task: SimTask): void {
     const { id, attempt } = task
-    const key = `${(task.input as { tag: number }).tag}/${attempt}`
+    const key = `${tagOf(task)}/${attempt}`
     const start = this.#starts.get(key)
     if (!start) throw new Violation('I4', `attempt ${attempt} of '${id}' is sent before its start is safe`)
     this.#starts.delete(key)
@@ -768,10 +826,9 @@ export class Oracle {
   }
 
   /** An attempt that was sent is no more. */
-  #recall(tag: number, attempt: number): void {
+  #recall(tag: Tag, attempt: number): void {
     for (const { known } of this.#world.workers) {
-      for (const task of known.values())
-        if ((task.input as { tag: number }).tag === tag && task.attempt === attempt) task.isRecalled = true
+      for (const task of known.values()) if (tagOf(task) === tag && task.attempt === attempt) task.isRecalled = true
     }
   }
 
@@ -780,7 +837,7 @@ export class Oracle {
   }
 
   heard(task: SimTask, message: readonly unknown[]): void {
-    const key = `${(task.input as { tag: number }).tag}/${task.attempt}`
+    const key = `${tagOf(task)}/${task.attempt}`
     const operation = message[0] as number
     if (operation === fromThread.begun) this.#begun.add(key)
     if (operation === fromThread.done) this.#answers.set(key, message[3])
@@ -792,7 +849,7 @@ export class Oracle {
 
   /** The queue of a job is to rest, whatever has become of the job. The job itself is put off by nothing. */
   #rest(task: SimTask, ms: number): void {
-    const key = `${(task.input as { tag: number }).tag}/${task.attempt}`
+    const key = `${tagOf(task)}/${task.attempt}`
     if (!task.isStale) this.#snoozes.set(key, 0)
     const until = this.#world.clock.elapsed + ms
     this.#rests.push({ queue: this.#queueOf.get(key) as string, until, batches: this.#handedIn })
@@ -816,7 +873,7 @@ export class Oracle {
   }
 
   moduleFailed({ known }: SimWorker): void {
-    for (const { input, attempt } of known.values()) this.#ended.add(`${(input as { tag: number }).tag}/${attempt}`)
+    for (const task of known.values()) this.#ended.add(`${tagOf(task)}/${task.attempt}`)
   }
 
   // The user.
@@ -850,7 +907,7 @@ export class Oracle {
     this.#absent.add(tag)
   }
 
-  resultResolved({ tag }: Added, result: unknown): void {
+  resultResolved(tag: Tag, result: unknown): void {
     for (const record of this.truth.records.values()) {
       if (tagOf(record) !== tag) continue
       assert(
@@ -862,7 +919,7 @@ export class Oracle {
     }
   }
 
-  resultRejected({ tag }: Added, error: unknown): void {
+  resultRejected(tag: Tag, error: unknown): void {
     const { code } = (error ?? {}) as Partial<OffstageError>
     if (this.isStopped || code === 'SCHEDULER_CLOSED' || !this.#inserted.has(tag)) return
     // It waits on.
@@ -985,10 +1042,12 @@ export class Oracle {
         )
     }
     for (const seq of this.#overdue.keys()) if (!this.truth.records.has(seq)) this.#overdue.delete(seq)
+    if (this.hasSchedules) this.schedules.checkTimely(this.truth.records, this.truth.rows)
   }
 
   forgetLateness(): void {
     this.#overdue.clear()
+    this.schedules.forgetLateness()
   }
 
   unfinished(): JobRecord[] {
@@ -1002,7 +1061,6 @@ export class Oracle {
   }
 }
 
-const tagOf = ({ input }: JobRecord): number => (input as { tag: number }).tag
 const keyOf = (record: JobRecord): string => `${tagOf(record)}/${record.attempt}`
 
 /** Whether no attempt may start any more after `expiresAt`, although one has. */

@@ -1,8 +1,10 @@
 /** The scheduler and its journal, whole, over a disk, a clock, threads and a user that are all played. */
 
+import { dedupe } from '../../src/dedupe/dedupe.ts'
 import { extend } from '../../src/extend.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import { createScheduler } from '../../src/scheduler.ts'
+import { schedules } from '../../src/schedules/schedules.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { FileMedium } from '../../src/store/file-medium.ts'
@@ -15,13 +17,19 @@ import { show } from './equal.ts'
 import { extensions, tally } from './extensions.ts'
 import { Faults } from './faults.ts'
 import { folder } from './journal-sim.ts'
+import { merge } from './key-oracle.ts'
+import { KeyUser } from './key-user.ts'
+import { isOf, isPlain, type Tag, tagOf } from './kinds.ts'
 import { type Added, type Changes, type Found, Oracle, WatchedStore } from './oracle.ts'
 import { hops } from './platform/hop.ts'
+import { luck } from './platform/host.ts'
+import { ScheduleUser } from './schedule-user.ts'
 import { SimClock } from './sim-clock.ts'
 import { SimDisk, SimFileSystem } from './sim-disk.ts'
 import { type SimTask, SimWorker, type WorkerHost } from './sim-worker.ts'
 import type { Stats, Trace } from './stats.ts'
 import { assert, Violation } from './truth.ts'
+import { jobNames as names, type UserHost } from './user.ts'
 
 type Phase = 'opening' | 'open' | 'refused' | 'closing' | 'ended'
 type AnyJob = Job<unknown, unknown, unknown>
@@ -32,7 +40,6 @@ interface Spawning {
 
 const workMs = 1_700_000_000_000
 const ownIds = Array.from({ length: 10 }, (_, index) => `own ${index}`)
-const names = ['tiny', 'mail', '__proto__']
 const queueNames = ['default', 'narrow', 'wide', 'paced']
 const sliding = { limit: 2, intervalMs: 700 }
 const paces: readonly RateLimit[] = [
@@ -77,6 +84,8 @@ export class Simulation implements WorkerHost {
   #spawning: Spawning[] = []
   #guests: { disk: SimDisk; isOpen: boolean }[] = []
   #life: Life
+  readonly #schedules: ScheduleUser
+  readonly #keys: KeyUser
   #tag = 0
   #pid = 0
   #promise = 0
@@ -98,8 +107,10 @@ export class Simulation implements WorkerHost {
     this.#crashRate = chance.of([0, 0.001, 0.004, 0.02])
     if (chance.is(0.1)) this.#clock.dragMs = 1
     this.hasKillers = chance.is(0.3)
-    // By a chance of its own: what the other runs do, and find, stays the same.
+    luck.random = chance.random
+    // By chances of their own: what the other runs do, and find, stays the same.
     const late = new Chance(seed + 2 ** 20)
+    const guests = new Chance(seed + 2 ** 21)
     const keep = { count: chance.of([2, 10, 1_000]), ageMs: chance.of([5_000, 3_600_000]) }
     this.#settings = {
       keep: { completed: keep, failed: { ...keep, count: keep.count * 2 }, cancelled: keep },
@@ -117,6 +128,8 @@ export class Simulation implements WorkerHost {
       jumps: chance.of([0, 0, 0.1]),
       failsAfterMs: this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, 300, 1_200]),
       hasExtensions: chance.is(0.5),
+      hasSchedules: guests.is(0.3),
+      hasKeys: guests.is(0.3),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
       pace: late.of(paces),
     }
@@ -127,12 +140,40 @@ export class Simulation implements WorkerHost {
       clock: this.#clock,
       stats,
       keep: this.#settings.keep,
+      maxQueued: this.#settings.maxQueued,
+      get isClosing() {
+        return world.#life.phase === 'closing'
+      },
       get workers() {
         return world.#workers
       },
     })
     this.#oracle.hasExtensions = this.#settings.hasExtensions
+    this.#oracle.hasSchedules = this.#settings.hasSchedules
+    this.#oracle.hasKeys = this.#settings.hasKeys
+    const host = this.#hostOfUsers()
+    this.#schedules = new ScheduleUser(host)
+    this.#keys = new KeyUser(host, (job) => this.#keep(job, tagOf(job)))
     this.#life = this.#begin()
+  }
+
+  #hostOfUsers(): UserHost {
+    const world = this
+    return {
+      chance: this.chance,
+      clock: this.#clock,
+      oracle: this.#oracle,
+      get scheduler() {
+        return world.#life.scheduler
+      },
+      get isOpen() {
+        return world.#life.phase === 'open'
+      },
+      nextTag: () => this.nextTag(),
+      jobOptions: () => this.#jobOptions(),
+      watch: (label, promise, onValue, onError) => this.#watch(label, promise, onValue, onError),
+      say: (kind, line) => this.#say(kind, line),
+    }
   }
 
   run(steps: number): void {
@@ -219,6 +260,8 @@ export class Simulation implements WorkerHost {
       })
     }
     if (this.#settings.hasExtensions) for (const extension of extensions) extend(scheduler, extension)
+    if (this.#settings.hasSchedules) this.#attachSchedules(scheduler as Scheduler, isCurrent)
+    if (this.#settings.hasKeys) dedupe(scheduler as Scheduler, { merge: merge as never })
     scheduler.on('started', ({ queue }) => {
       if (queue !== 'paced' || !isCurrent()) return
       this.#stats.count('starts under a rate limit')
@@ -229,6 +272,18 @@ export class Simulation implements WorkerHost {
       this.#oracle.violation ??= new Violation('I12', `an error that nobody caught: ${(error as Error)?.stack}`)
     })
     return scheduler as Scheduler
+  }
+
+  #attachSchedules(scheduler: Scheduler, isCurrent: () => boolean): void {
+    schedules(scheduler)
+    scheduler.on('schedule:fired', ({ jobId }) => {
+      if (isCurrent()) this.#oracle.guard(() => this.#oracle.told('added', jobId))
+    })
+    scheduler.on('schedule:skipped', ({ reason, error }) => {
+      this.#stats.count(`schedules: occurrences skipped: ${reason}`)
+      if (reason === 'refused')
+        this.#oracle.violation ??= new Violation('I19', `an occurrence is refused: ${String(error)}`)
+    })
   }
 
   #opened(life: Life, error: OffstageError | undefined): void {
@@ -499,6 +554,8 @@ export class Simulation implements WorkerHost {
   #command(): void {
     const { chance } = this
     if (this.#again !== undefined) return this.#add({ id: this.#again, ifExists: 'replace' })
+    if (this.#settings.hasSchedules && chance.is(0.12)) return this.#schedules.act()
+    if (this.#settings.hasKeys && chance.is(0.4)) return this.#keys.add()
     const pick = chance.int(100)
     if (pick < 50) return this.#add()
     if (pick < 55) return this.#addMany()
@@ -560,6 +617,21 @@ export class Simulation implements WorkerHost {
     return { added, name: chance.of(names), input, options }
   }
 
+  /** Of a job that a schedule adds, or that has a key. */
+  #jobOptions(): Record<string, unknown> {
+    const { chance } = this
+    const options: Record<string, unknown> = {}
+    if (chance.is(0.3)) options.priority = chance.of([-1, 1, 2])
+    if (chance.is(0.3)) options.attempts = 1 + chance.int(3)
+    if (chance.is(0.1)) options.delayMs = chance.of([50, 5_000])
+    if (chance.is(0.1)) options.backoff = { type: 'fixed', delayMs: 100 }
+    if (chance.is(0.05)) options.timeoutMs = 500
+    if (chance.is(0.05)) options.expiresInMs = chance.of([100, 60_000])
+    if (chance.is(0.1)) options.keepMs = chance.of([0, 1_000])
+    if (chance.is(0.2)) options.queue = chance.of(queueNames)
+    return options
+  }
+
   #onSettled(tag: number): () => void {
     const life = this.#life
     return () => {
@@ -587,8 +659,8 @@ export class Simulation implements WorkerHost {
       return this.#watch(
         `run ${added.tag}`,
         call?.(input, options) as Promise<unknown>,
-        (result) => this.#oracle.resultResolved(added, result),
-        (error) => this.#oracle.resultRejected(added, error),
+        (result) => this.#oracle.resultResolved(added.tag, result),
+        (error) => this.#oracle.resultRejected(added.tag, error),
       )
     }
     const call = (scheduler.add as Record<string, (input: unknown, options: object) => Promise<AnyJob>>)[name]
@@ -600,7 +672,7 @@ export class Simulation implements WorkerHost {
         this.#say(11, () => `added ${added.tag}: ${job.id} ${job.disposition}`)
         this.#stats.count('adds acknowledged')
         this.#oracle.addResolved(added, job.id, since)
-        this.#keep(job, job.disposition === 'existing' ? undefined : added)
+        this.#keep(job, job.disposition === 'existing' ? undefined : added.tag)
       },
       (error) => this.#addRejected(added, error),
     )
@@ -612,23 +684,23 @@ export class Simulation implements WorkerHost {
     this.#oracle.addRejected(added, error)
   }
 
-  #keep(job: AnyJob, added: Added | undefined): void {
+  #keep(job: AnyJob, tag: Tag | undefined): void {
     const { jobs } = this.#life
     jobs.push(job)
     if (jobs.length > 40) jobs.shift()
-    if (added && this.chance.is(0.5)) this.#result(job, added)
+    if (tag !== undefined && this.chance.is(0.5)) this.#result(job, tag)
   }
 
-  #result(job: AnyJob, added: Added): void {
+  #result(job: AnyJob, tag: Tag): void {
     const { state } = job.snapshot()
     this.#say(19, () => `ask result of ${job.id} (${state})`)
     // It was told that it failed, and it did; a retry may be safe already and not told.
     const hasFailed = state === 'failed' || state === 'cancelled'
     this.#watch(
-      `result ${job.id} ${added.tag}`,
+      `result ${job.id} ${tag}`,
       job.result(),
-      (result) => this.#oracle.resultResolved(added, result),
-      (error) => hasFailed || this.#oracle.resultRejected(added, error),
+      (result) => this.#oracle.resultResolved(tag, result),
+      (error) => hasFailed || this.#oracle.resultRejected(tag, error),
     )
   }
 
@@ -689,7 +761,9 @@ export class Simulation implements WorkerHost {
   /** Ends a job that runs, and adds one of its id while its attempt may still be on a thread. */
   #putInPlace(): void {
     const { chance } = this
-    const running = [...this.#oracle.truth.records.values()].filter(({ state }) => state === 'running')
+    const running = [...this.#oracle.truth.records.values()].filter(
+      (record) => record.state === 'running' && isPlain(record),
+    )
     if (running.length === 0) return
     const { id } = chance.of(running)
     this.#actOn(chance.of(['cancel', 'remove'] as const), id)
@@ -702,6 +776,7 @@ export class Simulation implements WorkerHost {
     const serial = (this.#oracle.verbs.get(id) ?? 0) + 1
     this.#oracle.verbs.set(id, serial)
     if (verb === 'promote') this.#oracle.promoted.add(id)
+    if (verb === 'retry') this.#oracle.keys.retried(id)
     if (verb === 'remove') this.#oracle.removed.add(id)
     const argument = verb === 'setPriority' ? chance.int(5) : verb === 'update' ? this.#changes(id, serial) : undefined
     const { scheduler } = this.#life
@@ -728,7 +803,7 @@ export class Simulation implements WorkerHost {
     const changes: { -readonly [Name in keyof Changes]: Changes[Name] } = {}
     if (chance.is(0.4)) changes.priority = chance.of([-1, 1, 2])
     if (chance.is(0.5)) changes.runAt = this.#clock.now() + chance.of([-5_000, 50, 5_000, 100_000])
-    if (record && serial === 1 && !ownIds.includes(id) && chance.is(0.6))
+    if (record && serial === 1 && !ownIds.includes(id) && !isOf(record, 'key') && chance.is(0.6))
       changes.input = { ...(record.input as object), value: chance.value(++this.#tag, 200) }
     this.#oracle.updates.set(id, [...(this.#oracle.updates.get(id) ?? []), changes])
     return changes
@@ -749,6 +824,7 @@ export class Simulation implements WorkerHost {
     const { truth, verbs: serials } = this.#oracle
     const ids = [...truth.records.values()].map(({ id }) => id)
     for (const id of new Set([...ids, ...serials.keys()])) serials.set(id, (serials.get(id) ?? 0) + 1)
+    if (verb === 'retry') for (const id of ids) this.#oracle.keys.retried(id)
     if (verb === 'remove') return void this.#removeMany(filter)
     this.#watch(
       `${verb} many`,
@@ -816,7 +892,7 @@ export class Simulation implements WorkerHost {
   }
 
   #found(jobs: readonly AnyJob[], check: (found: Found[]) => void): void {
-    check(jobs.map((job) => ({ tag: (job.input as { tag: number }).tag, ...job.snapshot() })))
+    check(jobs.map((job) => ({ tag: tagOf(job), ...job.snapshot() })))
     for (const job of jobs) this.#keep(job, undefined)
   }
 
@@ -835,9 +911,7 @@ export class Simulation implements WorkerHost {
   #askResult(): void {
     const job = this.chance.of(this.#life.jobs)
     if (!job) return
-    const { tag } = (job.input ?? {}) as { tag?: number }
-    const added = tag === undefined ? undefined : this.#oracle.adds.get(tag)
-    if (added) this.#result(job, added)
+    if (job.input) this.#result(job, tagOf(job))
   }
 
   #steer(): void {
@@ -960,10 +1034,12 @@ export class Simulation implements WorkerHost {
     this.#oracle.isPaused = false
     this.#oracle.pausedQueues.clear()
     this.#oracle.areGatesTouched = true
+    this.#settle('every schedule to be removed', () => this.#hasNoRows('schedules'))
     this.#settle(
       'every job to end',
       () => this.#life.phase === 'open' && this.#oracle.unfinished().length === 0 && !this.#oracle.truth.pending,
     )
+    this.#settle('every key to be free', () => this.#hasNoRows('dedupe'))
     this.#shut('finish', undefined)
     this.#settle('the close', () => this.#life.phase === 'ended')
     this.#replace()
@@ -971,6 +1047,15 @@ export class Simulation implements WorkerHost {
     this.#shut('now', undefined)
     this.#settle('the last close', () => this.#life.phase === 'ended')
     this.#assertAtRest(this.#life)
+  }
+
+  #hasNoRows(table: string): boolean {
+    const { phase, isRefused } = this.#life
+    const { truth } = this.#oracle
+    const isOpen = phase === 'open' && !isRefused && !truth.pending
+    const hasNone = ![...truth.rows.values()].some((row) => row.table === table)
+    if (isOpen && !hasNone && table === 'schedules' && this.chance.is(0.02)) this.#schedules.removeAll()
+    return isOpen && hasNone
   }
 
   #settle(what: string, isOver: () => boolean): void {
