@@ -222,6 +222,34 @@ describe('a key', () => {
     expect((await add.save('second', of('throttle', 1_000))).disposition).toBe('created')
   })
 
+  test('that another mode takes over leaves nobody waiting for ever', async () => {
+    const { scheduler, add, clock } = start()
+    await add.hold('first', of('replace'))
+    await turns()
+    const second = await add.hold('second', of('replace'))
+    expect(second.snapshot().state).toBe('blocked')
+    expect((await add.hold('third', of('throttle', 1_000))).disposition).toBe('created')
+    await turns()
+    expect(ran).toEqual(['first', 'third'])
+    await settle()
+    await settle()
+    expect(ran).toEqual(['first', 'third', 'second'])
+    await pass(clock, 1_000)
+    expect(await scheduler.counts()).toMatchObject({ completed: 3, blocked: 0 })
+  })
+
+  test('is not left behind by a job that has ended and is run again', async () => {
+    const { scheduler, add, clock, disk } = start()
+    const job = await add.hold('first', of('return', 1_000))
+    await turns()
+    await job.cancel()
+    expect(await scheduler.retry(job.id)).toBe(1)
+    await turns()
+    await pass(clock, 1_000)
+    await settle()
+    expect(keys(disk)).toEqual([])
+  })
+
   test('is one of a job type', async () => {
     const { scheduler, add } = start()
     scheduler.pause()

@@ -485,6 +485,72 @@ describe('when the store refuses', () => {
   })
 })
 
+describe('when the store refuses, what is carried out anew', () => {
+  const refusing = async (moves: readonly Move[] = allMoves) => {
+    const disk = new Disk()
+    const clock = manualClock()
+    const scheduler = start({ store: disk.store, clock })
+    const made = await attached(scheduler, probe({ moves: new Set(moves) }))
+    const again = async () => {
+      disk.isFull = false
+      clock.advance(1_000)
+      await scheduler.cancel('nobody')
+    }
+    return { disk, clock, scheduler, again, ...made }
+  }
+  const refusal = { code: 'STORE_WRITE_FAILED' }
+
+  test('comes behind what follows from moves that stay', async () => {
+    const { disk, scheduler, host, again } = await refusing()
+    // From now on a thread is ready.
+    await scheduler.run.double(1)
+    scheduler.pause()
+    await scheduler.add.wait(undefined, { id: 'a' })
+    disk.isFull = true
+    const refused = host().turn((turn) => turn.put('x', 1), { isRefusable: true })
+    // Built upon it; at first the job does not run yet.
+    const stays = host().turn((turn) => turn.job('a')?.state === 'running' && turn.move('a', { type: 'cancel' }))
+    scheduler.resume()
+    await expect(refused).rejects.toMatchObject(refusal)
+    await expect(stays).rejects.toMatchObject(refusal)
+    await again()
+    expect(storedIn(disk).a).toBe('cancelled')
+  })
+
+  test('comes behind what the refusal itself has led to', async () => {
+    const { disk, scheduler, host, again } = await refusing([...allMoves, 'interrupt'])
+    const started = defer<void>()
+    await scheduler.add.wait(undefined, { id: 'a', onStarted: () => started.resolve() })
+    await started.promise
+    disk.isFull = true
+    const refused = host().turn((turn) => turn.move('a', { type: 'cancel' }), { isRefusable: true })
+    const stays = host().turn((turn) => turn.job('a')?.state === 'queued' && turn.move('a', { type: 'cancel' }))
+    await expect(refused).rejects.toMatchObject(refusal)
+    await expect(stays).rejects.toMatchObject(refusal)
+    await again()
+    expect(storedIn(disk)).toEqual({ a: 'cancelled' })
+  })
+
+  test('is not a job that was due by a time that was refused', async () => {
+    const { disk, clock, scheduler, host, again } = await refusing([])
+    const job = await scheduler.add.double(1, { id: 'a', delayMs: 10_000 })
+    const gate = defer<void>()
+    disk.gate = gate.promise
+    disk.isFull = true
+    const sooner = clock.now() + 100
+    const refused = host().turn((turn) => turn.move('a', { type: 'update', runAt: sooner }), { isRefusable: true })
+    await turnOfLoop()
+    clock.advance(100)
+    expect(host().job('a')?.state).not.toBe('scheduled')
+    gate.resolve()
+    await expect(refused).rejects.toMatchObject(refusal)
+    await again()
+    expect(job.snapshot().state).toBe('scheduled')
+    clock.advance(10_000)
+    expect(await job.result()).toBe(2)
+  })
+})
+
 describe('rows of an extension that is not there', () => {
   test('are kept, and named once', async () => {
     const disk = new Disk()
@@ -591,6 +657,20 @@ describe('what an extension says of a new job', () => {
       expect(storedIn(disk)).toEqual({ met: 'a' })
     },
   )
+
+  test('and another says as well: both follow it, and it waits if one of them wants it to', async () => {
+    const scheduler = start()
+    const follow = (name: string, isBlocked: boolean) =>
+      probe({ name, scope: 'marked', admit: () => ({ isMarked: true, isBlocked }) })
+    const [first, second] = [follow('first', true), follow('second', false)]
+    await attached(scheduler, first)
+    await attached(scheduler, second)
+    const job = await scheduler.add.double(2, { id: 'a' })
+    expect(job.snapshot().state).toBe('blocked')
+    await first.host().turn((turn) => turn.move('a', { type: 'unblock' }))
+    expect(await job.result()).toBe(4)
+    for (const { heard } of [first, second]) expect(heard).toEqual(['insert a', 'unblock a', 'start a', 'complete a'])
+  })
 
   test('a callback of a call that is refused is not called', async () => {
     const disk = new Disk()

@@ -255,6 +255,18 @@ describe('occurrences that were missed', () => {
     expect(await scheduler.counts()).toMatchObject({ completed: 3, running: 0, blocked: 0 })
   })
 
+  test('are neither cancelled by the next with `replace`, nor left out because only one was missed', async () => {
+    const replaced = fresh()
+    await replaced.plan.set('a', { everyMs: hour, missed: 'all', overlap: 'replace' }, hold)
+    await sleep(replaced.clock, 2.5 * hour)
+    expect(await replaced.scheduler.counts()).toMatchObject({ running: 1, blocked: 1, cancelled: 0 })
+    const alone = fresh()
+    await alone.plan.set('a', { everyMs: hour, missed: 'all' }, hold)
+    await pass(alone.clock, hour)
+    await sleep(alone.clock, 1.5 * hour)
+    expect(await alone.scheduler.counts()).toMatchObject({ running: 1, blocked: 1 })
+  })
+
   test('one that is noticed within a minute was not missed', async () => {
     const { plan, fired, skipped, clock } = fresh()
     await plan.set('a', { everyMs: hour, missed: 'skip' }, tick)
@@ -318,6 +330,31 @@ describe('while the job of the occurrence before has not ended', () => {
     const { scheduler, fired, counts } = await overlapping('replace')
     expect(counts).toMatchObject({ running: 1, cancelled: 2 })
     expect((await scheduler.get(fired[2] as string))?.snapshot().state).toBe('running')
+  })
+
+  test('and the schedule is changed to `allow`, those that wait go on waiting, and run', async () => {
+    const { scheduler, plan, fired, clock } = await overlapping('queue')
+    await plan.set('a', { everyMs: hour, overlap: 'allow' }, hold)
+    await pass(clock, hour)
+    expect(await scheduler.counts()).toMatchObject({ running: 2, blocked: 2 })
+    for (let n = 0; n < 3; n++) {
+      for (const release of holding.values()) release()
+      await turns()
+    }
+    expect(await scheduler.counts()).toMatchObject({ completed: fired.length, blocked: 0 })
+  })
+
+  test('the one before goes on with `replace` as long as there is no room for the new one', async () => {
+    const { scheduler, plan, clock } = fresh({ maxQueued: 1 })
+    await plan.set('a', { everyMs: hour, overlap: 'replace' }, hold)
+    await pass(clock, hour)
+    scheduler.pause()
+    const other = await scheduler.add.tick(undefined)
+    await pass(clock, hour)
+    expect(await scheduler.counts()).toMatchObject({ running: 1, queued: 1, cancelled: 0 })
+    await other.cancel()
+    await pass(clock, second)
+    expect(await scheduler.counts()).toMatchObject({ running: 0, queued: 1, cancelled: 2 })
   })
 
   test('and the schedule is removed, those that wait run', async () => {
@@ -406,6 +443,26 @@ describe('an occurrence is never run twice, and none is lost', () => {
     await pass(clock, 2 * second, second)
     expect(fired).toEqual(at('a', hour))
     expect((await plan.get('a'))?.nextAt).toBe(begin + 2 * hour)
+  })
+
+  test('while the scheduler is closing: it keeps its place for the next one', async () => {
+    const frames: Uint8Array[][] = [[]]
+    const clock = manualClock()
+    const open = () => start({ clock, store: new Journal(new MemoryMedium(frames), { valueBytesMax: 1e6 }) })
+    const first = open()
+    await first.plan.set('a', { everyMs: hour }, tick)
+    const busy = await first.scheduler.add.hold(undefined)
+    await turns(20)
+    const closing = first.scheduler.close()
+    await pass(clock, hour)
+    expect(first.fired).toEqual([])
+    holding.get(busy.id)?.()
+    await closing
+    const second = open()
+    expect(await second.plan.get('a')).toMatchObject({ count: 0, nextAt: begin + hour })
+    await pass(clock, 1_000)
+    expect(second.fired).toEqual(at('a', hour))
+    expect(first.skipped).toEqual([])
   })
 
   test('while the store takes nothing', async () => {
