@@ -16,7 +16,8 @@ export interface DedupeOptions {
    *   that waits.
    * - `debounce`: the other one gets its input, and waits `windowMs` from now on. So the newest input runs once, when none has
    *   come for that long.
-   * - `throttle`: it is not added; the call returns the first one of the last `windowMs`, whether that has ended or not.
+   * - `throttle`: it is not added; the call returns the first one of the last `windowMs`, whether that has ended or not. (One
+   *   that is removed before, by hand or because fewer are kept, holds its key no longer.)
    * - `coalesce`: the other one gets the input that `merge` makes of both. If it runs already, another one waits for its end.
    */
   readonly mode?: DedupeMode | undefined

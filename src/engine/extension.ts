@@ -106,7 +106,7 @@ export type AdmissionAnswer =
       readonly replace?: string
       /** This extension follows all moves of the job, from `insert` on. Default `false`. */
       readonly isMarked?: boolean
-      /** The job waits until this extension unblocks it. Default `false`. */
+      /** The job waits until an extension unblocks it, if this one or another says so. Default `false`. */
       readonly isBlocked?: boolean
     }
 

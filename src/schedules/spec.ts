@@ -17,7 +17,7 @@ interface CommonSpec {
   /**
    * What happens to occurrences that came while nobody was there to run them (no page or process, a machine that slept), which
    * is noticed more than a minute late: none of them adds a job (`skip`), only the last one does, or `all` do, one after the
-   * other. Default `'last'`.
+   * other, whatever `overlap` says. Default `'last'`.
    */
   readonly missed?: 'skip' | 'last' | 'all' | undefined
   /** How many missed occurrences add a job with `all`: the newest ones. Default 100. */

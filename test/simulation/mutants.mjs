@@ -688,12 +688,6 @@ export const mutants = [
     replace: "isMarked: mode !== 'replace',",
   },
   {
-    name: 'what a refusal has led to is followed behind what is carried out anew',
-    file: extensions,
-    find: '    this.follow()\n    for (const act of',
-    replace: '    for (const act of',
-  },
-  {
     name: 'what follows from a move that stays is carried out behind what comes later',
     file: extensions,
     find: '    for (const writing of this.#toFollowAgain.splice(0)) this.#rewrite(writing)\n',

@@ -507,10 +507,9 @@ export class ScheduleOracle {
     const isFull = waitingIn(model) >= this.#world.maxQueued
     for (const { table, key, value } of rows.values()) {
       if (table !== 'schedules') continue
-      const { spec, setAt, isPaused, nextAt } = value as StoredSchedule
-      const comesAt = (nextAt ?? 0) + new Times(spec, setAt).jitterMs
+      const nextAt = (value as StoredSchedule).nextAt as number
       const overdue = this.#overdue.get(key)
-      if (isFull || isPaused || nextAt === undefined || comesAt > now) this.#overdue.delete(key)
+      if (isFull || this.#comesAt(value as StoredSchedule) > now) this.#overdue.delete(key)
       else if (overdue?.at !== nextAt) this.#overdue.set(key, { at: nextAt, since: mono })
       else
         assert(
@@ -519,6 +518,19 @@ export class ScheduleOracle {
           () => `'${key}' has not come, and was due ${mono - overdue.since} ms ago`,
         )
     }
+  }
+
+  /** Whether an occurrence is due now. */
+  isDue(rows: Rows): boolean {
+    const now = this.#world.clock.now()
+    for (const { table, value } of rows.values())
+      if (table === 'schedules' && this.#comesAt(value as StoredSchedule) <= now) return true
+    return false
+  }
+
+  /** When the next occurrence must have come. */
+  #comesAt({ spec, setAt, isPaused, nextAt = Number.POSITIVE_INFINITY }: StoredSchedule): number {
+    return isPaused ? Number.POSITIVE_INFINITY : nextAt + new Times(spec, setAt).jitterMs
   }
 
   forgetLateness(): void {

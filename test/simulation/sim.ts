@@ -1034,6 +1034,10 @@ export class Simulation implements WorkerHost {
     this.#oracle.isPaused = false
     this.#oracle.pausedQueues.clear()
     this.#oracle.areGatesTouched = true
+    this.#settle(
+      'every occurrence to come',
+      () => this.#isQuiet && !this.#oracle.schedules.isDue(this.#oracle.truth.rows),
+    )
     this.#settle('every schedule to be removed', () => this.#hasNoRows('schedules'))
     this.#settle(
       'every job to end',
@@ -1049,13 +1053,15 @@ export class Simulation implements WorkerHost {
     this.#assertAtRest(this.#life)
   }
 
+  get #isQuiet(): boolean {
+    return this.#life.phase === 'open' && !this.#life.isRefused && !this.#oracle.truth.pending
+  }
+
   #hasNoRows(table: string): boolean {
-    const { phase, isRefused } = this.#life
-    const { truth } = this.#oracle
-    const isOpen = phase === 'open' && !isRefused && !truth.pending
-    const hasNone = ![...truth.rows.values()].some((row) => row.table === table)
-    if (isOpen && !hasNone && table === 'schedules' && this.chance.is(0.02)) this.#schedules.removeAll()
-    return isOpen && hasNone
+    const { rows } = this.#oracle.truth
+    const hasNone = ![...rows.values()].some((row) => row.table === table)
+    if (this.#isQuiet && !hasNone && table === 'schedules' && this.chance.is(0.02)) this.#schedules.removeAll()
+    return this.#isQuiet && hasNone
   }
 
   #settle(what: string, isOver: () => boolean): void {
