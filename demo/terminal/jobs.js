@@ -149,6 +149,9 @@ export const jobs = defineJobs({
     return { ...total, resumedAt: next }
   },
 
+  /** What the process needs of memory; a schedule has it looked at again and again. */
+  pulse: () => process.memoryUsage.rss(),
+
   /**
    * Looks for a number that gives a text a SHA-256 with 32 leading zeros. The sun will be gone before.
    * @param {{ text: string }} input

@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createScheduler, OffstageError } from 'offstage'
 import { fileStore } from 'offstage/file'
+import { schedules } from 'offstage/schedules'
 import { Earlier } from './earlier.js'
 import { batchesOf, bytesOf, documentsOf, listFiles } from './files.js'
+import { Pulse } from './pulse.js'
 import { createScreen } from './screen.js'
 import { printSummary } from './summary.js'
 import { Tally } from './tally.js'
@@ -21,6 +23,8 @@ const folderDefault = fileURLToPath(new URL('../../node_modules', import.meta.ur
 const queryDefault = 'worker thread'
 /** How long the job that would never end may try. */
 const stampMs = 1_500
+/** So often a job looks at the memory. */
+const pulseMs = 500
 
 /** What the command line asks for. */
 function readArguments() {
@@ -63,6 +67,7 @@ function start(workers, store) {
       hash: { priority: 10 },
       count: { priority: 5 },
       compress: { priority: 0 },
+      pulse: { priority: 50, keepMs: 0 },
     },
   })
   scheduler.pause()
@@ -75,7 +80,8 @@ function start(workers, store) {
  * @param {{ folder: string, query: string }} asked
  */
 async function findEarlierRun(scheduler, { folder, query }) {
-  const found = await scheduler.find({ limit: Number.POSITIVE_INFINITY })
+  // The schedule is in the store as well, and goes on; its jobs are none of the run.
+  const found = (await scheduler.find({ limit: Number.POSITIVE_INFINITY })).filter(({ name }) => name !== 'pulse')
   if (found.length === 0) return { found, files: undefined }
   const [survey, index] = ['survey', 'index'].map((id) => found.find((job) => job.id === id)?.input)
   const plan = /** @type {{ folder: string, files: import('./files.js').FileEntry[] } | undefined} */ (survey)
@@ -127,6 +133,9 @@ async function run({ scheduler, workers, folder, query, store, found, files, unr
     bytes: 3 * bytesOf(files) + bytesOf(documents),
   })
   const tally = new Tally(scheduler, screen, found)
+  const pulse = new Pulse(scheduler)
+  const plan = schedules(scheduler)
+  await plan.set('pulse', { everyMs: pulseMs }, { name: 'pulse' })
   earlier?.listen(scheduler, screen)
   const stopListening = stopOnSignals(scheduler, screen, tally, store)
 
@@ -164,6 +173,7 @@ async function run({ scheduler, workers, folder, query, store, found, files, unr
   const results = await Promise.all(added.map(resultOf))
   const wallMs = performance.now() - startedAt
   const { latencies } = scheduler.stats()
+  await plan.remove('pulse')
   stopListening()
   screen.stop()
   await scheduler.close()
@@ -179,6 +189,7 @@ async function run({ scheduler, workers, folder, query, store, found, files, unr
       latencies,
       types: tally.types,
       earlier: earlier?.summary,
+      pulse: pulse.line,
       compressed: ofBatches(0),
       counted: ofBatches(1),
       hashed: ofBatches(2),

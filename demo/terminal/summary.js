@@ -16,6 +16,7 @@ import { bytes, count, percent, seconds } from './text.js'
  * @property {import('offstage').Stats['latencies']} latencies
  * @property {Map<string, import('./tally.js').Outcomes>} types
  * @property {string | undefined} earlier what became of the jobs of an earlier life
+ * @property {string} pulse what the job saw that comes again and again
  * @property {ResultOf<'compress'>[]} compressed
  * @property {ResultOf<'count'>[]} counted
  * @property {ResultOf<'hash'>[]} hashed
@@ -34,7 +35,19 @@ export function printSummary(outcome) {
 }
 
 /** @param {Outcome} outcome */
-function facts({ folder, files, unreadable, latencies, earlier, compressed, counted, hashed, surveyed, indexed }) {
+function facts({
+  folder,
+  files,
+  unreadable,
+  latencies,
+  earlier,
+  pulse,
+  compressed,
+  counted,
+  hashed,
+  surveyed,
+  indexed,
+}) {
   const digests = hashed.flatMap(({ digests }) => digests)
   const { bytes: unpacked, packed } = sum(compressed)
   const text = sum(counted)
@@ -54,6 +67,7 @@ function facts({ folder, files, unreadable, latencies, earlier, compressed, coun
     ['compress', `${bytes(unpacked)} of text to ${bytes(packed)}, ${percent(packed, unpacked)}`],
     ['index', `${count(indexed.documents)} documents, ${count(indexed.terms)} terms; top hits for "${indexed.query}":`],
     ...indexed.hits.map(({ path }, index) => ['', `${index + 1}. ${show(path)}`]),
+    ['pulse', pulse],
     [
       'latency',
       `wait p50 ${seconds(latencies.wait.p50)}, run p50 ${ms(latencies.run.p50)}, p95 ${ms(latencies.run.p95)}`,

@@ -23,7 +23,10 @@ export class Tally {
       const { state } = job.snapshot()
       if (state === 'completed' || state === 'failed' || state === 'cancelled') this.#end(job.name, state)
     }
-    scheduler.on('completed', ({ name }) => this.#end(name, 'completed'))
+    scheduler.on('completed', ({ name }) => {
+      // That one comes again and again.
+      if (name !== 'pulse') this.#end(name, 'completed')
+    })
     scheduler.on('failed', ({ name, error }) => {
       this.#end(name, 'failed')
       screen.say(`  ✗ ${name} failed: ${messageOf(error)}`)

@@ -6,6 +6,7 @@ import { LeadNews } from './lead-news.ts'
 import { type Motif, motifs } from './motifs.ts'
 import { PrintCard, type PrintJob } from './print-card.ts'
 import type { jobs } from './print-jobs.ts'
+import { Recurring } from './recurring.ts'
 
 const threads = 2
 const keep = { count: finishedMax, ageMs: 7 * 24 * 60 * 60 * 1_000 }
@@ -23,6 +24,7 @@ const scheduler = createScheduler<typeof jobs>(
 export class PrintShop {
   readonly #list = new JobList('print-jobs')
   readonly #news = new LeadNews(scheduler)
+  readonly #recurring = new Recurring(scheduler, (error) => this.#news.fail(error))
   readonly #cards = motifs.map((motif) => new PrintCard(motif, () => this.#print([motif])))
   readonly #jobs = new Map<string, PrintJob>()
   #isLooking = false
@@ -76,6 +78,7 @@ export class PrintShop {
       while (this.#mustLook) {
         this.#mustLook = false
         this.#found(await scheduler.find())
+        await this.#recurring.show()
       }
     } catch (error) {
       this.#news.fail(error)

@@ -74,6 +74,12 @@ describe('the summary', () => {
   test('shows a job that is cancelled', () =>
     expect(output).toMatch(/■ stamp was cancelled: it would never have ended/))
 
+  test('shows a job that comes again and again', () => {
+    const [, times] = output.match(/a schedule had the memory looked at (\d+) times; [\d.]+ MB at most/) ?? []
+    // The job that is cancelled takes a second and a half.
+    expect(Number(times)).toBeGreaterThan(0)
+  })
+
   test('adds the jobs up by type', () => {
     const row = (name: string) => output.match(new RegExp(`^ +${name} +(\\d+) +(\\d+) +(\\d+) +(\\d+)$`, 'm'))?.slice(1)
     // The large file is a batch of its own, and what comes behind it another.

@@ -374,6 +374,22 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     expect(await prints(page).count()).toBe(0)
   })
 
+  test('a sheet is printed again and again, and each tab shows the schedule', async () => {
+    const again = (tab: Page) => tab.getByRole('checkbox', { name: /^Print Swallow every 20 seconds/ })
+    await again(page).check()
+    await eventually(() => page.getByText(/every 20 seconds, next at/).count()).toBe(1)
+    const second = await context.newPage()
+    await second.goto(origin)
+    await second.getByRole('button', { name: 'Cancel all', exact: true }).click()
+    await eventually(() => again(second).isChecked()).toBe(true)
+    await eventually(() => subjects(prints(second))).toContain('Swallow')
+    await again(second).uncheck()
+    await eventually(() => second.getByText(/every 20 seconds, next at/).count()).toBe(0)
+    await second.close()
+    await page.reload()
+    await eventually(() => again(page).isChecked()).toBe(false)
+  })
+
   test('two tabs show the same jobs; when the one that runs them is closed, the other goes on', async () => {
     const names = ['Swallow', 'Jellyfish', 'Heron']
     await print(...names)
