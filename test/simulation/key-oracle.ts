@@ -65,6 +65,7 @@ export class KeyOracle {
   readonly #endedIn = new Map<string, number>()
   /** Whose ends do not count: they were asked to run again. */
   readonly #revived = new Set<string>()
+  readonly #overtaken = new Set<string>()
 
   constructor(world: KeyWorld) {
     this.#world = world
@@ -183,7 +184,7 @@ export class KeyOracle {
     assert(call.id === undefined || call.id === id, 'I19', () => `${what()}, has another id`)
     const { key, name, mode } = call
     const newest = this.#newestOf(call, model)
-    const isLive = newest !== undefined && !isTerminal(newest.state) && !this.#revived.has(newest.id)
+    const isLive = newest !== undefined && !isTerminal(newest.state) && !this.#hasLostKey(newest.id)
     const isBehind = state === 'blocked'
     if (isBehind) this.#world.stats.count('keys: jobs that wait for the one before')
     if (key === mixed) return
@@ -206,6 +207,10 @@ export class KeyOracle {
     const isRunning = newest.state === 'running' || (mode === 'replace' && isBehind)
     assert(mayFollow && isRunning, 'I19', () => `${what()} (${name}) is added, and ${there}`)
     assert(isBehind === (mode !== 'debounce'), 'I19', () => `${what()} is ${state}, and ${there}`)
+  }
+
+  #hasLostKey(id: string): boolean {
+    return this.#revived.has(id) || this.#overtaken.has(id)
   }
 
   /** The last that was added of those that are there. */
@@ -253,16 +258,25 @@ export class KeyOracle {
 
   // Batches.
 
-  committed(steps: readonly Step[], batch: number): void {
+  committed(steps: readonly Step[], batch: number, records: Records): void {
     for (const { type, before, after } of steps) {
       const record = after ?? before
       if (!record || !isOf(record, 'key')) continue
       if (after && (type === 'insert' || type === 'update')) this.#learn(after)
+      if (after && type === 'insert') this.#noteOvertaken(after, records)
       if (!after || isTerminal(after.state)) {
         if (!this.#endedIn.has(record.id)) this.#endedIn.set(record.id, batch)
       } else this.#endedIn.delete(record.id)
       if (type === 'retry') this.retried(record.id)
     }
+  }
+
+  /** With `debounce` the job that runs has its key no longer, even if it waits once more. */
+  #noteOvertaken({ id, input }: JobRecord, records: Records): void {
+    const call = this.#calls.get(inputOf({ input }).tag) as KeyCall
+    if (call.mode !== 'debounce') return
+    for (const record of records.values())
+      if (record.id !== id && this.#isSame(record, call)) this.#overtaken.add(record.id)
   }
 
   /** What must be true behind each batch: nobody waits for nobody, and no row is left behind. */

@@ -343,7 +343,7 @@ export class Oracle {
         this.#starts.delete(`${tagOf(before)}/${before.attempt}`)
     }
     for (const [tag, count] of this.#batchFailures) this.#failures.set(tag, count)
-    if (this.hasKeys) this.keys.committed(steps, this.batches)
+    if (this.hasKeys) this.keys.committed(steps, this.batches, this.truth.records)
     if (this.hasSchedules) this.schedules.committed(steps)
   }
 
