@@ -422,8 +422,7 @@ export class Oracle {
     const { elapsedAtReset, elapsed } = this.#world.clock
     if (type === 'insert') this.#added.set(seq, elapsedAtReset)
     // A moment that was given goes by the wall clock.
-    const isGiven = before?.runAt !== runAt || this.#changesOf(record).some((each) => each.runAt === runAt)
-    if (type === 'update' && isGiven) this.#spans.delete(seq)
+    if (type === 'update' && before?.runAt !== runAt) this.#spans.delete(seq)
     const isPutOff = (type === 'fail' || type === 'snooze') && state === 'scheduled'
     const waitMs = () => (type === 'fail' ? this.#waitOf(record, rules.backoff) : this.#snoozes.get(keyOf(record)))
     const spanMs = isTerminal(state) ? 0 : isPutOff ? (waitMs() as number) : (runAt ?? addedAt) - addedAt

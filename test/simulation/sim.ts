@@ -128,8 +128,8 @@ export class Simulation implements WorkerHost {
       jumps: chance.of([0, 0, 0.1]),
       failsAfterMs: this.#clock.dragMs > 0 ? undefined : late.of([undefined, undefined, 300, 1_200]),
       hasExtensions: chance.is(0.5),
-      hasSchedules: guests.is(0.3),
-      hasKeys: guests.is(0.3),
+      hasSchedules: guests.is(0.2),
+      hasKeys: guests.is(0.2),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
       pace: late.of(paces),
     }
