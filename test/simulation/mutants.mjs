@@ -269,8 +269,8 @@ export const mutants = [
   {
     name: 'a refused batch leaves its number',
     file: journal,
-    find: '    await this.#medium.append(frame, isSeal, named)\n    this.#chain = chain\n',
-    replace: '    this.#chain = chain\n    await this.#medium.append(frame, isSeal, named)\n',
+    find: '    await this.#medium.append(bytes, isSeal, named)\n    this.#chain = chain\n',
+    replace: '    this.#chain = chain\n    await this.#medium.append(bytes, isSeal, named)\n',
   },
   {
     name: 'a refused batch leaves its first frames',
@@ -453,8 +453,8 @@ export const mutants = [
   {
     name: 'rows stay when their turn is refused',
     file: extensions,
-    find: '    writing.restoreRows()\n  }\n\n  afterRefusal',
-    replace: '  }\n\n  afterRefusal',
+    find: '    for (const each of writing.attached) each.pending--\n    writing.restoreRows()\n',
+    replace: '    for (const each of writing.attached) each.pending--\n',
   },
   {
     name: 'rows are taken back, the first first',
