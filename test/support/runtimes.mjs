@@ -12,15 +12,21 @@ const node = (/** @type {number} */ version) => ({
   args: [],
   projects: ['unit', 'suite', 'node'],
 })
-/** The longest, and the same whatever Node runs them: browsers, a simulated disk, calendars. The oldest and the newest do. */
-const longest = [
-  ...['demo-web', 'tabs', 'vite'].map((name) => `test/node/${name}.test.ts`),
-  ...['journal-sweep', 'cron'].map((name) => `test/unit/${name}.test.ts`),
-]
+/**
+ * Between the oldest and the newest Node: what differs from one to the other. Not what has no platform below it (`unit`), nor
+ * browsers, compilers and texts.
+ */
+const between = (/** @type {number} */ version) => ({
+  ...node(version),
+  projects: ['suite', 'node'],
+  leavesOut: ['demo-web', 'tabs', 'vite', 'editor', 'package', 'plain-members', 'readme'].map(
+    (name) => `test/node/${name}.test.ts`,
+  ),
+})
 /** @type {Record<string, Runtime>} */
 const runtimes = {
-  node22: { ...node(22), leavesOut: longest },
-  node24: { ...node(24), leavesOut: longest },
+  node22: between(22),
+  node24: between(24),
   node26: node(26),
   bun: { from: 'bun@1', program: 'bun', args: [], projects: ['unit', 'suite'] },
   deno: { from: 'deno@2', program: 'deno', args: ['run', '--allow-all'], projects: ['unit', 'suite'] },
