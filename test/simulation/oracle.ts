@@ -738,12 +738,14 @@ export class Oracle {
   /** The time for retries is over, and no other attempt has started. */
   #judgeRunOut(before: JobRecord, after: JobRecord, isNew: boolean, what: () => string): void {
     const { clock, stats } = this.#world
+    assert(before.error === undefined || after.error === before.error, 'I4', () => `${what()} with another error`)
+    // In a batch that is handed in again, a retry by hand may follow, which has begun the time anew.
+    if (!isNew) return
     const window = this.#windows.get(tagOf(before))
     assert(window !== undefined, 'I7', () => `${what()}, and it may start again`)
     const isOver = window.until <= clock.highest || window.from <= clock.elapsed
-    assert(isOver || !isNew, 'I7', () => `${what()} before ${window.until}`)
-    assert(before.error === undefined || after.error === before.error, 'I4', () => `${what()} with another error`)
-    if (isNew) stats.count('no attempt in the time for retries')
+    assert(isOver, 'I7', () => `${what()} before ${window.until}`)
+    stats.count('no attempt in the time for retries')
   }
 
   /** What is in this batch was decided after the last one was handed in. A rest that is over by now may not have been then. */
