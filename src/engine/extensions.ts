@@ -358,15 +358,21 @@ export class Extensions implements ExtensionHooks {
   /** Notes what to carry out anew: it has happened, and was taken back only because of what it was based on. */
   #noteWhatToRedo(first: ReadonlySet<Step>, fallen: ReadonlySet<Step>, all: readonly Step[]): void {
     for (const step of all) {
-      if (!fallen.has(step) || first.has(step) || step.call) continue
+      if (!fallen.has(step)) continue
       const writing = step.turn as Writing | undefined
-      // The timer of a job that was due is set again, for the time that it has without what fell.
-      if (step.type === 'due' && !writing && !this.#promoted.has(step)) continue
-      if (!writing) this.#toRedo.push(() => repeat(step, this.#parts.jobs))
-      else if (step.type !== 'turn') continue
-      else if (!writing.origin) this.#toRedo.push(() => this.#rewrite(writing))
-      else if (!fallen.has(writing.origin)) this.#toFollowAgain.push(writing)
+      const origin = step.type === 'turn' && writing?.origin
+      if (origin) {
+        // A move may stay although it was made within the call that was refused, such as the abort of an earlier job.
+        if (!fallen.has(origin)) this.#toFollowAgain.push(writing as Writing)
+      } else if (!first.has(step) && !step.call) this.#noteAction(step, writing)
     }
+  }
+
+  #noteAction(step: Step, writing: Writing | undefined): void {
+    // The timer of a job that was due is set again, for the time that it has without what fell.
+    if (step.type === 'due' && !writing && !this.#promoted.has(step)) return
+    if (!writing) this.#toRedo.push(() => repeat(step, this.#parts.jobs))
+    else if (step.type === 'turn') this.#toRedo.push(() => this.#rewrite(writing))
   }
 
   #rewrite({ origin, write, outcome }: Writing): void {
