@@ -517,6 +517,25 @@ describe('when the store refuses, what is carried out anew', () => {
     expect(storedIn(disk).a).toBe('cancelled')
   })
 
+  test('is what follows a move that stays, although the call in which it was made is refused', async () => {
+    const { disk, scheduler, again } = await refusing()
+    scheduler.pause()
+    const signals = [new AbortController(), new AbortController()] as const
+    await scheduler.add.double(1, { id: 'a', signal: signals[0].signal })
+    disk.isFull = true
+    // As the call adds its job it listens to this signal; whoever hands it out may abort another one.
+    const { signal } = signals[1]
+    const listen = signal.addEventListener.bind(signal)
+    signal.addEventListener = (...args: Parameters<typeof listen>) => {
+      signals[0].abort('another one comes')
+      listen(...args)
+    }
+    const refused = scheduler.add.double(2, { id: 'b', signal })
+    await expect(refused).rejects.toMatchObject(refusal)
+    await again()
+    expect(storedIn(disk)).toEqual({ a: 'cancelled' })
+  })
+
   test('comes behind what the refusal itself has led to', async () => {
     const { disk, scheduler, host, again } = await refusing([...allMoves, 'interrupt'])
     const started = defer<void>()
