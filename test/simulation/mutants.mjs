@@ -703,7 +703,7 @@ export const mutants = [
   {
     name: 'a job is due again by a time that was refused',
     file: extensions,
-    find: "      if (step.type === 'due' && !writing && !this.#promoted.has(step)) continue\n",
+    find: "    if (step.type === 'due' && !writing && !this.#promoted.has(step)) return\n",
     replace: '',
   },
   // The engine.
