@@ -216,7 +216,7 @@ async function hunt() {
   const only = args[args.indexOf('--mutants') + 1]
   const chosen = mutants.filter(({ name }) => !only || only.startsWith('--') || name.includes(only))
   const list = chosen.slice(option('skip', 0))
-  const [steps, seconds] = [option('steps', 1.5e6), option('seconds', 120)]
+  const [steps, seconds] = [option('steps', 4e6), option('seconds', 180)]
   /** @type {string[]} */
   const missed = []
   let next = 0
