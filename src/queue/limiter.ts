@@ -149,6 +149,8 @@ export class Limiter {
     if (rate || this.#restsUntil > 0) {
       const now = this.#timers.clock.monotonic()
       if (!this.#mayStart(now)) return false
+      // Over, so that without a rate limit the clock is not read for each job any more.
+      this.#restsUntil = 0
       rate?.entered(now)
     }
     this.#running++
