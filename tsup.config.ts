@@ -63,8 +63,15 @@ const knownOfEmitter: Known = [
   [/if \(typeof fn !== 'function'\) \{[^}]*\}/g, ''],
 ]
 
+/** A file of its own, which bundles for browsers leave out: see `browser` in package.json. */
+const signals = 'process-signals'
+
 export default defineConfig({
-  entry: ['src/bin.ts', ...subpaths.map((path) => `src/${path === '.' ? 'index' : path.slice(2)}.ts`)],
+  entry: Object.fromEntries([
+    ['bin', 'src/bin.ts'],
+    [signals, `src/platform/${signals}.ts`],
+    ...subpaths.map((path) => (path === '.' ? 'index' : path.slice(2))).map((name) => [name, `src/${name}.ts`]),
+  ]),
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
@@ -74,7 +81,7 @@ export default defineConfig({
   // tsup would write `fs` for `node:fs`, which Deno does not resolve.
   removeNodeProtocol: false,
   external: [/^node:/],
-  // Minifiers write this as `1/0`, and the longer name as it is.
+  // Minifiers write this as `1/0`, and the longer name as it is. (So `src` says `-Number.POSITIVE_INFINITY`.)
   define: { 'Number.POSITIVE_INFINITY': 'Infinity' },
   // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
   noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval', 'croner'],
@@ -110,9 +117,19 @@ export default defineConfig({
         }))
       },
     },
+    {
+      name: 'signals-apart',
+      setup({ onResolve }) {
+        onResolve({ filter: /[\\/]process-signals\.ts$/ }, ({ kind }) =>
+          kind === 'entry-point' ? undefined : { path: `./${signals}.js`, external: true },
+        )
+      },
+    },
     plainMembers,
   ],
   async onSuccess() {
+    // Before all others are translated: the entry of `browser` in package.json for `signals`.
+    await writeFile(`dist/no-${signals}.js`, 'export const handleSignals = () => () => {}\n')
     await writeCommonJs()
     await writeLicences()
   },

@@ -4,13 +4,16 @@ import { Extensions } from './engine/extensions.ts'
 import { isExtensionEvent } from './events/event-map.ts'
 import { type Extensible, type ExtensionPoint, extensionPointOf } from './extension-point.ts'
 import { nameCheck, takeJobOptions } from './job/job-options.ts'
-import { byName } from './job-calls.ts'
+import { byName } from './shared/by-name.ts'
 import * as check from './shared/check.ts'
 import { copyValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
 
 const extensionChecks: check.Checks = {
-  name: (value) => (typeof value === 'string' && value !== '' ? nameCheck(value) : 'a name'),
+  name: (value) =>
+    typeof value === 'string' && value !== '' && !value.startsWith('offstage:')
+      ? nameCheck(value)
+      : 'a name that does not begin with `offstage:`',
   moves: (value) => (value instanceof Set ? undefined : 'a Set of moves'),
   scope: check.oneOf('all', 'marked'),
   events: (value) =>
@@ -20,6 +23,7 @@ const extensionChecks: check.Checks = {
   open: check.callable,
   moved: check.callable,
   admit: check.callable,
+  parentsOf: check.callable,
 }
 
 /**
@@ -43,8 +47,8 @@ const extensionChecks: check.Checks = {
 export function extend<Commands>(scheduler: Extensible, extension: Extension<Commands>): Commands {
   const point = extensionPointOf(scheduler)
   check.checkArgument('extension', check.object, extension)
-  const { name, moves, scope, events, open, moved, admit } = extension
-  check.checkOptions({ name, moves, scope, events, open, moved, admit }, extensionChecks, 'extension.')
+  const { name, moves, scope, events, open, moved, admit, parentsOf } = extension
+  check.checkOptions({ name, moves, scope, events, open, moved, admit, parentsOf }, extensionChecks, 'extension.')
   const there = point.attached.get(name)
   if (there?.extension === extension) return there.commands as Commands
   if (there)

@@ -4,6 +4,7 @@ export type {
   CommandTable,
   Extension,
   ExtensionHost,
+  ExtensionView,
   Move,
   Turn,
   TurnAction,

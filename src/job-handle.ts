@@ -1,19 +1,23 @@
 import type { Disposition, Engine, Verb } from './engine/engine.ts'
+import { keepsNone } from './engine/job-errors.ts'
 import type { JobSnapshot } from './engine/job-observers.ts'
 import type { JobView } from './engine/job-view.ts'
 import { checkListener } from './event-filter.ts'
 import { isLast, type JobEvent, type JobEventMap, type JobEventType, jobEventTypes } from './events/event-map.ts'
+import type { ValueStream } from './events/numbered-stream.ts'
 import { BufferedStream, type EventStream } from './events/stream.ts'
 import { finiteCheck } from './job/job-options.ts'
-import { type JobHeaders, noHeaders } from './job/record.ts'
+import { type JobHeaders, keepsValues, noHeaders } from './job/record.ts'
 import { runAll } from './job-callbacks.ts'
 import { thisContext } from './platform/async-context.ts'
 import { structuredClone } from './platform/structured-clone.ts'
-import { callable, checkArgument } from './shared/check.ts'
-import type { Job } from './typed-job.ts'
+import * as check from './shared/check.ts'
+import type { Job, ValuesOptions } from './typed-job.ts'
 
 /** How many events wait for a slow reader. Beyond that the oldest are dropped and counted in `dropped`. */
 export const streamCapacity = 1_024
+
+const valuesChecks: check.Checks = { after: check.integer(0) }
 
 type View = Pick<Job, 'snapshot' | 'subscribe'>
 
@@ -79,7 +83,7 @@ export class JobHandle implements Job {
         return this.#job.snapshot()
       },
       subscribe: (listener) => {
-        checkArgument('listener', callable, listener)
+        check.checkArgument('listener', check.callable, listener)
         return this.#engine.observersOf(this.#job).subscribe(thisContext()(listener))
       },
     }
@@ -90,8 +94,10 @@ export class JobHandle implements Job {
     return this.#engine.result(this.#job)
   }
 
-  values(): EventStream<unknown> {
-    return this.#engine.values(this.#job)
+  values(options: ValuesOptions = {}): ValueStream {
+    const { after } = check.copyOptions(options, valuesChecks)
+    if (after !== undefined && !keepsValues(this.#job.record)) throw keepsNone(this.id)
+    return this.#engine.values(this.#job, after) as ValueStream
   }
 
   events(): EventStream<JobEvent> {
@@ -139,7 +145,7 @@ export class JobHandle implements Job {
   }
 
   async setPriority(priority: number): Promise<boolean> {
-    checkArgument('priority', finiteCheck, priority)
+    check.checkArgument('priority', finiteCheck, priority)
     return this.#act('setPriority', priority)
   }
 

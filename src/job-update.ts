@@ -9,11 +9,12 @@ export function takeChanges(given: JobUpdate, checkStorable: (value: unknown, wh
   check.checkArgument('changes', check.object, given)
   const changes = check.deepCopy(given, 1)
   check.checkOptions(changes, changesChecks)
-  const { input, runAt, priority, tags } = changes
+  const { input, runAt, priority, tags, version } = changes
   return {
     input: input === undefined ? undefined : copyValue(input, 'input', checkStorable),
     runAt: runAt === undefined ? undefined : Number(runAt),
     priority,
     tags: check.deepCopy(tags),
+    version,
   }
 }

@@ -12,32 +12,43 @@ import type {
   WaitReason,
 } from './engine/engine.ts'
 import { type EngineHost, engineFrom } from './engine/engine-host.ts'
+import { notGrouped } from './engine/job-errors.ts'
 import { LiveJob } from './engine/live-job.ts'
 import { LocalEngine } from './engine/local-engine.ts'
 import { checkListener, type EventFilter, eventFilterChecks, fitsEvent } from './event-filter.ts'
 import type { AnyEvent, EventMap, EventType } from './events/event-map.ts'
 import { BufferedStream, type EventStream } from './events/stream.ts'
 import { type ExtensionPoint, extensionPoint } from './extension-point.ts'
-import { finiteCheck, idCheck, type JobOptions } from './job/job-options.ts'
+import { finiteCheck, idCheck, type JobOptions, queueNameCheck } from './job/job-options.ts'
+import { queueKey } from './job/queue-key.ts'
 import { terminalStates } from './job/record.ts'
+import { type Signal, signalNameCheck } from './job/waits.ts'
 import { JobAdder, type UntypedRequest } from './job-adder.ts'
 import { runAll } from './job-callbacks.ts'
-import { byName, type JobRequest } from './job-calls.ts'
+import type { JobRequest } from './job-calls.ts'
 import { cleanChecks, findChecks, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
 import { JobHandle, streamCapacity } from './job-handle.ts'
+import { MiddlewareAdder } from './job-middleware.ts'
 import { takeChanges } from './job-update.ts'
 import { reportUncaught } from './platform/host.ts'
+import { handleSignals } from './platform/process-signals.ts'
+import { randomId } from './platform/random-id.ts'
 import { checkSource, type InlineSource, spawn, type WorkerSource } from './platform/spawn.ts'
-import { type Queue, queueHandle, queueNameCheck } from './queue-handle.ts'
+import type { QueueSettings } from './queue/settings.ts'
+import { type Queue, queueHandle } from './queue-handle.ts'
 import { type CloseOptions, closeChecks, resolveOptions, type SchedulerOptions } from './scheduler-options.ts'
 import { asyncDispose } from './shared/async-dispose.ts'
+import { byName } from './shared/by-name.ts'
 import * as check from './shared/check.ts'
+import { copyValue } from './shared/clone.ts'
 import { OffstageError } from './shared/errors.ts'
 import { serveInline } from './shared/inline.ts'
 import { checkInput, type Schemas } from './shared/standard-schema.ts'
 import type { JobTable } from './thread/job-types.ts'
 import type { Job } from './typed-job.ts'
-import type { JobUpdate, Scheduler } from './typed-scheduler.ts'
+import type { JobUpdate, RestartOptions, Scheduler } from './typed-scheduler.ts'
+
+const restartChecks: check.Checks = { from: idCheck }
 
 type Call = (input: unknown, options: JobOptions | undefined) => Promise<unknown>
 
@@ -69,15 +80,17 @@ export function inline(jobs: JobTable): InlineSource {
 }
 
 /** Members whose types follow from the job table. A class without a table cannot declare them. */
-type Typed = 'get' | 'find' | 'watch' | 'on' | 'once' | 'off' | 'events'
+type Typed = 'get' | 'find' | 'restart' | 'watch' | 'on' | 'once' | 'off' | 'events'
 
 /**
  * Checks and copies arguments, returns handles, and calls the engine. What the job table adds to its types is in `Scheduler`.
  */
 class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> {
   readonly #engine: Engine
-  readonly #adder: JobAdder
+  readonly #adder: Pick<JobAdder, 'add' | 'run' | 'addMany'>
   readonly #schemas: Schemas
+  /** Whether a queue may have groups. A scheduler that runs nothing itself need not know. */
+  readonly #isGrouped: (queue: string) => boolean
 
   readonly run: Scheduler['run']
   readonly add: Scheduler['add']
@@ -88,10 +101,13 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
   constructor(source: WorkerSource | null, given?: SchedulerOptions<never>) {
     if (source !== null) checkSource(source)
     const options = resolveOptions(given)
-    const { store, engine = store.engine, workers, workerOptions, errors } = options
+    const { store, engine = store.engine, workers, workerOptions, errors, signalGraceMs } = options
     // Without an engine nothing would ever run.
     if (!engine) checkSource(source)
     this.#schemas = options.schemas
+    const { queues } = options
+    const isElsewhere = source === null || options.engine !== undefined
+    this.#isGrouped = (queue) => isElsewhere || (Object.hasOwn(queues, queue) && queues[queue]?.order !== undefined)
     // The parts know their options under the names that the scheduler's have.
     const pool = { ...options, ...workers, spawn: () => spawn(source as WorkerSource, workerOptions) }
     const local = { ...options, pool, reportUnhandled: reportUncaught }
@@ -99,9 +115,10 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     const makeJob: EngineHost['makeJob'] = (record) => new LiveJob(record)
     const host = { ...local, errors, makeJob, makeLocal: source === null ? undefined : makeLocal }
     this.#engine = engine ? engineFrom(engine, host) : makeLocal({})
-    const adder = new JobAdder(this.#engine, options)
+    const plain = new JobAdder(this.#engine, options)
+    const adder = options.middleware.length > 0 ? new MiddlewareAdder(plain, options.middleware) : plain
     this.#adder = adder
-    this[extensionPoint] = { engine: this.#engine, defaultsOf: (name) => adder.defaultsOf(name), attached: new Map() }
+    this[extensionPoint] = { engine: this.#engine, defaultsOf: (name) => plain.defaultsOf(name), attached: new Map() }
     const run =
       (name: string): Call =>
       (input, jobOptions) =>
@@ -112,6 +129,7 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
         adder.add(name, input, jobOptions)
     this.run = byName(run) as never
     this.add = byName(add) as never
+    if (signalGraceMs !== undefined) this.#engine.onClose(handleSignals(signalGraceMs, (mode) => this.close({ mode })))
     // Bound, so that UI libraries can pass them on: `useSyncExternalStore(scheduler.subscribe, scheduler.snapshot)`.
     this.subscribe = this.subscribe.bind(this)
     this.snapshot = this.snapshot.bind(this)
@@ -163,6 +181,17 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     return this.#act('retry', idOrFilter)
   }
 
+  async restart(id: string, options: RestartOptions = {}): Promise<Job> {
+    this.#assertNotEnded()
+    check.checkArgument('id', idCheck, id)
+    const { from } = check.copyOptions(options, restartChecks)
+    if (this.#engine.isClosed) throw this.#engine.closedError()
+    const { opening } = this.#engine
+    if (opening) await opening
+    const job = await this.#engine.restart(id, from, randomId('again'))
+    return new JobHandle(this.#engine, job, 'created')
+  }
+
   remove(idOrFilter: string | JobFilter): Promise<number> {
     return this.#act('remove', idOrFilter)
   }
@@ -182,6 +211,15 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
   async promote(id: string): Promise<boolean> {
     check.checkArgument('id', idCheck, id)
     return (await this.#act('promote', id)) > 0
+  }
+
+  async signal(id: string, name: string, value?: unknown): Promise<boolean> {
+    check.checkArgument('id', idCheck, id)
+    check.checkArgument('name', signalNameCheck, name)
+    const copy = copyValue(value, 'value', (each, what) => this.#engine.check(each, what))
+    // A call that is made again of another tab is known by its id.
+    const signal: Signal = [randomId('signal'), name, copy]
+    return (await this.#act('signal', id, signal)) > 0
   }
 
   async update(id: string, given: JobUpdate): Promise<boolean> {
@@ -249,22 +287,36 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
   queue(name: string): Queue {
     check.checkArgument('name', queueNameCheck, name)
     this.#assertNotEnded()
-    return queueHandle(name, this.#engine.queue(name), {
+    return queueHandle(name, {
+      ...this.#partOf(name),
+      partOf: (group) => {
+        if (!this.#isGrouped(name)) throw notGrouped(name)
+        return this.#partOf(queueKey(name, group))
+      },
       remove: (filter) => this.remove(filter),
       whenShorter: (limit) => this.#whenIdle(name, limit),
     })
+  }
+
+  #partOf(key: string) {
+    // So that the first `size` that the caller reads a moment later is right.
+    this.#engine.queue(key)
+    return {
+      look: () => this.#engine.queue(key),
+      set: (settings: QueueSettings | null) => settled(this.#engine.set(key, settings)),
+    }
   }
 
   get isPaused(): boolean {
     return this.#engine.isPaused
   }
 
-  pause(): void {
-    this.#engine.pause()
+  pause(): Promise<void> {
+    return settled(this.#engine.set(undefined, { isPaused: true }))
   }
 
-  resume(): void {
-    this.#engine.resume()
+  resume(): Promise<void> {
+    return settled(this.#engine.set(undefined, { isPaused: false }))
   }
 
   onIdle(): Promise<void> {
@@ -334,4 +386,11 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
   async [asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** Callers need not wait for it: that a store takes nothing is reported as `store:error`, too. */
+function settled(setting: Promise<unknown>): Promise<void> {
+  const done = setting.then(() => {})
+  done.catch(() => {})
+  return done
 }

@@ -1,9 +1,19 @@
 import type { Disposition } from './engine/engine.ts'
 import type { JobSnapshot } from './engine/job-observers.ts'
 import type { JobEvent, JobEventMap, JobEventType } from './events/event-map.ts'
+import type { ValueStream } from './events/numbered-stream.ts'
 import type { EventStream } from './events/stream.ts'
 import type { JobHeaders } from './job/record.ts'
 import type { InputOf, ProgressOf, ResultOf, ValueOf } from './thread/job-types.ts'
+
+/** Where to begin reading the values of a job. */
+export interface ValuesOptions {
+  /**
+   * The number of the value that was read last: the reader begins behind it. 0 is before the first. The job needs `keepValues`; without
+   * it, `job.values` throws `INVALID_OPTION`. Default: the oldest value that is kept.
+   */
+  readonly after?: number | undefined
+}
 
 /**
  * The handle of a job that is committed to the store. It is not a promise: `await job.result()` waits for the result.
@@ -49,9 +59,22 @@ export interface Job<
   /**
    * Returns the values that the handler sends, one by one. While the reader is slow, `job.send` makes the handler wait. There
    * is one reader at a time; a second call throws `INVALID_OPTION`. Of the values that were sent without a reader, the newest
-   * 256 are kept.
+   * 256 are handed to the next.
+   *
+   * With the option `keepValues` the newest values are kept, also over a reload, and there may be any number of readers. Each begins
+   * with the oldest that is kept, or behind `after`, and receives every value from there on. A reader that is more than `keepValues`
+   * behind makes the handler wait. If what follows `after` is not kept any more, the first `next()` rejects with `VALUES_GONE`.
+   *
+   * @example
+   * ```ts
+   * const values = job.values({ after: Number(sessionStorage.lines ?? 0) })
+   * for await (const line of values) {
+   *   show(line)
+   *   sessionStorage.lines = values.after // after a reload it goes on behind this one
+   * }
+   * ```
    */
-  values(): EventStream<Value>
+  values(options?: ValuesOptions): ValueStream<Value>
   /**
    * Returns the events of this job from now on, until it is completed, failed, cancelled or removed; that event is the last.
    * 1,024 events wait for a slow reader. Beyond that the oldest are dropped and counted in `dropped`.

@@ -31,6 +31,17 @@ export interface JobUpdate<Input = unknown> {
   readonly priority?: number | undefined
   /** These tags replace the present ones; at most 64. */
   readonly tags?: readonly string[] | undefined
+  /** The version of the new input, if it is another than that of the old one; for a handler that is `versioned`. */
+  readonly version?: number | undefined
+}
+
+/** From where a finished job is run again. */
+export interface RestartOptions {
+  /**
+   * The key of a step, or of a wait, that the job has recorded: this and what was recorded behind it is done again. Default: everything
+   * is.
+   */
+  readonly from?: string | undefined
 }
 
 /** A list of jobs that is kept up to date. All three members are bound, so that UI libraries can pass them on. */
@@ -53,8 +64,11 @@ export interface JobWatch<Progress = unknown> {
  * Adds jobs, runs them in workers, and reports what happens to them. `createScheduler` makes one.
  *
  * Calls take effect in the order in which they are made, also while the store is still opening. Options are checked before the
- * call returns, and a bad one is refused with `INVALID_OPTION`, which names it. Once the scheduler is closed, calls reject with
- * `SCHEDULER_CLOSED`, or with the error that made the store stop; `queue` and `watch` throw it.
+ * call returns, and a bad one is refused with `INVALID_OPTION`, which names it. Calls that change jobs, or look them up, resolve
+ * when what they did or saw is committed. While the store takes nothing, calls that add reject with `STORE_WRITE_FAILED` and add
+ * nothing; calls that change jobs reject with it as well, but the change is made, and is stored later. Once the scheduler is
+ * closed, calls reject with `SCHEDULER_CLOSED`, or with the error that made the store stop; `queue`, `watch`, `pause` and `resume`
+ * throw it.
  */
 export interface Scheduler<Table extends JobTable = JobTable> {
   /**
@@ -94,6 +108,25 @@ export interface Scheduler<Table extends JobTable = JobTable> {
   cancel(idOrFilter: string | JobFilter<NameOf<Table>>, reason?: unknown): Promise<number>
   /** Runs failed and cancelled jobs again, with all their attempts. Resolves with how many. */
   retry(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
+  /**
+   * Runs a finished job again as a new job, which it resolves with: of the same type, with its input and its options, and an id of its
+   * own. The old one stays as it is, while `retry` goes on with the same job.
+   *
+   * Without `from` the new job finds nothing recorded. With `from` it finds what was recorded before that step: steps and waits that
+   * were over by then return at once what they returned, and signals that had come by then are there. The step itself, and all that was
+   * recorded behind it, runs anew; a wait waits for another signal. There is no checkpoint. Jobs that the handler ran are run again, as jobs of the new one.
+   * The new job belongs to no flow, batch, schedule or parent.
+   *
+   * Rejects with `INVALID_OPTION` if there is no such job, or if it has recorded nothing under `from`; with `JOB_NOT_ENDED`; with
+   * `DATA_CLONE` if its input was moved with `transfer`; and as `add` does. `restart<'countPrimes'>(id)` states its type.
+   *
+   * @example
+   * ```ts
+   * const job = await scheduler.restart('order:17', { from: 'ship' }) // reserved and charged already
+   * await job.result()
+   * ```
+   */
+  restart<Name extends NameOf<Table> = NameOf<Table>>(id: string, options?: RestartOptions): Promise<JobOf<Table, Name>>
   /** Removes the records of jobs; a job that has not ended is cancelled first. Resolves with how many. */
   remove(idOrFilter: string | JobFilter<NameOf<Table>>): Promise<number>
   /**
@@ -116,8 +149,26 @@ export interface Scheduler<Table extends JobTable = JobTable> {
     id: string,
     changes: JobUpdate<InputOf<Table[Name]>>,
   ): Promise<boolean>
-  /** Lets a scheduled job start now. Resolves with `false` if there is no such job. */
+  /**
+   * Lets a scheduled job start now. Resolves with `false` if there is no such job. For a job that waits with `job.sleep`, or with
+   * a time limit, that time is over.
+   */
   promote(id: string): Promise<boolean>
+  /**
+   * Sends a message to the handler of a job, which receives it with `job.waitFor(name)` or `job.on(name, listener)`. Resolves when
+   * it is committed. From then on it is kept until the handler receives it, even if the job has not started or is between two
+   * attempts. Signals of one name are received in order, each once.
+   *
+   * `name`: 1 to 256 characters. `value` is copied, and may be anything that an input may be. Resolves with `false` if there is no
+   * such job, or if it has ended. Rejects with `DATA_CLONE` for a value that cannot be copied or stored, and with `QUEUE_FULL` if
+   * the job has recorded 50,000 steps, waits and signals already.
+   *
+   * @example
+   * ```ts
+   * await scheduler.signal('order:17', 'approved', { by: 'Ann' })
+   * ```
+   */
+  signal(id: string, name: string, value?: unknown): Promise<boolean>
 
   /**
    * Returns a live list of the jobs that match, in the order of `find`: the first 1,000, or `limit`. It is kept up to date
@@ -126,7 +177,10 @@ export interface Scheduler<Table extends JobTable = JobTable> {
    * ms.
    */
   watch<const Name extends NameOf<Table> = NameOf<Table>>(filter?: WatchFilter<Name>): JobWatch<ProgressOf<Table[Name]>>
-  /** Resolves with every queue that is named in the options, contains jobs or has settings, sorted by name. */
+  /**
+   * Resolves with every queue that is named in the options, contains jobs or has settings, sorted by name; with the limits that
+   * hold now, from the options or set since.
+   */
   queues(): Promise<readonly QueueState[]>
   /**
    * Resolves with everything that keeps a job from starting now, which may be several things; an empty array if the job does
@@ -138,10 +192,14 @@ export interface Scheduler<Table extends JobTable = JobTable> {
   queue(name: string): Queue
   /** Whether the whole scheduler is paused. A queue may be paused as well. */
   readonly isPaused: boolean
-  /** Starts no more jobs; those that run continue. */
-  pause(): void
-  /** Starts jobs again. */
-  resume(): void
+  /**
+   * Starts no more jobs; those that run continue. It lasts until `resume`, and as long as this scheduler; with several tabs on
+   * one store, in all of them and as long as one is open. A pause of a queue is kept with the store. Resolves when it holds where
+   * the jobs run; nobody has to wait for that. Throws `SCHEDULER_CLOSED`.
+   */
+  pause(): Promise<void>
+  /** Starts jobs again. Throws `SCHEDULER_CLOSED`. */
+  resume(): Promise<void>
   /** Resolves when nothing is queued, running or waiting for another attempt. Jobs that are planned for later do not count. */
   onIdle(): Promise<void>
 

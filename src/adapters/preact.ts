@@ -60,7 +60,7 @@ export function useJob<Table extends JobTable, Name extends NameOf<Table>>(
   const job = useKept(() => shownJob(scheduler, name, id), scheduler, name, id)
   useEffect(() => {
     job.keep = keep
-  }, [job, keep])
+  })
   return useShown(job)
 }
 

@@ -72,6 +72,10 @@ export interface ShownJob<Table, Name extends NameOf<Table>>
 /** A component and its job. */
 interface Showing {
   readonly scheduler: object
+  /** The option of `useJob`. */
+  readonly id: string | undefined
+  /** Looks up the job of this id. */
+  readonly find: () => unknown
   job: Job | undefined
   /** Whether the component has started the job, or has taken it over from one that had. */
   isStarted: boolean
@@ -81,6 +85,9 @@ const hasEnded = (job: Job | undefined) => job?.snapshot().finishedAt !== undefi
 
 /** The components that are mounted: whoever leaves a job looks here whether somebody else shows it. */
 const mounted = new Set<Showing>()
+
+/** What stops the listener of a scheduler: one serves all components that wait for the job of their id. */
+const listening = new Map<object, () => void>()
 
 /**
  * Makes what one component shows: the job of its `id`, if it has one, and the jobs that it starts. Before the component has
@@ -92,11 +99,16 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
   id: string | undefined,
 ): ShownJob<Table, Name> {
   const add = scheduler.add[name] as (input: unknown, options: JobOptions) => Promise<Job>
-  const self: Showing = { scheduler, job: undefined, isStarted: false }
+  const self: Showing = {
+    scheduler,
+    id,
+    find: () => take(scheduler.get(id as string), false),
+    job: undefined,
+    isStarted: false,
+  }
   /** Set once the component is gone, and not while it is yet to be mounted. */
   let isGone = false
-  let stopFollowing = () => {}
-  let stopWaiting = () => {}
+  let stopFollowing: (() => void) | undefined
   let notify: (() => void) | undefined
   let view: ShownState<Table, Name>
   /** The last start or look-up. */
@@ -120,8 +132,6 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
 
   // Which job is shown.
 
-  const find = () => take(scheduler.get(id as string), false)
-
   /** Shows the job when it is there. A look-up, or a refusal, comes too late if another start or look-up was begun meanwhile. */
   const take = (coming: Promise<Job | undefined>, isStarted: boolean) => {
     const taking = coming.then(
@@ -141,7 +151,7 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
   /** Shows this job from now on; or, if there is none, the error that says why. */
   const hold = (job: Job | undefined, isStarted: boolean, error?: unknown) => {
     if (job?.id !== self.job?.id) leave()
-    stopFollowing()
+    stopFollowing?.()
     self.job = job
     self.isStarted ||= isStarted
     if (!job) show('failed', undefined, undefined, error)
@@ -152,7 +162,7 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
   /** Leaves the job. One that was started is cancelled, unless it is to be kept, or somebody else shows it and so takes it over. */
   const leave = () => {
     const { job, isStarted } = self
-    stopFollowing()
+    stopFollowing?.()
     self.isStarted = false
     if (!job || !isStarted || shown.keep) return
     const heir = [...mounted].find(
@@ -170,16 +180,22 @@ export function shownJob<Table extends JobTable, Name extends NameOf<Table>>(
     mounted.add(self)
     if (self.job) follow(self.job)
     if (id === undefined) return
-    stopWaiting = scheduler.on('added', ({ jobId }) => {
-      if (jobId === id) find()
-    })
-    find()
+    if (!listening.has(scheduler)) {
+      const stop = scheduler.on('added', ({ jobId }) => {
+        for (const each of mounted) if (each.scheduler === scheduler && each.id === jobId) each.find()
+      })
+      listening.set(scheduler, stop)
+    }
+    self.find()
   }
 
   const exit = () => {
     isGone = true
     mounted.delete(self)
-    stopWaiting()
+    if (![...mounted].some((other) => other.scheduler === scheduler && other.id !== undefined)) {
+      listening.get(scheduler)?.()
+      listening.delete(scheduler)
+    }
     leave()
   }
 

@@ -13,6 +13,7 @@ import { type ListedJobs, shownJobs } from './shown-jobs.ts'
 
 /** A value that is read as `current`; what reads it in a template or an effect is run again when it changes. */
 export interface Current<Value> {
+  /** The value now. */
   readonly current: Value
 }
 

@@ -26,6 +26,7 @@ export interface HotModule<Make> {
   readonly begin: () => void
   /** Called when it has been executed. */
   readonly end: () => void
+  /** Makes a scheduler that is closed when the module is replaced. */
   readonly createScheduler: Make
   /** Called when the module of the workers has changed. */
   readonly renewWorkers: () => void

@@ -128,10 +128,13 @@ function* list(found: Salvage): Iterable<string> {
     `attempt ${attempt}`,
     moment(addedAt),
   ])
-  yield* table(found.rows, ({ table, key }) => ['row', printable(table), printable(key)])
+  yield* table(found.rows.filter(isListed), ({ table, key }) => ['row', printable(table), printable(key)])
   yield summary(found)
   yield* damage(found)
 }
+
+/** The values that jobs keep are counted, not listed: there may be very many. */
+const isListed = ({ table }: Row): boolean => table !== 'offstage:values'
 
 /** One very long cell does not make its whole column wide. */
 const columnWidthMax = 40
@@ -152,21 +155,27 @@ function summary({ records, rows }: Salvage): string {
   const counts = new Map<string, number>()
   for (const { state } of records) counts.set(state, (counts.get(state) ?? 0) + 1)
   const byState = [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
-  const ofExtensions = rows.length > 0 ? `; ${rows.length} rows of extensions` : ''
-  return `${records.length} jobs${byState && `: ${byState}`}${ofExtensions}`
+  // Tables of offstage itself hold the values that jobs keep, and what queues are set to.
+  const values = rows.length - rows.filter(isListed).length
+  const settings = rows.filter(({ table }) => table.startsWith('offstage:')).length - values
+  const others = rows.length - settings - values
+  const ofJobs = values > 0 ? `; ${values} values that jobs keep` : ''
+  const ofQueues = settings > 0 ? `; settings of ${settings} queues` : ''
+  const ofExtensions = others > 0 ? `; ${others} rows of extensions` : ''
+  return `${records.length} jobs${byState && `: ${byState}`}${ofJobs}${ofQueues}${ofExtensions}`
 }
 
 const namedMax = 20
 
 function* damage(found: Salvage): Iterable<string> {
-  const { bytes: size, gaps, nonsense, strays, orphans, partial, incomplete, replaced } = found
+  const { bytes: size, gaps, unreadable, strays, orphans, partial, incomplete, replaced } = found
   for (const { at, bytes, batches } of gaps) {
     if (batches > 0) yield `damaged: ${batches} batches lost in ${bytes} bytes from byte ${at} on`
     else if (at + bytes === size) yield `the last ${bytes} bytes, from byte ${at} on, are no whole batch`
     else if (bytes > 0) yield `damaged: ${bytes} bytes from byte ${at} on`
     else yield `damaged: the batch at byte ${at} does not follow the one before it`
   }
-  for (const { at, bytes, reason } of nonsense)
+  for (const { at, bytes, reason } of unreadable)
     yield `damaged: the batch at byte ${at}, of ${bytes} bytes, can be read in part only: ${printable(reason)}`
   for (const { at, bytes, batches } of strays.slice(0, namedMax))
     yield `left out: ${batches} batches of another journal, ${bytes} bytes from byte ${at} on; they lie in what is damaged, as the data of a job do that contain a journal`
@@ -174,14 +183,14 @@ function* damage(found: Salvage): Iterable<string> {
   if (orphans > 0) yield `${orphans} changes of jobs whose beginning is lost`
   if (partial.length > 0) yield `jobs whose first recorded steps are lost, and are done again: ${named(partial)}`
   if (incomplete.length > 0) yield `jobs of which a value may be lost: ${named(incomplete)}`
-  const bereft = nameHolders(found)
-  if (bereft.length > 0) yield `jobs and rows of which a file is missing or damaged: ${named(bereft)}`
+  const broken = nameHolders(found)
+  if (broken.length > 0) yield `jobs and rows of which a file is missing or damaged: ${named(broken)}`
   if (replaced.length > 0) yield `left out: jobs in whose place others with the same id were put: ${named(replaced)}`
 }
 
-function nameHolders({ records, bereft }: Salvage): string[] {
-  const jobs = records.filter((record) => bereft.has(holderOf(record))).map(({ id }) => id)
-  return [...jobs, ...[...bereft].filter((holder) => typeof holder === 'string')]
+function nameHolders({ records, broken }: Salvage): string[] {
+  const jobs = records.filter((record) => broken.has(holderOf(record))).map(({ id }) => id)
+  return [...jobs, ...[...broken].filter((holder) => typeof holder === 'string')]
 }
 
 function named(ids: readonly string[]): string {
@@ -287,7 +296,7 @@ async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
   const found = read(folder, keepAll, true)
   if (!found.isDamaged) return healthy(folder, found)
   assertIntact(folder, found)
-  const whole = withoutBereft(found)
+  const whole = withoutBroken(found)
   const copy = `${journalOf(folder)}.damaged-${moment(systemClock.now()).replaceAll(/[:.]/g, '-')}`
   await copyFile(disk, journalOf(folder), copy)
   // First, because a store removes such files when it opens.
@@ -296,7 +305,7 @@ async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
   return [
     `The damaged journal was copied to '${printable(copy)}' first.`,
     ...damage(found),
-    ...(found.bereft.size > 0 ? ['These jobs and rows are left out.'] : []),
+    ...(found.broken.size > 0 ? ['These jobs and rows are left out.'] : []),
     `recovered: ${summary(whole)}`,
     ...(moved > 0 ? [`${moved} files that none of these needs were moved to '${printable(copy)}.files'.`] : []),
     'What happened to these jobs in the lost batches is not known: some may run a second time.',
@@ -307,9 +316,9 @@ async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
 }
 
 /** A job that has lost a blob cannot be what it was. */
-function withoutBereft(found: Salvage): Salvage {
-  const { bereft, records, rows } = found
-  const isWhole = (item: JobRecord | Row) => !bereft.has(holderOf(item))
+function withoutBroken(found: Salvage): Salvage {
+  const { broken, records, rows } = found
+  const isWhole = (item: JobRecord | Row) => !broken.has(holderOf(item))
   return { ...found, records: records.filter(isWhole), rows: rows.filter(isWhole) }
 }
 

@@ -1,4 +1,5 @@
-import type { Admission, AdmissionAnswer, Extension, ExtensionHost, Move, Turn } from '../engine/extension.ts'
+import { endMoves } from '../engine/end-moves.ts'
+import type { Admission, AdmissionAnswer, Extension, ExtensionHost, Turn } from '../engine/extension.ts'
 import { isTerminal, type JobRecord } from '../job/record.ts'
 import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -69,8 +70,6 @@ export function checkDedupe(options: unknown, merge: Merge | undefined): asserts
     throw new OffstageError('INVALID_OPTION', "The mode 'coalesce' needs a function: dedupe(scheduler, { merge }).")
 }
 
-const ends: readonly Move[] = ['complete', 'fail', 'expire', 'cancel', 'interrupt', 'crash', 'removed', 'replaced', 'retention'] // biome-ignore format: one line.
-
 // Keys and jobs share a table.
 const rowOfKey = (name: string, key: string): string => `key ${name} ${key}`
 const rowOfJob = (id: string): string => `job ${id}`
@@ -80,11 +79,16 @@ const jobIn = (row: string): string | undefined => (row.startsWith('job ') ? row
 export class DedupeExtension implements Extension<Record<never, never>> {
   readonly name = 'dedupe'
   readonly scope = 'marked'
-  readonly moves = new Set(ends)
+  readonly moves = new Set(endMoves)
   /** Called where the jobs run. */
   merge: Merge | undefined
   #host: ExtensionHost | undefined
   #stopTimer = () => {}
+  /**
+   * By job: when its window is over by the monotonic clock, if it began here. A wall clock that is set back makes none longer; of
+   * windows that an earlier process has begun only the wall clock is known.
+   */
+  readonly #windows = new Map<string, number>()
 
   open(host: ExtensionHost): Record<never, never> {
     this.#host = host
@@ -111,13 +115,15 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     const waits = mode === 'debounce' || mode === 'coalesce'
     const add = (after?: string): AdmissionAnswer => {
       const until = waits || windowMs === undefined ? undefined : turn.clock.now() + windowMs
+      if (row) this.#windows.delete(row.jobId)
+      if (until !== undefined) this.#windows.set(id, turn.clock.monotonic() + (windowMs as number))
       turn.put(rowOfKey(name, key), { jobId: id, until, after } satisfies KeyRow)
       turn.put(rowOfJob(id), { key: rowOfKey(name, key), next: undefined } satisfies JobRow)
       if (after !== undefined) turn.put(rowOfJob(after), { key: rowOfKey(name, key), next: id } satisfies JobRow)
       const delayMs = waits ? (windowMs ?? options.delayMs) : options.delayMs
       return { options: { ...options, delayMs }, isMarked: true, isBlocked: after !== undefined }
     }
-    if (!row || !other || !isTaken(mode, row, other, turn.clock.now())) return add()
+    if (!row || !other || !this.#isTaken(mode, row, other)) return add()
     const isRunning = other.state === 'running'
     switch (mode) {
       case 'return':
@@ -156,7 +162,7 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     else if (row?.jobId === id) {
       // If it waited for another one, that one has the key again.
       const rest = row.after !== undefined ? { ...row, jobId: row.after, after: undefined } : row
-      const isHeld = rest !== row || isWithin(row, turn.clock.now())
+      const isHeld = rest !== row || this.#isWithin(row)
       turn.put(key, isHeld ? rest : undefined)
       if (isHeld) this.#arm()
     }
@@ -181,12 +187,23 @@ export class DedupeExtension implements Extension<Record<never, never>> {
 
   #free(): void {
     this.#turn((turn) => {
-      const over = [...turn.rows].filter(
-        ([key, row]) => this.#isLeft(key, row) && !isWithin(row as KeyRow, turn.clock.now()),
-      )
-      for (const [key] of over) turn.put(key, undefined)
+      const over = [...turn.rows].filter(([key, row]) => this.#isLeft(key, row) && !this.#isWithin(row as KeyRow))
+      for (const [key, row] of over) {
+        this.#windows.delete((row as KeyRow).jobId)
+        turn.put(key, undefined)
+      }
     })
     this.#arm()
+  }
+
+  #isWithin({ until = 0, jobId }: KeyRow): boolean {
+    const { clock } = this.#host as ExtensionHost
+    return clock.now() < until && clock.monotonic() < (this.#windows.get(jobId) ?? Number.POSITIVE_INFINITY)
+  }
+
+  #isTaken(mode: DedupeMode, row: KeyRow, { state }: JobRecord): boolean {
+    if (mode === 'throttle') return this.#isWithin(row)
+    return !isTerminal(state) || ((mode === 'return' || mode === 'reject') && this.#isWithin(row))
   }
 
   #turn(write: (turn: Turn) => void): void {
@@ -195,17 +212,10 @@ export class DedupeExtension implements Extension<Record<never, never>> {
   }
 }
 
-const isWithin = ({ until = 0 }: KeyRow, now: number): boolean => now < until
-
-function isTaken(mode: DedupeMode, row: KeyRow, { state }: JobRecord, now: number): boolean {
-  if (mode === 'throttle') return isWithin(row, now)
-  return !isTerminal(state) || ((mode === 'return' || mode === 'reject') && isWithin(row, now))
-}
-
 function isActive(host: Pick<ExtensionHost, 'job'>, id: string): boolean {
   const record = host.job(id)
   return record !== undefined && !isTerminal(record.state)
 }
 
 const taken = (name: string, key: string, jobId: string): OffstageError =>
-  new OffstageError('DUPLICATE_ID', `There is a job '${jobId}' (${name}) of the key '${key}' already.`, { jobId })
+  new OffstageError('DUPLICATE_ID', `There is already a job '${jobId}' (${name}) with the key '${key}'.`, { jobId })

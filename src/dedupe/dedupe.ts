@@ -1,7 +1,7 @@
 import { extend } from '../extend.ts'
 import type { JobOptions } from '../job/job-options.ts'
-import { byName } from '../job-calls.ts'
-import { systemRandom } from '../platform/host.ts'
+import { randomId } from '../platform/random-id.ts'
+import { byName } from '../shared/by-name.ts'
 import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from '../thread/job-types.ts'
@@ -30,6 +30,7 @@ export interface Deduped<Table extends JobTable = JobTable> {
   }
 }
 
+/** The options of `dedupe`, which hold for the scheduler. */
 export interface DedupeSettings {
   /**
    * Makes one input of two, for the mode `coalesce`: that of the job which waits, and that of the one which is added. It is
@@ -39,8 +40,6 @@ export interface DedupeSettings {
 }
 
 const attached = new WeakMap<object, DedupeExtension>()
-/** For the id of a job that has none: two of them are as many digits as no two jobs have in common. */
-const idPart = (): string => systemRandom().toString(36).slice(2)
 
 /**
  * Adds jobs that have a key, and decides what becomes of another job with the same key. The key is kept in the store, in one
@@ -70,7 +69,7 @@ export function dedupe<Table extends JobTable>(
     check.checkArgument('options', check.object, given)
     const { dedupe, ...options } = given
     checkDedupe(dedupe, extension.merge)
-    const { id = `dedupe-${idPart()}${idPart()}`, extensions } = options
+    const { id = randomId('dedupe'), extensions } = options
     const call = (scheduler.add as Record<string, (input: unknown, options: JobOptions) => Promise<unknown>>)[name]
     return call?.(input, { ...options, id, extensions: { ...extensions, dedupe } })
   }

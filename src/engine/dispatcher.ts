@@ -1,10 +1,12 @@
 import type { JobDefaults } from '../job/job-options.ts'
-import { isTerminal, type JobRecord } from '../job/record.ts'
+import { isTerminal, type JobRecord, keepsValues } from '../job/record.ts'
 import { never } from '../job/retry.ts'
 import type { Action } from '../job/transition.ts'
+import type { Wait } from '../job/waits.ts'
 import { warn } from '../platform/host.ts'
 import { type Loss, Pool, type PoolListener, type PoolOptions } from '../pool/pool.ts'
 import type { Attempt, PoolWorker } from '../pool/pool-worker.ts'
+import type { Parents, SentWait } from '../pool/protocol.ts'
 import { restMsAfter, type StartFailure } from '../pool/starter.ts'
 import type { Line } from '../queue/line.ts'
 import type { OffstageError } from '../shared/errors.ts'
@@ -64,7 +66,9 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
 
   /** Starts the jobs that may start. */
   pump(): void {
-    if (!this.mayStart || this.#jobs.dashboard.isPaused) return
+    if (!this.mayStart) return
+    this.#jobs.lines.askConditions()
+    if (this.#jobs.dashboard.isPaused) return
     this.#now = this.#jobs.clock.now()
     this.pool.grow(this.#suspects ? this.#suspects.pump() : this.startInOrder())
   }
@@ -72,36 +76,50 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   /** Starts the jobs that may start, in order across all queues. Returns how many more workers there is work for. */
   startInOrder(): number {
     let ahead = 0
+    let least: number | undefined
     for (;;) {
-      const line = this.#jobs.lines.next()
+      const line = this.#jobs.lines.next(least)
       const job = line?.head
-      if (!line || !job) return ahead
+      // Others wait if it was looked for urgent jobs alone.
+      if (!line || !job) return least === undefined ? ahead : ahead + this.#jobs.lines.startable(this.#threadsMax)
       if (this.#jobs.hasExpired(job)) {
         this.#jobs.move(job, { type: 'expire' })
         continue
       }
-      const worker = this.pool.roomFor(job.record.name, job.mustRunAlone)
+      const priority = this.#priorityOf(job, line)
+      const worker = this.pool.roomFor(job.record.name, job.mustRunAlone, priority)
+      if (!worker && least === undefined && this.pool.sparedFrom !== undefined) {
+        // There may be a worker for jobs that go later, but are urgent.
+        least = this.pool.sparedFrom
+        continue
+      }
       if (!worker) return ahead + this.#jobs.lines.startable(this.#threadsMax)
-      if (!line.limiter.acquire()) {
+      if (!line.acquire(job)) {
         this.#jobs.lines.park(line)
         continue
       }
-      if (!worker.isIdle) ahead++
-      this.#start(job, line, worker)
+      const isAhead = !worker.isIdle
+      this.#start(job, line, worker, priority)
+      if (isAhead && !job.attempt?.sharesPlace) ahead++
     }
   }
 
-  #start(job: LiveJob, line: Line<LiveJob>, worker: PoolWorker): void {
+  /** Read only if workers are kept free for urgent jobs. */
+  #priorityOf(job: LiveJob, line: Line<LiveJob>): number {
+    return this.pool.sparedFrom === undefined ? job.record.priority : line.priorityOf(job)
+  }
+
+  #start(job: LiveJob, line: Line<LiveJob>, worker: PoolWorker, priority: number): void {
     const now = this.#now
     this.#attempts++
     this.#jobs.dashboard.waitMs.add(now - job.record.dueAt)
     const isUnseen = this.#jobs.start(job, now)
     job.progress = undefined
     job.line = line
-    job.attempt = this.pool.reserve(worker, job, job.record, transferOf(job), job.mustRunAlone)
+    job.attempt = this.pool.reserve(worker, job, job.record, transferOf(job), job.mustRunAlone, priority)
     if (!isUnseen) return
     this.pool.send(job.attempt)
-    job.line?.limiter.sent()
+    line.sent(job)
   }
 
   /**
@@ -112,7 +130,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     const { attempt } = job
     const isOn = attempt?.record === record && !attempt.isStale
     if (isOn) this.pool.send(attempt)
-    this.#jobs.lines.limiterOf(job)?.sent()
+    this.#jobs.lines.passedBy(job)?.sent(job)
     return isOn
   }
 
@@ -124,8 +142,9 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   /** Starts a job that waits outside the lines, in the given queue, if a worker is free. */
   startAside(job: LiveJob, line: Line<LiveJob>): void {
     if (this.#jobs.hasExpired(job)) return this.#jobs.move(job, { type: 'expire' })
-    const worker = this.pool.roomFor(job.record.name, job.mustRunAlone)
-    if (worker && line.limiter.acquire()) this.#start(job, line, worker)
+    const priority = this.#priorityOf(job, line)
+    const worker = this.pool.roomFor(job.record.name, job.mustRunAlone, priority)
+    if (worker && line.acquire(job)) this.#start(job, line, worker, priority)
   }
 
   // Ending attempts.
@@ -154,14 +173,19 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#suspects?.ended(attempt)
     if (hasMoved(attempt)) job.loseInput()
     this.#jobs.timers.cancel(attempt.timeout)
-    if (!attempt.isBegun) job.line?.limiter.began()
+    if (!attempt.isBegun) job.line?.began(job)
     this.#jobs.lines.leave(job)
-    if (attempt.isStale) this.#jobs.letNext(attempt)
-    if (attempt.isStale) this.#jobs.commits.schedule()
+    if (!attempt.isStale) return
+    this.#jobs.letNext(attempt)
+    this.#jobs.commits.schedule()
+  }
+
+  parentsOf({ record }: Attempt<LiveJob>): Parents | undefined {
+    return this.#jobs.extensions?.parentsOf(record)
   }
 
   onBegun(attempt: Attempt<LiveJob>): void {
-    this.#jobs.lines.limiterOf(attempt.owner)?.began()
+    this.#jobs.lines.passedBy(attempt.owner)?.began(attempt.owner)
     const { timeoutMs } = attempt.record.rules
     if (timeoutMs !== undefined) attempt.timeout = this.#jobs.timers.after(timeoutMs, () => this.#timeOut(attempt))
   }
@@ -184,15 +208,26 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   onSnoozed(attempt: Attempt<LiveJob>, ms: number): void {
+    this.#endForNow(attempt, { type: 'snooze', ms })
+  }
+
+  onWaiting(attempt: Attempt<LiveJob>, waits: readonly SentWait[]): void {
+    if (this.#endForNow(attempt, { type: 'wait', waits: waitsFrom(waits, this.#now) }))
+      this.#jobs.family.begin(attempt.owner, waits)
+  }
+
+  /** The attempt has ended without a failure, and another one follows. Returns whether that is so. */
+  #endForNow(attempt: Attempt<LiveJob>, action: Action): boolean {
     this.#end(attempt)
-    if (attempt.isStale) return
-    if (hasMoved(attempt)) return this.#jobs.fail(attempt.owner, inputGone(attempt.record), never)
-    this.#jobs.move(attempt.owner, { type: 'snooze', ms })
+    if (attempt.isStale) return false
+    if (hasMoved(attempt)) this.#jobs.fail(attempt.owner, inputGone(attempt.record), never)
+    else this.#jobs.move(attempt.owner, action)
+    return !hasMoved(attempt)
   }
 
   /** Whatever has become of the job: what the handler was told holds for all jobs of the queue. */
   onRateLimited(attempt: Attempt<LiveJob>, ms: number): void {
-    this.#jobs.lines.limiterOf(attempt.owner)?.rest(ms)
+    this.#jobs.lines.passedBy(attempt.owner)?.rest(attempt.owner, ms)
     this.onSnoozed(attempt, 0)
   }
 
@@ -217,6 +252,11 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
   }
 
   onValue(attempt: Attempt<LiveJob>, value: unknown): void {
+    if (keepsValues(attempt.record)) {
+      const why = this.#jobs.values.receive(attempt, value)
+      if (why) this.#refuse(attempt, why)
+      return
+    }
     if (attempt.owner.observe().receive(value)) attempt.worker.ack(attempt, 1)
     this.#jobs.notifier.announce(attempt.owner, 'value', { value })
   }
@@ -227,12 +267,15 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
 
   onSave(attempt: Attempt<LiveJob>, call: number, key: string, value: unknown): void {
     const why = unstorable(this.#jobs.store, value, key === '' ? 'checkpoint' : `value of step '${key}'`)
-    if (why) {
-      this.#abort(attempt, why)
-      return this.#jobs.fail(attempt.owner, why, never)
-    }
+    if (why) return this.#refuse(attempt, why)
     const action: Action = key === '' ? { type: 'checkpoint', checkpoint: value } : { type: 'step', key, value }
     this.#jobs.move(attempt.owner, action, () => attempt.worker.confirmSave(attempt, call))
+  }
+
+  /** What the handler has sent cannot be stored. */
+  #refuse(attempt: Attempt<LiveJob>, why: OffstageError): void {
+    this.#abort(attempt, why)
+    this.#jobs.fail(attempt.owner, why, never)
   }
 
   beforeMessages(): void {
@@ -312,6 +355,10 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     this.#jobs.move(job, { type: 'interrupt', error, isOwnMaking: loss === 'blamed' })
   }
 }
+
+/** A time limit counts from now, unless an earlier attempt has waited for the same. */
+const waitsFrom = (waits: readonly SentWait[], now: number): Wait[] =>
+  waits.map(([kind, key, name, until, ms]) => [kind, key, name, until ?? (ms === undefined ? undefined : now + ms)])
 
 const isLastAttempt = ({ failures, rules }: JobRecord): boolean => failures + 1 >= rules.attempts
 

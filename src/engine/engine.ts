@@ -2,10 +2,11 @@ import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent } from '../events/event-map.ts'
 import type { EventStream } from '../events/stream.ts'
 import type { JobOptions, ResolvedDefaults } from '../job/job-options.ts'
-import type { Rules, State, Terminal } from '../job/record.ts'
+import type { JobRecord, Rules, State, Terminal } from '../job/record.ts'
 import type { JobChanges } from '../job/transition.ts'
 import type { LineOptions } from '../queue/line.ts'
 import type { RateLimit } from '../queue/rate-limit.ts'
+import type { QueueSettings } from '../queue/settings.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { Row } from '../store/store.ts'
 import type { JobObservers, JobSnapshot } from './job-observers.ts'
@@ -25,6 +26,8 @@ export interface InsertRequest {
   readonly detach?: (() => void) | undefined
   /** The job waits until an extension unblocks it. */
   readonly isBlocked?: boolean | undefined
+  /** A finished job is run again: what it has recorded that the new one shall find. A call that does this is asked again as such. */
+  readonly again?: { readonly steps: JobRecord['steps'] } | undefined
   /** Returns the same rules with the mark of an extension. */
   readonly markRules?: ((rules: Rules) => Rules) | undefined
 }
@@ -86,9 +89,10 @@ export type CleanFilter<Name extends string = any> = Partial<Omit<Fields<Name>, 
 
 /**
  * What can be done to existing jobs. `abort` cancels because of a signal: the promises reject with the signal's reason itself,
- * while `cancel` wraps its reason in `JOB_CANCELLED`. `clean` removes those that finished long enough ago.
+ * while `cancel` wraps its reason in `JOB_CANCELLED`. `clean` removes those that finished long enough ago. `signal` sends a message
+ * to the handler.
  */
-export type Verb = 'cancel' | 'abort' | 'retry' | 'remove' | 'clean' | 'setPriority' | 'promote'
+export type Verb = 'cancel' | 'abort' | 'retry' | 'remove' | 'clean' | 'setPriority' | 'promote' | 'signal'
 
 /** What `close` waits for: `drain` for everything that is queued, `finish` for the jobs that run, `now` for nothing. */
 export type CloseMode = 'drain' | 'finish' | 'now'
@@ -130,7 +134,7 @@ export interface Totals {
   readonly added: number
   /** Jobs whose handler returned. */
   readonly completed: number
-  /** Jobs whose attempts were used up, or that could not continue. */
+  /** Jobs that have failed for good. */
   readonly failed: number
   /** Jobs that were cancelled, or whose signal was aborted. */
   readonly cancelled: number
@@ -157,7 +161,7 @@ export interface WaitReason {
   /**
    * `paused`, `queue-paused`: the scheduler or the queue is paused. `concurrency`, `rate-limit`, `group`, `condition`: the
    * limits of the queue let no job through. `delayed`, `backing-off`: its time has not come, before its first attempt or before
-   * another. `blocked`: other jobs have to end first. `no-worker`: no worker has room for it. `behind`: other jobs go first.
+   * another. `blocked`: other jobs have to end first, or the handler waits for a signal. `no-worker`: no worker has room for it. `behind`: other jobs go first.
    */
   readonly reason:
     | 'paused'
@@ -186,30 +190,13 @@ export interface JobList {
   close(): void
 }
 
-/** The controls of one queue. */
-export interface QueueControl {
-  /** Whether this queue itself is paused. */
-  readonly isPaused: boolean
-  /** How many jobs wait in it and could start, but for its limits. */
-  readonly size: number
-  /** How many of its jobs run. */
-  readonly running: number
+/** What can be seen of one queue at any moment. */
+export interface QueueView extends Pick<QueueState, 'isPaused' | 'size' | 'running'> {
   /**
    * When its rate limit lets the next job start, in milliseconds since 1970; `undefined` if it does now. It may come to be later,
    * because a job counts from its start, and not from the moment at which it is sent to its thread.
    */
   readonly nextStartAt: number | undefined
-  /** Starts no more of its jobs; those that run continue. Throws `SCHEDULER_CLOSED`. */
-  pause(): void
-  /** Starts its jobs again. Throws `SCHEDULER_CLOSED`. */
-  resume(): void
-  /** Changes how many of its jobs may run at a time. Throws `INVALID_OPTION`, `SCHEDULER_CLOSED`. */
-  setConcurrency(concurrency: number): void
-  /**
-   * Changes how many of its jobs may start in a span of time; `undefined` removes the limit. Throws `INVALID_OPTION`,
-   * `SCHEDULER_CLOSED`.
-   */
-  setRateLimit(rateLimit: RateLimit | undefined): void
 }
 
 /** An extension, as the facade passes it to the engine; see extension.ts. */
@@ -261,14 +248,20 @@ export interface Engine {
   counts(): Promise<Counts>
   /**
    * Returns how many of the matching jobs were moved. Which jobs match is decided before the call returns. `argument` is the
-   * reason, the priority, or how long ago at least the jobs have finished, in milliseconds. Rejects while the store takes
+   * reason, the priority, the `Signal`, or how long ago at least the jobs have finished, in milliseconds. Rejects while the store takes
    * nothing: the changes stay, and are tried again.
    */
   act(verb: Verb, target: JobView | string | JobFilter, argument?: unknown): Promise<number>
+  /**
+   * Adds a job with the id `newId` that runs a finished one again, from the step `from` on. Asked once more with the same `newId`, it
+   * returns the job that is there. Rejects with `INVALID_OPTION` or `JOB_NOT_ENDED`.
+   */
+  restart(id: string, from: string | undefined, newId: string): Promise<JobView>
   /** Returns the observers of a job, to attach new ones. */
   observersOf(job: JobView): JobObservers
   result(job: JobView): Promise<unknown>
-  values(job: JobView): EventStream<unknown>
+  /** With `after`, and for a job that keeps its values, a `NumberedStream`. */
+  values(job: JobView, after?: number): EventStream<unknown>
   /** Returns the event with which a job ended, for listeners that come later; `undefined` if it has not ended. */
   lastEvent(job: JobView): JobEvent | undefined
   /** Returns whether the job was changed, which requires that it still waits. */
@@ -278,9 +271,12 @@ export interface Engine {
   whyWaiting(id: string): Promise<readonly WaitReason[]>
   /** The first `limit` jobs that match, kept up to date. */
   watch(filter: FindOptions): JobList
-  queue(name: string): QueueControl
-  pause(): void
-  resume(): void
+  queue(name: string): QueueView
+  /**
+   * Changes the settings of a queue; `null` sets it back to its options. They hold at once, and are kept with the store: resolves
+   * when they are committed. Without a queue it pauses or resumes all of them, which is not kept. Throws `SCHEDULER_CLOSED`.
+   */
+  set(queue: string | undefined, settings: QueueSettings | null): Promise<unknown>
   /** Resolves when nothing is left to do; if a queue is given, when fewer than `limit` of its jobs wait. */
   onIdle(queue?: string, limit?: number): Promise<void>
   snapshot(): SchedulerSnapshot

@@ -47,10 +47,17 @@ export interface ExtensionHooks {
   joins(requests: readonly InsertRequest[]): boolean
   /** Carries out a call and everything that extensions do in response: all of it or, when something throws, nothing. */
   inCall<Result>(call: object | undefined, act: () => Result): Result
+  /**
+   * Aborts the attempt of a cancelled job, once nothing in the turn or call can throw any more: a handler that was aborted
+   * cannot be resumed.
+   */
+  abort(job: LiveJob): void
   /** Adds one job as a call of its own. */
   insertIn(intake: Admitting, request: InsertRequest): Inserted
   /** Adds a job as the extensions want it. Throws when one of them refuses. */
   admit(request: InsertRequest, call: object | undefined, intake: Admitting, draft: LiveJob | undefined): Inserted
+  /** Returns what a handler of this job finds in `job.parents`. */
+  parentsOf(record: JobRecord): Readonly<Record<string, unknown>> | undefined
   /** After the store has refused a batch: returns the steps that fall, including all that depend on them. */
   fallen(fallen: ReadonlySet<Step>, all: readonly Step[]): ReadonlySet<Step>
   /** Restores the rows that a turn has changed. */

@@ -2,6 +2,7 @@
  * What an extension is: it has a table of its own in the store, and its steps are committed together with the move of a job
  * that caused them.
  */
+import type { EventMap, EventType } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
@@ -77,6 +78,11 @@ export interface Extension<Commands = CommandTable> {
    * that extensions add. If it throws, the call rejects with `EXTENSION_FAILED`.
    */
   admit?(turn: Turn, request: Admission): AdmissionAnswer | undefined
+  /**
+   * Called when an attempt of a marked job is sent to its worker. Returns what the handler finds in `job.parents`: values by key.
+   * If it throws, the failure is reported on `error`, and the handler finds nothing.
+   */
+  parentsOf?(view: ExtensionView, job: JobRecord): Readonly<Record<string, unknown>> | undefined
 }
 
 /** A job that a caller or an extension wants to add. */
@@ -144,6 +150,8 @@ export type TurnAction =
   | { readonly type: 'prioritize'; readonly priority: number }
   /** Gives a job that waits another input (a copy), or another time (wall clock, in milliseconds since 1970). */
   | { readonly type: 'update'; readonly input?: unknown; readonly runAt?: number }
+  /** Changes for how long the record is kept once the job has ended, as the option `keepMs` does. */
+  | { readonly type: 'keep'; readonly keepMs: number | undefined }
 
 /** An event without its number and time, which are added when it is emitted. */
 export interface TurnEvent {
@@ -154,7 +162,8 @@ export interface TurnEvent {
 }
 
 /** What an extension can look at. */
-interface ExtensionView {
+export interface ExtensionView {
+  /** The clock of the scheduler. */
   readonly clock: Clock
   /**
    * The rows of its table, including those that are still on their way to the store. If the store refuses a row, the row
@@ -216,4 +225,14 @@ export interface ExtensionHost extends ExtensionView {
    * delayed job. Default `false`.
    */
   at(wallMs: number, callback: () => void, options?: { readonly keepsProcessAlive?: boolean }): () => void
+  /**
+   * Calls back after this many milliseconds of monotonic time: a wall clock that is set makes the wait neither longer nor
+   * shorter. Returns a function that cancels the timer. `keepsProcessAlive`: as for `at`.
+   */
+  after(delayMs: number, callback: () => void, options?: { readonly keepsProcessAlive?: boolean }): () => void
+  /**
+   * Calls the listener for each event of this type, as `scheduler.on` does: what it reports is committed. Returns a function that
+   * removes it.
+   */
+  on<Type extends EventType>(type: Type, listener: (event: EventMap[Type]) => void): () => void
 }

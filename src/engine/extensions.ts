@@ -4,13 +4,15 @@
  * An extension is called before the batch of a move is sent to the store, not while the move is made, because the engine may be
  * in the middle of something. For the moves of a call, extensions are called before the call returns, so that it can be
  * refused; all other moves wait for the next batch. What one extension does for one move is a *writing*: rows, and moves of its
- * own, which other extensions follow in the same writing. A writing has its own step in the group commit, in one batch with the
- * move.
+ * own, which extensions follow in their turn, behind all moves that were made before. A writing has its own step in the group
+ * commit, in one batch with the move.
  *
  * When the store refuses a batch, its calls fall, and each takes along what it led to. A later writing of the same extension is
  * based on that, whether it wrote the same row or only read it. If the later writing belongs to a call, it falls too. If it
  * follows from something that has happened, it is taken back and carried out anew.
  */
+import type { Listener } from '../events/event-bus.ts'
+import type { EventType } from '../events/event-map.ts'
 import type { JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
@@ -21,10 +23,10 @@ import type { Extension, ExtensionHost, Move, Turn } from './extension.ts'
 import type { Admitting, ExtensionHooks } from './extension-hooks.ts'
 import type { EngineParts, ExtensionParts, RequestOf } from './extension-parts.ts'
 import { duplicate, extensionMissing } from './job-errors.ts'
-import { LiveJob } from './live-job.ts'
+import { LiveJob, noRecord } from './live-job.ts'
 import { fallenWith, repeat } from './refused-turns.ts'
 import type { Step } from './steps.ts'
-import { ExtensionTurn, type TurnOutcome, View, Writing } from './turn.ts'
+import { depthMax, ExtensionTurn, type TurnOutcome, View, Writing } from './turn.ts'
 
 export class Extensions implements ExtensionHooks {
   readonly #parts: ExtensionParts
@@ -56,7 +58,7 @@ export class Extensions implements ExtensionHooks {
     this.#parts = {
       ...parts,
       requestOf,
-      abort: (job) => this.#aborted.push(job),
+      abort: (job) => this.abort(job),
       mark: (job, attached) => this.#mark(job, attached),
     }
     this.#stored = stored
@@ -94,7 +96,7 @@ export class Extensions implements ExtensionHooks {
     if (rules.marks?.includes(extension.name)) return
     // The mark stays when the turn falls, because it does no harm when an extension follows more jobs than it needs.
     this.#isMarking = true
-    this.#parts.jobs.move(job, { type: 'mark', rules: markRules(rules) })
+    this.#parts.jobs.setRules(job, markRules(rules))
     this.#isMarking = false
   }
 
@@ -111,10 +113,19 @@ export class Extensions implements ExtensionHooks {
         `The extension '${name}' has no command '${command}' where jobs run.`,
       )
     this.follow()
-    const answer = await act(...args)
+    const answer = await this.#whileOpen(act(...args))
     // The command may have seen uncommitted changes. It resolves only once these are committed.
     if (attached.pending > 0) await this.#parts.outcomes.whenCommitted()
     return answer
+  }
+
+  /** A command may wait for something that comes no more once the engine has ended. */
+  #whileOpen(acting: Promise<unknown>): Promise<unknown> {
+    const { lifecycle } = this.#parts
+    return new Promise((resolve, reject) => {
+      const stop = lifecycle.onClose(() => reject(lifecycle.closedError()))
+      acting.then(resolve, reject).finally(stop)
+    })
   }
 
   // Following moves.
@@ -134,7 +145,7 @@ export class Extensions implements ExtensionHooks {
     if (type === 'insert') step.wanted = this.#wanted
     if (type === 'due' && this.#isInCall) this.#promoted.add(step)
     const { marks } = (after ?? (before as JobRecord)).rules
-    if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) (writing?.moves ?? this.#unfollowed).push(step)
+    if (this.#ofAll.has(type) || (marks && this.#ofMarked.has(type))) this.#unfollowed.push(step)
   }
 
   follow(): void {
@@ -158,11 +169,13 @@ export class Extensions implements ExtensionHooks {
   }
 
   #following(step: Step, attached: Attached, call: object | undefined): Writing {
-    return new Writing(step, call, (writing) => this.#callMoved(step, attached, writing))
-  }
-
-  #callMoved({ before, after, type }: Step, attached: Attached, writing: Writing): void {
-    atOnce(attached.extension.moved?.(this.#turnOf(attached, writing), before, after, type as Move))
+    const { before, after, type } = step
+    return new Writing(step, call, (writing) => {
+      const turn = this.#turnOf(attached, writing)
+      if (writing.depth > depthMax)
+        throw new Error(`more than ${depthMax.toLocaleString('en')} moves follow from each other`)
+      atOnce(attached.extension.moved?.(turn, before, after, type as Move))
+    })
   }
 
   #turnOf(attached: Attached, writing: Writing): Turn {
@@ -259,6 +272,21 @@ export class Extensions implements ExtensionHooks {
     return { answer, along }
   }
 
+  parentsOf(record: JobRecord): Readonly<Record<string, unknown>> | undefined {
+    let all: Readonly<Record<string, unknown>> | undefined
+    for (const attached of this.#byName.values()) {
+      const { extension, failure } = attached
+      if (failure || !extension.parentsOf || !record.rules.marks?.includes(extension.name)) continue
+      try {
+        const parents = extension.parentsOf(new View(this.#parts, attached), record)
+        if (parents) all = { ...all, ...parents }
+      } catch (cause) {
+        this.#parts.jobs.bus.report(extensionFailed(attached, 'failed to say what a job waited for', cause, record.id))
+      }
+    }
+    return all
+  }
+
   // Writing.
 
   /** Carries out a writing for something that has happened. If the writing fails, the move stays. */
@@ -274,17 +302,14 @@ export class Extensions implements ExtensionHooks {
   #write(writing: Writing): LiveJob {
     const { commits } = this.#parts.jobs
     const from = commits.gathered
+    const unfollowed = this.#unfollowed.length
     this.#writing = writing
     try {
       writing.write(writing)
-      // Its own moves are followed one after the other, not nested, because there may be thousands.
-      for (let at = 0; at < writing.moves.length; at++) {
-        const step = writing.moves[at] as Step
-        for (const attached of followersOf(step, this.#byName)) this.#callMoved(step, attached, writing)
-      }
     } catch (cause) {
       this.#writing = undefined
       writing.restoreRows()
+      this.#unfollowed.length = unfollowed
       const error = this.#failureOf(writing, cause)
       this.#takeBackFrom(from, error)
       throw error
@@ -325,6 +350,11 @@ export class Extensions implements ExtensionHooks {
     outcomes.takeBack(jobs.commits.withdraw(from).reverse(), error as OffstageError)
   }
 
+  abort(job: LiveJob): void {
+    if (this.#writing || this.#isInCall) this.#aborted.push(job)
+    else this.#parts.dispatcher.abort(job, job.record.error)
+  }
+
   #abortAll(): void {
     const { dispatcher } = this.#parts
     for (const job of this.#aborted.splice(0)) dispatcher.abort(job, job.record.error)
@@ -341,6 +371,7 @@ export class Extensions implements ExtensionHooks {
       outcome.result = atOnce(write(this.#turnOf(attached, writing)))
     }
     const job = this.#write(new Writing(undefined, isRefusable ? {} : undefined, act, outcome))
+    this.follow()
     await outcomes.whenCommitted(isRefusable ? job : undefined)
     if (outcome.failure) throw outcome.failure.error
     return outcome.result
@@ -429,6 +460,19 @@ class Host extends View implements ExtensionHost {
     const timer = timers.at(wallMs, () => bus.call(callback), keepsProcessAlive)
     return () => timers.cancel(timer)
   }
+
+  after(delayMs: number, callback: () => void, { keepsProcessAlive = false } = {}): () => void {
+    const { timers, bus } = this.parts.jobs
+    const timer = timers.after(delayMs, () => bus.call(callback), keepsProcessAlive)
+    return () => timers.cancel(timer)
+  }
+
+  on<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
+    const { jobs, lifecycle } = this.parts
+    // The bus of a tab outlives the engine with which it led.
+    const stop = jobs.bus.on(type, (event) => (lifecycle.isEnded ? stop() : listener(event)))
+    return stop
+  }
 }
 
 /** Throws for a promise: what it would do came too late, because its turn is over. */
@@ -438,6 +482,3 @@ function atOnce<Result>(result: Result): Result {
   void result.then(undefined, () => {})
   throw new Error('what an extension does in a turn, or to open, must not wait for anything')
 }
-
-/** The record of the placeholder job, for a step that is about no job. */
-const noRecord = { id: '', attempt: 0 } as JobRecord

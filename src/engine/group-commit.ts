@@ -30,6 +30,9 @@ const stepsPerCheck = 64
 const retryMs = 1_000
 const none: readonly Step[] = []
 
+/** A turn of an extension may find that there is nothing to do. */
+const changesNothing = ({ before, after, rows }: Step) => !before && !after && !rows?.length
+
 /**
  * Commit, then notify. While a batch is on its way to the store, new steps collect for the next one. When a batch is committed,
  * the listener is notified of its steps, in order. With a store that returns at once, all of this happens within one microtask.
@@ -72,9 +75,11 @@ export class GroupCommit {
     return this.#gathering.length
   }
 
-  /** Takes back the collected steps from this index on. */
+  /** Takes back the collected steps from this index on, but for settings, which were no part of the call that has failed. */
   withdraw(from: number): Step[] {
-    return this.#gathering.splice(from)
+    const steps = this.#gathering.splice(from)
+    this.#gathering.push(...steps.filter(({ type }) => type === 'setting'))
+    return steps.filter(({ type }) => type !== 'setting')
   }
 
   /** Makes sure that `beforeCommit` is called soon. */
@@ -144,7 +149,7 @@ export class GroupCommit {
     this.#batch = steps
     this.#next = 0
     try {
-      const committing = this.#store.commit(steps)
+      const committing = steps.every(changesNothing) ? undefined : this.#store.commit(steps)
       if (committing === undefined) return this.#committed(steps)
       committing.then(
         () => this.#committed(steps),

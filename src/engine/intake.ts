@@ -18,7 +18,17 @@ export interface IntakeOptions {
 
 type KnownJobs = Pick<
   Jobs,
-  'store' | 'clock' | 'index' | 'lines' | 'retention' | 'notifier' | 'extensions' | 'add' | 'restore' | 'replace'
+  | 'store'
+  | 'clock'
+  | 'index'
+  | 'lines'
+  | 'retention'
+  | 'notifier'
+  | 'values'
+  | 'extensions'
+  | 'add'
+  | 'restore'
+  | 'replace'
 >
 
 /** Takes jobs in: new ones from callers, after all checks, and those that the store kept from an earlier process or page. */
@@ -56,9 +66,10 @@ export class Intake implements Admitting {
       // Only these two say when jobs were added. A job that is not due yet, or was cancelled before it was due, does not.
       if (record.state === 'queued' || record.state === 'running')
         this.#jobs.lines.time = Math.max(this.#jobs.lines.time, record.dueAt)
-      this.#jobs.restore(job, end)
       if (isTerminal(record.state)) finished.push(job)
     }
+    // The end of one may be the end of others: of those that it has run.
+    for (const job of this.#jobs.index.jobs) this.#jobs.restore(job, end)
     this.#jobs.index.lastRestored = this.#seq
     this.#jobs.retention.putBack(finished)
   }
@@ -74,6 +85,7 @@ export class Intake implements Admitting {
   /** Notifies about what happened to an adopted job while no engine could report it. */
   #catchUp(job: LiveJob, before: JobRecord | undefined): void {
     this.#jobs.notifier.catchUp(job, before)
+    for (const reader of job.observers?.readers ?? []) this.#jobs.values.feed(job, reader)
     if (job.hasEnded) job.settle(job.visible)
     this.#jobs.notifier.snapshotChanged(job)
   }
@@ -221,12 +233,14 @@ export class Intake implements Admitting {
   }
 
   /** Makes a job without adding it. */
-  #draft({ name, input, options, defaults, isBlocked, markRules }: InsertRequest, id: string, seq: number): LiveJob {
+  #draft(request: InsertRequest, id: string, seq: number): LiveJob {
+    const { name, input, options, defaults, isBlocked, markRules, again } = request
     const now = this.#jobs.clock.now()
     const lineTime = Math.max(this.#jobs.lines.time, now)
     this.#jobs.lines.time = lineTime
     const record: MutableRecord = createRecord({ id, name, input, seq, lineTime, isBlocked }, options, defaults, now)
     if (markRules) record.rules = markRules(record.rules)
+    if (again) record.steps = again.steps
     return new LiveJob(record)
   }
 

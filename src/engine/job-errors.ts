@@ -1,4 +1,5 @@
 import type { JobRecord } from '../job/record.ts'
+import { entriesMax } from '../job/waits.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { Store } from '../store/store.ts'
 
@@ -26,13 +27,13 @@ export const inputGone = ({ id, attempt }: JobRecord, cause?: OffstageError): Of
 
 /** For calls that wait until their changes are committed, while the store takes nothing. */
 export const unrecorded = ({ message, cause }: OffstageError): OffstageError =>
-  new OffstageError('STORE_WRITE_FAILED', `What was done is not recorded yet, and is tried again: ${message}`, {
+  new OffstageError('STORE_WRITE_FAILED', `The change is not stored yet, and is tried again: ${message}`, {
     cause,
   })
 
 /** For a scheduler that is closed while its store takes nothing. */
 export const lost = (changes: number, cause: unknown): OffstageError => {
-  const message = `The store did not take all that was done before the scheduler was closed. Changes that are lost: ${changes}. Their jobs are found as they were before.`
+  const message = `The scheduler was closed before the store had taken all changes. Changes that are lost: ${changes}. Their jobs will be as they were before.`
   return new OffstageError('STORE_WRITE_FAILED', message, { cause })
 }
 
@@ -41,13 +42,18 @@ export const unstartable = ({ message, cause }: OffstageError, outlook: string):
   new OffstageError('WORKER_LOAD_FAILED', `${message} ${outlook}`, { cause })
 
 export const duplicate = (id: string, why: string): OffstageError =>
-  new OffstageError('DUPLICATE_ID', `There is a job '${id}' already${why}.`, { jobId: id })
+  new OffstageError('DUPLICATE_ID', `There is already a job '${id}'${why}.`, { jobId: id })
 
 export const queueFull = (waiting: number, maxQueued: number): OffstageError =>
   new OffstageError('QUEUE_FULL', `${waiting} jobs wait already; \`maxQueued\` is ${maxQueued}.`)
 
+export const tooManySignals = (id: string): OffstageError =>
+  new OffstageError('QUEUE_FULL', `The job '${id}' has recorded ${entriesMax} steps, waits and signals already.`, {
+    jobId: id,
+  })
+
 export const placeUnknown = (id: string): OffstageError => {
-  const message = `Expected \`after\` to be the id of a job that is there, or was until lately; nothing is known of '${id}'. Begin again without \`after\`.`
+  const message = `Expected \`after\` to be the id of a job that exists, or was removed lately; nothing is known of '${id}'. Begin again without \`after\`.`
   return new OffstageError('INVALID_OPTION', message, { jobId: id })
 }
 
@@ -56,9 +62,17 @@ export const extensionMissing = (name: string): OffstageError =>
   new OffstageError('EXTENSION_MISSING', `The extension '${name}' is not attached where jobs run; its rows are kept.`)
 
 export const unknownId = (id: string): OffstageError =>
-  new OffstageError('INVALID_OPTION', `Expected \`id\` to be the id of a job that is there; there is no job '${id}'.`, {
+  new OffstageError('INVALID_OPTION', `Expected \`id\` to be the id of a job; there is no job '${id}'.`, {
     jobId: id,
   })
+
+export const keepsNone = (id: string): OffstageError =>
+  new OffstageError('INVALID_OPTION', `The job '${id}' has no values \`after\` any: it has no \`keepValues\`.`, {
+    jobId: id,
+  })
+
+export const notGrouped = (queue: string): OffstageError =>
+  new OffstageError('INVALID_OPTION', `The queue '${queue}' has no groups: it is not made with \`grouped\`.`)
 
 /** Returns why the store cannot keep a value that came from a worker; `undefined` if it can. */
 export function unstorable(store: Store, value: unknown, what: string): OffstageError | undefined {

@@ -1,4 +1,5 @@
-import { isRetrying, type JobRecord, type State } from '../job/record.ts'
+import type { JobRecord, State } from '../job/record.ts'
+import { isRetrying } from '../job/waits.ts'
 import type { Counts, FindOptions } from './engine.ts'
 import { placeUnknown } from './job-errors.ts'
 import type { LiveJob } from './live-job.ts'

@@ -1,6 +1,7 @@
 import type { JobEvent } from '../events/event-map.ts'
+import { NumberedStream } from '../events/numbered-stream.ts'
 import { BufferedStream } from '../events/stream.ts'
-import { type JobHeaders, type JobRecord, noHeaders, plus, type State } from '../job/record.ts'
+import { type JobHeaders, type JobRecord, noHeaders, parentIdIn, plus, type State } from '../job/record.ts'
 import { thisContext } from '../platform/async-context.ts'
 import { OffstageError } from '../shared/errors.ts'
 
@@ -12,10 +13,14 @@ export interface JobSnapshot<Progress = unknown> {
   readonly name: string
   /** The queue that it is in. */
   readonly queue: string
+  /** The group that it belongs to. */
+  readonly group: string | undefined
   /** The tags by which it can be found. */
   readonly tags: readonly string[]
   /** The headers that were given when it was added; an empty object if there were none. */
   readonly headers: JobHeaders
+  /** The id of the job whose handler has run this one; `undefined` if none has. */
+  readonly parentId: string | undefined
   /** Where the job is in its life. */
   readonly state: State
   /** Higher goes first. */
@@ -37,13 +42,28 @@ export interface JobSnapshot<Progress = unknown> {
 }
 
 export function snapshotOf(record: JobRecord, progress: unknown): JobSnapshot {
-  const { id, name, queue, rules, state, priority, attempt, addedAt, runAt, startMs, finishMs, error } = record
+  const { id, name, queue, group, rules, state, priority, attempt, addedAt, runAt, startMs, finishMs, error } = record
   const { tags, headers = noHeaders } = rules
   // They are the record's own.
   Object.freeze(tags)
   Object.freeze(headers)
   const times = { addedAt, runAt, startedAt: plus(startMs, addedAt), finishedAt: plus(finishMs, addedAt) }
-  return Object.freeze({ id, name, queue, tags, headers, state, priority, attempt, progress, ...times, error })
+  const parentId = parentIdIn(headers)
+  return Object.freeze({
+    id,
+    name,
+    queue,
+    group,
+    tags,
+    headers,
+    parentId,
+    state,
+    priority,
+    attempt,
+    progress,
+    ...times,
+    error,
+  })
 }
 
 /** How many values are kept while there is no reader: the newest ones, for a reader that comes later. */
@@ -51,12 +71,14 @@ const unreadMax = 256
 
 type Watcher = (event: JobEvent) => void
 
-/** The observers of one job: watchers of its events, subscribers to its snapshot, the reader of its values. */
+/** The observers of one job: watchers of its events, subscribers to its snapshot, the readers of its values. */
 export class JobObservers {
   /** Called with every event. */
   readonly watchers = new Set<Watcher>()
   /** Called when there is a new snapshot. */
   readonly subscribers = new Set<() => void>()
+  /** The readers of its values, if it keeps them. Otherwise there is one at a time, see `read`. */
+  readonly readers = new Set<NumberedStream>()
   /** The listeners of single event types, so that they can be removed again. */
   readonly #listeners = new Set<{ type: string; listener: Watcher; stop: () => void }>()
   #snapshot: JobSnapshot | undefined
@@ -121,7 +143,10 @@ export class JobObservers {
   /** `onTake` is called for each value that the reader takes, except for those that `receive` has already acknowledged. */
   read(onTake: () => void, onLeave?: () => void): BufferedStream<unknown> {
     if (this.#reader)
-      throw new OffstageError('INVALID_OPTION', 'The values of a job have one reader at a time; there is one.')
+      throw new OffstageError(
+        'INVALID_OPTION',
+        'The values of a job have one reader at a time, and these have one already.',
+      )
     let letThrough = this.#unread.length
     const reader = new BufferedStream<unknown>({
       capacity: Number.POSITIVE_INFINITY,
@@ -140,6 +165,17 @@ export class JobObservers {
     return reader
   }
 
+  /** Makes a reader of the values behind the one with the number `after`. `onTake` is also called when it leaves. */
+  readNumbered(after: number | undefined, onTake: () => void, onLeave?: () => void): NumberedStream {
+    const reader = new NumberedStream(after, onTake, () => {
+      this.readers.delete(reader)
+      onLeave?.()
+      onTake()
+    })
+    this.readers.add(reader)
+    return reader
+  }
+
   /** Ends a reading. The values that it leaves wait for the next one. */
   interrupt(reader: BufferedStream<unknown>): void {
     this.#isKeeping = true
@@ -148,10 +184,11 @@ export class JobObservers {
   }
 
   get isRead(): boolean {
-    return this.#reader !== undefined
+    return this.#reader !== undefined || this.readers.size > 0
   }
 
   endValues(): void {
     this.#reader?.end()
+    for (const reader of this.readers) reader.end()
   }
 }

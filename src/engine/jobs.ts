@@ -1,21 +1,27 @@
 import { EventBus } from '../events/event-bus.ts'
 import type { JobEventType } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
-import { isWaiting, type JobRecord } from '../job/record.ts'
+import { isTerminal, isWaiting, type JobRecord, parentHeader, type Rules } from '../job/record.ts'
 import { type Action, canExpire, isLegal, type JobChanges, type MutableRecord, transition } from '../job/transition.ts'
+import { knownVersion } from '../job/version.ts'
+import { childrenKey, entriesMax, isRetrying, type Signal, signalKey } from '../job/waits.ts'
 import type { Attempt } from '../pool/pool-worker.ts'
+import type { SentWait } from '../pool/protocol.ts'
 import type { Clock } from '../shared/clock.ts'
-import type { Store } from '../store/store.ts'
+import type { OffstageError } from '../shared/errors.ts'
+import type { Row, Store } from '../store/store.ts'
 import { type Timer, TimerQueue } from '../timers/timer-queue.ts'
 import { Dashboard, type Threads } from './dashboard.ts'
 import type { EngineQueues } from './engine.ts'
 import type { ExtensionHooks } from './extension-hooks.ts'
 import { GroupCommit } from './group-commit.ts'
-import { cancelled } from './job-errors.ts'
+import { cancelled, tooManySignals } from './job-errors.ts'
 import { JobIndex, makeChance, type Tally } from './job-index.ts'
 import { JobLists } from './job-lists.ts'
+import { KeptSettings } from './kept-settings.ts'
+import { KeptValues } from './kept-values.ts'
 import { Lines } from './lines.ts'
-import type { LiveJob } from './live-job.ts'
+import { LiveJob, noRecord } from './live-job.ts'
 import { Notifier } from './notifier.ts'
 import { type KeepByState, Retention } from './retention.ts'
 import type { Removal, Step } from './steps.ts'
@@ -38,6 +44,20 @@ export interface JobStarter {
   pump(): void
   /** Takes over a job that may have ended its process. It waits for its trial, and not in line. */
   suspect(job: LiveJob): void
+  /** Stops the attempt of a job, if there is one. */
+  abort(job: LiveJob, reason: unknown): void
+}
+
+/** What follows from the end of a job for those that have run it, or that it has run; see children.ts. */
+export interface Family {
+  /** `waits`: what a handler waits for, among them perhaps jobs that it runs. */
+  begin(parent: LiveJob, waits: readonly SentWait[]): void
+  /** Records once more which of the jobs that it waits for have ended. */
+  look(parent: LiveJob): void
+  /** A job with a parent has ended. */
+  ended(child: JobRecord, call: object | undefined): void
+  /** A job with children has ended. `steps`: what it had recorded. */
+  parentEnded(parent: JobRecord, steps: JobRecord['steps'], call: object | undefined): void
 }
 
 type Start = Action & { type: 'start' }
@@ -64,8 +84,12 @@ export class Jobs {
   readonly notifier: Notifier
   readonly dashboard: Dashboard
   readonly lists: JobLists
+  readonly settings: KeptSettings
+  readonly values: KeptValues
   /** Set by the dispatcher in its constructor, before there are jobs. */
   starter!: JobStarter
+  /** Set by the engine. */
+  family!: Family
   /** `undefined` until the first extension is attached. Without extensions they cost nothing. */
   extensions: ExtensionHooks | undefined
   /** By id: attempts that are still on a worker although their jobs are removed. A new job with the same id waits for them. */
@@ -83,14 +107,16 @@ export class Jobs {
       this.starter.pump()
       this.commits.schedule()
     }
-    const onLimited = (queue: string, waitMs: number) =>
-      this.bus.publish('rate-limited', { queue, nextStartAt: clock.now() + waitMs })
-    this.lines = new Lines(queues, this.timers, onOpen, onLimited)
+    const onLimited = (waitMs: number, queue: string, group: string | undefined) =>
+      this.bus.publish('rate-limited', { queue, group, nextStartAt: clock.now() + waitMs })
+    this.lines = new Lines(queues, this.timers, onOpen, onLimited, (error) => this.bus.report(error))
     this.commits = new GroupCommit(store, clock)
     this.retention = new Retention(keep, this.timers, (job) => this.remove(job, 'retention'))
     this.notifier = new Notifier(this.bus)
     this.dashboard = new Dashboard(this)
     this.lists = new JobLists(this.index, this.bus, this.timers)
+    this.settings = new KeptSettings(this, queues)
+    this.values = new KeptValues(this)
   }
 
   /** How many jobs are in which state, as committed. Without a durable store every decision counts as committed. */
@@ -123,6 +149,7 @@ export class Jobs {
     if (job.record.state === 'running') this.move(job, end)
     else this.#place(job, undefined)
     this.#watchExpiry(job, undefined)
+    this.retryWithCode(job)
   }
 
   /** Cancels and removes a job, because a new job takes its id. */
@@ -130,8 +157,7 @@ export class Jobs {
     const before = job.record
     if (isLegal(before.state, 'cancel')) {
       const error = cancelled(before, 'another job was put in its place')
-      this.#change(job, { type: 'cancel', error }, this.clock.now())
-      this.#write(job, 'cancel', before, job.record, undefined, call)
+      this.move(job, { type: 'cancel', error }, undefined, undefined, call)
     }
     this.remove(job, 'replaced', call)
   }
@@ -141,8 +167,9 @@ export class Jobs {
     this.index.remove(job)
     this.retention.drop(job)
     if (job.attempt) this.#staleAttempts.set(job.record.id, job.attempt)
-    if (isUnseen) this.commits.schedule()
-    else this.#write(job, reason, job.record, undefined, undefined, call)
+    if (!isUnseen) return this.#write(job, reason, job.record, undefined, undefined, call)
+    this.values.forget(job)
+    this.commits.schedule()
   }
 
   /** Drops a job that the store refused. As far as the store knows it never existed. */
@@ -155,10 +182,18 @@ export class Jobs {
 
   // Changing.
 
-  move(job: LiveJob, action: Action, afterwards?: () => void, now = this.clock.now()): void {
+  /** `call`: if the store refuses that call, this move is taken back. */
+  move(job: LiveJob, action: Action, afterwards?: () => void, now = this.clock.now(), call?: object): void {
     const before = job.record
     this.#change(job, action, now)
-    this.#write(job, action.type, before, job.record, afterwards)
+    this.#write(job, action.type, before, job.record, afterwards, call)
+  }
+
+  /** Cancels a job with another one. */
+  cancelIn(job: LiveJob, error: OffstageError, call: object | undefined): void {
+    this.move(job, { type: 'cancel', error }, undefined, undefined, call)
+    if (this.extensions) this.extensions.abort(job)
+    else this.starter.abort(job, error)
   }
 
   moveIfLegal(job: LiveJob, action: Action, now?: number): boolean {
@@ -187,6 +222,11 @@ export class Jobs {
     return this.moveIfLegal(job, { type: 'unblock', lineTime: this.#lineTime })
   }
 
+  /** Runs a job again that waits for newer code, because the code may be newer now. */
+  retryWithCode(job: LiveJob): void {
+    if (knownVersion(job.record) !== undefined) this.unblock(job)
+  }
+
   /** The time that orders new jobs in their lines. Unlike the clock it never goes back. */
   get #lineTime(): number {
     return Math.max(this.lines.time, this.clock.now())
@@ -203,7 +243,32 @@ export class Jobs {
     this.move(job, { type: 'update', changes }, undefined, isDue ? this.#lineTime : now)
     // It belonged to the old input.
     if (input !== undefined) job.transfer = undefined
+    if (changes.version !== undefined) this.retryWithCode(job)
     return true
+  }
+
+  /** Keeps a message for the handler. A message that is there already is not kept twice. Returns whether the job can receive it. */
+  signal(job: LiveJob, signal: Signal): boolean {
+    if (!isLegal(job.record.state, 'signal')) return false
+    const [id, name, value] = signal
+    const { steps } = job.record
+    if (steps?.has(signalKey(id))) return true
+    if (steps && steps.size >= entriesMax) throw tooManySignals(job.record.id)
+    this.move(job, { type: 'signal', signal }, () => {
+      this.notifier.announce(job, 'signal', { signal: name, value })
+      job.attempt?.worker.signal(job.attempt, signal)
+    })
+    return true
+  }
+
+  /** Gives a job other rules, in whatever state it is. If it has ended, it is kept according to them. */
+  setRules(job: LiveJob, rules: Rules): void {
+    if (!isTerminal(job.record.state)) return this.move(job, { type: 'mark', rules })
+    this.retention.drop(job)
+    this.move(job, { type: 'mark', rules }, () => {
+      // Since then it may have been removed, retried, or changed once more.
+      if (job.isListed && isTerminal(job.record.state) && job.record.rules === rules) this.retention.add(job)
+    })
   }
 
   retry(job: LiveJob): boolean {
@@ -231,7 +296,8 @@ export class Jobs {
   }
 
   /** Undoes a step that the store refused. Either its whole call is refused, or its job fails instead. */
-  takeBack({ job, before, after }: Step): void {
+  takeBack({ job, type, before, after }: Step): void {
+    if (type === 'value') return this.values.takeBack(job)
     // Its attempt may have left the worker while another job had the id.
     if (job.attempt && !job.attempt.worker.has(job.attempt)) job.attempt = undefined
     if (!after) {
@@ -255,7 +321,7 @@ export class Jobs {
    */
   #advance(job: LiveJob, action: Start | Complete, event: JobEventType, now: number): boolean {
     const { record } = job
-    const isSeen = job.observers || this.extensions?.needs(action.type, record)
+    const isSeen = job.observers || isInFamily(record) || this.extensions?.needs(action.type, record)
     const isInPlace = !this.store.isDurable && job.committed === record && !isSeen
     const isUnseen = isInPlace && this.#isUnseen(event, action.type, record)
     this.#change(job, action, now, isInPlace ? record : undefined)
@@ -270,7 +336,7 @@ export class Jobs {
     this.#become(job, transition(job.record, action, now, into))
     // While the state stays the same, so does everything else that the job waits for.
     const isPutOff = action.type === 'update' && job.record.runAt !== runAt
-    if (job.record.state === state && state !== 'queued' && !isPutOff) return
+    if (job.record.state === state && state !== 'queued' && !isPutOff) return this.#join(job)
     // A delay goes on while the job is blocked. If it is over by now, the timer fires once more.
     if (job.timer && job.record.runAt !== undefined && job.record.runAt === runAt && !isPutOff)
       return this.timers.set(job.timer)
@@ -304,9 +370,31 @@ export class Jobs {
     afterwards?: () => void,
     call?: object,
   ): void {
-    const step: Step = { job, type, before, after, call, afterwards, turn: undefined }
+    const rows = before && !after ? this.values.rowsToDrop(before) : undefined
+    const step: Step = { job, type, before, after, call, afterwards, turn: undefined, rows }
     this.commits.write(step)
     this.extensions?.wrote(step)
+    if (after && before && isInFamily(before) && isTerminal(after.state) && !isTerminal(before.state)) {
+      this.family.ended(after, call)
+      if (before.steps?.has(childrenKey)) this.family.parentEnded(after, before.steps, call)
+    }
+  }
+
+  /** Writes a row of the engine itself. */
+  keep(row: Row, afterwards: () => void): void {
+    if (!this.store.isDurable) return afterwards()
+    const [job, rows] = [new LiveJob(noRecord), [row]]
+    const step: Step = {
+      job,
+      type: 'setting',
+      before: undefined,
+      after: undefined,
+      call: undefined,
+      turn: undefined,
+      rows,
+      afterwards,
+    }
+    this.commits.write(step)
   }
 
   // Where a job waits.
@@ -326,11 +414,20 @@ export class Jobs {
     else this.timers.cancel(expiry)
   }
 
-  /** Puts a queued job in line, unless it has to wait: for an earlier attempt to leave its worker, or while it is held back. */
+  /**
+   * Puts a queued job in line, unless it has to wait: for an earlier attempt to leave its worker, for its trial, or while it is
+   * held back. A job that has started before may keep its place while it waits.
+   */
   #join(job: LiveJob): void {
-    if (job.record.state !== 'queued' || job.attempt || job.timer) return
-    if (job.record.crashes > 0) this.starter.suspect(job)
-    else this.lines.join(job)
+    const { record, attempt, timer } = job
+    if (attempt) return
+    if (record.state !== 'queued') {
+      if (isRetrying(record)) this.lines.hold(job)
+      return
+    }
+    if (!timer && record.crashes === 0) return this.lines.join(job)
+    if (!timer) this.starter.suspect(job)
+    this.lines.hold(job)
   }
 
   #quitLine(job: LiveJob): void {
@@ -343,11 +440,13 @@ export class Jobs {
     job.timer = this.timers.after(
       ms,
       () => {
+        this.#quitLine(job)
         this.#place(job, undefined)
         this.commits.schedule()
       },
       true,
     )
+    this.#join(job)
   }
 
   /**
@@ -380,3 +479,7 @@ export class Jobs {
     if (job?.heapIndex === -1) this.#join(job)
   }
 }
+
+/** Whether the job may have run others, or was run by one. */
+const isInFamily = ({ rules, steps }: JobRecord): boolean =>
+  rules.headers?.[parentHeader] !== undefined || steps?.has(childrenKey) === true

@@ -1,3 +1,4 @@
+import type { JobRecord } from '../job/record.ts'
 import type { Attempt } from '../pool/pool-worker.ts'
 import type { Line } from '../queue/line.ts'
 import type { HeapItem } from '../shared/indexed-heap.ts'
@@ -20,6 +21,9 @@ interface LiveRare extends Rare {
 
 /** Whether the input was transferred to the worker and exists nowhere else. */
 export const hasMoved = ({ transfer, isSent }: Attempt): boolean => transfer !== undefined && isSent
+
+/** The record of a placeholder, in a step that is about no job. */
+export const noRecord = { id: '', attempt: 0 } as JobRecord
 
 /** A job where it runs: what can be seen of it, and its place. It is small, because a million of them may wait. */
 export class LiveJob extends JobView implements HeapItem {

@@ -7,15 +7,20 @@
  */
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent } from '../events/event-map.ts'
+import type { NumberedStream } from '../events/numbered-stream.ts'
 import type { BufferedStream } from '../events/stream.ts'
-import { finishedAt, type JobRecord } from '../job/record.ts'
+import { resolveDefaults } from '../job/job-options.ts'
+import { finishedAt, type JobRecord, keepsValues } from '../job/record.ts'
 import type { Action, JobChanges } from '../job/transition.ts'
+import type { Signal } from '../job/waits.ts'
 import { nextTask } from '../platform/hop.ts'
 import type { PoolOptions } from '../pool/pool.ts'
+import type { QueueSettings } from '../queue/settings.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row, Store } from '../store/store.ts'
+import { Children } from './children.ts'
 import { type DefaultsByType, Dispatcher, type OnStranded } from './dispatcher.ts'
 import type {
   CloseMode,
@@ -29,8 +34,8 @@ import type {
   JobList,
   MakeExtensions,
   NamedExtension,
-  QueueControl,
   QueueState,
+  QueueView,
   SchedulerSnapshot,
   Stats,
   Verb,
@@ -39,7 +44,7 @@ import type {
 import type { Extension } from './extension.ts'
 import type { ExtensionHooks } from './extension-hooks.ts'
 import { Intake } from './intake.ts'
-import { cancelled, extensionMissing, unknownId } from './job-errors.ts'
+import { cancelled, extensionMissing, inputGone, unknownId } from './job-errors.ts'
 import type { ListView } from './job-list.ts'
 import type { JobObservers } from './job-observers.ts'
 import type { JobView } from './job-view.ts'
@@ -47,6 +52,7 @@ import { Jobs } from './jobs.ts'
 import { type Dropped, Lifecycle } from './lifecycle.ts'
 import { LiveJob } from './live-job.ts'
 import { Outcomes } from './outcomes.ts'
+import { requestToRestart } from './restarting.ts'
 import type { KeepByState } from './retention.ts'
 import { whyWaiting } from './waiting.ts'
 
@@ -100,6 +106,8 @@ export class LocalEngine implements Engine {
     const outcomes = new Outcomes(jobs, dispatcher)
     const lifecycle = new Lifecycle(jobs, dispatcher, outcomes)
     const intake = new Intake(jobs, outcomes, lifecycle, options)
+    const defaultsOf = (name: string) => resolveDefaults(options.defaults?.[name])
+    jobs.family = new Children(jobs, (request) => void intake.insertNow(request, undefined), defaultsOf)
     this.#jobs = jobs
     this.#dispatcher = dispatcher
     this.#outcomes = outcomes
@@ -107,13 +115,17 @@ export class LocalEngine implements Engine {
     this.#intake = intake
     this.#parts = { jobs, dispatcher, outcomes, lifecycle, intake }
     lifecycle.onClose(() => jobs.lists.close())
-    lifecycle.open(options.pool.errors, ({ records, rows }) => {
-      this.#rows = rows
+    lifecycle.open(options.pool.errors, (stored) => {
+      const { records, rows } = stored
+      // Tables whose names begin like this are the engine's own.
+      this.#rows = rows.filter(({ table }) => !table.startsWith('offstage:'))
+      jobs.settings.restore(rows)
+      jobs.values.restore(stored)
       intake.restore(records, options.wasReleased?.() ? interruption : { type: 'crash' })
       for (const attach of this.#attaching ?? []) attach()
       this.#attaching = undefined
       jobs.lists.refresh()
-      if (rows.length > 0) jobs.timers.after(missingAfterMs, () => this.#nameMissing())
+      if (this.#rows.length > 0) jobs.timers.after(missingAfterMs, () => this.#nameMissing())
     })
   }
 
@@ -197,7 +209,26 @@ export class LocalEngine implements Engine {
         return this.#jobs.moveIfLegal(job, { type: 'prioritize', priority: argument as number })
       case 'promote':
         return this.#jobs.fallDue(job)
+      case 'signal':
+        return this.#jobs.signal(job, argument as Signal)
     }
+  }
+
+  async restart(id: string, from: string | undefined, newId: string): Promise<LiveJob> {
+    this.#lifecycle.assertTaking()
+    const again = this.#jobs.index.get(newId) ?? this.#restart(id, from, newId)
+    await this.#outcomes.whenCommitted(again)
+    return again
+  }
+
+  #restart(id: string, from: string | undefined, newId: string): LiveJob {
+    const job = this.#jobs.index.get(id)
+    if (!job) throw unknownId(id)
+    if (job.isInputGone) throw inputGone(job.record)
+    const { job: again } = this.#intake.insert(requestToRestart(job.record, from, newId))
+    // They share the input, so neither may move it.
+    job.transfer = undefined
+    return again as LiveJob
   }
 
   async update(id: string, changes: JobChanges): Promise<boolean> {
@@ -304,10 +335,23 @@ export class LocalEngine implements Engine {
     return refusal ? Promise.reject(refusal) : job.result()
   }
 
-  values(job: LiveJob): BufferedStream<unknown> {
-    const stream = job.values(() => job.ack())
-    if (this.isEnded) stream.end()
+  values(job: LiveJob, after?: number): BufferedStream<unknown> {
+    const { values } = this.#jobs
+    const stream = keepsValues(job.record) ? values.read(job, after) : job.values(() => job.ack())
+    if (this.isEnded || job.hasEnded) stream.end()
     return stream
+  }
+
+  /** Gives a reader of an engine that this one has replaced what has come since. */
+  feed(job: JobView, reader: NumberedStream): void {
+    this.#jobs.values.feed(job, reader)
+    if (job.hasEnded) reader.end()
+  }
+
+  /** A reader has taken a value, so the handler may send one more. */
+  ack(job: LiveJob): void {
+    if (keepsValues(job.record)) this.#jobs.values.look(job)
+    else job.ack()
   }
 
   lastEvent(job: JobView): JobEvent | undefined {
@@ -328,6 +372,8 @@ export class LocalEngine implements Engine {
 
   renewWorkers(): void {
     this.#dispatcher.pool.renew()
+    for (const job of this.#jobs.index.jobs) this.#jobs.retryWithCode(job)
+    this.#jobs.commits.schedule()
   }
 
   onStranded(listener: OnStranded): () => void {
@@ -356,27 +402,42 @@ export class LocalEngine implements Engine {
     return this.#jobs.lines.queues
   }
 
-  queue(name: string): QueueControl {
-    return this.#jobs.lines.control(name, this.bus)
+  queue(name: string): QueueView {
+    return this.#jobs.lines.view(name)
   }
 
   get isPaused(): boolean {
     return this.#jobs.dashboard.isPaused
   }
 
-  pause(): void {
+  set(queue: string | undefined, settings: QueueSettings | null): Promise<unknown> {
     this.#lifecycle.assertOpen()
-    if (this.isPaused) return
-    this.#jobs.dashboard.isPaused = true
-    this.bus.publish('paused', { queue: undefined })
+    if (queue === undefined) {
+      this.#setPause(settings?.isPaused ?? false)
+      return Promise.resolve()
+    }
+    this.#jobs.lines.check(queue, settings ?? {})
+    const set = () => {
+      this.#jobs.settings.set(queue, settings)
+      return this.#outcomes.whenCommitted()
+    }
+    const { opening } = this.#lifecycle
+    if (!opening) return set()
+    // It holds before the store is open, and then goes on top of what the store has.
+    if (settings) this.#jobs.lines.set(queue, settings)
+    return opening.then(set)
   }
 
-  resume(): void {
-    this.#lifecycle.assertOpen()
-    if (!this.isPaused) return
-    this.#jobs.dashboard.isPaused = false
-    this.bus.publish('resumed', { queue: undefined })
-    this.#jobs.commits.schedule()
+  #setPause(isPaused: boolean): void {
+    if (isPaused === this.isPaused) return
+    this.#jobs.dashboard.isPaused = isPaused
+    this.bus.publish(isPaused ? 'paused' : 'resumed', { queue: undefined, group: undefined })
+    if (!isPaused) this.#jobs.commits.schedule()
+  }
+
+  /** The keys of the queues and groups that are paused. */
+  get pausedQueues(): string[] {
+    return this.#jobs.settings.paused
   }
 
   // Opening, idling and closing.

@@ -6,6 +6,7 @@ const longestUs = 2 ** 31 - 1
 /** Old values fade: when this many samples are counted, all counts are halved. */
 const samplesMax = 65_536
 
+/** How long something took, in milliseconds; 0 while there are no samples. */
 export interface Percentiles {
   /** Half of the samples are no longer than this. */
   readonly p50: number

@@ -1,6 +1,7 @@
 import type { EventBus } from '../events/event-bus.ts'
 import type { JobEvent, JobEventMap, JobEventType } from '../events/event-map.ts'
 import { finishedAt, isTerminal, type JobRecord, type State } from '../job/record.ts'
+import { signalsAwaited } from '../job/waits.ts'
 import type { JobView } from './job-view.ts'
 import type { Step } from './steps.ts'
 
@@ -37,6 +38,7 @@ export class Notifier {
     else if (eventType === 'completed') this.announce(job, eventType, { result })
     else if (eventType === 'retrying') this.announce(job, eventType, { error, runAt: runAt ?? this.#bus.now() })
     else if (eventType === 'snoozed') this.announce(job, eventType, { runAt: runAt ?? this.#bus.now() })
+    else if (eventType === 'waiting') this.announce(job, eventType, { runAt, signals: signalsAwaited(record) })
     else this.announce(job, eventType, { error })
   }
 
@@ -75,9 +77,10 @@ export class Notifier {
 function eventOf(
   type: Step['type'],
   state: State,
-): 'added' | 'completed' | 'failed' | 'cancelled' | 'interrupted' | 'retrying' | 'snoozed' | undefined {
+): 'added' | 'completed' | 'failed' | 'cancelled' | 'interrupted' | 'retrying' | 'snoozed' | 'waiting' | undefined {
   if (type === 'insert') return 'added'
   if (state === 'completed' || state === 'failed' || state === 'cancelled') return state
   if (type === 'interrupt' || type === 'crash') return 'interrupted'
+  if (type === 'wait') return state === 'queued' ? undefined : 'waiting'
   return type === 'fail' ? 'retrying' : type === 'snooze' ? 'snoozed' : undefined
 }

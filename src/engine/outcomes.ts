@@ -11,8 +11,8 @@ import type { LiveJob } from './live-job.ts'
 import { fallenOf, type Removal, type Step } from './steps.ts'
 
 const noDetails = {}
-/** Steps that bring a value: from a worker, or as a new input. */
-const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step', 'update']
+/** Steps that bring a value: from a worker, or from a caller. */
+const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step', 'update', 'signal', 'value']
 
 /**
  * Handles the outcome of each step: when it is committed, callers and listeners are notified; when the store refuses it, it is
@@ -45,8 +45,9 @@ export class Outcomes implements CommitListener {
   }
 
   onCommitted({ job, type, before, after, afterwards }: Step): void {
+    if (type === 'turn' || type === 'setting' || type === 'value') return afterwards?.()
     if (!after) {
-      if (type === 'turn') return afterwards?.()
+      this.#jobs.values.forget(job)
       this.#jobs.notifier.announce(job, 'removed', { reason: type as Removal })
       this.#jobs.lists.changed(job, true)
       return this.#jobs.notifier.snapshotChanged(job)
@@ -56,7 +57,8 @@ export class Outcomes implements CommitListener {
       if (this.#dispatcher.send(job, after)) this.#jobs.notifier.announce(job, 'started', noDetails)
     } else if (type !== 'checkpoint' && type !== 'step') {
       this.#jobs.notifier.announceStep(job, type, after)
-      if (isTerminal(after.state)) this.#jobs.settle(job, after)
+      // A mark on a job that has ended is no second end.
+      if (isTerminal(after.state) && type !== 'mark') this.#jobs.settle(job, after)
     }
     afterwards?.()
     this.#jobs.lists.changed(job, false)
@@ -156,7 +158,7 @@ export class Outcomes implements CommitListener {
         continue
       }
       if (type === 'start') {
-        this.#jobs.lines.limiterOf(job)?.sent()
+        this.#jobs.lines.passedBy(job)?.sent(job)
         this.#dispatcher.abort(job, error)
       }
       // Later steps of a job that is not added disappear with it. To restore such a job for a moment would take its id from

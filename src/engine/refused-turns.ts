@@ -1,6 +1,7 @@
 /** What the refusal of a batch means to the turns of extensions. */
 import type { JobRecord } from '../job/record.ts'
 import type { JobChanges } from '../job/transition.ts'
+import { type Signal, unread } from '../job/waits.ts'
 import type { Attached } from './attached.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
@@ -44,8 +45,10 @@ export function repeat({ job, type, after, before }: Step, jobs: Jobs): void {
   if (type === 'prioritize') jobs.moveIfLegal(job, { type, priority: (after as JobRecord).priority })
   if (type === 'update') jobs.update(job, changesBetween(before as JobRecord, after as JobRecord))
   if (type === 'due') jobs.fallDue(job)
+  if (type === 'child') jobs.family.look(job)
+  if (type === 'signal') jobs.signal(job, unread(after?.steps).at(-1) as Signal)
   if (type === 'retry') jobs.retry(job)
-  if (type === 'mark') jobs.move(job, { type, rules: (after as JobRecord).rules })
+  if (type === 'mark') jobs.setRules(job, (after as JobRecord).rules)
   if (type === 'removed' && before) jobs.remove(job, type)
 }
 

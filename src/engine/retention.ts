@@ -3,6 +3,7 @@ import { Fifo } from '../shared/fifo.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { LiveJob } from './live-job.ts'
 
+/** How long finished jobs are kept. Whichever limit is reached first counts. */
 export interface Keep {
   /** How many finished jobs are kept. When there are more, the oldest are removed. */
   readonly count: number

@@ -17,8 +17,11 @@ export type Removal = JobEventMap['removed']['reason']
 /** One move of one job. It goes to the store first, and then to the listeners. */
 export interface Step extends Change {
   readonly job: LiveJob
-  /** `turn`: the rows of an extension's turn. Such a step is about no job; its `job` is a placeholder. */
-  readonly type: Action['type'] | 'insert' | Removal | 'turn'
+  /**
+   * `turn`: the rows of an extension's turn; `setting`: a row of the engine itself. Such a step is about no job; its `job` is a
+   * placeholder. `value`: a value that the job keeps, as a row; its record stays the same.
+   */
+  readonly type: Action['type'] | 'insert' | Removal | 'turn' | 'setting' | 'value'
   /**
    * The call that this step is a part of, if the store may refuse that call as a whole. A step without a call is tried again.
    */
@@ -71,8 +74,8 @@ export function addingOf(pending: readonly Step[]): Adding[][] {
   const gone = new Set(pending.filter(({ after }) => !after).map(({ job }) => job))
   const replaced = new Set<string>()
   for (const { job, before, after, call, turn, wanted } of pending) {
-    // Jobs that an extension adds are added again by the move that led to them.
-    if (!call || turn) continue
+    // Jobs that an extension adds are added again by the move that led to them; a restart is asked again itself.
+    if (!call || turn || (call as Partial<InsertRequest>).again) continue
     if (before && !after) replaced.add(before.id)
     if (before || gone.has(job)) continue
     const jobs = calls.get(call) ?? []

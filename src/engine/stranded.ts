@@ -14,12 +14,12 @@ export class Stranded {
   }
 
   /**
-   * Returns the jobs that have waited long enough. There has been no worker since `since`. A job of a paused queue is not
-   * counted.
+   * Returns the jobs that have waited long enough. There has been no worker since `since`. A job of a queue that
+   * lets none start is not counted.
    */
   overdue(jobs: Iterable<LiveJob>, since: number): LiveJob[] {
     return [...jobs].filter(
-      (job) => job.record.state === 'queued' && !job.line?.limiter.isPaused && this.#isOverdue(job, since),
+      (job) => job.record.state === 'queued' && !job.line?.limiter.isShut && this.#isOverdue(job, since),
     )
   }
 

@@ -1,5 +1,6 @@
 import type { Attempt } from '../pool/pool-worker.ts'
-import { isBefore, type Line } from '../queue/line.ts'
+import type { Line } from '../queue/line.ts'
+import { isBefore } from '../queue/order.ts'
 import type { Timer } from '../timers/timer-queue.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
@@ -95,7 +96,8 @@ export class Suspects {
       const line = this.#jobs.lines.lineOf(job)
       if (!open.has(line)) open.set(line, line.limiter.isOpen())
       if (!isWaiting(job)) this.#waiting.delete(job)
-      else if (open.get(line) && (!next || isBefore(job.record, next.record))) next = job
+      else if (open.get(line) && line.limits?.isOpen(job) !== false && (!next || isBefore(job.record, next.record)))
+        next = job
     }
     return next
   }

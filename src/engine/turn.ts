@@ -12,8 +12,10 @@ import { cancelled } from './job-errors.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Step } from './steps.ts'
 
-/** How many changes one writing may make. More than that is a loop: extensions that respond to each other's moves for ever. */
+/** How many changes one writing may make. More than that is a loop. */
 const movesMax = 100_000
+/** Extensions that respond to each other's moves for ever come to this depth; nobody else does. */
+export const depthMax = 100_000
 const keyCheck = check.string(1_024)
 /** The outcome of a turn that no move has caused. */
 export interface TurnOutcome {
@@ -22,7 +24,7 @@ export interface TurnOutcome {
   failure: { readonly error: unknown } | undefined
 }
 
-/** A unit of changes by extensions: by one that follows a move, by others that follow the changes of the first, and so on. */
+/** A unit of changes: by an extension, for a move that it follows or for none, and by those that are asked about what it adds. */
 export class Writing {
   /** The step that it follows; `undefined` if no move has caused it. */
   readonly origin: Step | undefined
@@ -36,8 +38,8 @@ export class Writing {
   readonly events: TurnEvent[] = []
   /** The extensions that took part. Whatever they do later is based on this. */
   readonly attached = new Set<Attached>()
-  /** Moves that were made in it and that the extensions have not followed yet. */
-  readonly moves: Step[] = []
+  /** How many writings, each of which follows a move of the one before, have led to it. */
+  readonly depth: number
   /** The extension whose turn it is. */
   current: Attached | undefined
   isOver = false
@@ -50,6 +52,7 @@ export class Writing {
     outcome?: TurnOutcome,
   ) {
     this.origin = origin
+    this.depth = origin?.turn ? (origin.turn as Writing).depth + 1 : 0
     this.call = call
     this.write = write
     this.outcome = outcome
@@ -128,8 +131,7 @@ export class ExtensionTurn extends View implements Turn {
     }
     const { job, disposition } = intake.insertNow(request, this.#writing.call) as Inserted & { readonly job: LiveJob }
     // If the store refuses that job, this turn has to add it. The mark is a step on that job, so the turn falls with it.
-    if (disposition === 'existing' && !job.committed)
-      this.parts.jobs.move(job, { type: 'mark', rules: job.record.rules })
+    if (disposition === 'existing' && !job.committed) this.parts.jobs.setRules(job, job.record.rules)
     return { job: job.record, disposition }
   }
 
@@ -172,6 +174,10 @@ export class ExtensionTurn extends View implements Turn {
         const copy = copyValue(input, 'input', (each, what) => jobs.store.check(each, what))
         return jobs.update(job, { input: copy, runAt })
       }
+      case 'keep':
+        if (job.record.rules.keepMs !== action.keepMs)
+          jobs.setRules(job, { ...job.record.rules, keepMs: action.keepMs })
+        return true
     }
   }
 

@@ -1,6 +1,9 @@
+import { knownVersion, versionOf } from '../job/version.ts'
+import { signalsAwaited, waitsOf } from '../job/waits.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Limiter } from '../queue/limiter.ts'
-import { isBefore } from '../queue/line.ts'
+import { isBefore } from '../queue/order.ts'
+import { show } from '../shared/show.ts'
 import type { WaitReason } from './engine.ts'
 import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
@@ -24,44 +27,73 @@ export function whyWaiting(
 
   if (state === 'scheduled') {
     const wait = `in ${Math.max(0, Math.ceil((runAt as number) - clock.now()))} ms at the earliest.`
-    if (failures > 0) say('backing-off', `${failures} of ${rules.attempts} attempts failed; the next starts ${wait}`)
+    if (waitsOf(job.record)) say('delayed', `Its handler waits, and goes on ${wait}`)
+    else if (failures > 0)
+      say('backing-off', `${failures} of ${rules.attempts} attempts failed; the next starts ${wait}`)
     else say('delayed', `It starts ${wait}`)
   }
-  if (state === 'blocked') say('blocked', 'It waits for other jobs to end.')
+  for (const name of signalsAwaited(job.record)) say('blocked', `It is waiting for the signal '${name}'.`)
+  const children = waitsOf(job.record)?.filter(([kind]) => kind === 'child').length
+  if (children) say('blocked', `It is waiting for jobs that it has run: ${children}.`)
+  const known = knownVersion(job.record)
+  if (known)
+    say(
+      'blocked',
+      `It is waiting for newer code: its input is of version ${versionOf(rules.headers)}, and the worker module knows '${name}' up to version ${known}.`,
+    )
+  if (state === 'blocked' && !waitsOf(job.record)) say('blocked', 'It waits for other jobs to end.')
   if (isQueued && job.attempt) say('behind', 'An earlier attempt has not left its thread yet.')
   else if (isQueued && job.timer)
     say('backing-off', 'Its last attempt ended its thread, and others go first for a moment.')
   else if (isQueued && crashes > 0) say('behind', 'It ran when its process or page ended, and waits to run alone.')
   if (dashboard.isPaused) say('paused', 'The scheduler is paused.')
-  const limiter = lines.limiterOf(job)
+  const { limiter, limits } = lines.passedBy(job) ?? {}
   if (limiter?.isPaused) say('queue-paused', `The queue '${queue}' is paused.`)
   if (!isQueued) return reasons
 
+  for (const { name } of limiter?.gate?.unmet ?? [])
+    say('condition', `The queue '${queue}' waits for a condition${name === undefined ? '' : `: ${show(name)}`}.`)
   if (limiter && limiter.running >= limiter.concurrency) {
     const { running, concurrency } = limiter
     say('concurrency', `The queue '${queue}' runs ${running} of at most ${concurrency} jobs at a time.`)
   }
-  const { rateLimit, waitMs = 0 } = limiter ?? {}
-  if (waitMs > 0) {
-    const next = Number.isFinite(waitMs) ? `in ${Math.ceil(waitMs)} ms` : 'when the last one is sent'
-    const { limit, intervalMs, minGapMs } = rateLimit ?? {}
-    const gap = minGapMs ? `, ${minGapMs} ms apart` : ''
-    const does = limit === undefined ? 'rests' : `starts at most ${limit} jobs in ${intervalMs} ms${gap}`
-    say('rate-limit', `The queue '${queue}' ${does}; the next ${next}.`)
-  }
-  let ahead = 0
-  for (const other of index.jobs) {
-    if (other.record.state !== 'queued' || !isBefore(other.record, job.record)) continue
-    if (other.record.queue === queue || isOpen(lines.limiterOf(other))) ahead++
-    if (ahead === aheadMax) break
-  }
+  const rateText = limiter?.pace.text
+  if (rateText) say('rate-limit', `The queue '${queue}' ${rateText}`)
+  const why = limits?.why(job)
+  if (why) say('group', why)
+  const ahead = countAhead(job, index, lines)
   if (ahead > 0) say('behind', `Jobs that go before it: ${ahead}${ahead === aheadMax ? ' or more' : ''}.`)
   if (pool.online === 0) say('no-worker', `No worker is ready; ${pool.starting} are starting.`)
   else if (!pool.roomFor(name, job.mustRunAlone))
     say('no-worker', `All workers are busy: ${pool.busy} of ${pool.online}.`)
+  else if (!pool.roomFor(name, job.mustRunAlone, lines.placeOf(job).priority))
+    say(
+      'no-worker',
+      `The workers that are not busy are kept free for jobs with a priority of ${pool.sparedFrom} or more.`,
+    )
   return reasons
+}
+
+/** Counts the jobs that go first, of the same queue and of others that let jobs through. */
+function countAhead(job: LiveJob, index: KnownJobs['index'], lines: KnownJobs['lines']): number {
+  const { record } = job
+  const { own, limits } = lines.passedBy(job) ?? {}
+  const place = lines.placeOf(job)
+  const isAhead = (other: LiveJob): boolean => {
+    if (other.record.queue !== record.queue)
+      return isBefore(lines.placeOf(other), place) && isOpen(lines.passedBy(other)?.limiter)
+    // Of a grouped queue, other groups only go first when it is their turn.
+    if (limits && other.record.group !== record.group) return false
+    return own?.isBefore?.(other.record, record) ?? isBefore(other.record, record)
+  }
+  let ahead = 0
+  for (const other of index.jobs) {
+    if (other.record.state === 'queued' && isAhead(other)) ahead++
+    if (ahead === aheadMax) break
+  }
+  return ahead
 }
 
 /** Acquires no permit, because looking must not change which jobs may start. */
 const isOpen = (limiter: Limiter | undefined): boolean =>
-  !limiter || (!limiter.isPaused && limiter.running < limiter.concurrency && limiter.waitMs <= 0)
+  !limiter || (!limiter.isShut && limiter.running < limiter.concurrency && limiter.pace.waitMs <= 0)

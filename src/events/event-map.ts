@@ -1,6 +1,7 @@
 import type { State } from '../job/record.ts'
 
 interface EventBase<Type extends string> {
+  /** What has happened. */
   readonly type: Type
   /** The number of the event. It counts the events of one scheduler. */
   readonly seq: number
@@ -9,9 +10,11 @@ interface EventBase<Type extends string> {
 }
 
 interface JobEventBase<Type extends string, Name extends string> extends EventBase<Type> {
+  /** The id of the job. */
   readonly jobId: string
   /** The job type. */
   readonly name: Name
+  /** The name of its queue. */
   readonly queue: string
   /** The number of the newest attempt, 0 before the first. */
   readonly attempt: number
@@ -19,7 +22,7 @@ interface JobEventBase<Type extends string, Name extends string> extends EventBa
 
 /** The events of a job. Each is emitted after what it reports is committed to the store. */
 export interface JobEventMap<Result = unknown, Progress = unknown, Value = unknown, Name extends string = string> {
-  /** A job is committed to the store. */
+  /** A job is committed to the store, in this state and with this priority. */
   added: JobEventBase<'added', Name> & { readonly state: State; readonly priority: number }
   /** An attempt was given to a thread. */
   started: JobEventBase<'started', Name>
@@ -29,11 +32,18 @@ export interface JobEventMap<Result = unknown, Progress = unknown, Value = unkno
   log: JobEventBase<'log', Name> & { readonly args: readonly unknown[] }
   /** The handler called `job.send(value)`. Not stored. */
   value: JobEventBase<'value', Name> & { readonly value: Value }
-  /** An attempt failed. Another will follow at `runAt` (wall time in milliseconds since 1970). */
+  /** An attempt failed with `error`. Another will follow at `runAt` (wall time in milliseconds since 1970). */
   retrying: JobEventBase<'retrying', Name> & { readonly error: unknown; readonly runAt: number }
   /** The handler has put the job off with `job.snooze`, until `runAt` (wall time in milliseconds since 1970). */
   snoozed: JobEventBase<'snoozed', Name> & { readonly runAt: number }
-  /** The thread ended while it ran the job. The job is queued again, and no attempt is used up. */
+  /**
+   * The handler waits with `job.sleep` or `job.waitFor`, and holds no thread: until `runAt` (wall time in milliseconds since 1970),
+   * if it is given, or until one of these `signals` comes.
+   */
+  waiting: JobEventBase<'waiting', Name> & { readonly runAt: number | undefined; readonly signals: readonly string[] }
+  /** `scheduler.signal` has sent the job this `signal`, with this value. It is kept until the handler receives it. */
+  signal: JobEventBase<'signal', Name> & { readonly signal: string; readonly value: unknown }
+  /** The thread ended while it ran the job; `error` says why. The job is queued again, and no attempt is used up. */
   interrupted: JobEventBase<'interrupted', Name> & { readonly error: unknown }
   /** The handler has returned `result`. */
   completed: JobEventBase<'completed', Name> & { readonly result: Result }
@@ -52,15 +62,19 @@ export interface JobEventMap<Result = unknown, Progress = unknown, Value = unkno
 interface SchedulerEventMap {
   /** No job is queued, running or waiting for another attempt. */
   idle: EventBase<'idle'>
-  /** The scheduler was paused; or, if `queue` is given, that queue. */
-  paused: EventBase<'paused'> & { readonly queue: string | undefined }
-  /** The scheduler was resumed; or, if `queue` is given, that queue. */
-  resumed: EventBase<'resumed'> & { readonly queue: string | undefined }
+  /** The scheduler was paused; or, if `queue` is given, that queue; or, if `group` is given as well, that group of the queue. */
+  paused: EventBase<'paused'> & { readonly queue: string | undefined; readonly group: string | undefined }
+  /** The scheduler was resumed, or the queue, or the group of the queue. */
+  resumed: EventBase<'resumed'> & { readonly queue: string | undefined; readonly group: string | undefined }
   /**
-   * The rate limit of a queue has begun to hold jobs back. `nextStartAt`: when it lets the next one start, in milliseconds since
-   * 1970.
+   * The rate limit of a queue has begun to hold jobs back; or, if `group` is given, that of this group of the queue.
+   * `nextStartAt`: when it lets the next one start, in milliseconds since 1970.
    */
-  'rate-limited': EventBase<'rate-limited'> & { readonly queue: string; readonly nextStartAt: number }
+  'rate-limited': EventBase<'rate-limited'> & {
+    readonly queue: string
+    readonly group: string | undefined
+    readonly nextStartAt: number
+  }
   /** A thread has loaded the worker module and is ready. */
   'worker:online': EventBase<'worker:online'> & { readonly workerId: number }
   /**
@@ -96,6 +110,38 @@ interface ScheduleEventMap {
   }
 }
 
+/** The events of flows, if `offstage/flows` is attached. */
+interface FlowEventMap {
+  /** All jobs of a flow have ended, and none has failed but those in spite of which others went on. */
+  'flow:completed': EventBase<'flow:completed'> & { readonly flowId: string }
+  /** All jobs of a flow have ended. `key` and `jobId`: the first that failed or was cancelled. */
+  'flow:failed': EventBase<'flow:failed'> & { readonly flowId: string; readonly key: string; readonly jobId: string }
+}
+
+/** The events of a history, if `offstage/history` is attached. */
+interface HistoryEventMap {
+  /** An entry was written down, whose number is `lastSeq`. */
+  'history:written': EventBase<'history:written'> & { readonly lastSeq: number }
+}
+
+/** The events of batches, if they are attached. */
+interface BatchEventMap {
+  /**
+   * The counts of a batch have changed. `isEnded`: all of its jobs have ended, and no more can come. Of two events of a batch, that
+   * with the higher `version` is newer.
+   */
+  'batch:changed': EventBase<'batch:changed'> & {
+    readonly batchId: string
+    readonly version: number
+    readonly isEnded: boolean
+    readonly total: number
+    readonly completed: number
+    readonly failed: number
+    readonly cancelled: number
+    readonly pending: number
+  }
+}
+
 /**
  * Every event by its type. Open to extensions, whose events then are known to `on` and `events`:
  *
@@ -108,7 +154,13 @@ interface ScheduleEventMap {
  * }
  * ```
  */
-export interface EventMap extends JobEventMap, SchedulerEventMap, ScheduleEventMap {}
+export interface EventMap
+  extends JobEventMap,
+    SchedulerEventMap,
+    ScheduleEventMap,
+    FlowEventMap,
+    BatchEventMap,
+    HistoryEventMap {}
 /** The types of all events. */
 export type EventType = keyof EventMap
 /** The types of the events of jobs. */
@@ -136,6 +188,8 @@ export const jobEventTypes: readonly string[] = Object.keys({
   value: 0,
   retrying: 0,
   snoozed: 0,
+  waiting: 0,
+  signal: 0,
   interrupted: 0,
   completed: 0,
   failed: 0,

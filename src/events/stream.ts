@@ -50,10 +50,14 @@ export class BufferedStream<T> implements EventStream<T> {
   #head = 0
   #readers: Deferred<IteratorResult<T, undefined>>[] = []
   #isEnded = false
+  /** Set when the stream has ended with an error that nobody has received yet. */
+  #failure: { readonly error: unknown } | undefined
   /** The newest request after the end. These requests settle in order, and `return` awaits the value that it is given. */
   #last: Promise<unknown> = Promise.resolve()
   /** How many values were dropped because the reader was slower than `capacity` allows. */
   dropped = 0
+  /** How many values were given to the reader. */
+  taken = 0
 
   constructor(options: StreamOptions<T>) {
     this.#options = options
@@ -74,13 +78,20 @@ export class BufferedStream<T> implements EventStream<T> {
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    for (const reader of this.#readers.splice(0)) reader.resolve({ done: true, value: undefined })
+    for (const reader of this.#readers.splice(0)) this.#finish(reader)
     this.#options.onClose?.()
+  }
+
+  /** Adds no more values. Behind those that wait, one request is rejected. */
+  fail(error: unknown): void {
+    if (this.#isEnded) return
+    this.#failure = { error }
+    this.end()
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
     const isEmpty = this.#head === this.#buffer.length
-    if (isEmpty && this.#isEnded) return this.#inTurn(() => ({ done: true, value: undefined }))
+    if (isEmpty && this.#isEnded) return this.#inTurn(() => this.#finish(defer()))
     const reader = defer<IteratorResult<T, undefined>>()
     if (isEmpty) this.#readers.push(reader)
     else this.#give(reader, this.#take())
@@ -124,7 +135,16 @@ export class BufferedStream<T> implements EventStream<T> {
     )
   }
 
+  /** Answers a request behind the last value. */
+  #finish({ promise, resolve, reject }: Deferred<IteratorResult<T, undefined>>): Promise<IteratorResult<T, undefined>> {
+    if (this.#failure) reject(this.#failure.error)
+    else resolve({ done: true, value: undefined })
+    this.#failure = undefined
+    return promise
+  }
+
   #give(reader: Deferred<IteratorResult<T, undefined>>, value: T): void {
+    this.taken++
     reader.resolve({ done: false, value })
     this.#options.onTake?.(value)
   }
@@ -142,6 +162,7 @@ export class BufferedStream<T> implements EventStream<T> {
     const unread = this.#buffer.slice(this.#head)
     this.#buffer = []
     this.#head = 0
+    this.#failure = undefined
     this.end()
     for (const value of unread) this.#options.onTake?.(value)
   }

@@ -3,6 +3,7 @@ import { copyValue } from '../shared/clone.ts'
 import type { Transferable } from '../shared/globals.ts'
 import { isObject } from '../shared/show.ts'
 import type { Backoff, JobHeaders, JobRecord, Rules } from './record.ts'
+import { withVersion } from './version.ts'
 
 /** Callbacks for what happens to one job. They belong to this page or process and are not stored. */
 export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unknown> {
@@ -16,7 +17,10 @@ export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unkn
   readonly onValue?: ((value: Value) => void) | undefined
   /** Called when the handler has returned `result`. */
   readonly onCompleted?: ((result: Result) => void) | undefined
-  /** Called when all attempts are used up. */
+  /**
+   * Called when the job has failed for good: its attempts are used up, another would fail the same way, it did not start in time,
+   * or it ended its thread too often.
+   */
   readonly onFailed?: ((error: unknown) => void) | undefined
   /**
    * Called once, when the job is completed, failed or cancelled. `error` is `undefined` if it is completed; then `result` is
@@ -29,6 +33,11 @@ export interface JobCallbacks<Result = unknown, Progress = unknown, Value = unkn
 export interface JobDefaults {
   /** The queue, each of which has its own concurrency, rate limit and pause. Default `'default'`. */
   readonly queue?: string | undefined
+  /**
+   * Whom the job is for, as a text: a user, a tenant, a host. In a queue that `grouped` of `offstage/groups` has made, groups take
+   * turns, and each has limits of its own. In all others it is only kept. Default: none.
+   */
+  readonly group?: string | undefined
   /** Higher goes first; jobs of equal priority go first in, first out. Default 0. */
   readonly priority?: number | undefined
   /** The job starts no sooner than this many milliseconds after it was added. Default 0. */
@@ -49,10 +58,18 @@ export interface JobDefaults {
   readonly timeoutMs?: number | undefined
   /** A job that has not started this many milliseconds after it was added fails with `JOB_EXPIRED`. Default: never. */
   readonly expiresInMs?: number | undefined
-  /** Words by which several jobs can be found and acted on together. */
+  /** Words by which several jobs can be found and acted on together. Default: none. */
   readonly tags?: readonly string[] | undefined
+  /** The version of the input, from 1, for a handler that is `versioned`. Default 1. */
+  readonly version?: number | undefined
   /** How long the finished job is kept, in milliseconds. Default: the scheduler's `keep`. */
   readonly keepMs?: number | undefined
+  /**
+   * How many of the values that the handler sends are kept with the job, from 0 to 100,000: the newest ones. They outlive a reload
+   * or a restart, and go when the job does. Then `job.values({ after })` goes on where an earlier reader stopped, and there may be
+   * several readers. Default 0: values are only handed to the one reader.
+   */
+  readonly keepValues?: number | undefined
   /**
    * Asked when an attempt has failed and another would follow; with `false` the job fails for good. It is called by the
    * scheduler that runs the jobs: with several tabs, by that of the leading one. If it throws, that is reported on `error`, and
@@ -72,21 +89,21 @@ export interface JobOptions<Result = unknown, Progress = unknown, Value = unknow
    * runs. `reject` rejects with `DUPLICATE_ID`. Default `'return'`.
    */
   readonly ifExists?: 'return' | 'replace' | 'reject' | undefined
-  /** The job starts no sooner than this moment. A number is in milliseconds since 1970. */
+  /** The job starts no sooner than this moment. A number is in milliseconds since 1970. Default: now, or after `delayMs`. */
   readonly runAt?: number | Date | undefined
   /**
    * What each extension, by name, receives about the job when it is added. It must be cloneable, and is not kept with the job.
    * The call rejects with `EXTENSION_MISSING` if an extension is not attached where jobs run.
    */
   readonly extensions?: { readonly [extension: string]: unknown } | undefined
-  /** Objects that are moved into the job instead of copied; the caller cannot use them any more. */
+  /** Objects that are moved into the job instead of copied; the caller cannot use them any more. Default: none. */
   readonly transfer?: readonly Transferable[] | undefined
   /**
    * Texts by name, which the handler reads as `job.headers`: a trace, a tenant. They stay with the job over attempts and
    * restarts. At most 64, with 8,192 bytes of names and values in all (UTF-8). Default: none.
    */
   readonly headers?: JobHeaders | undefined
-  /** Cancels the job when it is aborted. The promises then reject with its `reason`. */
+  /** Cancels the job when it is aborted. The promises then reject with its `reason`. Default: none. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -96,6 +113,7 @@ const attemptsMax = 1_000_000
 const waitsMax = 1_000
 const tagsMax = 64
 const headersMax = 64
+const valuesMax = 100_000
 const headerBytesMax = 8_192
 
 const backoffChecks: check.Checks = {
@@ -133,9 +151,16 @@ const headers: check.Check = (value) => {
   return isFine ? undefined : `an object of at most ${headersMax} strings with ${headerBytesMax} bytes in all`
 }
 
+/** The name of a queue ends where a NUL begins, in keys that name a queue or one of its groups. */
+export const queueNameCheck: check.Check = (value) =>
+  check.string(nameLengthMax)(value) ?? ((value as string).includes('\0') ? 'a string without NUL' : undefined)
+export const groupCheck = check.string(nameLengthMax)
+const versionCheck = check.integer(1)
+
 /** Of the options that travel with a job. */
 export const sharedChecks: check.Checks = {
-  queue: check.string(nameLengthMax),
+  queue: queueNameCheck,
+  group: groupCheck,
   priority: check.finite,
   delayMs: check.durationMs,
   attempts: check.integer(1, attemptsMax),
@@ -144,7 +169,9 @@ export const sharedChecks: check.Checks = {
   timeoutMs: check.positiveMs,
   expiresInMs: check.durationMs,
   tags,
+  version: versionCheck,
   keepMs: check.durationMsOrInfinity,
+  keepValues: check.integer(0, valuesMax),
 }
 
 const defaultsChecks: check.Checks = { ...sharedChecks, retryIf: check.callable }
@@ -204,6 +231,7 @@ export const changesChecks: check.Checks = {
   runAt: moment,
   priority: check.finite,
   tags,
+  version: versionCheck,
 }
 
 export const finiteCheck = check.finite
@@ -218,6 +246,7 @@ export interface ResolvedDefaults {
   readonly options: JobDefaults
   readonly rules: Rules
   readonly queue: string
+  readonly group: string | undefined
   readonly priority: number
   readonly delayMs: number
   readonly expiresInMs: number | undefined
@@ -227,6 +256,7 @@ export const resolveDefaults = (options: JobDefaults = {}): ResolvedDefaults => 
   options,
   rules: rulesOf(options, {}),
   queue: options.queue ?? 'default',
+  group: options.group,
   priority: options.priority ?? 0,
   delayMs: options.delayMs ?? 0,
   expiresInMs: options.expiresInMs,
@@ -237,31 +267,46 @@ const resolveOptions = (own: JobOptions, shared: ResolvedDefaults): ResolvedDefa
   options: shared.options,
   rules: hasOwnRules(own) ? rulesOf(own, shared.options) : shared.rules,
   queue: own.queue ?? shared.queue,
+  group: own.group ?? shared.group,
   priority: own.priority ?? shared.priority,
   delayMs: own.delayMs ?? shared.delayMs,
   expiresInMs: own.expiresInMs ?? shared.expiresInMs,
 })
 
 const rulesOf = (own: JobOptions, shared: JobDefaults): Rules => {
-  const { retryForMs = shared.retryForMs } = own
+  const { retryForMs = shared.retryForMs, keepValues = shared.keepValues, version = shared.version } = own
+  const headers = withVersion(own.headers, version)
   return {
     attempts: own.attempts ?? shared.attempts ?? 1,
     backoff: own.backoff ?? shared.backoff,
     timeoutMs: own.timeoutMs ?? shared.timeoutMs,
     keepMs: own.keepMs ?? shared.keepMs,
     tags: own.tags ?? shared.tags ?? [],
-    ...(own.headers && { headers: Object.freeze(own.headers) }),
+    ...(headers && { headers: Object.freeze(headers) }),
     ...(retryForMs !== undefined && { retryForMs }),
+    ...(keepValues && { keepValues }),
   }
 }
 
-const hasOwnRules = ({ attempts, backoff, retryForMs, timeoutMs, keepMs, tags, headers }: JobOptions): boolean =>
+const hasOwnRules = ({
+  attempts,
+  backoff,
+  retryForMs,
+  timeoutMs,
+  keepMs,
+  keepValues,
+  tags,
+  version,
+  headers,
+}: JobOptions): boolean =>
   attempts !== undefined ||
   backoff !== undefined ||
   retryForMs !== undefined ||
   timeoutMs !== undefined ||
   keepMs !== undefined ||
+  keepValues !== undefined ||
   tags !== undefined ||
+  version !== undefined ||
   headers !== undefined
 
 /**
@@ -281,13 +326,14 @@ export function createRecord(
   defaults: ResolvedDefaults,
   now: number,
 ): JobRecord {
-  const { rules, queue, priority, delayMs, expiresInMs } = options ? resolveOptions(options, defaults) : defaults
+  const { rules, queue, group, priority, delayMs, expiresInMs } = options ? resolveOptions(options, defaults) : defaults
   const runAt = options?.runAt === undefined ? now + delayMs : Number(options.runAt)
   const isLater = runAt > now
   return {
     id: identity.id,
     name: identity.name,
     queue,
+    group,
     rules,
     input: identity.input,
     state: identity.isBlocked ? 'blocked' : isLater ? 'scheduled' : 'queued',

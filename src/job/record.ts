@@ -47,18 +47,37 @@ export type Backoff = Curve | SidekiqCurve | readonly number[]
 /** Texts by name, for code that handles the job or looks at it: a trace, a tenant, a locale. */
 export type JobHeaders = { readonly [name: string]: string }
 
+/**
+ * By this name the headers of a job say which job has run it: `7 order:17`. The number is its `seq`: another job may have had
+ * the same id before, and its children are not those of this one.
+ */
+export const parentHeader = 'offstage:parent'
+
+/** Returns the id of the job that has run the one with these headers; `undefined` if none has. */
+export function parentIdIn(headers: JobHeaders | undefined): string | undefined {
+  const parent = headers?.[parentHeader]
+  return parent?.slice(parent.indexOf(' ') + 1)
+}
+
 /** The value for a job that has none. */
 export const noHeaders: JobHeaders = Object.freeze({})
 
 /** The options that are stored with the job. Most jobs of a type share one of these objects. */
 export interface Rules {
+  /** How often the job is tried before it counts as failed. */
   readonly attempts: number
+  /** The wait between attempts; `undefined` for none. */
   readonly backoff: Backoff | undefined
+  /** The time limit of one attempt, in milliseconds; `undefined` for none. */
   readonly timeoutMs: number | undefined
+  /** How long the finished job is kept, in milliseconds; `undefined` if the scheduler's `keep` decides. */
   readonly keepMs: number | undefined
+  /** Words by which the job can be found. */
   readonly tags: readonly string[]
-  /** How long the job may be tried again. Absent if there is no limit, as for most jobs. */
+  /** How long the job may be tried again, in milliseconds. Absent if there is no limit, as for most jobs. */
   readonly retryForMs?: number
+  /** How many of the values that its handler sends are kept. Absent if none are, as for most jobs. */
+  readonly keepValues?: number
   /** The names of the extensions that have marked the job. Absent if there are none, as for most jobs. */
   readonly marks?: readonly string[]
   /** Texts that the caller attached, for handlers and listeners to read. Absent if there are none, as for most jobs. */
@@ -81,6 +100,8 @@ export interface JobRecord {
   readonly name: string
   /** The name of its queue. */
   readonly queue: string
+  /** The group that it belongs to, if its queue is grouped. Not one of the rules, which jobs of different groups share. */
+  readonly group: string | undefined
   /** The options that are stored with it. */
   readonly rules: Rules
   /** What the handler receives. */
@@ -126,6 +147,7 @@ export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRe
   id: record.id,
   name: record.name,
   queue: record.queue,
+  group: record.group,
   rules: record.rules,
   input: record.input,
   state: record.state,
@@ -151,6 +173,9 @@ export const copyRecord = (record: JobRecord): { -readonly [Field in keyof JobRe
 export const plus = (ms: number | undefined, otherMs: number): number | undefined =>
   ms === undefined ? undefined : ms + otherMs
 
+/** How many of its newest values the job keeps; 0 for none. */
+export const keepsValues = ({ rules }: JobRecord): number => rules.keepValues ?? 0
+
 export const finishedAt = ({ addedAt, finishMs }: JobRecord): number | undefined => plus(finishMs, addedAt)
 
 export const isTerminal = (state: State): boolean =>
@@ -158,10 +183,3 @@ export const isTerminal = (state: State): boolean =>
 
 /** Whether the job waits for a worker, a time or another job. */
 export const isWaiting = (state: State): boolean => state === 'queued' || state === 'scheduled' || state === 'blocked'
-
-/**
- * Whether the job is between two attempts. Its wait counts as work, unlike that of a job planned for later. (A job that found
- * no worker to start on has a failure, but no attempt.)
- */
-export const isRetrying = ({ state, attempt, failures }: JobRecord): boolean =>
-  state === 'scheduled' && (attempt > 0 || failures > 0)

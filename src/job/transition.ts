@@ -12,17 +12,24 @@
  *   acquit       running                          running     it has run long enough on trial: its crashes are forgotten
  *   checkpoint   running                          running     what a later attempt starts from
  *   step         running                          running     a value that later attempts reuse
- *   complete     running                          completed
+ *   complete     running                          completed   its checkpoint goes; its steps stay, because it may be restarted from one
  *   snooze       running                          scheduled   its handler has put it off; no attempt used
  *                                                 queued      put off by nothing
+ *   wait         running                          scheduled   its handler waits for a time, perhaps for signals too; no attempt used
+ *                                                 blocked     it waits for signals, for jobs, or for newer code alone
+ *                                                 queued      what it waits for is there
+ *   signal       scheduled, blocked, queued,      the same    a message for the handler is kept
+ *                running                          queued      from scheduled or blocked: the handler waits for it
  *   fail         running, scheduled, blocked,     scheduled   attempts left: until the back-off is over
  *                queued                           queued      attempts left and no back-off
  *                                                 failed      attempts or time for retries used up
  *   expire       scheduled, blocked, queued       failed      not started in time (JOB_EXPIRED), or not again
  *   due          scheduled                        queued      its time has come, or `promote` was called
  *   block        scheduled, queued                blocked     by an extension, until something else has happened
- *   unblock      blocked                          queued      now it may start
+ *   unblock      blocked                          queued      now it may start; what waits for newer code may have that
  *                                                 scheduled   its time is still to come
+ *   child        scheduled, blocked, queued,      the same    a job that the handler has run has ended
+ *                running                          queued      from scheduled or blocked: the handler waits for no other
  *   mark         all                              the same    an extension follows its moves from now on
  *   prioritize   scheduled, blocked, queued,      the same    another place in line
  *                running
@@ -35,8 +42,8 @@
  *
  * What is true in each state:
  *
- *   scheduled    `runAt` is set. Before the first attempt a delay, after it a back-off or a snooze.
- *   blocked      waits for other jobs to end, or for whatever else the extension that blocked it waits for.
+ *   scheduled    `runAt` is set. Before the first attempt a delay, after it a back-off, a snooze, or what its handler waits for.
+ *   blocked      waits for signals, for other jobs to end, or for whatever else the extension that blocked it waits for.
  *   queued       may start at once, in the order priority, `dueAt`, `seq`.
  *   running      exactly one attempt holds it, number `attempt`; no other may settle it.
  *   completed, failed, cancelled    `finishMs` is set. Left only by an explicit `retry`, or removed.
@@ -45,6 +52,8 @@ import { OffstageError } from '../shared/errors.ts'
 import { copyRecord, isTerminal, isWaiting, type JobRecord, type Rules, type State } from './record.ts'
 import { afterWait, backoffDelayMs, never } from './retry.ts'
 import { withStep } from './steps.ts'
+import { rulesWithVersion } from './version.ts'
+import { addSignal, type ChildEnd, endChild, forgetFalls, type Signal, timeIsUp, type Wait, wait } from './waits.ts'
 
 /** What can be changed in a job that waits. A field that is `undefined` stays as it is. */
 export interface JobChanges {
@@ -53,6 +62,8 @@ export interface JobChanges {
   readonly runAt?: number | undefined
   readonly priority?: number | undefined
   readonly tags?: readonly string[] | undefined
+  /** Of the input. */
+  readonly version?: number | undefined
 }
 
 export type Action =
@@ -65,6 +76,9 @@ export type Action =
   | { readonly type: 'step'; readonly key: string; readonly value: unknown }
   | { readonly type: 'complete'; readonly result: unknown }
   | { readonly type: 'snooze'; readonly ms: number }
+  | { readonly type: 'wait'; readonly waits: readonly Wait[] }
+  | { readonly type: 'signal'; readonly signal: Signal }
+  | { readonly type: 'child'; readonly key: string; readonly end: ChildEnd }
   /** `retryMs`: the wait, in place of the back-off; `never` if the job is not tried again. */
   | {
       readonly type: 'fail'
@@ -102,6 +116,8 @@ export function isLegal(state: State, type: Action['type']): boolean {
       return state === 'scheduled'
     case 'prioritize':
     case 'cancel':
+    case 'signal':
+    case 'child':
       return !isTerminal(state)
     case 'retry':
       return state === 'failed' || state === 'cancelled'
@@ -157,23 +173,30 @@ export function transition(record: JobRecord, action: Action, now: number, after
       after.result = action.result
       after.error = undefined
       after.checkpoint = undefined
-      after.steps = undefined
       break
     case 'snooze':
       putOff(after, action.ms, undefined, now)
-      after.crashes = 0
-      // The attempt has not failed, so the time for retries begins anew with the next failure.
-      after.expiresAt = undefined
+      endWithoutFailure(after)
+      break
+    case 'wait':
+      wait(after, action.waits, now)
+      endWithoutFailure(after)
+      break
+    case 'signal':
+      addSignal(after, action.signal)
+      break
+    case 'child':
+      endChild(after, action.key, action.end)
       break
     case 'fail':
+      forgetFalls(after)
       fail(after, action, now)
       break
     case 'expire':
       end(after, 'failed', record.error ?? expired(record), now)
       break
     case 'due':
-      after.state = 'queued'
-      after.runAt = undefined
+      timeIsUp(after, now)
       // A promoted job is due now.
       after.dueAt = Math.min(record.dueAt, now)
       break
@@ -187,6 +210,7 @@ export function transition(record: JobRecord, action: Action, now: number, after
       end(after, 'cancelled', action.error, now)
       break
     case 'retry':
+      forgetFalls(after)
       after.state = 'queued'
       after.failures = 0
       after.interruptions = 0
@@ -227,10 +251,11 @@ function end(record: MutableRecord, state: 'failed' | 'cancelled', error: unknow
 }
 
 /** A job that was tried keeps its place in line, as with any retry. */
-function update(record: MutableRecord, { input, runAt, priority, tags }: JobChanges, now: number): void {
+function update(record: MutableRecord, { input, runAt, priority, tags, version }: JobChanges, now: number): void {
   if (input !== undefined) record.input = input
   if (priority !== undefined) record.priority = priority
   if (tags) record.rules = { ...record.rules, tags }
+  record.rules = rulesWithVersion(record.rules, version)
   if (runAt === undefined) return
   const isLater = runAt > now
   const isNew = record.attempt === 0 && record.failures === 0
@@ -283,6 +308,13 @@ function fail(record: MutableRecord, action: Extract<Action, { type: 'fail' }>, 
 function retriesUntil({ rules, failures, expiresAt, addedAt, startMs = 0 }: JobRecord): number {
   if (rules.retryForMs === undefined) return never
   return failures > 1 && expiresAt !== undefined ? expiresAt : addedAt + startMs + rules.retryForMs
+}
+
+/** The attempt has not failed, so the time for retries begins anew with the next failure. */
+function endWithoutFailure(record: MutableRecord): void {
+  record.crashes = 0
+  record.error = undefined
+  record.expiresAt = undefined
 }
 
 /** The attempt is over, and another one follows after that many milliseconds. */

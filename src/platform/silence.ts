@@ -1,4 +1,4 @@
-import { systemClock } from './host.ts'
+import { systemClock, warn } from './host.ts'
 
 /** Most workers that will serve have answered by then. */
 const silentMs = 1_000
@@ -15,9 +15,8 @@ export function watchSilence(isLoading = () => false): () => void {
     if (isLoading()) return watch()
     if (hasWarned) return
     hasWarned = true
-    // biome-ignore lint/suspicious/noConsole: for the author of the worker module; the error comes when the start times out.
-    console.warn(
-      'offstage: a worker that was started a second ago has not called `defineJobs`. Its module has to: `export const jobs = defineJobs({ … })`. (If it does, what it loads or awaits before takes long.)',
+    warn(
+      'offstage: a worker that was started a second ago has not called `defineJobs` yet. Its module must: `export const jobs = defineJobs({ … })`. (If it does, its imports or a top-level `await` take long.)',
     )
   }
   const watch = () => {

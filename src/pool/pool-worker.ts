@@ -1,5 +1,6 @@
 import type { JobRecord } from '../job/record.ts'
 import { never } from '../job/retry.ts'
+import type { Signal } from '../job/waits.ts'
 import { Claims, canShare } from '../shared/claims.ts'
 import { cloneError } from '../shared/clone.ts'
 import { tinyMs } from '../shared/cost.ts'
@@ -9,15 +10,27 @@ import type { Port } from '../shared/port.ts'
 import type { Timer } from '../timers/timer-queue.ts'
 import { checkedLength } from './message-check.ts'
 import { Outbox } from './outbox.ts'
-import { fromThread, type Resume, toThread, toThreadFields } from './protocol.ts'
+import {
+  fromThread,
+  type Parents,
+  type Resume,
+  type SentWait,
+  type Together,
+  toThread,
+  toThreadFields,
+} from './protocol.ts'
+import type { SharedCall } from './shared-call.ts'
 
 /** Receives the messages of a worker; the pool. */
 export interface WorkerListener {
+  /** Returns what the handler finds in `job.parents`. Called for marked jobs alone. */
+  parentsOf(attempt: Attempt): Parents | undefined
   onBegun(attempt: Attempt): void
   onDone(attempt: Attempt, runMs: number, result: unknown): void
   onFailed(attempt: Attempt, thrown: WireThrown, retryMs: number | undefined): void
   onSnoozed(attempt: Attempt, ms: number): void
   onRateLimited(attempt: Attempt, ms: number): void
+  onWaiting(attempt: Attempt, waits: readonly SentWait[]): void
   onProgress(attempt: Attempt, progress: unknown): void
   onValue(attempt: Attempt, value: unknown): void
   onLog(attempt: Attempt, args: unknown[]): void
@@ -52,6 +65,12 @@ export class PoolWorker {
   readonly #places: Attempt[]
   /** How many attempts are on it. */
   size = 0
+  /** How many of them share the place of another, in one call. */
+  #sharing = 0
+  /** By job type, which handlers take many jobs in one call; `undefined` if none does. */
+  together: ReadonlyMap<string, Together> | undefined
+  /** How many of them are not urgent, if workers are kept free for urgent ones; see spared.ts. */
+  ordinary = 0
   /** The attempts that are not sent yet. */
   #held: Attempt[] = []
   /** The attempt that has this worker to itself. */
@@ -129,14 +148,24 @@ export class PoolWorker {
     if (!this.isReady || this.isClosing) return false
     const { size } = this
     if (size === 0) return true
-    if (isAlone || this.#alone || this.isStuck) return false
-    if (size < this.#concurrency) return true
+    if (isAlone || !this.maySendMore) return false
+    if (this.#taken < this.#concurrency) return true
     return size < attemptsMax && this.workMs + costMs <= workMsMax
+  }
+
+  /** How many of its places are taken. */
+  get #taken(): number {
+    return this.size - this.#sharing
+  }
+
+  /** Whether one more attempt may be sent, for all that is on it. */
+  get maySendMore(): boolean {
+    return !this.#alone && !this.isStuck && !this.isClosing && this.size < this.#places.length / 2
   }
 
   /** Whether an attempt on it waits behind another. */
   get isAwaited(): boolean {
-    if (this.size > this.#concurrency) return true
+    if (this.#taken > this.#concurrency) return true
     return this.size > 1 && this.isShared && this.attempts.some((attempt) => attempt.isSent && !this.hasTaken(attempt))
   }
 
@@ -185,6 +214,7 @@ export class PoolWorker {
     this.#places[this.#placeOf(attempt.wireId)] = attempt
     this.workMs += attempt.costMs
     if (attempt.isAlone) this.#alone = attempt
+    if (attempt.sharesPlace) this.#sharing++
   }
 
   /**
@@ -207,6 +237,9 @@ export class PoolWorker {
     // Adding and subtracting many fractions leaves a remainder; an idle worker starts at zero again.
     this.workMs = this.size === 0 ? 0 : this.workMs - attempt.costMs
     if (this.#alone === attempt) this.#alone = undefined
+    attempt.call?.leave(attempt)
+    // Another has the place.
+    if (attempt.call && attempt.call.size > 0) this.#sharing--
     if (!attempt.isSent && this.#held.includes(attempt)) this.#held = this.#held.filter((held) => held !== attempt)
   }
 
@@ -223,8 +256,16 @@ export class PoolWorker {
    */
   flush(): void {
     if (this.#held.length === 0) return
-    const toDo = this.size - this.#held.length
+    const toDo = this.#taken - this.#held.length
     if (toDo < this.#concurrency || this.#held.length >= toDo) this.#sendHeld()
+  }
+
+  /** Sends attempts of one call. */
+  sendTogether(attempts: readonly Attempt[]): void {
+    if (this.isClosing || attempts.length === 0) return
+    this.#held.push(...attempts)
+    const transfer = attempts.flatMap((attempt) => attempt.transfer ?? [])
+    this.#sendHeld(transfer.length > 0 ? transfer : undefined)
   }
 
   #sendHeld(transfer?: Transferable[]): void {
@@ -234,13 +275,16 @@ export class PoolWorker {
       this.#claims?.offer(attempt.wireId)
       const { id, name, attempt: count, rules, checkpoint, steps, input } = attempt.record
       const { headers } = rules
+      const parents = rules.marks && this.#listener.parentsOf(attempt)
       const resume: Resume | 0 =
-        checkpoint === undefined && steps === undefined && !headers
+        checkpoint === undefined && steps === undefined && !headers && !parents
           ? 0
-          : { checkpoint, steps: steps && new Map(steps), ...(headers && { headers }) }
+          : { checkpoint, steps: steps && new Map(steps), ...(headers && { headers }), ...(parents && { parents }) }
       const mustSayBegun = rules.timeoutMs !== undefined || (!this.#claims && isWatched(attempt))
       if (count === 1 && !mustSayBegun && !resume) batch.push(toThread.runFirst, attempt.wireId, name, id, input)
       else batch.push(toThread.run, attempt.wireId, name, id, count, mustSayBegun ? 1 : 0, resume, input)
+      if (attempt.call)
+        for (const signal of attempt.call.signalsFor(attempt)) batch.push(toThread.signal, attempt.wireId, signal)
     }
     this.#held = []
     this.#outbox.flush(transfer)
@@ -269,6 +313,13 @@ export class PoolWorker {
   /** Reports to the worker that a checkpoint or step is committed. */
   confirmSave(attempt: Attempt, call: number): void {
     if (this.has(attempt)) this.#outbox.open().push(toThread.saved, attempt.wireId, call)
+  }
+
+  /** Tells the attempt of a signal. One that is still held is sent first; one that started later knows of it. */
+  signal(attempt: Attempt, signal: Signal): void {
+    if (this.#held.includes(attempt)) this.#sendHeld()
+    if (attempt.call && !attempt.isSent) attempt.call.keep(attempt, signal)
+    else if (attempt.isSent && this.has(attempt)) this.#outbox.open().push(toThread.signal, attempt.wireId, signal)
   }
 
   #refuse(message: unknown[], cause: unknown): void {
@@ -318,6 +369,10 @@ export class PoolWorker {
       this.isReady = true
       return this.ready.resolve()
     }
+    if (operation === fromThread.together) {
+      this.together = new Map(Object.entries(batch[at + 1] as Record<string, Together>))
+      return
+    }
     if (operation === fromThread.fatal) return this.#listener.onFatal(this, batch[at + 1] as WireThrown)
     const attempt = this.#attemptOf(batch[at + 1] as number)
     // Usually the attempt was aborted or taken back meanwhile.
@@ -334,6 +389,8 @@ export class PoolWorker {
         return this.#listener.onSnoozed(attempt, batch[at + 2] as number)
       case fromThread.rateLimited:
         return this.#listener.onRateLimited(attempt, batch[at + 2] as number)
+      case fromThread.waiting:
+        return this.#listener.onWaiting(attempt, batch[at + 2] as readonly SentWait[])
       case fromThread.progress:
         return this.#listener.onProgress(attempt, batch[at + 2])
       case fromThread.value:
@@ -367,10 +424,17 @@ export class Attempt<Owner = unknown> {
   isSent = false
   /** Whether the worker has reported that it runs. A short attempt may have begun without a report. */
   isBegun = false
+  /** The call that takes it together with others. */
+  call: SharedCall<Attempt> | undefined = undefined
   /** Its time limit, once it has begun. */
   timeout: Timer | undefined
   /** The attempt may no longer settle its job, because the job was cancelled or timed out. Its messages are ignored. */
   isStale = false
+
+  /** Whether it needs no place of its own, because others of its call are on the worker. */
+  get sharesPlace(): boolean {
+    return this.call !== undefined && this.call.size > 1
+  }
 
   constructor(
     wireId: number,

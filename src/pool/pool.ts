@@ -13,8 +13,11 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Port } from '../shared/port.ts'
 import type { TimerQueue } from '../timers/timer-queue.ts'
 import { candidatesAmong, lossAtEnd, lossByDeath } from './blame.ts'
+import { Gathering } from './gathering.ts'
 import { Attempt, PoolWorker, type WorkerListener } from './pool-worker.ts'
 import { Probation } from './probation.ts'
+import type { Parents, SentWait } from './protocol.ts'
+import { type Reserve, Spared } from './spared.ts'
 import { loadError, reasonOf, Starter, type StarterListener, type StartFailure } from './starter.ts'
 import { Watch } from './watch.ts'
 
@@ -28,6 +31,7 @@ export interface PoolOptions {
   readonly graceMs: number
   readonly startTimeoutMs: number
   readonly errors: readonly ErrorClass[]
+  readonly reserve?: Reserve | undefined
   readonly spawn: () => Promise<Port>
 }
 
@@ -36,6 +40,8 @@ export type Loss = 'blamed' | 'suspected' | 'interrupted' | 'released'
 
 /** Receives what happens in the pool; the engine. */
 export interface PoolListener<Owner> {
+  /** Returns what the handler finds in `job.parents`. Called for marked jobs alone. */
+  parentsOf(attempt: Attempt<Owner>): Parents | undefined
   onBegun(attempt: Attempt<Owner>): void
   onDone(attempt: Attempt<Owner>, runMs: number, result: unknown): void
   /** `retryMs`: the wait that the handler has asked for. */
@@ -44,6 +50,8 @@ export interface PoolListener<Owner> {
   onSnoozed(attempt: Attempt<Owner>, ms: number): void
   /** The handler has put its job back, and the queue is to rest. */
   onRateLimited(attempt: Attempt<Owner>, ms: number): void
+  /** All code of the handler waits. */
+  onWaiting(attempt: Attempt<Owner>, waits: readonly SentWait[]): void
   onProgress(attempt: Attempt<Owner>, progress: unknown): void
   onValue(attempt: Attempt<Owner>, value: unknown): void
   onLog(attempt: Attempt<Owner>, args: unknown[]): void
@@ -87,16 +95,20 @@ export class Pool<Owner> {
   readonly #probation: Probation
   readonly #starter: Starter
   readonly #watch: Watch
+  readonly #spared: Spared | undefined
+  readonly #gathering: Gathering
   /** How often in a row a worker ended that no job is to blame for, before anything was completed. */
   #crashes = 0
   #isClosed = false
   /** Workers that were made before are out of date. */
-  #renewedAt = Number.NEGATIVE_INFINITY
+  #renewedAt = -Number.POSITIVE_INFINITY
 
   constructor(options: PoolOptions, timers: TimerQueue, listener: PoolListener<Owner>) {
     this.#options = options
     this.#timers = timers
     this.#listener = listener
+    this.#spared = options.reserve && new Spared(options.reserve, options.max)
+    this.#gathering = new Gathering(timers)
     this.#probation = new Probation(timers, options.startTimeoutMs)
     this.#starter = new Starter(options, timers, this.#probation, this.#starterListener)
     this.#watch = new Watch(this.#workers, timers, options, {
@@ -118,6 +130,11 @@ export class Pool<Owner> {
     return this.#starter.starting
   }
 
+  /** The lowest priority of the jobs that workers are kept free for; `undefined` if none are. */
+  get sparedFrom(): number | undefined {
+    return this.#spared?.minPriority
+  }
+
   get busy(): number {
     return this.#workers.filter((worker) => !worker.isIdle).length
   }
@@ -125,16 +142,19 @@ export class Pool<Owner> {
   /**
    * Returns the worker that should take a job of this type now. If attempts can be taken back, this may be a worker that is
    * awake and will finish its work in less time than it takes to wake another. Otherwise it is an idle worker, or else the one
-   * with most room.
+   * with most room. First of all comes a worker whose call the job may join. `priority`: decides whether it may be a worker that is kept free.
    */
-  roomFor(name: string, isAlone: boolean): PoolWorker | undefined {
+  roomFor(name: string, isAlone: boolean, priority = Number.POSITIVE_INFINITY): PoolWorker | undefined {
     const cost = this.#costs.of(name)
     const costMs = costMsOf(cost)
     const maxMs = cost.meanMs === cost.estimateMs ? steadyMsMax : workMsMax
+    const spared = this.#spared && priority < this.#spared.minPriority ? this.#spared : undefined
+    const gathering = isAlone ? undefined : this.#gathering.workerFor(name)
+    if (gathering && spared?.lets(gathering) !== false) return gathering
     let idle: PoolWorker | undefined
     let found: PoolWorker | undefined
     for (const worker of this.#workers) {
-      if (!worker.hasRoom(costMs, isAlone, maxMs)) continue
+      if (!worker.hasRoom(costMs, isAlone, maxMs) || spared?.lets(worker) === false) continue
       if (worker.isIdle) idle ??= worker
       else if (worker.isShared && worker.workMs + costMs + worker.size * overheadMs <= wakeMs) return worker
       else if (!found || worker.size < found.size) found = worker
@@ -149,6 +169,7 @@ export class Pool<Owner> {
     record: JobRecord,
     transfer: Transferable[] | undefined,
     isAlone: boolean,
+    priority = Number.POSITIVE_INFINITY,
   ): Attempt<Owner> {
     const attempt = new Attempt(
       worker.nextWireId(),
@@ -160,13 +181,19 @@ export class Pool<Owner> {
       isAlone,
     )
     if (worker.idleTimer) this.#callOffRest(worker)
+    if (worker.together) this.#gathering.join(attempt)
     worker.reserve(attempt)
+    this.#spared?.reserved(attempt, priority)
     this.#watch.reserved(worker)
     return attempt
   }
 
   send(attempt: Attempt<Owner>): void {
-    if (attempt.worker.has(attempt)) attempt.worker.send(attempt)
+    const { worker, call } = attempt
+    if (!worker.has(attempt)) return
+    if (!call) return worker.send(attempt)
+    call.makeReady(attempt)
+    this.#gathering.send(attempt)
   }
 
   /** Starts workers for this many jobs that wait for one. */
@@ -183,6 +210,7 @@ export class Pool<Owner> {
 
   /** Sends the attempts that workers are in need of. */
   flush(): void {
+    this.#gathering.flush()
     for (const worker of this.#workers) worker.flush()
   }
 
@@ -209,8 +237,10 @@ export class Pool<Owner> {
     const { worker } = attempt
     if (!worker.has(attempt) || worker.isClosing) return
     const others = worker.attempts.filter((other) => other !== attempt)
-    // The attempt waits behind one that is known to run. The worker drops it as soon as it handles messages again.
-    if (!attempt.isBegun && others.some((other) => other.isBegun)) {
+    const isAwaited = attempt.call?.hasOthers(attempt) || (!attempt.isBegun && others.some((other) => other.isBegun))
+    // The attempt waits behind one that is known to run, and the worker drops it as soon as it handles messages again; or others
+    // are in the same call, and would be ended with it.
+    if (isAwaited) {
       this.#timers.after(this.#options.graceMs, () => this.#endGrace(attempt))
       return
     }
@@ -270,8 +300,8 @@ export class Pool<Owner> {
   /** What keeps an unresponsive worker busy is no job, but for example a loop that an earlier job left behind. */
   #endUnresponsive(worker: PoolWorker): void {
     const message =
-      `The thread was ended: for ${this.#watch.unresponsiveMs} ms it did not take up what it was sent. ` +
-      'Something that is no job keeps it busy, such as a leftover loop.'
+      `The thread was ended: it began none of its jobs for ${this.#watch.unresponsiveMs} ms. ` +
+      'Something else keeps it busy, such as a leftover loop.'
     this.#end(worker, new OffstageError('WORKER_CRASHED', message), () => 'released')
     this.#diedByItself(worker)
   }
@@ -350,12 +380,16 @@ export class Pool<Owner> {
   #lose(attempts: readonly Attempt[], error: OffstageError, lossOf: (attempt: Attempt) => Loss): void {
     // All losses are decided first, because their effects may start other attempts.
     const losses = attempts.map((attempt) => [attempt as Attempt<Owner>, lossOf(attempt)] as const)
-    for (const [attempt] of losses) attempt.worker.free(attempt)
+    for (const [attempt] of losses) {
+      this.#spared?.freed(attempt)
+      attempt.worker.free(attempt)
+    }
     for (const [attempt, loss] of losses) this.#listener.onLost(attempt, loss, error)
   }
 
   #remove(worker: PoolWorker): void {
     this.#callOffRest(worker)
+    this.#gathering.drop(worker)
     const index = this.#workers.indexOf(worker)
     if (index !== -1) this.#workers.splice(index, 1)
   }
@@ -370,6 +404,7 @@ export class Pool<Owner> {
   // Messages of the workers.
 
   readonly #workerListener: WorkerListener = {
+    parentsOf: (attempt) => this.#listener.parentsOf(attempt as Attempt<Owner>),
     onBegun: (attempt) => {
       if (attempt.isBegun) return
       attempt.isBegun = true
@@ -395,6 +430,10 @@ export class Pool<Owner> {
       this.#free(attempt)
       this.#listener.onRateLimited(attempt as Attempt<Owner>, ms)
     },
+    onWaiting: (attempt, waits) => {
+      this.#free(attempt)
+      this.#listener.onWaiting(attempt as Attempt<Owner>, waits)
+    },
     onProgress: (attempt, progress) =>
       attempt.isStale || this.#listener.onProgress(attempt as Attempt<Owner>, progress),
     onValue: (attempt, value) => attempt.isStale || this.#listener.onValue(attempt as Attempt<Owner>, value),
@@ -403,14 +442,16 @@ export class Pool<Owner> {
       attempt.isStale || this.#listener.onSave(attempt as Attempt<Owner>, call, key, value),
     onFatal: (worker, thrown: WireThrown) => this.#broke(worker, thrownFromWire(thrown, this.#options.errors)),
     onInvalid: (worker) =>
-      this.#broke(worker, new Error('it sent what is no message of offstage, of this version at least')),
+      this.#broke(worker, new Error('it sent an invalid message; it may have another version of offstage')),
     beforeMessages: () => this.#listener.beforeMessages(),
     afterMessages: () => this.#listener.afterMessages(),
   }
 
   #free(attempt: Attempt): void {
     const { worker } = attempt
+    this.#spared?.freed(attempt)
     worker.free(attempt)
+    if (attempt.call) this.#gathering.left(attempt)
     if (worker.isIdle) this.#restWhenIdle(worker)
   }
 }

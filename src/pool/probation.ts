@@ -21,7 +21,7 @@ export class Probation {
   readonly #startTimeoutMs: number
   /** How long a new worker has to live before it gets any work, in milliseconds. */
   ms = 0
-  #passedAt = Number.NEGATIVE_INFINITY
+  #passedAt = -Number.POSITIVE_INFINITY
 
   constructor(timers: TimerQueue, startTimeoutMs: number) {
     this.#timers = timers

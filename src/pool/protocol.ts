@@ -6,6 +6,7 @@
  */
 
 import type { JobHeaders } from '../job/record.ts'
+import type { Wait } from '../job/waits.ts'
 
 /** From the scheduler to a worker. */
 export const toThread = {
@@ -23,6 +24,8 @@ export const toThread = {
   runFirst: 5,
   /** memory: the table in which attempts are claimed. */
   claims: 6,
+  /** wireId, signal: the job was sent it. */
+  signal: 7,
 } as const
 
 /** From a worker to the scheduler. */
@@ -49,11 +52,15 @@ export const fromThread = {
   snoozed: 9,
   /** wireId, ms: the handler has put its job back, and its queue is to rest. */
   rateLimited: 10,
+  /** wireId, waits: all code of the handler waits. */
+  waiting: 11,
+  /** types: which of them take how many jobs in one call. Sent before `ready`, if there are any. */
+  together: 12,
 } as const
 
 /** How many fields follow each operation. */
-export const toThreadFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1]
-export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1, 2, 2]
+export const toThreadFields: readonly number[] = [7, 2, 2, 2, 1, 4, 1, 2]
+export const fromThreadFields: readonly number[] = [0, 1, 3, 4, 2, 2, 2, 4, 1, 2, 2, 2, 1]
 
 /**
  * Returns the length of the message that begins at this index; 0 if it is not a valid one. `fields`: the number of fields of
@@ -65,12 +72,34 @@ export function messageLength(batch: readonly unknown[], at: number, fields: rea
   return at + length <= batch.length ? length : 0
 }
 
-/** What most attempts do not have: headers of the job, and what earlier attempts have saved. */
+/** A `Wait` as an attempt reports it. Its end is known if an earlier attempt has waited for the same; otherwise `ms` is left. */
+export type SentWait = readonly [...Wait, ms: number | undefined, child?: ChildRequest | undefined]
+
+/** The job that a handler runs. */
+export interface ChildRequest {
+  readonly input: unknown
+  readonly options: object | undefined
+}
+
+/** The results of the jobs that a job has waited for, by key. */
+export type Parents = Readonly<Record<string, unknown>>
+
+/** What most attempts do not have: headers of the job, the results of others, and what earlier attempts have saved. */
 export interface Resume {
   readonly checkpoint: unknown
   readonly steps: ReadonlyMap<string, unknown> | undefined
   readonly headers?: JobHeaders
+  readonly parents?: Parents
 }
+
+/** How many jobs of a type a handler takes in one call, and how long the first of them waits for others. */
+export interface Together {
+  readonly max: number
+  readonly waitMs: number
+}
+
+/** How many jobs one call may take. A worker has numbers for more attempts than that. */
+export const togetherMax = 1_000
 
 /** How many values a handler may send ahead of a slow reader before `send` makes it wait. */
 export const valuesAhead = 16

@@ -182,7 +182,7 @@ const refused = (cause: unknown): never => {
 
 export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause ?? ''))
 
-const lateHint = 'Does it call defineJobs()? Does all that it awaits come?'
+const lateHint = 'Does it call defineJobs()? Does its top-level `await` ever finish?'
 /** If the platform gives no reason, it is usually one of these. */
 const likelyCauses =
   'Likely causes: its address answers 404 or an HTML page, a syntax or import error in it, a Content-Security-Policy without `worker-src`.'

@@ -1,22 +1,20 @@
 import PQueue from 'p-queue'
-import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
-import { type RateLimit, RateLimiter } from './rate-limit.ts'
+import type { TimerQueue } from '../timers/timer-queue.ts'
+import type { Gate } from './gate.ts'
+import { Pace } from './pace.ts'
+import type { RateLimit } from './rate-limit.ts'
 
 /**
- * Decides when a job of one queue may start. It keeps the queue's concurrency, rate limit and pause.
+ * Decides when a job of one queue may start. It keeps the queue's concurrency, pace and pause.
  *
  * The concurrency and the pause are left to p-queue. Waiting jobs are not in its list but in our own heap, so that thousands
  * can wait in any order. p-queue only sees *permits*. A permit is a task in p-queue that ends when the permit is given back;
  * holding one is the right to run one job at a time. A permit passes from one job to the next without going through p-queue
  * again, which would cost 2 µs and a kilobyte of garbage per job. Without a concurrency limit every job may start, and there
  * are no permits.
- *
- * The rate limit is ours. p-queue's runs by the wall clock, which users set, and counts a start when it is decided, which may be
- * long before the attempt is sent and begins.
  */
 export class Limiter {
   readonly #onOpen: () => void
-  readonly #onLimited: (waitMs: number) => void
   #concurrency: number
   #isPaused = false
   /** Made when there is a limit. */
@@ -24,19 +22,12 @@ export class Limiter {
   readonly #releases: (() => void)[] = []
   #running = 0
   #isPermitRequested = false
-  readonly #timers: TimerQueue
-  #rate: RateLimiter | undefined
-  #rateLimit: RateLimit | undefined
-  /** In monotonic time. */
-  #restsUntil = 0
-  /** Whether the rate limit, or a rest, has refused a job since the last look. */
-  #isAwaited = false
-  #timer: Timer | undefined
-  /** For when the timer is set. */
-  #opensAt = 0
+  readonly pace: Pace
+  /** The conditions of the queue, if it has any. */
+  gate: Gate | undefined
 
   /**
-   * `onOpen` is called when a job that was refused before may be tried again; `onLimited` when the rate limit begins to hold jobs
+   * `onOpen` is called when a job that was refused before may be tried again; `onLimited` when the pace begins to hold jobs
    * back, with the time until it lets one in.
    */
   constructor(
@@ -47,14 +38,17 @@ export class Limiter {
     onLimited: (waitMs: number) => void = () => {},
   ) {
     this.#concurrency = concurrency
-    this.#timers = timers
-    this.#rate = this.#rateOf(rateLimit)
     this.#onOpen = onOpen
-    this.#onLimited = onLimited
+    this.pace = new Pace(rateLimit, timers, onOpen, onLimited)
   }
 
   get isPaused(): boolean {
     return this.#isPaused
+  }
+
+  /** Whether no job may start however many run: it is paused, or a condition is not met. */
+  get isShut(): boolean {
+    return this.#isPaused || (this.gate !== undefined && this.gate.unmet.length > 0)
   }
 
   get running(): number {
@@ -65,29 +59,15 @@ export class Limiter {
     return this.#concurrency
   }
 
-  get rateLimit(): RateLimit | undefined {
-    return this.#rateLimit
-  }
-
-  /** For how long the rate limit, or a rest, lets no job start. `Infinity` until a job that was let in is sent. */
-  get waitMs(): number {
-    const now = this.#timers.clock.monotonic()
-    return this.#nextStartAt(now) - now
-  }
-
   /** Whether it differs from a limiter that was just made. */
   get hasSettings(): boolean {
-    return this.#isPaused || !this.#isUnlimited || this.#rate !== undefined || this.#isResting
-  }
-
-  get #isResting(): boolean {
-    return this.#restsUntil > this.#timers.clock.monotonic()
+    return this.#isPaused || !this.#isUnlimited || this.pace.hasSettings || this.gate !== undefined
   }
 
   pause(): void {
     this.#isPaused = true
     this.#permits?.pause()
-    this.drain()
+    this.pace.drain()
   }
 
   resume(): void {
@@ -103,27 +83,14 @@ export class Limiter {
     this.#onOpen()
   }
 
-  /**
-   * Takes effect at once. Jobs that started under the old limit count against the new one. If there was no limit, no earlier
-   * job counts.
-   */
   setRateLimit(rateLimit: RateLimit | undefined): void {
-    this.#rate = this.#rateOf(rateLimit)
-    this.drain()
+    this.pace.setRateLimit(rateLimit)
     this.#onOpen()
-  }
-
-  /** Lets no job start for so many milliseconds. A longer rest that has begun goes on. */
-  rest(ms: number): void {
-    const until = this.#timers.clock.monotonic() + ms
-    if (until <= this.#restsUntil) return
-    this.#restsUntil = until
-    this.#timers.after(ms, this.#onOpen)
   }
 
   /** Whether one more job may run. If there is no permit for it, asks p-queue for one. */
   hasRoom(): boolean {
-    if (this.isPaused) return false
+    if (this.isShut) return false
     if (this.#isUnlimited) return true
     if (this.#running >= this.concurrency) return false
     // It asks for more than one if there was no limit before, and so no permits.
@@ -137,38 +104,18 @@ export class Limiter {
 
   /** Whether one more job may start. If not, `onOpen` is called when it may. */
   isOpen(): boolean {
-    return this.hasRoom() && this.#mayStart(this.#timers.clock.monotonic())
+    this.gate?.ask()
+    return this.hasRoom() && this.pace.isOpen()
   }
 
   /**
-   * Lets one job in if the rate limit allows it. Call it only when `hasRoom()`. After each success the caller calls `sent` once
-   * (when the attempt is sent, or will not be), `began` once (when the thread has reported its begin) and `leave` once.
+   * Lets one job in if its pace allows it. Call it only when `hasRoom()`. After each success the caller calls `leave` once, and
+   * what the pace asks for.
    */
   acquire(): boolean {
-    const rate = this.#rate
-    if (rate || this.#restsUntil > 0) {
-      const now = this.#timers.clock.monotonic()
-      if (!this.#mayStart(now)) return false
-      // Over, so that without a rate limit the clock is not read for each job any more.
-      this.#restsUntil = 0
-      rate?.entered(now)
-    }
+    if (!this.pace.acquire()) return false
     this.#running++
     return true
-  }
-
-  sent(): void {
-    if (!this.#rate) return
-    const now = this.#timers.clock.monotonic()
-    this.#rate.sent(now)
-    if (this.#isAwaited) this.#await(now)
-  }
-
-  began(): void {
-    if (!this.#rate) return
-    const now = this.#timers.clock.monotonic()
-    this.#rate.began(now)
-    if (this.#isAwaited) this.#await(now)
   }
 
   /** A job has ended. */
@@ -179,10 +126,8 @@ export class Limiter {
 
   /** To be called when no job waits any more. */
   drain(): void {
-    this.#isAwaited = false
-    if (!this.#timer) return
-    this.#timers.cancel(this.#timer)
-    this.#timer = undefined
+    this.pace.drain()
+    this.gate?.rest()
   }
 
   #requestPermit(): void {
@@ -198,47 +143,6 @@ export class Limiter {
       })
     })
     isAtOnce = false
-  }
-
-  #rateOf(rateLimit: RateLimit | undefined): RateLimiter | undefined {
-    this.#rateLimit = rateLimit
-    if (!rateLimit) return undefined
-    const { clock } = this.#timers
-    return new RateLimiter(rateLimit, clock.monotonic(), this.#rate, clock.resolutionMs)
-  }
-
-  #nextStartAt(now: number): number {
-    return Math.max(this.#restsUntil, this.#rate ? this.#rate.nextStartAt(now) : now)
-  }
-
-  #mayStart(now: number): boolean {
-    const mayStart = this.#nextStartAt(now) <= now
-    if (!mayStart) this.#await(now)
-    return mayStart
-  }
-
-  /**
-   * Sets a timer for the moment when one more job may start. While that depends on jobs that were let in and have not begun,
-   * there may be no such moment, or a later one than it turns out: `sent` and `began` call this again.
-   */
-  #await(now: number): void {
-    this.#isAwaited = true
-    const at = this.#nextStartAt(now)
-    if (this.#timer && at === this.#opensAt) return
-    const isFirst = !this.#timer
-    this.#timers.cancel(this.#timer)
-    this.#timer = undefined
-    this.#opensAt = at
-    if (at === Number.POSITIVE_INFINITY) return
-    this.#timer = this.#timers.after(
-      at - now,
-      () => {
-        this.drain()
-        this.#onOpen()
-      },
-      true,
-    )
-    if (isFirst) this.#onLimited(at - now)
   }
 
   /** Gives back permits when there are fewer than before, or none. */

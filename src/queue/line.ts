@@ -1,8 +1,13 @@
-import { Fifo } from '../shared/fifo.ts'
-import { type HeapItem, IndexedHeap } from '../shared/indexed-heap.ts'
+import type { HeapItem } from '../shared/indexed-heap.ts'
+import type { QueueOrder } from '../shared/queue-order.ts'
 import type { TimerQueue } from '../timers/timer-queue.ts'
+import type { Condition } from './gate.ts'
+import { Lanes } from './lanes.ts'
 import { Limiter } from './limiter.ts'
+import type { GroupView, MakeOrder, Order, OwnLimits, OwnOrder, Waiting } from './order.ts'
+import { Pace } from './pace.ts'
 import type { RateLimit } from './rate-limit.ts'
+import { type Ageing, SortedOrder } from './sorted-order.ts'
 
 /** The limits of one queue. */
 export interface LineOptions {
@@ -10,39 +15,24 @@ export interface LineOptions {
   readonly concurrency?: number | undefined
   /** How many jobs of this queue start in a span of time. Default: any number. */
   readonly rateLimit?: RateLimit | undefined
+  /** Made by `grouped` of `offstage/groups`: an order of the queue's own. Default: priority, then time. */
+  readonly order?: QueueOrder | undefined
+  /** Starts first what came last, of jobs with the same priority. Default `false`. It cannot be combined with `ageing`. */
+  readonly lifo?: boolean | undefined
+  /**
+   * Raises the priority of a job by `by` for every `everyMs` milliseconds that it waits, so that jobs of a low priority
+   * are not passed over for ever. A job is overtaken only by jobs that come within `everyMs × (P − p) / by` milliseconds after it,
+   * where `p` is its priority and `P` the highest in use. Default: priorities stay as they are.
+   */
+  readonly ageing?: Ageing | undefined
+  /**
+   * Starts jobs of this queue only while this is so: `online()`, or any other condition. Of several, all have to be met. Default:
+   * always.
+   */
+  readonly condition?: Condition | readonly Condition[] | undefined
 }
 
-/** The place of a job in its queue. */
-export interface Place {
-  readonly priority: number
-  readonly dueAt: number
-  readonly seq: number
-}
-
-interface Waiting extends HeapItem {
-  readonly record: Place
-}
-
-/** The most priorities that have a lane of their own, and the most empty lanes that are kept for jobs to come. */
-const lanesMax = 256
-const emptyLanesMax = 8
-
-/** Jobs of one priority that came in the order in which they will go. */
-interface Lane<Item extends Waiting> {
-  readonly priority: number
-  readonly items: Fifo<Item>
-  /** The place of the job that came last; none if the lane is empty. */
-  last: Place | undefined
-}
-
-/**
- * A named queue: the waiting jobs in order, and the limiter that they pass.
- *
- * Most jobs come in the order in which they will go, compared with others of their priority. Such a job goes behind all of
- * these, into the lane of its priority, where adding and removing cost next to nothing, however many there are. The heap holds
- * the rest: jobs that go before one in their lane, and jobs whose priority has no lane because there are too many priorities.
- * With a million jobs in the heap, each costs some microseconds, most of it spent waiting for memory.
- */
+/** A named queue: the waiting jobs in order, and the limiter that they pass. */
 export class Line<Item extends Waiting> implements HeapItem {
   /** Its index in the heap of the queues that have a job to start. */
   heapIndex = -1
@@ -50,96 +40,97 @@ export class Line<Item extends Waiting> implements HeapItem {
   isSpare = false
   readonly name: string
   readonly limiter: Limiter
-  /** Sorted by priority, the highest last. */
-  readonly #lanes: Lane<Item>[] = []
-  #emptyLanes = 0
-  readonly #others = new IndexedHeap<Item>()
-  size = 0
+  readonly #order: Order<Item>
+  /** The same, if the options have brought it. */
+  readonly own: OwnOrder<Item> | undefined
+  /** The limits that its order has, beside its limiter. */
+  readonly limits: OwnLimits<Item> | undefined
 
   constructor(
     name: string,
-    { concurrency = Number.POSITIVE_INFINITY, rateLimit }: LineOptions,
+    { concurrency = Number.POSITIVE_INFINITY, rateLimit, order, lifo, ageing }: LineOptions,
     timers: TimerQueue,
     onOpen: () => void,
-    onLimited?: (waitMs: number) => void,
+    onLimited: (waitMs: number, group?: string) => void = () => {},
+    report: (error: unknown) => void = () => {},
   ) {
     this.name = name
     this.limiter = new Limiter(concurrency, rateLimit, timers, onOpen, onLimited)
+    this.own = (order as MakeOrder | undefined)?.({
+      timers,
+      onOpen,
+      report,
+      lanes: () => new Lanes(),
+      pace: (group, callback) => new Pace(undefined, timers, callback, (waitMs) => onLimited(waitMs, group)),
+    })
+    if (lifo || ageing) this.own = new SortedOrder(timers.clock, lifo, ageing)
+    this.limits = this.own?.limits
+    this.#order = this.own ?? new Lanes()
   }
 
   /** Whether it can be dropped: no job of it waits or runs, and its settings are the default. */
   get isForgettable(): boolean {
-    return this.size === 0 && this.limiter.running === 0 && !this.limiter.hasSettings
+    return this.size === 0 && this.limiter.running === 0 && !this.own && !this.limiter.hasSettings
+  }
+
+  get size(): number {
+    return this.#order.size
+  }
+
+  /** Returns what can be seen of it, or of one of its groups. */
+  view(group: string | undefined): GroupView | undefined {
+    if (group !== undefined) return this.limits?.view(group)
+    const { isPaused, running, pace } = this.limiter
+    return { isPaused, size: this.size, running, waitMs: pace.waitMs }
   }
 
   /** The job that goes next. */
   get head(): Item | undefined {
-    const first = this.#firstInLanes()
-    const other = this.#others.peek()
-    return first && other ? (isBefore(first.record, other.record) ? first : other) : (first ?? other)
+    return this.#order.head
   }
 
-  #firstInLanes(): Item | undefined {
-    for (let index = this.#lanes.length - 1; index >= 0; index--) {
-      const first = (this.#lanes[index] as Lane<Item>).items.peek()
-      if (first) return first
-    }
-    return undefined
+  /** Returns the priority that counts for a job of this line now. */
+  priorityOf({ record }: Item): number {
+    return this.own?.priorityOf?.(record) ?? record.priority
   }
 
   join(item: Item): void {
-    const { record } = item
-    this.size++
-    const index = this.#indexOf(record.priority)
-    const found = this.#lanes[index]
-    const lane = found?.priority === record.priority ? found : this.#addLane(index, record.priority)
-    if (!lane || (lane.last && isBefore(record, lane.last))) {
-      this.#others.add(item, -record.priority, record.dueAt, record.seq)
-      return
-    }
-    if (!lane.last) this.#emptyLanes--
-    lane.last = record
-    lane.items.add(item)
+    this.#order.join(item)
   }
 
-  /** Removes a job. Call it before the job gets a new record, because the present record says where the job is. */
+  /** Removes a job. Call it before the job gets a new record. */
   quit(item: Item): void {
-    this.size--
-    const { priority } = item.record
-    const index = this.#indexOf(priority)
-    const lane = this.#lanes[index]
-    if (lane?.priority !== priority || !lane.items.remove(item)) this.#others.remove(item)
-    else if (lane.items.size === 0) this.#emptied(lane, index)
-    if (this.size === 0) this.limiter.drain()
+    this.#order.quit(item)
+    if (this.#order.size === 0) this.limiter.drain()
   }
 
-  #addLane(index: number, priority: number): Lane<Item> | undefined {
-    if (this.#lanes.length === lanesMax) return undefined
-    const lane = { priority, items: new Fifo<Item>(), last: undefined }
-    this.#lanes.splice(index, 0, lane)
-    this.#emptyLanes++
-    return lane
+  // How a job passes the limits, from its start to the end of its attempt.
+
+  /** Lets in the head, or a job outside of the line, if the rate limit of the queue allows it. See `Limiter.acquire`. */
+  acquire(item: Item): boolean {
+    if (!this.limiter.acquire()) return false
+    this.limits?.enter(item)
+    return true
   }
 
-  #emptied(lane: Lane<Item>, index: number): void {
-    lane.last = undefined
-    if (this.#emptyLanes === emptyLanesMax) this.#lanes.splice(index, 1)
-    else this.#emptyLanes++
+  sent(item: Item): void {
+    this.limiter.pace.sent()
+    this.limits?.sent(item)
   }
 
-  /** Returns the index of the lane of a priority, or the index that it would have. */
-  #indexOf(priority: number): number {
-    let low = 0
-    let high = this.#lanes.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#lanes[middle] as Lane<Item>).priority < priority) low = middle + 1
-      else high = middle
-    }
-    return low
+  began(item: Item): void {
+    this.limiter.pace.began()
+    this.limits?.began(item)
+  }
+
+  leave(item: Item): void {
+    this.limiter.leave()
+    this.limits?.leave(item)
+  }
+
+  /** Lets no job start for so many milliseconds, of those that share the limits of this one. */
+  rest(item: Item, ms: number): void {
+    if (this.limits) this.limits.rest(item, ms)
+    else this.limiter.pace.rest(ms)
   }
 }
-
-/** The order in every queue: priority, then time, then sequence. */
-export const isBefore = (a: Place, b: Place): boolean =>
-  a.priority !== b.priority ? a.priority > b.priority : a.dueAt !== b.dueAt ? a.dueAt < b.dueAt : a.seq < b.seq

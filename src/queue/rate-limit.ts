@@ -91,6 +91,12 @@ export class RateLimiter {
     if (now >= this.#windowEndsAt) this.#inWindow = this.#starts.open
   }
 
+  /** Whether it lets through what one would that was just made. */
+  isFresh(now: number): boolean {
+    this.#passUntil(now)
+    return this.#starts.size === 0 && now >= this.#windowEndsAt && this.#tokens > this.#burst - 1e-9
+  }
+
   get #perMs(): number {
     return this.#limit / this.#intervalMs
   }

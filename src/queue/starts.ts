@@ -56,7 +56,7 @@ export class Starts {
    * `ms`. There is none while so many are let in and not yet sent.
    */
   closesAt(count: number, ms: number): number {
-    return this.open < count ? Number.NEGATIVE_INFINITY : this.#sent.at(this.open - count) + ms
+    return this.open < count ? -Number.POSITIVE_INFINITY : this.#sent.at(this.open - count) + ms
   }
 
   /**
@@ -91,7 +91,7 @@ class Moments {
   }
 
   get last(): number {
-    return this.size > 0 ? (this.#all.at(-1) as number) : Number.NEGATIVE_INFINITY
+    return this.size > 0 ? (this.#all.at(-1) as number) : -Number.POSITIVE_INFINITY
   }
 
   add(moment: number): void {

@@ -13,9 +13,9 @@ import type { JobView } from '../engine/job-view.ts'
 import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import type { JobChanges } from '../job/transition.ts'
+import type { QueueSettings } from '../queue/settings.ts'
 
-/** `set` is answered by the place that keeps all settings. */
-export type QuestionKind = keyof typeof answers | 'set'
+export type QuestionKind = keyof typeof answers
 
 const answers = {
   /** `isAgain`: it may have been done before, but no answer came. `since`: when it was first asked. */
@@ -51,9 +51,14 @@ const answers = {
     target: LiveJob | string | JobFilter | undefined,
     argument: unknown,
   ): Promise<number> => (target === undefined ? 0 : engine.act(verb, target, argument)),
+  restart: (engine: LocalEngine, id: string, from: string | undefined, newId: string): Promise<JobView> =>
+    engine.restart(id, from, newId),
   update: (engine: LocalEngine, id: string, changes: JobChanges): Promise<boolean> => engine.update(id, changes),
   queues: (engine: LocalEngine): Promise<readonly QueueState[]> => engine.queues(),
   whyWaiting: (engine: LocalEngine, id: string): Promise<readonly WaitReason[]> => engine.whyWaiting(id),
+  /** May be done twice. A session answers with whether the queue is paused by then. */
+  set: (engine: LocalEngine, queue: string | undefined, settings: QueueSettings | null): Promise<unknown> =>
+    engine.set(queue, settings),
   idle: (engine: LocalEngine, queue: string | undefined, limit: number | undefined): Promise<void> =>
     engine.onIdle(queue, limit),
   /** Another engine carries it out again. */
@@ -62,9 +67,10 @@ const answers = {
 } satisfies { readonly [kind: string]: (engine: LocalEngine, ...args: never[]) => Promise<unknown> }
 
 /** Whether it must not be done again for a client that has lost the answer. A job that is added again is known by its id. */
-export const isOnceOnly = (kind: QuestionKind): boolean => kind === 'act' || kind === 'update' || kind === 'command'
+export const isOnceOnly = (kind: QuestionKind): boolean => onceOnly.includes(kind)
 
-/** Answers a question of any kind but `set`. */
+const onceOnly: readonly QuestionKind[] = ['act', 'restart', 'update', 'command']
+
 export function answer(engine: LocalEngine, kind: QuestionKind, args: readonly unknown[]): Promise<unknown> {
-  return answers[kind as keyof typeof answers](engine, ...(args as [never, never, never]))
+  return answers[kind](engine, ...(args as [never, never, never]))
 }

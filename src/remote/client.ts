@@ -18,8 +18,8 @@ import type {
   JobList,
   MakeExtensions,
   NamedExtension,
-  QueueControl,
   QueueState,
+  QueueView,
   SchedulerSnapshot,
   Stats,
   Verb,
@@ -32,6 +32,7 @@ import type { EventBus } from '../events/event-bus.ts'
 import type { AnyEvent, EventType, JobEvent } from '../events/event-map.ts'
 import type { BufferedStream } from '../events/stream.ts'
 import type { JobChanges } from '../job/transition.ts'
+import type { QueueSettings } from '../queue/settings.ts'
 import type { Clock } from '../shared/clock.ts'
 import { cloneError } from '../shared/clone.ts'
 import { Closers } from '../shared/closers.ts'
@@ -45,7 +46,6 @@ import { WatchedLists } from './lists.ts'
 import { Questions } from './questions.ts'
 import { Readings } from './readings.ts'
 import { momentOf, named } from './requests.ts'
-import { isSameSetting, queueControl, type Setting, Settings } from './settings.ts'
 import { fromSession, isAnswer, messagesOf } from './shapes.ts'
 import { eventFromWire, isJob, type Message, refOf, sharedTypes, type WireRecord } from './wire.ts'
 
@@ -57,7 +57,6 @@ export interface ClientOptions extends KnownJobsOptions {
 export class Client {
   readonly bus: EventBus
   readonly opening = undefined
-  readonly settings = new Settings()
   protected readonly clock: Clock
   readonly #errors: readonly ErrorClass[]
   readonly #idPrefix: string
@@ -66,6 +65,8 @@ export class Client {
   protected readonly jobs: KnownJobs
   protected readonly questions: Questions
   protected readonly board: BoardView
+  /** What is paused: queues by name, and `undefined` for all of them. */
+  readonly #paused = new Set<string | undefined>()
   protected readonly lists: WatchedLists
   protected readonly readings = new Readings()
   /** Set from `connect` on, before the session has sent its welcome. */
@@ -127,20 +128,18 @@ export class Client {
   }
 
   readonly #verbs: Readonly<Record<string, (...details: never[]) => void>> = {
-    welcome: (settings: readonly Setting[]) => this.#begin(settings),
+    welcome: (isPaused: boolean, queues: readonly string[]) => this.#begin(isPaused, queues),
     board: (board: Board) => {
       // A board that was sent before a pause came does not show it.
-      const isAsked = this.questions.settings.some(([queue, what]) => queue === undefined && what === 'isPaused')
-      const isPaused = isAsked ? this.isPaused : board.snapshot.isPaused
+      const isPaused = this.#isSetting(undefined) ? this.isPaused : board.snapshot.isPaused
       this.board.receive({ ...board, snapshot: { ...board.snapshot, isPaused } })
     },
-    setting: (setting: Setting) => {
-      if (!this.questions.settings.some((asked) => isSameSetting(asked, setting))) this.#keepSetting(setting)
-    },
+    paused: (queue: string | undefined, isPaused: boolean) => this.#hearOfPause(queue, isPaused),
     answer: (id: number, answer: unknown) => {
       const { kind, args } = this.questions.get(id) ?? {}
-      if (kind && args && isAnswer(kind, args, answer))
-        this.questions.answered(id, (question) => this.jobs.fromAnswer(question, answer))
+      if (!kind || !args || !isAnswer(kind, args, answer)) return
+      this.questions.answered(id, (question) => this.jobs.fromAnswer(question, answer))
+      if (kind === 'set') this.#hearOfPause(args[0] as string | undefined, answer as boolean | undefined)
     },
     refusal: (id: number, thrown: WireThrown) => this.#refused(id, thrownFromWire(thrown, this.#errors)),
     event: (event: AnyEvent, change: WireRecord | undefined) => {
@@ -157,14 +156,15 @@ export class Client {
       for (const id of ids) this.jobs.find(id)?.reject(error)
       this.stopWaiting()
     },
-    value: (number: number, value: unknown) => this.readings.receive(number, value),
-    end: (number: number, thrown: WireThrown | undefined) => {
-      this.readings.end(number)
-      if (thrown) this.bus.report(thrownFromWire(thrown, this.#errors))
+    value: (reading: number, value: unknown, number: number | undefined) =>
+      this.readings.receive(reading, value, number),
+    end: (reading: number, thrown: WireThrown | undefined) => {
+      const error = thrown && thrownFromWire(thrown, this.#errors)
+      if (!this.readings.end(reading, error) && thrown) this.bus.report(error)
     },
   }
 
-  #begin(settings: readonly Setting[]): void {
+  #begin(isPaused: boolean, pausedQueues: readonly string[]): void {
     if (!this.#post) return
     this.#connection?.close()
     const connection = new Connection(this.#post, {
@@ -175,8 +175,8 @@ export class Client {
       onBroken: () => this.disconnect(),
     })
     this.#connection = connection
-    this.settings.clear()
-    for (const setting of [...settings, ...this.questions.settings]) this.settings.keep(setting)
+    this.showPauses(isPaused, pausedQueues)
+    for (const [queue, settings] of this.questions.settings) this.#showSetting(queue, settings)
     this.#listenedTypes = ''
     this.#listen()
     connection.send('watch', this.jobs.watched)
@@ -252,6 +252,10 @@ export class Client {
     return this.ask('whyWaiting', id)
   }
 
+  restart(id: string, from: string | undefined, newId: string): Promise<JobView> {
+    return this.ask('restart', id, from, newId)
+  }
+
   update(id: string, changes: JobChanges): Promise<boolean> {
     return this.ask('update', id, changes)
   }
@@ -296,9 +300,9 @@ export class Client {
   }
 
   /** Asks the session even for values of a job that has ended: it may have kept some. */
-  values(job: JobView): BufferedStream<unknown> {
+  values(job: JobView, after?: number): BufferedStream<unknown> {
     const isOver = this.#gone(job) !== undefined
-    return this.readings.read(job, this.observersOf(job), isOver, (number) => this.ack(job, number))
+    return this.readings.read(job, this.observersOf(job), after, isOver, (number) => this.ack(job, number))
   }
 
   /** The reader took a value: the session may send one more. */
@@ -324,38 +328,47 @@ export class Client {
   // Settings.
 
   get isPaused(): boolean {
-    return this.settings.isPaused(undefined)
+    return this.#paused.has(undefined)
   }
 
-  pause(): void {
-    this.set([undefined, 'isPaused', true])
+  queue(name: string): QueueView {
+    const [size, running, nextStartAt] = this.board.lookAt(name)
+    return { isPaused: this.#paused.has(name), size, running, nextStartAt: nextStartAt || undefined }
   }
 
-  resume(): void {
-    this.set([undefined, 'isPaused', false])
-  }
-
-  queue(name: string): QueueControl {
-    // So that the first `size` that the caller reads a moment later is right.
-    this.board.lookAt(name)
-    const look = () => {
-      const [size, running, nextStartAt] = this.board.lookAt(name)
-      return { isPaused: this.settings.isPaused(name), size, running, nextStartAt: nextStartAt || undefined }
-    }
-    return queueControl(name, look, (setting) => this.set(setting))
-  }
-
-  /** Holds here at once, whenever it comes to the other end. No caller waits for the answer. */
-  set(setting: Setting): void {
+  /** It shows here at once, whenever it comes to the other end. */
+  set(queue: string | undefined, settings: QueueSettings | null): Promise<unknown> {
     if (this.isClosed) throw this.closedError()
-    this.#keepSetting(setting)
-    this.ask('set', setting).catch(() => {})
+    this.#showSetting(queue, settings)
+    return this.ask('set', queue, settings)
   }
 
-  #keepSetting(setting: Setting): void {
-    const [queue] = setting
-    this.settings.keep(setting)
-    if (queue === undefined) this.board.showPause(this.isPaused)
+  #showSetting(queue: string | undefined, settings: QueueSettings | null): void {
+    const { isPaused } = settings ?? { isPaused: false }
+    if (isPaused !== undefined) this.#showPause(queue, isPaused)
+  }
+
+  /** All that is paused. */
+  protected showPauses(isPaused: boolean, queues: readonly string[]): void {
+    this.#paused.clear()
+    for (const queue of queues) this.#paused.add(queue)
+    this.#showPause(undefined, isPaused)
+  }
+
+  #showPause(queue: string | undefined, isPaused: boolean): void {
+    if (isPaused) this.#paused.add(queue)
+    else this.#paused.delete(queue)
+    if (queue === undefined) this.board.showPause(isPaused)
+  }
+
+  /** What comes from the other end before it has carried out a call that was made here does not show. */
+  #hearOfPause(queue: string | undefined, isPaused: boolean | undefined): void {
+    if (isPaused !== undefined && !this.#isSetting(queue)) this.#showPause(queue, isPaused)
+  }
+
+  /** Whether a setting of this queue has no answer yet. */
+  #isSetting(queue: string | undefined): boolean {
+    return this.questions.settings.some(([asked]) => asked === queue)
   }
 
   // Closing.

@@ -104,7 +104,7 @@ export class KnownJobs {
 
   /** Returns the answer of a session with the jobs that it is about, in place of their records. */
   fromAnswer({ kind, args }: Question, answer: unknown): unknown {
-    if (kind === 'get') return answer && this.learn(answer as WireRecord)
+    if (kind === 'get' || kind === 'restart') return answer && this.learn(answer as WireRecord)
     if (kind === 'find') return (answer as WireRecord[]).map((wire) => this.learn(wire))
     if (kind !== 'insert') return answer
     return (answer as [WireRecord, Disposition][]).map(

@@ -1,10 +1,10 @@
+import type { QueueSettings } from '../queue/settings.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownToWire } from '../shared/error-wire.ts'
 import { isOnceOnly, type QuestionKind } from './answers.ts'
 import type { Connection } from './connection.ts'
 import { afterDelay, insertToWire, type Moment, momentOf, type PendingAdd, wallOf } from './requests.ts'
-import type { Setting } from './settings.ts'
 import { isJob, refOf } from './wire.ts'
 
 /** A question that has no answer yet. */
@@ -15,6 +15,9 @@ export interface Question {
   /** It was asked before, and may have been done. */
   isAgain: boolean
 }
+
+/** What a queue was asked to be set to, or back to its options; without a queue, all of them. */
+export type Setting = readonly [queue: string | undefined, settings: QueueSettings | null]
 
 /** Answers within this process. */
 export type Answering = (kind: QuestionKind, args: readonly unknown[]) => Promise<unknown>
@@ -65,10 +68,10 @@ export class Questions {
     return this.#questions.get(id)
   }
 
-  /** The settings that are not confirmed, in order. */
+  /** The settings that have no answer, in order. */
   get settings(): Setting[] {
     const asked = [...this.#questions.values()].filter(({ kind }) => kind === 'set')
-    return asked.map(({ args }) => args[0] as Setting)
+    return asked.map(({ args }) => args as unknown as Setting)
   }
 
   #put(id: number, question: Question): void {
@@ -82,8 +85,6 @@ export class Questions {
   }
 
   async #askHere(id: number, kind: QuestionKind, args: readonly unknown[], answer: Answering): Promise<void> {
-    // The engine began with all that was set when this was asked.
-    if (kind === 'set') return this.answered(id, () => undefined)
     let give: () => unknown
     try {
       const answered = await answer(kind, kind === 'insert' ? withoutAttaching(args) : args)

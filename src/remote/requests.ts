@@ -60,12 +60,12 @@ export const draftRecord = ({ name, input, options }: NamedRequest, now: number)
 
 /** To add a job again, of which only the record is known. */
 export function pendingAddOf({ job, ifExists, wanted }: Adding): PendingAdd {
-  const { id, name, queue, priority, rules, addedAt, runAt, expiresAt } = job.record
+  const { id, name, queue, group, priority, rules, addedAt, runAt, expiresAt } = job.record
   const { input } = wanted ?? job.record
   const expiresInMs = expiresAt === undefined ? undefined : expiresAt - addedAt
   const { marks, ...own } = rules
   const { extensions } = wanted?.options ?? {}
-  const options = { ...own, id, ifExists, queue, priority, runAt, expiresInMs, extensions }
+  const options = { ...own, id, ifExists, queue, group, priority, runAt, expiresInMs, extensions }
   return { name, input, options, defaults: noDefaults, transfer: undefined, attach: undefined, job }
 }
 

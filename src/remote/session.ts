@@ -4,6 +4,8 @@ import type { JobView } from '../engine/job-view.ts'
 import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import { type AnyEvent, type EventType, isExtensionEvent, type JobEvent } from '../events/event-map.ts'
+import { NumberedStream } from '../events/numbered-stream.ts'
+import { queueKey } from '../job/queue-key.ts'
 import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import { readable } from '../shared/clone.ts'
@@ -14,17 +16,12 @@ import { type Board, boardMs } from './board.ts'
 import { Connection, type Post } from './connection.ts'
 import { ListSender } from './lists.ts'
 import { insertFromWire, type WireInsert } from './requests.ts'
-import type { Setting } from './settings.ts'
 import { fromClient, messagesOf } from './shapes.ts'
 import { changeToWire, eventToWire, isJob, isJobOf, type JobRef, type Message, recordToWire } from './wire.ts'
 
 export interface SessionOptions {
   readonly clock: Clock
   readonly errors: readonly ErrorClass[]
-  /** All that is set. */
-  readonly settings: readonly Setting[]
-  /** Called when the client has set something: to carry it out, and to pass it on to all sessions. */
-  readonly onSetting: (setting: Setting) => void
   /**
    * Kept for this client over all its sessions with this engine: what may not be done twice, by the number of the question. The
    * client asks again when no answer came.
@@ -75,7 +72,7 @@ export class Session {
   readonly #lists = new Map<number, ListSender>()
   /** The event types that the client listens to. */
   readonly #listeners = new Map<EventType, () => void>()
-  readonly #stopStranded: () => void
+  readonly #stops: readonly (() => void)[]
   #queues: readonly string[] = []
   /** Set while the client observes the board. */
   #stopObserving: (() => void) | undefined
@@ -90,16 +87,19 @@ export class Session {
       repair: (message) => message.map(readable) as unknown as Message,
       onBroken: () => this.close(),
     })
-    this.#connection.send('welcome', options.settings)
-    this.#stopStranded = engine.onStranded((jobs, error) => {
-      const ids = jobs.filter((job) => this.#watchedOf(job)).map(({ record }) => record.id)
-      this.#connection.send('stranded', ids, thrownToWire(error))
-    })
+    this.#connection.send('welcome', engine.isPaused, engine.pausedQueues)
+    this.#stops = [
+      engine.onStranded((jobs, error) => {
+        const ids = jobs.filter((job) => this.#watchedOf(job)).map(({ record }) => record.id)
+        this.#connection.send('stranded', ids, thrownToWire(error))
+      }),
+      engine.bus.on('paused', ({ queue, group }) => this.#sendPause(queue, group, true)),
+      engine.bus.on('resumed', ({ queue, group }) => this.#sendPause(queue, group, false)),
+    ]
   }
 
-  /** Passes on what this client or another has set. */
-  sendSetting(setting: Setting): void {
-    this.#connection.send('setting', setting)
+  #sendPause(queue: string | undefined, group: string | undefined, isPaused: boolean): void {
+    this.#connection.send('paused', queue === undefined ? undefined : queueKey(queue, group), isPaused)
   }
 
   /** Takes whatever has come over the wire, and drops what is no message of a client. */
@@ -110,7 +110,7 @@ export class Session {
 
   close(): void {
     this.#isClosed = true
-    this.#stopStranded()
+    for (const stop of this.#stops) stop()
     this.#stopObserving?.()
     this.#stopBoardTimer?.()
     for (const stop of this.#listeners.values()) stop()
@@ -159,7 +159,8 @@ export class Session {
       this.#sendBoard()
     },
     // The client numbers its readings: a job may have had a reader before, and messages of that reading may still be on their way.
-    read: (reading: number, ref: JobRef, ahead: number) => void this.#read(reading, ref, ahead),
+    read: (reading: number, ref: JobRef, ahead: number, after: number | undefined) =>
+      void this.#read(reading, ref, ahead, after),
     ack: (reading: number) => this.#readers.get(reading)?.ack(),
     unread: (reading: number) => this.#readers.get(reading)?.leave(false),
   }
@@ -170,12 +171,6 @@ export class Session {
     const engine = this.#engine
     const added: Watched[] = []
     try {
-      if (kind === 'set') {
-        // The client asks the next engine again.
-        if (engine.isClosed) return
-        this.#options.onSetting(args[0] as unknown as Setting)
-        return this.#connection.send('answer', id)
-      }
       const answered = await this.#onceOnly(id, kind, () => answer(engine, kind, this.#argsFromWire(kind, args, added)))
       // Its jobs are watched by the next session, if any.
       if (this.#isClosed) return
@@ -183,7 +178,12 @@ export class Session {
       const inputs = kind === 'insert' ? (args[0] as unknown as readonly WireInsert[]).map(({ input }) => input) : []
       // A command returns a value, whatever it looks like.
       const gone: string[] = []
-      const toSend = kind === 'command' ? answered : this.#answerToWire(answered, inputs, gone)
+      const toSend =
+        kind === 'command'
+          ? answered
+          : kind === 'set'
+            ? isPaused(engine, args[0])
+            : this.#answerToWire(answered, inputs, gone)
       if (!engine.isClosed || kind !== 'idle') this.#connection.send('answer', id, toSend)
       for (const goneId of gone) this.#connection.send('gone', goneId, true)
     } catch (error) {
@@ -351,19 +351,19 @@ export class Session {
 
   // Values.
 
-  async #read(reading: number, ref: JobRef, ahead: number): Promise<void> {
+  async #read(reading: number, ref: JobRef, ahead: number, after: number | undefined): Promise<void> {
     const job = this.#find(ref)
     let thrown: WireThrown | undefined
     try {
-      if (job) await this.#sendValues(reading, job, valuesAhead - ahead)
+      if (job) await this.#sendValues(reading, job, valuesAhead - ahead, after)
     } catch (error) {
       thrown = thrownToWire(error)
     }
     this.#connection.send('end', reading, thrown)
   }
 
-  async #sendValues(reading: number, job: LiveJob, room: number): Promise<void> {
-    const stream = this.#engine.values(job)
+  async #sendValues(reading: number, job: LiveJob, room: number, after: number | undefined): Promise<void> {
+    const stream = this.#engine.values(job, after)
     let resume = () => {}
     this.#readers.set(reading, {
       ack() {
@@ -384,9 +384,12 @@ export class Session {
         })
       const { done, value } = await stream.next()
       if (done) break
-      this.#connection.send('value', reading, value)
+      this.#connection.send('value', reading, value, stream instanceof NumberedStream ? stream.after : undefined)
       room--
     }
     this.#readers.delete(reading)
   }
 }
+
+const isPaused = (engine: LocalEngine, queue: string | undefined): boolean =>
+  (queue === undefined ? engine : engine.queue(queue)).isPaused

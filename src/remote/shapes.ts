@@ -4,6 +4,7 @@
  * rebuilt.
  */
 import { type AnyEvent, type EventType, isExtensionEvent, type JobEvent } from '../events/event-map.ts'
+import { weightCheck } from '../job/group-weight.ts'
 import { areJobOptions } from '../job/job-options.ts'
 import { states } from '../job/record.ts'
 import * as check from '../shared/check.ts'
@@ -55,11 +56,12 @@ const numbers = { priority: 0, dueAt: 0, seq: 0, attempt: 0, failures: 0, interr
 const times = { runAt: maybe(0), expiresAt: maybe(0), startMs: maybe(0), finishMs: maybe(0) }
 /** The part of a record that may change. */
 const change = { id: '', name: '', queue: '', state, rules: maybe(rules), ...numbers, ...times }
-const record = { ...change, rules }
+const record = { ...change, group: maybe(''), rules }
 /** A `JobRef`. */
 const ref = ['', 0, 0]
 
-const snapshot = { id: '', name: '', queue: '', tags: listOf(''), headers, state, priority: 0, attempt: 0, addedAt: 0 }
+const shown = { id: '', name: '', queue: '', group: maybe(''), parentId: maybe(''), tags: listOf(''), headers, state }
+const snapshot = { ...shown, priority: 0, attempt: 0, addedAt: 0 }
 
 const ofNoJob = /^(idle|paused|resumed|rate-limited|worker:.*|store:error)$/
 const event: Is = (value) =>
@@ -75,15 +77,18 @@ const rateLimit = {
   burst: maybe(fits(check.integer(1))),
   minGapMs: maybe(fits(check.positiveMs)),
 }
-const settings: Samples<'isPaused' | 'setConcurrency' | 'setRateLimit'> = {
-  isPaused: false,
-  setConcurrency: fits(check.integerOrInfinity(1)),
-  setRateLimit: maybe(rateLimit),
-}
-const setting: Is = (value) => {
-  const [queue, what, given] = Array.isArray(value) ? value : []
-  return isLike(maybe(''), queue) && isOneOf(settings, what, given)
-}
+const concurrency = fits(check.integerOrInfinity(1))
+const settings: Is = (value) =>
+  value === null ||
+  isLike(
+    {
+      isPaused: maybe(false),
+      concurrency: maybe(concurrency),
+      rateLimit: (limit: unknown) => limit == null || isLike(rateLimit, limit),
+      weight: maybe(fits(weightCheck)),
+    },
+    value,
+  )
 
 const jobs = {
   state: maybe((value: unknown) => state(value) || listOf(state)(value)),
@@ -102,7 +107,8 @@ const act: Is = (args) => {
   const [verb, target, argument] = Array.isArray(args) ? args : []
   return (
     (typeof target === 'string' || isLike(ref, target) || filter(target)) &&
-    ((verb !== 'setPriority' && verb !== 'clean') || isLike({ value: 0 }, argument))
+    ((verb !== 'setPriority' && verb !== 'clean') || isLike({ value: 0 }, argument)) &&
+    (verb !== 'signal' || isLike({ value: ['', ''] }, argument))
   )
 }
 
@@ -116,8 +122,8 @@ const queue = {
   isPaused: false,
   size: 0,
   running: 0,
-  concurrency: settings.setConcurrency,
-  rateLimit: settings.setRateLimit,
+  concurrency,
+  rateLimit: maybe(rateLimit),
 }
 
 /** By kind of question, its arguments and its answer. */
@@ -127,24 +133,28 @@ const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answere
   find: [[jobs], listOf(record)],
   counts: [[], emptyBoard.snapshot.counts],
   act: [act, 0],
-  update: [['', { input: any, runAt: maybe(0), priority: maybe(0), tags: maybe(listOf('')) }], false],
+  restart: [['', maybe(''), ''], record],
+  update: [
+    ['', { input: any, runAt: maybe(0), priority: maybe(0), tags: maybe(listOf('')), version: maybe(0) }],
+    false,
+  ],
   queues: [[], listOf(queue)],
   whyWaiting: [[''], listOf({ reason: '', detail: '' })],
   idle: [[maybe(''), maybe(0)], any],
   command: [['', '', Array.isArray], any],
-  set: [[setting], any],
+  set: [[maybe(''), settings], maybe(false)],
 }
 
 /** The messages of a session. */
 export const fromSession: Samples = {
-  welcome: [listOf(setting)],
+  welcome: [false, listOf('')],
   board: [
     {
       ...emptyBoard,
       queues: (queues: unknown) => isLike({}, queues) && listOf([0, 0, 0])(Object.values(queues as object)),
     },
   ],
-  setting: [setting],
+  paused: [maybe(''), false],
   // What is right depends on the question: see `isAnswer`.
   answer: [0],
   refusal: [0],
@@ -158,7 +168,7 @@ export const fromSession: Samples = {
   gone: ['', false],
   listed: [0, listOf((piece: unknown) => isLike(Array.isArray(piece) ? [0, 0] : snapshot, piece))],
   stranded: [listOf('')],
-  value: [0],
+  value: [0, any, maybe(0)],
   end: [0],
 }
 
@@ -176,7 +186,7 @@ export const fromClient: Samples = {
   list: [0, jobs],
   unlist: [0],
   look: [listOf(''), false],
-  read: [0, ref, 0],
+  read: [0, ref, 0, maybe(0)],
   ack: [0],
   unread: [0],
 }

@@ -27,7 +27,7 @@ export function recordToWire({ checkpoint, steps, error, ...rest }: JobRecord): 
 
 /** Leaves out what never changes, too. */
 export function changeToWire(record: JobRecord): WireRecord {
-  const { input, rules, ...change } = recordToWire(record)
+  const { input, group, rules, ...change } = recordToWire(record)
   return change
 }
 

@@ -28,7 +28,7 @@ export class Recurrence {
 
   /** Returns the first occurrence after `after`. */
   next(after: number): number | undefined {
-    const { startAt = Number.NEGATIVE_INFINITY, endAt = Number.POSITIVE_INFINITY } = this.#spec
+    const { startAt = -Number.POSITIVE_INFINITY, endAt = Number.POSITIVE_INFINITY } = this.#spec
     const at = this.#times.next(Math.max(after, startAt - 1))
     return at !== undefined && at <= endAt ? at : undefined
   }

@@ -1,4 +1,5 @@
 import type { JobOptions } from '../job/job-options.ts'
+import { hasCome, type PassedOver, setRight } from './passed-over.ts'
 import { Recurrence } from './recurrence.ts'
 import type { StoredSpec } from './spec.ts'
 
@@ -25,6 +26,7 @@ export interface ScheduleRow {
   readonly lastJobId: string | undefined
   /** The jobs that have not ended and run one after the other: all but the first are blocked. */
   readonly line: readonly string[]
+  readonly passedOver?: PassedOver | undefined
 }
 
 export const recurrenceOf = (id: string, { spec, setAt }: Pick<ScheduleRow, 'spec' | 'setAt'>): Recurrence =>
@@ -33,8 +35,18 @@ export const recurrenceOf = (id: string, { spec, setAt }: Pick<ScheduleRow, 'spe
 /** Returns the row with its next occurrence after `after`, unless the schedule has added all its jobs. */
 export function advanced(id: string, row: ScheduleRow, after: number): ScheduleRow {
   const { limit = Number.POSITIVE_INFINITY } = row.spec
-  return { ...row, nextAt: row.count < limit ? recurrenceOf(id, row).next(after) : undefined }
+  if (row.count >= limit) return { ...row, nextAt: undefined }
+  const recurrence = recurrenceOf(id, row)
+  const nextAt = recurrence.next(after)
+  if (nextAt === undefined || !hasCome(row, nextAt)) return { ...row, nextAt }
+  return { ...row, nextAt: recurrence.next(row.passedOver?.cameUntil as number) }
 }
+
+/** Returns the row as it goes on from now, whatever the clock was before. */
+export const rowAt = (id: string, row: ScheduleRow, now: number): ScheduleRow =>
+  row.passedOver && row.count < (row.spec.limit ?? Number.POSITIVE_INFINITY)
+    ? setRight(row, recurrenceOf(id, row), now)
+    : row
 
 /** Where to count from: if the clock was set back, no occurrence comes again. */
 export const later = (now: number, { lastAt = now }: Pick<ScheduleRow, 'lastAt'>): number => Math.max(now, lastAt)
@@ -45,9 +57,10 @@ export function rowOf(
   spec: StoredSpec,
   job: JobOfSchedule,
   now: number,
-  before: ScheduleRow | undefined,
+  there: ScheduleRow | undefined,
 ): ScheduleRow {
-  if (!before) return advanced(id, { ...fresh, spec, job, setAt: now }, now)
+  if (!there) return advanced(id, { ...fresh, spec, job, setAt: now }, now)
+  const before = rowAt(id, there, now)
   const isSame = recurs(spec) === recurs(before.spec)
   const row = { ...before, spec, job, setAt: isSame ? before.setAt : now }
   const isDone = row.count >= (spec.limit ?? Number.POSITIVE_INFINITY)

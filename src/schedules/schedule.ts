@@ -1,9 +1,7 @@
 import type { JobOptions } from '../job/job-options.ts'
-import type { InputOf, JobTable } from '../thread/job-types.ts'
+import type { OwnOption } from '../job/standing-options.ts'
+import type { JobTable, WithInput } from '../thread/job-types.ts'
 import type { ScheduleSpec } from './spec.ts'
-
-/** Options that belong to one job, or to the page or process that adds it. */
-type NotOfSchedules = 'id' | 'ifExists' | 'runAt' | 'transfer' | 'signal' | `on${string}`
 
 /** The job that a schedule adds at each occurrence. */
 export type ScheduledJob<Table extends JobTable> = {
@@ -11,10 +9,8 @@ export type ScheduledJob<Table extends JobTable> = {
     /** The job type. */
     readonly name: Name
     /** The options of the job. Its id is that of the schedule with the time of the occurrence: `report@2026-11-29T03:00:00.000Z`. */
-    readonly options?: Omit<JobOptions, NotOfSchedules> | undefined
-  } & (undefined extends InputOf<Table[Name]>
-    ? { readonly input?: InputOf<Table[Name]> }
-    : { readonly input: InputOf<Table[Name]> })
+    readonly options?: Omit<JobOptions, OwnOption> | undefined
+  } & WithInput<Table[Name]>
 }[keyof Table & string]
 
 /** What can be seen of a schedule. Times are in milliseconds since 1970. */

@@ -1,7 +1,8 @@
-import type { Extension, ExtensionHost, Move, Turn } from '../engine/extension.ts'
+import { endMoves } from '../engine/end-moves.ts'
+import type { Extension, ExtensionHost, Turn } from '../engine/extension.ts'
 import { isTerminal } from '../job/record.ts'
 import type { Schedule } from './schedule.ts'
-import { advanced, type JobOfSchedule, later, recurrenceOf, rowOf, type ScheduleRow } from './schedule-row.ts'
+import { advanced, type JobOfSchedule, later, recurrenceOf, rowAt, rowOf, type ScheduleRow } from './schedule-row.ts'
 import type { StoredSpec } from './spec.ts'
 import { advanceLine, insert, tick } from './tick.ts'
 
@@ -16,13 +17,11 @@ export interface ScheduleCommands {
   trigger(id: string, key: string): Promise<string | undefined>
 }
 
-const ends: readonly Move[] = ['complete', 'fail', 'expire', 'cancel', 'interrupt', 'crash', 'removed', 'replaced', 'retention'] // biome-ignore format: one line.
-
 export const schedulesExtension: Extension<ScheduleCommands> = {
   name: 'schedules',
   // Only jobs that wait for each other are marked.
   scope: 'marked',
-  moves: new Set(ends),
+  moves: new Set(endMoves),
   events: ['schedule:fired', 'schedule:skipped'],
   moved(turn, before, after) {
     if (after && !isTerminal(after.state)) return
@@ -32,8 +31,11 @@ export const schedulesExtension: Extension<ScheduleCommands> = {
   open: (host) => new ScheduleRunner(host).commands,
 }
 
-/** When the queue was full, or the scheduler was closing, the occurrence is tried again after this time. */
+/** When the queue was full, or the scheduler was closing, occurrences are tried again after this time. */
 const retryMs = 1_000
+
+/** How often those that have passed over occurrences look whether the clock was ahead, and is right again. */
+const lookMs = 60_000
 
 /** Lets the schedules come. One timer is set, for the first of them. */
 class ScheduleRunner {
@@ -41,6 +43,12 @@ class ScheduleRunner {
   /** When each schedule comes. */
   readonly #comesAt = new Map<string, number>()
   #stopTimer: (() => void) | undefined
+  /** Schedules that have passed over occurrences. */
+  readonly #passedOver = new Set<string>()
+  #stopLook: (() => void) | undefined
+  /** Schedules whose occurrence has come and found no room. One timer, which no wall clock moves, lets all try again. */
+  readonly #held = new Set<string>()
+  #stopRetry: (() => void) | undefined
 
   constructor(host: ExtensionHost) {
     this.#host = host
@@ -49,7 +57,8 @@ class ScheduleRunner {
     const withLines = [...rows].filter(([, row]) => (row as ScheduleRow).line.length > 0)
     if (withLines.length > 0) this.#turn((turn) => withLines.forEach(([id]) => void advanceLine(turn, id)))
     for (const id of rows.keys()) this.#note(id)
-    this.#arm()
+    if (this.#passedOver.size > 0) this.#onTime()
+    else this.#arm()
   }
 
   readonly commands: ScheduleCommands = {
@@ -71,19 +80,20 @@ class ScheduleRunner {
       }),
     setPaused: (id, isPaused) =>
       this.#change(id, (turn) => {
-        const row = turn.rows.get(id) as ScheduleRow | undefined
-        if (!row) return false
+        const there = turn.rows.get(id) as ScheduleRow | undefined
+        if (!there) return false
+        const now = turn.clock.now()
+        const row = rowAt(id, there, now)
         // What would have come during the pause does not come afterwards.
         if (row.isPaused !== isPaused)
-          turn.put(id, { ...(isPaused ? row : advanced(id, row, later(turn.clock.now(), row))), isPaused })
+          turn.put(id, { ...(isPaused ? row : advanced(id, row, later(now, row))), isPaused })
         return true
       }),
     trigger: (id, key) =>
       this.#change(id, (turn) => {
         const row = turn.rows.get(id) as ScheduleRow | undefined
         const jobId = `${id}@${key}`
-        if (row && !turn.job(jobId)) insert(turn, row, jobId, turn.clock.now(), false)
-        return row && jobId
+        return row && (turn.job(jobId)?.id ?? insert(turn, row, jobId, turn.clock.now(), false))
       }),
   }
 
@@ -118,31 +128,58 @@ class ScheduleRunner {
 
   #note(id: string): void {
     const row = this.#host.rows.get(id) as ScheduleRow | undefined
+    this.#held.delete(id)
+    if (row?.passedOver && row.passedOver.cameUntil === undefined && !row.isPaused) this.#passedOver.add(id)
+    else this.#passedOver.delete(id)
     if (!row || row.isPaused || row.nextAt === undefined) this.#comesAt.delete(id)
     else this.#comesAt.set(id, recurrenceOf(id, row).comesAt(row.nextAt))
   }
 
   #arm(): void {
     this.#stopTimer?.()
-    const first = [...this.#comesAt.values()].reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY)
+    let first = Number.POSITIVE_INFINITY
+    for (const [id, at] of this.#comesAt) if (at < first && !this.#held.has(id)) first = at
     this.#stopTimer =
       first < Number.POSITIVE_INFINITY
         ? this.#host.at(first, () => this.#onTime(), { keepsProcessAlive: true })
         : undefined
+    if (this.#passedOver.size === 0) return
+    this.#stopLook ??= this.#host.after(lookMs, () => {
+      this.#stopLook = undefined
+      this.#onTime()
+    })
+  }
+
+  /** Whether its occurrences were passed over because the clock was ahead. */
+  #isSetRight(id: string, now: number): boolean {
+    const row = this.#host.rows.get(id) as ScheduleRow
+    return rowAt(id, row, now) !== row
   }
 
   #onTime(): void {
     const now = this.#host.clock.now()
-    const coming = [...this.#comesAt].flatMap(([id, at]) => (at <= now ? id : []))
+    const back = [...this.#passedOver].filter((id) => this.#isSetRight(id, now))
+    const coming = [...this.#comesAt].flatMap(([id, at]) => (at <= now && !this.#held.has(id) ? id : []))
     // Called again if the store refuses what it is based on.
     this.#turn((turn) => {
-      for (const id of coming) {
+      for (const id of new Set([...back, ...coming])) {
         const isHeld = tick(turn, id)
         this.#note(id)
-        if (isHeld) this.#comesAt.set(id, now + retryMs)
+        if (isHeld) this.#hold(id)
       }
     })
     this.#arm()
+  }
+
+  #hold(id: string): void {
+    this.#held.add(id)
+    this.#stopRetry ??= this.#host.after(retryMs, () => this.#retry(), { keepsProcessAlive: true })
+  }
+
+  #retry(): void {
+    this.#stopRetry = undefined
+    this.#held.clear()
+    this.#onTime()
   }
 }
 

@@ -1,9 +1,9 @@
 import { extend } from '../extend.ts'
-import { takeJobOptions } from '../job/job-options.ts'
-import { systemClock, systemRandom } from '../platform/host.ts'
+import { takeStandingOptions } from '../job/standing-options.ts'
+import { systemClock } from '../platform/host.ts'
+import { randomId } from '../platform/random-id.ts'
 import * as check from '../shared/check.ts'
 import { copyValue } from '../shared/clone.ts'
-import { OffstageError } from '../shared/errors.ts'
 import type { JobTable } from '../thread/job-types.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
 import { Recurrence } from './recurrence.ts'
@@ -37,8 +37,6 @@ export interface Schedules<Table extends JobTable = JobTable> {
 }
 
 const idCheck = check.string(256)
-/** A job that comes from a schedule has no caller, and its id and time are those of the occurrence. */
-const notForSchedules = /^(id|ifExists|runAt|transfer|signal|on[A-Z].*)$/
 
 /**
  * Returns the schedules of a scheduler: named recurrences that add jobs. They are kept in its store, beside the jobs. Of all
@@ -72,7 +70,7 @@ export function schedules<Table extends JobTable>(scheduler: Scheduler<Table>): 
     remove: async (id) => commands.remove(named(id)),
     pause: async (id) => commands.setPaused(named(id), true),
     resume: async (id) => commands.setPaused(named(id), false),
-    trigger: async (id) => commands.trigger(named(id), `trigger-${systemRandom().toString(36).slice(2)}`),
+    trigger: async (id) => commands.trigger(named(id), randomId('trigger')),
   }
 }
 
@@ -80,10 +78,7 @@ function takeJob(given: { readonly name: string; readonly input?: unknown; reado
   check.checkArgument('job', check.object, given)
   const { name, input } = given
   check.checkArgument('job.name', check.string(256), name)
-  const options = takeJobOptions(given.options)
-  const own = Object.keys(options ?? {}).find((option) => notForSchedules.test(option))
-  if (own) throw new OffstageError('INVALID_OPTION', `The option \`${own}\` is not for jobs that a schedule adds.`)
-  return { name, input: copyValue(input, 'input'), options }
+  return { name, input: copyValue(input, 'input'), options: takeStandingOptions(given.options, 'a schedule') }
 }
 
 /**

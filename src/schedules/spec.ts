@@ -101,6 +101,12 @@ export function takeSpec(given: ScheduleSpec): StoredSpec {
   if (cron === undefined && spec.timeZone !== undefined)
     throw new OffstageError('INVALID_OPTION', 'The option `spec.timeZone` belongs to `spec.cron`, and there is none.')
   const moments = { startAt: numberOf(spec.startAt), endAt: numberOf(spec.endAt) }
+  const { startAt = 0, endAt = startAt } = moments
+  if (endAt < startAt)
+    throw new OffstageError(
+      'INVALID_OPTION',
+      `Expected \`spec.endAt\` to be no earlier than \`spec.startAt\`, got ${endAt}.`,
+    )
   const zone = cron !== undefined && { timeZone: spec.timeZone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone }
   return { ...spec, ...moments, ...zone } as StoredSpec
 }

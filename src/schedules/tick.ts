@@ -2,8 +2,9 @@
 import type { Turn } from '../engine/extension.ts'
 import { isTerminal } from '../job/record.ts'
 import type { OffstageError } from '../shared/errors.ts'
+import { hasCome, passOver } from './passed-over.ts'
 import { occurrenceId } from './recurrence.ts'
-import { advanced, recurrenceOf, type ScheduleRow } from './schedule-row.ts'
+import { advanced, recurrenceOf, rowAt, type ScheduleRow } from './schedule-row.ts'
 import { missedMaxDefault } from './spec.ts'
 
 /** An occurrence that is noticed later than this was missed. Timers of hidden pages are up to a minute late. */
@@ -14,20 +15,28 @@ const mayCome: readonly string[] = ['QUEUE_FULL', 'SCHEDULER_CLOSED']
 
 /** Adds the jobs of all occurrences that have come. Returns whether one could not be added, and is to be tried again. */
 export function tick(turn: Turn, id: string): boolean {
-  const row = turn.rows.get(id) as ScheduleRow | undefined
-  if (!row || row.isPaused || row.nextAt === undefined) return false
+  const there = turn.rows.get(id) as ScheduleRow | undefined
   const now = turn.clock.now()
+  const row = there && rowAt(id, there, now)
+  if (!row || row.isPaused) return false
+  if (row !== there) turn.put(id, row)
+  if (row.nextAt === undefined) return false
   const { missed = 'last', missedMax = missedMaxDefault } = row.spec
   const recurrence = recurrenceOf(id, row)
-  const due = recurrence.due(missed === 'all' ? missedMax + 1 : 1, row.nextAt, now)
-  const newest = due.at(-1)
+  const count = missed === 'all' ? missedMax + 1 : 1
+  const all = recurrence.due(count, row.nextAt, now)
+  const newest = all.at(-1)
   if (newest === undefined) return false
+  // Some may have come before, when the clock was ahead as it may be now.
+  const { until = 0, cameUntil = 0 } = row.passedOver ?? {}
+  const isAheadAgain = hasCome(row, newest)
+  const due = isAheadAgain ? recurrence.due(count, row.nextAt, until - 1) : all.filter((at) => !hasCome(row, at))
   const isMissed = (at: number) => now - recurrence.comesAt(at) > lateMs
   const coming = missed === 'skip' && isMissed(newest) ? [] : isMissed(newest) ? due.slice(-missedMax) : due
-  const [first = Number.POSITIVE_INFINITY] = coming
+  const [first = newest + 1] = coming
   if (first > row.nextAt) skipped(turn, id, 'missed', row.nextAt)
   const isCatchingUp = missed === 'all' && (coming.length > 1 || isMissed(first))
-  return add(turn, id, row, coming, newest, isCatchingUp)
+  return add(turn, id, passOver(row, first), coming, isAheadAgain ? cameUntil : newest, isCatchingUp)
 }
 
 function add(
@@ -45,8 +54,8 @@ function add(
       next = addOne(turn, id, next, at, isCatchingUp)
     } catch (error) {
       if (mayCome.includes((error as OffstageError).code)) {
-        // It keeps its place.
-        turn.put(id, { ...next, nextAt: at })
+        // It keeps its place. While it waits, nothing is written.
+        if (next !== row || at !== row.nextAt) turn.put(id, { ...next, nextAt: at })
         return true
       }
       skipped(turn, id, 'refused', at, error)
@@ -68,23 +77,26 @@ function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatching
     return row
   }
   const waits = active.length > 0 && (overlap === 'queue' || isCatchingUp)
-  insert(turn, row, jobId, at, waits)
+  const there = insert(turn, row, jobId, at, waits)
+  turn.tell({ type: 'schedule:fired', scheduleId: id, jobId: there, scheduledFor: at })
+  // An extension has named another job in place of its own. That one has its own life.
+  if (there !== jobId) return { ...row, count: row.count + 1, lastAt: at }
   // Only once it is there: when the queue is full, the one before goes on.
   if (overlap === 'replace' && !waits)
     for (const each of active) turn.move(each, { type: 'cancel', reason: `the schedule '${id}' has come again` })
   if (waits) for (const each of active) turn.mark(each)
-  turn.tell({ type: 'schedule:fired', scheduleId: id, jobId, scheduledFor: at })
   // Those that wait are let go one by one, whatever becomes of the schedule meanwhile.
   const line = waits ? [...active, jobId] : row.line.filter((each) => isActive(turn, each))
   return { ...row, count: row.count + 1, lastAt: at, lastJobId: jobId, line }
 }
 
-/** Adds a job of the schedule. `isBlocked`: it waits for others. */
-export function insert(turn: Turn, row: ScheduleRow, jobId: string, at: number, isBlocked: boolean): void {
+/** Adds a job of the schedule, and returns its id; or that of another one, if an extension has named that in its place. */
+export function insert(turn: Turn, row: ScheduleRow, jobId: string, at: number, isBlocked: boolean): string {
   const { name, input, options } = row.job
   const previous = row.lastAt === undefined ? {} : { previous: new Date(row.lastAt).toISOString() }
   const headers = { ...options?.headers, scheduledFor: new Date(at).toISOString(), ...previous }
-  turn.insert({ name, input, options: { ...options, id: jobId, headers }, isBlocked, isMarked: isBlocked })
+  return turn.insert({ name, input, options: { ...options, id: jobId, headers }, isBlocked, isMarked: isBlocked }).job
+    .id
 }
 
 function isActive(turn: Pick<Turn, 'job'>, jobId: string): boolean {

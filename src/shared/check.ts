@@ -45,6 +45,7 @@ export const string = (maxLength: number): Check =>
   )
 
 export const callable = unless((value) => typeof value === 'function', 'a function')
+export const boolean = unless((value) => typeof value === 'boolean', 'true or false')
 export const array = unless(Array.isArray, 'an array')
 export const object = unless((value) => isObject(value) && !Array.isArray(value), 'an object')
 export const text = unless((value) => typeof value === 'string', 'a string')
@@ -94,6 +95,15 @@ export function checkOptions(options: unknown, checks: Checks, prefix = ''): voi
   }
 }
 
+/** An object with these options, each of which is named with that of the object: `name.option`. */
+export const nested = (checks: Checks, name: string): Check => {
+  return (value) => {
+    const expected = object(value)
+    if (!expected) checkOptions(value, checks, `${name}.`)
+    return expected
+  }
+}
+
 /**
  * Returns a copy of options that are read again later, so that it does not matter what the caller does with them meanwhile. The
  * copy includes inherited properties, so that they are checked as well. Below `levels` levels the copy shares objects with the
@@ -102,8 +112,8 @@ export function checkOptions(options: unknown, checks: Checks, prefix = ''): voi
 export function deepCopy<Options>(options: Options, levels = Number.POSITIVE_INFINITY): Options {
   if (levels === 0 || !isObject(options)) return options
   if (Array.isArray(options)) return Array.from(options, (item) => deepCopy(item, levels - 1)) as Options
-  // What a Map or the like holds are no properties; it is left for the check to refuse.
-  if (Symbol.iterator in options) return options
+  // What a Map or the like holds are no properties; it is left for the check to refuse. A condition has a state of its own.
+  if (Symbol.iterator in options || 'isMet' in options) return options
   const copy: Record<string, unknown> = { ...options }
   for (const name in options) if (!(name in copy)) put(copy, name, options[name])
   for (const name of Object.keys(copy)) if (isObject(copy[name])) put(copy, name, deepCopy(copy[name], levels - 1))

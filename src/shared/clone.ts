@@ -29,7 +29,7 @@ export function copyPlain(value: unknown, containersMax = smallMax, other?: Copy
 }
 
 /** Copies an object that is not plain, or returns `notPlain`. `seen`: the containers visited so far. */
-type CopyOther = (source: object, seen: Set<object>) => unknown
+type CopyOther = (source: object, seen: Set<object>, copyItem: (item: unknown) => unknown) => unknown
 
 /** `seen`: the containers visited so far. */
 function copyContainer(
@@ -55,7 +55,12 @@ function copyObject(
   depth: number,
 ): unknown {
   const prototype = Object.getPrototypeOf(source)
-  if (prototype && prototype !== Object.prototype) return other ? other(source, seen) : notPlain
+  if (prototype && prototype !== Object.prototype) {
+    if (!other) return notPlain
+    return other(source, seen, (item) =>
+      isPrimitive(item) ? item : copyContainer(item as object, seen, max, other, depth),
+    )
+  }
   const copy: Record<string, unknown> = { ...source }
   for (const key in copy) {
     const child = copy[key]
@@ -95,10 +100,28 @@ const isPrimitive = (value: unknown): boolean =>
   !isObject(value) && typeof value !== 'function' && typeof value !== 'symbol'
 
 /**
+ * Copies what is not plain and often large: Maps, Sets, dates, buffers. Measured in Chromium, structured clone takes 5 to 15 times
+ * as long for a Map of 200,000 entries, because it makes the copy from a message. Left to it is what another realm made, and
+ * objects of subclasses.
+ */
+export const copyBuiltIn: CopyOther = (source, seen, copyItem) => {
+  const prototype = Object.getPrototypeOf(source)
+  if (prototype === Date.prototype) return new Date(Date.prototype.getTime.call(source))
+  const isMap = prototype === Map.prototype
+  if (!isMap && prototype !== Set.prototype) return copyBytes(source, seen)
+  const copy = new Map<unknown, unknown>()
+  // An item of a Set is its own key.
+  prototype.forEach.call(source, (item: unknown, key: unknown) => copy.set(copyItem(key), isMap && copyItem(item)))
+  for (const item of copy.values()) if (item === notPlain) return notPlain
+  if (copy.has(notPlain)) return notPlain
+  return isMap ? copy : new Set(copy.keys())
+}
+
+/**
  * Copies a buffer, or a typed array with the bytes that it shows. Structured clone copies twice: measured in Chromium, it holds
  * the thread for 11 ms for 10 MB, and this for 5 ms. Left to it are buffers that several views share, and those that can grow.
  */
-export const copyBytes: CopyOther = (source, seen) => {
+function copyBytes(source: object, seen: Set<object>): unknown {
   const view = source instanceof ArrayBuffer ? new Uint8Array(source) : source
   if (!ArrayBuffer.isView(view) || !isTypedArray(view)) return notPlain
   const { buffer } = view
@@ -122,7 +145,7 @@ type Check = (value: unknown, what: string) => void
  */
 export function copyValue(value: unknown, what: string, check?: Check): unknown {
   try {
-    return duplicate(value, copyBytes, (source) => check?.(source, what))
+    return duplicate(value, copyBuiltIn, (source) => check?.(source, what))
   } catch (cause) {
     throw cloneError(value, what, cause)
   }

@@ -144,7 +144,7 @@ function fromWire(wire: WireThrown, classes: readonly ErrorClass[], seen: Error[
   if (wire?.kind === 'value') return wire.value
   if (wire?.kind === 'seen') return seen.find((_, index) => index === wire.index)
   if (seen.length === errorsMax || !attempt(() => isWireError(wire), false))
-    return new OffstageError('WORKER_CRASHED', 'What was thrown came in a form that makes no sense.')
+    return new OffstageError('WORKER_CRASHED', 'What was thrown arrived in an invalid form.')
   const error = construct(wire)
   seen.push(error)
   const ownClass = wire.lineage.includes('DOMException') ? undefined : findClass(wire, classes)

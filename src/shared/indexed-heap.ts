@@ -97,7 +97,7 @@ export class IndexedHeap<Item extends HeapItem> {
     let index = start
     for (;;) {
       const child = this.#leastChild(index * arity + 1, size)
-      if (child === -1 || this.#isBefore(first, second, third, child)) break
+      if (child === -1 || !this.#isAfter(first, second, third, child)) break
       this.#move(child, index)
       index = child
     }
@@ -126,6 +126,15 @@ export class IndexedHeap<Item extends HeapItem> {
     const otherSecond = this.#second[index] as number
     if (second !== otherSecond) return second < otherSecond
     return third < (this.#third[index] as number)
+  }
+
+  /** Not the same as "not before": equal keys stay where they are, so that it costs nothing to have many of them. */
+  #isAfter(first: number, second: number, third: number, index: number): boolean {
+    const otherFirst = this.#first[index] as number
+    if (first !== otherFirst) return first > otherFirst
+    const otherSecond = this.#second[index] as number
+    if (second !== otherSecond) return second > otherSecond
+    return third > (this.#third[index] as number)
   }
 
   #move(from: number, to: number): void {

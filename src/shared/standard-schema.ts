@@ -3,6 +3,7 @@ import { isThenable } from './thenable.ts'
 
 /** The part of Standard Schema that offstage uses: https://standardschema.dev. zod, valibot and arktype implement it. */
 export interface StandardSchema<Input = unknown, Output = Input> {
+  /** What every Standard Schema has: `validate` returns the checked value, or what is wrong with it. */
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string

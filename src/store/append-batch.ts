@@ -1,6 +1,7 @@
 import { nextTask } from '../platform/hop.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { BatchFrame, BatchWriter } from './batch-writer.ts'
+import { longBytes } from './long-values.ts'
 import type { Change } from './store.ts'
 
 /**
@@ -8,8 +9,6 @@ import type { Change } from './store.ts'
  */
 export const sliceMs = 3
 export const changesPerCheck = 32
-/** What takes more bytes may take long: behind it the clock is read at once. */
-export const longBytes = 64 * 1024
 
 /** Stamps a frame and adds it. `goesOn`: whether the next frame belongs to the same batch. */
 export type AppendFrame = (frame: BatchFrame, goesOn: boolean) => Promise<void>
@@ -28,9 +27,10 @@ export async function appendBatch(
   let until = clock.monotonic() + sliceMs
   for (let index = 0; index < changes.length; index++) {
     const change = changes[index] as Change
+    if (batch.mayBeLong) await prepare(batch, change, clock)
     const before = batch.bytes
     sizes.push(batch.add(change))
-    if (change.rows) for (const row of change.rows) sizes.push(batch.addRow(row))
+    if (change.rows) for (const row of change.rows) sizes.push(batch.addRow(row, change.after))
     const isLong = batch.bytes - before > longBytes
     if (batch.full.length > 0) await appendFull(batch, append)
     if ((!isLong && index % changesPerCheck < changesPerCheck - 1) || clock.monotonic() < until) continue
@@ -38,6 +38,16 @@ export async function appendBatch(
     until = clock.monotonic() + sliceMs
   }
   await appendLast(batch, append)
+}
+
+/** Encodes what is long in a change, in slices; the change must be added next. The task in which it was checked was long, too. */
+export async function prepare(batch: BatchWriter, change: Change, clock: Clock): Promise<void> {
+  let until = 0
+  for (const _ of batch.preparing(change)) {
+    if (clock.monotonic() < until) continue
+    await nextTask()
+    until = clock.monotonic() + sliceMs
+  }
 }
 
 /** Appends the rest of a batch. Do not use the batch after that. */

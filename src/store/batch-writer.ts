@@ -6,9 +6,10 @@ import type { Attachment, Attachments } from './attachments.ts'
 import { ByteWriter, type GappedBytes, numberBytesMax, TooLong } from './bytes.ts'
 import { bits, blank, operations, stepsKinds, times } from './change-format.ts'
 import { payloadBytesMax } from './frame.ts'
+import { LongValues } from './long-values.ts'
 import type { Change, Row } from './store.ts'
 import { writeThrown } from './thrown-writer.ts'
-import { writeValue } from './value-writer.ts'
+import { writeValue, writingValue } from './value-writer.ts'
 
 /** A frame is full from this size on, which is far below what any engine, file or database takes at once. */
 const frameBytesDefault = 4 * 1024 * 1024
@@ -29,6 +30,8 @@ export interface BatchOptions {
   readonly errorBytesMax?: number | undefined
   /** Numbers the blobs. Without it a blob is refused. */
   readonly attachments?: Attachments | undefined
+  /** Which values are to be encoded beforehand. */
+  readonly longValues?: LongValues | undefined
 }
 
 /** A frame that is not stamped yet: without its header, and without its large buffers. */
@@ -59,10 +62,14 @@ export class BatchWriter {
   #fullBytes = 0
   #operationAt = 0
   readonly #attachments: Attachments | undefined
+  readonly #longValues: LongValues
+  /** The values of the next change that are encoded already. */
+  #prepared: Map<unknown, ByteWriter> | undefined
 
   /** Leaves `reserve` bytes free at the front of each frame. */
   constructor(reserve: number, options: BatchOptions = {}) {
     const { frameBytes = frameBytesDefault, frameBytesMax = payloadBytesMax, errorBytesMax, attachments } = options
+    this.#longValues = options.longValues ?? new LongValues()
     this.#reserve = reserve
     this.#frameBytes = frameBytes
     this.#errorBytesMax = errorBytesMax
@@ -79,20 +86,45 @@ export class BatchWriter {
     return this.#fullBytes + this.#out.length - this.#reserve
   }
 
+  /** Whether a change may have values that are to be encoded before it is added; see `preparing`. */
+  get mayBeLong(): boolean {
+    return this.#longValues.areThere
+  }
+
+  /** Encodes the long values of a change, which must be added next. Yields between pieces; most changes have none. */
+  *preparing({ before = blank, after }: Change): Generator<void> {
+    if (!after) return
+    for (const value of newValues(before, after)) {
+      if (!this.#longValues.has(value)) continue
+      const out = new ByteWriter()
+      try {
+        yield* writingValue(out, value, this.#attachments)
+      } catch {
+        continue // `add` reports it, with its path.
+      }
+      this.#longValues.measured(value, out.length)
+      this.#attachments?.note(value, out.namedSince(0))
+      this.#prepared ??= new Map()
+      this.#prepared.set(value, out)
+    }
+  }
+
   /** Adds the move of the job; its rows are added one by one with `addRow`. Returns how many bytes the move took. */
   add({ before, after }: Change): number {
     const start = this.bytes
     try {
+      if (after && after === before) return 0
       if (after) this.#write(before ?? blank, after, before ? operations.update : operations.insert)
       else if (before) this.#begin(operations.remove, before.seq)
     } catch (error) {
       throw refusedFor((after ?? before) as JobRecord, error)
     }
+    this.#prepared = undefined
     return this.bytes - start
   }
 
-  /** Adds one row. Returns how many bytes it took. */
-  addRow({ table, key, value }: Row): number {
+  /** Adds one row. Returns how many bytes it took. `of`: the job that it belongs to, if it does to one. */
+  addRow({ table, key, value }: Row, of?: JobRecord): number {
     const start = this.bytes
     const out = this.#out
     const isGone = value === undefined
@@ -102,6 +134,7 @@ export class BatchWriter {
     try {
       if (!isGone) this.#value(value, `row '${key}' of '${table}'`)
     } catch (error) {
+      if (of) throw refusedFor(of, error)
       throw error instanceof TooLong ? refused(error, 'row', 'stored') : error
     }
     return this.bytes - start
@@ -159,6 +192,7 @@ export class BatchWriter {
     if (mask & bits.id) out.string(after.id)
     if (mask & bits.name) this.#text(after.name)
     if (mask & bits.queue) this.#text(after.queue)
+    if (mask & bits.group) this.#text(after.group as string)
     if (mask & bits.rules) this.#rulesOf(after.rules)
     if (mask & bits.input) this.#value(after.input, 'input')
     if (mask & bits.state) out.u8(states.indexOf(after.state))
@@ -184,7 +218,9 @@ export class BatchWriter {
   }
 
   #value(value: unknown, what: string): void {
-    writeValue(this.#out, value, what, this.#attachments)
+    const prepared = this.#prepared?.get(value)
+    if (prepared) this.#out.append(prepared)
+    else writeValue(this.#out, value, what, this.#attachments)
   }
 
   /** Writes the number of a text in this frame, and the text itself when the number is new. */
@@ -201,8 +237,9 @@ export class BatchWriter {
     this.#out.varint(number)
     if (number < this.#rules.size) return
     this.#rules.set(rules, number)
-    const { attempts, backoff, timeoutMs, keepMs, tags, marks, headers, retryForMs } = rules
-    const more = [marks, headers, retryForMs].filter((rule) => rule !== undefined)
+    const { attempts, backoff, timeoutMs, keepMs, tags, marks, headers, retryForMs, keepValues } = rules
+    const kept = keepValues === undefined ? undefined : -keepValues
+    const more = [marks, headers, retryForMs, kept].filter((rule) => rule !== undefined)
     writeValue(this.#out, [attempts, backoff, timeoutMs, keepMs, tags, ...more], 'rules')
   }
 
@@ -267,11 +304,19 @@ function stepsBetween(
   return added ? { kind: stepsKinds.more, added } : { kind: stepsKinds.whole, added: [...after] }
 }
 
+function* newValues(before: JobRecord, after: JobRecord): Iterable<unknown> {
+  if (before.input !== after.input) yield after.input
+  if (before.result !== after.result) yield after.result
+  if (before.checkpoint !== after.checkpoint) yield after.checkpoint
+  if (before.steps !== after.steps) for (const [, value] of stepsBetween(before.steps, after.steps).added) yield value
+}
+
 function differences(before: JobRecord, after: JobRecord): number {
   let mask = 0
   if (!Object.is(before.id, after.id)) mask |= bits.id
   if (!Object.is(before.name, after.name)) mask |= bits.name
   if (!Object.is(before.queue, after.queue)) mask |= bits.queue
+  if (!Object.is(before.group, after.group)) mask |= bits.group
   if (!Object.is(before.rules, after.rules)) mask |= bits.rules
   if (!Object.is(before.input, after.input)) mask |= bits.input
   if (!Object.is(before.state, after.state)) mask |= bits.state

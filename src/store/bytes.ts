@@ -16,16 +16,18 @@ const growBytesMax = 128 * 1024 * 1024
 export const numberBytesMax = 8
 /** A shorter buffer is copied at once: that takes no longer than to note where it belongs. */
 const gapBytesMin = 4 * 1024
+/** A shorter text is written at once. */
+const gapUnitsMin = 32 * 1024
 
-/** A buffer that is to be copied to `at`. */
+/** A buffer or a text that is to be written to `at`. */
 export interface Gap {
   readonly at: number
-  readonly bytes: Uint8Array
-  /** How long the buffer was when it was written. */
+  readonly source: Uint8Array | string
+  /** How many bytes it takes; for a buffer, how long it was when it was written. */
   readonly length: number
 }
 
-/** Bytes in which large buffers are still missing, because to copy them takes long; see `fill`. */
+/** Bytes in which large buffers and texts are still missing, because to write them takes long; see `fill`. */
 export interface GappedBytes {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** In order. */
@@ -36,8 +38,8 @@ export interface GappedBytes {
 export class TooLong extends Refusal {}
 
 /**
- * Bytes that grow as they are written. Numbers are little-endian. Large buffers are not copied when they are written, but when
- * the bytes are used, if ever: a value may only be measured, and a thread may copy piece by piece.
+ * Bytes that grow as they are written. Numbers are little-endian. Large buffers and texts are not copied when they are written,
+ * but when the bytes are used, if ever: a value may only be measured, and a thread may copy piece by piece.
  *
  * Whole numbers are varints: seven bits to a byte, the lowest first. The eighth bit says that more follow.
  */
@@ -130,6 +132,11 @@ export class ByteWriter {
   /** Text is kept exactly, including lone surrogates: one byte for each code unit if all are below 256, otherwise two. */
   string(text: string): void {
     const { length } = text
+    if (length >= gapUnitsMin) {
+      const bytesPerUnit = beyondLatin1.test(text) ? 2 : 1
+      this.varint(length * 2 + bytesPerUnit - 1)
+      return this.#gap(text, length * bytesPerUnit)
+    }
     const start = this.#length
     this.varint(length * 2)
     this.#makeRoom(length)
@@ -178,9 +185,25 @@ export class ByteWriter {
     this.#length += length
   }
 
-  #gap(bytes: Uint8Array, length: number): void {
+  /** Writes what another writer has written, in which nothing may be written from now on. */
+  append(other: ByteWriter): void {
+    const start = this.length
+    for (const { at, attachment } of other.#named) this.#named.push({ at: start + at, attachment })
+    let from = 0
+    let gapBytes = 0
+    for (const { at, source, length } of other.#gaps) {
+      const to = at - gapBytes
+      this.raw(other.#bytes.subarray(from, to))
+      this.#gap(source, length)
+      from = to
+      gapBytes += length
+    }
+    this.raw(other.#bytes.subarray(from, other.#length))
+  }
+
+  #gap(source: Gap['source'], length: number): void {
     if (this.length + length > this.#lengthMax + numberBytesMax) throw new TooLong('is too large')
-    this.#gaps.push({ at: this.length, bytes, length })
+    this.#gaps.push({ at: this.length, source, length })
     this.#gapBytes += length
     this.lengthMax = this.#lengthMax
   }
@@ -223,11 +246,34 @@ const none: readonly Gap[] = []
 export function fill({ bytes, gaps }: GappedBytes, from: number, to: number): void {
   for (const gap of gaps) {
     if (gap.at >= to || gap.at + gap.length <= from) continue
-    // An application that has been given a result may have transferred its buffer since.
-    if (gap.bytes.length !== gap.length) throw new Error('a buffer was detached or resized before it was written')
     const start = Math.max(from, gap.at)
-    bytes.set(gap.bytes.subarray(start - gap.at, to - gap.at), start)
+    const end = Math.min(to, gap.at + gap.length)
+    const { source } = gap
+    if (typeof source === 'string') writeUnits(gap, source, bytes.subarray(start, end), start - gap.at)
+    else {
+      // An application that has been given a result may have transferred its buffer since.
+      if (source.length !== gap.length) throw new Error('a buffer was detached or resized before it was written')
+      bytes.set(source.subarray(start - gap.at, end - gap.at), start)
+    }
   }
+}
+
+const beyondLatin1 = /[\u0100-\uffff]/
+
+/** Writes a part of a text, which begins `skipped` bytes behind its beginning. */
+function writeUnits(gap: Gap, text: string, into: Uint8Array, skipped: number): void {
+  const { length } = into
+  if (gap.length > text.length) {
+    // Code units may be cut in two.
+    for (let at = 0; at < length; at++) {
+      const unit = text.charCodeAt((skipped + at) >> 1)
+      into[at] = (skipped + at) % 2 === 0 ? unit : unit >> 8
+    }
+    return
+  }
+  // ASCII text in UTF-8 is the same as our own form, and other text is longer.
+  const { read } = new TextEncoder().encodeInto(text.slice(skipped, skipped + length), into)
+  if (read < length) for (let at = 0; at < length; at++) into[at] = text.charCodeAt(skipped + at)
 }
 
 /**

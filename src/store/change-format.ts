@@ -5,8 +5,8 @@
  * A frame is a list of operations, each on the job with a certain `seq`: insert, update, remove. An insert and an update state
  * which fields differ from the record before (for an insert: from `blank`), and then their values, in the order of `JobRecord`.
  * Two more operations are on a row of an extension's table: put contains its value, drop removes it. Within a frame, sequence
- * numbers and times are written as differences from the one before; a name, a queue, a table or the rules of a type is written
- * once in full, and later operations refer to it. Nothing refers to another frame.
+ * numbers and times are written as differences from the one before; a name, a queue, a group, a table or the rules of a type is
+ * written once in full, and later operations refer to it. Nothing refers to another frame.
  */
 import type { JobRecord } from '../job/record.ts'
 
@@ -38,15 +38,17 @@ export const bits = {
   input: 1 << 18,
   addedAt: 1 << 19,
   crashes: 1 << 20,
+  group: 1 << 21,
 } as const
 
-export const bitsEnd = 1 << 21
+export const bitsEnd = 1 << 22
 
 /** The values of fields that an insert leaves out. It is part of the format: no value here may ever change. */
 export const blank: JobRecord = {
   id: '',
   name: '',
   queue: '',
+  group: undefined,
   rules: { attempts: 1, backoff: undefined, timeoutMs: undefined, keepMs: undefined, tags: [] },
   input: undefined,
   state: 'queued',

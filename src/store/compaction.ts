@@ -1,7 +1,7 @@
 import type { JobRecord } from '../job/record.ts'
 import type { Clock } from '../shared/clock.ts'
 import { defer } from '../shared/deferred.ts'
-import { type AppendFrame, appendBatch, appendLast, changesPerCheck, sliceMs } from './append-batch.ts'
+import { type AppendFrame, appendBatch, appendLast, changesPerCheck, prepare, sliceMs } from './append-batch.ts'
 import type { BatchWriter } from './batch-writer.ts'
 import { type Chain, stampInSlices } from './frame.ts'
 import type { LiveRecords } from './live-records.ts'
@@ -67,8 +67,11 @@ export class Compaction {
     for (const item of this.#items()) {
       if ('table' in item) batch.addRow(item)
       else {
-        batch.add({ before: undefined, after: item })
+        const change = { before: undefined, after: item }
+        // First: what changes while it is being prepared must be appended.
         this.#cursor = item.seq
+        if (batch.mayBeLong) await prepare(batch, change, clock)
+        batch.add(change)
       }
       if (!this.#records.isHeld(item)) this.#changed.push(item)
       if (batch.bytes < sliceBytes && (++added % changesPerCheck !== 0 || clock.monotonic() < until)) continue

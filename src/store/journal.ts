@@ -11,17 +11,18 @@
  *   failure     no room: the batch is refused and leaves no trace. Any other failure: the records in memory are still
  *               right, so all of them are written anew; if that fails too, the store stops for good
  */
-import { nextTask } from '../platform/hop.ts'
+import type { JobRecord } from '../job/record.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { tagOf } from '../shared/show.ts'
-import { type AppendFrame, appendBatch, longBytes } from './append-batch.ts'
+import { type AppendFrame, appendBatch } from './append-batch.ts'
 import { Attachments } from './attachments.ts'
 import { type BatchFrame, BatchWriter } from './batch-writer.ts'
 import { ByteWriter, TooLong } from './bytes.ts'
 import { Compaction } from './compaction.ts'
 import { type Chain, headerBytes, newChain, newMark, stampInSlices } from './frame.ts'
 import { LiveRecords, valuesIn } from './live-records.ts'
+import { longBytes } from './long-values.ts'
 import { type Medium, MediumError, UnreadableError } from './medium.ts'
 import { recover } from './recovery.ts'
 import type { Change, Row, Store, Stored, StoreHost } from './store.ts'
@@ -43,8 +44,6 @@ export const valueBytesMaxDefault = 16 * 1024 * 1024
 
 const compactBytesMinDefault = 1024 * 1024
 const sealDelayMs = 1_000
-/** A smaller value fits for certain, so it is not encoded to measure it. */
-const smallBytes = 4 * 1024
 
 export class Journal implements Store {
   readonly isDurable = true
@@ -66,8 +65,6 @@ export class Journal implements Store {
   #stopSealTimer: (() => void) | undefined
   #failure: OffstageError | undefined
   #isClosing = false
-  /** Whether a value has been measured, in this task perhaps, that may take long to write. */
-  #hasHeldThread = false
   /** For encoding values in order to measure them. */
   #scratch = new ByteWriter()
 
@@ -101,6 +98,8 @@ export class Journal implements Store {
 
   async #recover(): Promise<Stored> {
     const { records, verdict } = await recover(this.#medium, this.#live, this.#options.valueBytesMax, this.#isRelaxed)
+    // A value may have been checked already.
+    records.longValues.areThere ||= this.#records.longValues.areThere
     this.#records = records
     if (verdict.kind === 'empty') {
       await this.#medium.secure(0)
@@ -131,22 +130,20 @@ export class Journal implements Store {
   // Committing.
 
   check(value: unknown, what: string): void {
-    if (roomBehind(value, Math.min(smallBytes, this.#options.valueBytesMax)) >= 0) return
     const { valueBytesMax } = this.#options
+    const room = roomBehind(value, valueBytesMax)
+    if (room >= 0) return this.#records.longValues.note(valueBytesMax - room)
     const out = this.#scratch
     out.lengthMax = valueBytesMax
     try {
       writeValue(out, value, what, new Attachments())
-      if (out.length <= valueBytesMax) return
+      if (out.length <= valueBytesMax) return this.#records.longValues.note(out.length)
     } catch (error) {
       if (!(error instanceof TooLong)) throw error
     } finally {
       // Neither the value nor the memory for a large one is kept for ever.
       out.truncate(0)
-      if (out.capacity > longBytes) {
-        this.#scratch = new ByteWriter()
-        this.#hasHeldThread = true
-      }
+      if (out.capacity > longBytes) this.#scratch = new ByteWriter()
     }
     const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax}.`
     throw new OffstageError('DATA_CLONE', message)
@@ -155,10 +152,6 @@ export class Journal implements Store {
   async commit(changes: readonly Change[]): Promise<void> {
     await this.#takeTurn()
     try {
-      if (this.#hasHeldThread) {
-        this.#hasHeldThread = false
-        await nextTask()
-      }
       await this.#append(changes)
       this.#isSealed = false
     } catch (error) {
@@ -197,7 +190,8 @@ export class Journal implements Store {
 
   #newBatch(): BatchWriter {
     const { frameBytes, valueBytesMax: errorBytesMax } = this.#options
-    return new BatchWriter(headerBytes, { frameBytes, errorBytesMax, attachments: this.#records.attachments })
+    const { attachments, longValues } = this.#records
+    return new BatchWriter(headerBytes, { frameBytes, errorBytesMax, attachments, longValues })
   }
 
   async #appendFrame(frame: BatchFrame, goesOn: boolean, isSeal: boolean): Promise<void> {
@@ -362,7 +356,8 @@ export class Journal implements Store {
 
   #unreadable({ attachment, cause }: UnreadableError, changes: readonly Change[]): OffstageError {
     const { attachments } = this.#records
-    const holder = changes.find(({ after }) => after && attachments.isNamed(attachment, valuesIn(after)))?.after
+    const isNamedIn = (item: JobRecord | Row) => attachments.isNamed(attachment, valuesIn(item))
+    const holder = changes.find(({ after, rows = [] }) => after && [after, ...rows].some(isNamedIn))?.after
     const whose = holder ? `job '${holder.id}'` : 'a row'
     const error = new OffstageError(
       'DATA_CLONE',

@@ -1,6 +1,7 @@
 import type { JobRecord } from '../job/record.ts'
 import { Attachments, type Holder } from './attachments.ts'
 import { ByteWriter } from './bytes.ts'
+import { LongValues } from './long-values.ts'
 import type { Row } from './store.ts'
 import { writeThrown } from './thrown-writer.ts'
 import { roomBehind } from './value-room.ts'
@@ -9,9 +10,8 @@ import { writeValue } from './value-writer.ts'
 /** The memory for one giant value is not kept for ever. */
 const scratchBytesMax = 1024 * 1024
 /**
- * The size of small values is estimated instead of measured: it is about half of the most that they may take. The estimate is
- * rather too high. When such a record is removed, too much is subtracted, which only brings the next compaction nearer;
- * subtracting too little could put it off for ever.
+ * The size of small values is estimated instead of measured: it is the most that they may take. When such a record is removed,
+ * too much is subtracted, which only brings the next compaction nearer; subtracting too little could put it off for ever.
  */
 const shownBytesMax = 8 * 1024
 /** What a record takes besides its id and its values, in bytes. */
@@ -47,6 +47,7 @@ export class LiveRecords {
   readonly #errorBytesMax: number | undefined
   /** The records and rows hold what their values name. */
   readonly attachments: Attachments
+  readonly longValues = new LongValues()
 
   constructor(errorBytesMax?: number, attachments = new Attachments()) {
     this.#errorBytesMax = errorBytesMax
@@ -61,6 +62,7 @@ export class LiveRecords {
   set(record: JobRecord, bytes: number): void {
     this.#bySeq.set(record.seq, record)
     this.bytes += bytes
+    this.longValues.note(bytes)
     if (this.attachments.areUsed) this.attachments.hold(record.seq, valuesIn(record))
   }
 
@@ -73,19 +75,25 @@ export class LiveRecords {
   }
 
   #bytesOf({ id, input, result, error, checkpoint, steps, rules: { headers } }: JobRecord): number {
-    const values = [input, result, error, checkpoint, steps]
+    let known = 0
+    const short = (value: unknown) => {
+      const bytes = this.longValues.sizeOf(value)
+      known += bytes ?? 0
+      return bytes === undefined ? value : undefined
+    }
+    const values = [short(input), short(result), error, short(checkpoint), steps]
     if (headers) values.push(headers)
     const room = values.reduce<number>((left, value) => roomBehind(value, left), shownBytesMax)
-    if (room >= 0) return id.length + (shownBytesMax - room) / 2
+    if (room >= 0) return id.length + known + shownBytesMax - room
     const out = this.#scratch
     out.string(id)
     const measuring = new Attachments()
     try {
-      writeValue(out, input, 'input', measuring)
+      writeValue(out, values[0], 'input', measuring)
       if (headers) writeValue(out, headers, 'headers')
-      if (result !== undefined) writeValue(out, result, 'result', measuring)
+      if (result !== undefined) writeValue(out, values[1], 'result', measuring)
       if (error !== undefined) writeThrown(out, error, this.#errorBytesMax, measuring)
-      if (checkpoint !== undefined) writeValue(out, checkpoint, 'checkpoint', measuring)
+      if (checkpoint !== undefined) writeValue(out, values[3], 'checkpoint', measuring)
       if (steps) for (const value of steps.values()) writeValue(out, value, 'step', measuring)
     } catch {
       // The application has written something that cannot be encoded into its copy of a result. The size is only an estimate
@@ -94,7 +102,7 @@ export class LiveRecords {
     const { length } = out
     out.truncate(0)
     if (out.capacity > scratchBytesMax) this.#scratch = new ByteWriter()
-    return length + otherBytes
+    return length + known + otherBytes
   }
 
   /** `bytes`: the size of the operation that wrote it. */

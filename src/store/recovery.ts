@@ -56,17 +56,17 @@ async function readRecords(
 ): Promise<Found> {
   const replayer = new Replayer(errors)
   const records = new LiveRecords(valueBytesMax, new Attachments(kept))
-  let nonsense: OffstageError | undefined
+  let invalid: OffstageError | undefined
   const scanner = new FrameScanner((payload, at) => {
-    if (nonsense) return
+    if (invalid) return
     try {
       replayer.replay(payload, records)
     } catch (cause) {
-      nonsense = damaged(medium, `: the batch at byte ${at} makes no sense`, { cause })
+      invalid = damaged(medium, `: the content of the batch at byte ${at} is invalid`, { cause })
     }
   })
   await read((piece) => scanner.push(piece))
-  if (nonsense) throw nonsense
+  if (invalid) throw invalid
   const verdict = scanner.end()
   switch (verdict.kind) {
     case 'foreign':

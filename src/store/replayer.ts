@@ -100,6 +100,7 @@ export class Replayer {
       id: mask & bits.id ? from.string() : before.id,
       name: mask & bits.name ? this.#text() : before.name,
       queue: mask & bits.queue ? this.#text() : before.queue,
+      group: mask & bits.group ? this.#text() : before.group,
       rules: mask & bits.rules ? this.#rulesOf() : before.rules,
       input: mask & bits.input ? this.#value() : before.input,
       state: mask & bits.state ? this.#state() : before.state,
@@ -192,10 +193,11 @@ function share<Value>(values: Map<string, Value>, key: string, make: () => Value
 function rulesFrom(list: unknown): Rules {
   if (!Array.isArray(list)) throw newer('kind of rules')
   const [attempts, backoff, timeoutMs, keepMs, tags, ...more] = list
-  // Most rules have none of these. An array is the marks, an object the headers, a number `retryForMs`.
+  // Most rules have none of these. An array is the marks, an object the headers, a number `retryForMs`, and one below 0 `keepValues`.
   const marks = Array.isArray(more[0]) ? more.shift() : undefined
   const headers = isObject(more[0]) && !Array.isArray(more[0]) ? more.shift() : undefined
-  const retryForMs = typeof more[0] === 'number' ? more.shift() : undefined
+  const retryForMs = typeof more[0] === 'number' && more[0] >= 0 ? more.shift() : undefined
+  const keepValues = typeof more[0] === 'number' && more[0] < 0 ? -more.shift() : undefined
   if (list.length < 5 || more.length > 0) throw newer('kind of rules')
   if (!Array.isArray(tags)) throw new Error('the rules make no sense')
   const rules = { attempts: numberFrom(attempts), backoff, timeoutMs, keepMs, tags }
@@ -204,6 +206,7 @@ function rulesFrom(list: unknown): Rules {
     ...(marks && { marks }),
     ...(headers && { headers: Object.freeze(headers) }),
     ...(retryForMs !== undefined && { retryForMs }),
+    ...(keepValues !== undefined && { keepValues }),
   }
 }
 

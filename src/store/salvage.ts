@@ -25,7 +25,7 @@ interface Gap {
 }
 
 /** A batch whose checksum is right, but of which some change, and everything after it, cannot be read. */
-interface Nonsense {
+interface Unreadable {
   readonly at: number
   readonly bytes: number
   readonly reason: string
@@ -46,7 +46,7 @@ export interface Salvage {
   readonly batches: number
   readonly bytes: number
   readonly gaps: readonly Gap[]
-  readonly nonsense: readonly Nonsense[]
+  readonly unreadable: readonly Unreadable[]
   readonly strays: readonly Stray[]
   /** How many changes there are of jobs whose beginning is lost. */
   readonly orphans: number
@@ -60,7 +60,7 @@ export interface Salvage {
   /** What the values of records and rows name, with its holders; also of those whose values are not kept here. */
   readonly attachments: Attachments
   /** The records and rows of which a blob is lost. */
-  readonly bereft: ReadonlySet<Holder>
+  readonly broken: ReadonlySet<Holder>
   /** The ids of jobs that were replaced by a job with the same id, while the batch that did it is lost. */
   readonly replaced: readonly string[]
   readonly isDamaged: boolean
@@ -95,31 +95,31 @@ export function salvage(
     misfits[misfit]++
     if (misfit === 'steps') partial.add(seq)
   })
-  const nonsense: Nonsense[] = []
+  const unreadable: Unreadable[] = []
   const incomplete = new Set<number>()
   for (const run of runs) {
-    replayRun(bytes, run, (payload) => replayer.replay(payload, found.begin()), nonsense)
+    replayRun(bytes, run, (payload) => replayer.replay(payload, found.begin()), unreadable)
     const [seq] = found.changed
     if (run.end > run.wholeEnd && seq !== undefined && found.changed.size === 1) incomplete.add(seq)
   }
   const gaps = gapsBetween(runs, bytes.size)
   const { records, replaced } = oneForEachId(found)
-  const bereft = new Set([...found.attachments.held()].flatMap(([holder, each]) => (has(each) ? [] : holder)))
+  const broken = new Set([...found.attachments.held()].flatMap(([holder, each]) => (has(each) ? [] : holder)))
   return {
     records,
     rows: [...found.rows()],
     attachments: found.attachments,
-    bereft,
+    broken,
     batches: runs.reduce((sum, { batches }) => sum + batches, 0),
     bytes: bytes.size,
     gaps,
-    nonsense,
+    unreadable,
     strays: bySalt(strays),
     orphans: misfits.orphan,
     partial: records.filter(({ seq, steps }) => steps && partial.has(seq)).map(({ id }) => id),
     incomplete: records.filter(({ seq }) => incomplete.has(seq)).map(({ id }) => id),
     replaced,
-    isDamaged: gaps.length + nonsense.length + misfits.orphan + misfits.clash + misfits.steps + bereft.size > 0,
+    isDamaged: gaps.length + unreadable.length + misfits.orphan + misfits.clash + misfits.steps + broken.size > 0,
   }
 }
 
@@ -171,17 +171,22 @@ const outline = (record: JobRecord): JobRecord => ({
   steps: record.steps && new Map(),
 })
 
-function replayRun(bytes: JournalBytes, run: Run, replay: (payload: Uint8Array) => void, nonsense: Nonsense[]): void {
+function replayRun(
+  bytes: JournalBytes,
+  run: Run,
+  replay: (payload: Uint8Array) => void,
+  unreadable: Unreadable[],
+): void {
   for (let at = run.at; at < run.end; ) {
     const header = headerAt(bytes, at)
     // The journal was cut while it was read.
-    if (!header) return void nonsense.push({ at, bytes: run.end - at, reason: 'it has changed while it was read' })
+    if (!header) return void unreadable.push({ at, bytes: run.end - at, reason: 'it has changed while it was read' })
     if (header.version > formatVersion) throw newer(header.version)
     try {
       replay(bytes.copy(at + headerBytes, header.length))
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      nonsense.push({ at, bytes: headerBytes + header.length, reason })
+      unreadable.push({ at, bytes: headerBytes + header.length, reason })
     }
     at = endOf(at, header)
   }

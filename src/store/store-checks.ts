@@ -160,7 +160,7 @@ const durable: Readonly<Record<string, Check>> = {
     await bench.open()
     const [first, second, third] = (await bench.insert(
       bench.record({ width: 1 }, { priority: 3, delayMs: 5, tags: ['x', 'y'] }),
-      bench.record('two', { queue: 'other', expiresInMs: 1_000, keepMs: 60_000 }),
+      bench.record('two', { queue: 'other', group: 'user 7', expiresInMs: 1_000, keepMs: 60_000 }),
       bench.record(),
     )) as [JobRecord, JobRecord, JobRecord]
     const due = await bench.move(first, { type: 'due' }, start, { type: 'checkpoint', checkpoint: { at: 10 } })

@@ -2,12 +2,13 @@ import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { type BlobKind, builtInOf, isPlain } from '../shared/kind.ts'
 import { depthMax, tooDeep } from '../shared/outgoing.ts'
 import { isA, Refusal, refused, stepTo, within } from '../shared/refusal.ts'
-import { show, tagOf } from '../shared/show.ts'
+import { isObject, show, tagOf } from '../shared/show.ts'
 import type { Attachments } from './attachments.ts'
 import { type ByteWriter, TooLong } from './bytes.ts'
 import { attachableKindOf, describeBlob } from './stored-blob.ts'
 import { smallNumber, tags, thrownTags, views } from './value-format.ts'
 import { refuseUnstorable } from './value-refusals.ts'
+import { roomBehind } from './value-room.ts'
 
 /** Most values have so few containers that searching a list is faster than a Map. */
 const lookedThroughMax = 16
@@ -32,6 +33,15 @@ export function writeValue(out: ByteWriter, value: unknown, what: string, attach
   }
   attachments?.note(value, out.namedSince(start))
 }
+
+/** What takes fewer bytes is written in one go. */
+const pieceBytesMax = 16 * 1024
+/** So many items are written in one go. */
+const pieceItemsMax = 32
+
+/** Like `writeValue`, but yields between the pieces of a large value, and throws whatever is wrong as it comes. */
+export const writingValue = (out: ByteWriter, value: unknown, attachments?: Attachments): Iterable<void> =>
+  new ValueWriter(out, attachments).writing(value)
 
 /** A text of an error is never cut if it is no longer than this. */
 export const shortMax = 64
@@ -82,6 +92,25 @@ export class ValueWriter {
     }
   }
 
+  *writing(value: unknown): Generator<void> {
+    const parts = partsOf(value)
+    if (!parts) return this.write(value)
+    const out = this.#out
+    if (this.#isReference(value as object)) return
+    if (this.#depth++ > depthMax) throw tooDeep()
+    const { tag, keys, items } = parts
+    out.u8(tag)
+    out.varint(items.length)
+    for (let index = 0; index < items.length; index++) {
+      if (keys) out.string(keys[index] as string)
+      const item = items[index]
+      if (isObject(item)) yield* this.writing(item)
+      else this.write(item)
+      if (index % pieceItemsMax === pieceItemsMax - 1) yield
+    }
+    this.#depth--
+  }
+
   #number(value: number): void {
     const out = this.#out
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
@@ -99,16 +128,21 @@ export class ValueWriter {
   }
 
   #object(value: object): void {
-    const number = this.#numberOf(value)
-    if (number !== undefined) {
-      this.#out.u8(tags.reference)
-      return this.#out.varint(number)
-    }
+    if (this.#isReference(value)) return
     if (this.#depth++ > depthMax) throw tooDeep()
     if (Array.isArray(value)) this.#array(value)
     else if (isPlain(value)) this.#plain(value)
     else this.#special(value)
     this.#depth--
+  }
+
+  /** Writes a reference to a container that was met before. */
+  #isReference(container: object): boolean {
+    const number = this.#numberOf(container)
+    if (number === undefined) return false
+    this.#out.u8(tags.reference)
+    this.#out.varint(number)
+    return true
   }
 
   /** Returns the number of a container that was met before. Gives a new one its number and returns nothing. */
@@ -183,16 +217,13 @@ export class ValueWriter {
       case 'View':
         return this.#view(value as ArrayBufferView)
       case 'Map': {
-        const items: unknown[] = []
-        Map.prototype.forEach.call(value, (item, key) => items.push(key, item))
+        const items = entriesOf(value)
         out.u8(tags.map)
         return this.#items(items, (index) => (index % 2 === 0 ? '.key()' : `.get(${show(items[index - 1])})`))
       }
       case 'Set': {
-        const items: unknown[] = []
-        Set.prototype.forEach.call(value, (item) => items.push(item))
         out.u8(tags.set)
-        return this.#items(items, () => '.values()')
+        return this.#items(itemsOf(value), () => '.values()')
       }
       case 'Date':
         out.u8(tags.date)
@@ -326,6 +357,31 @@ export class ValueWriter {
       this.write(show(value))
     }
   }
+}
+
+/** What a value consists of, if it is to be written piece by piece. */
+function partsOf(value: unknown): { tag: number; keys?: readonly string[]; items: readonly unknown[] } | undefined {
+  if (!isObject(value) || roomBehind(value, pieceBytesMax) >= 0) return undefined
+  if (Array.isArray(value)) {
+    const items = Object.values(value)
+    return items.length === value.length && !hasHoles(value) ? { tag: tags.array, items } : undefined
+  }
+  if (isPlain(value)) return { tag: tags.object, keys: Object.keys(value), items: Object.values(value) }
+  const kind = builtInOf(value)
+  if (kind === 'Map') return { tag: tags.map, items: entriesOf(value) }
+  return kind === 'Set' ? { tag: tags.set, items: itemsOf(value) } : undefined
+}
+
+function entriesOf(map: object): unknown[] {
+  const items: unknown[] = []
+  Map.prototype.forEach.call(map, (item, key) => items.push(key, item))
+  return items
+}
+
+function itemsOf(set: object): unknown[] {
+  const items: unknown[] = []
+  Set.prototype.forEach.call(set, (item) => items.push(item))
+  return items
 }
 
 const bare: Pick<WireThrown & { kind: 'error' }, 'cause' | 'errors' | 'fields'> = { fields: [] }

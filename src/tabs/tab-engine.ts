@@ -21,7 +21,7 @@ import type {
   InsertRequest,
   MakeExtensions,
   NamedExtension,
-  QueueControl,
+  QueueView,
   SchedulerSnapshot,
   Stats,
 } from '../engine/engine.ts'
@@ -32,6 +32,7 @@ import type { LiveJob } from '../engine/live-job.ts'
 import type { LocalEngine } from '../engine/local-engine.ts'
 import { type Adding, addingOf, type Step } from '../engine/steps.ts'
 import { EventBus } from '../events/event-bus.ts'
+import { NumberedStream } from '../events/numbered-stream.ts'
 import type { BufferedStream } from '../events/stream.ts'
 import { warn } from '../platform/host.ts'
 import type { TabPlatform } from '../platform/tabs.ts'
@@ -39,7 +40,6 @@ import { answer } from '../remote/answers.ts'
 import { Client } from '../remote/client.ts'
 import { makePrefix, momentOf, pendingAddOf } from '../remote/requests.ts'
 import { type Answered, Session } from '../remote/session.ts'
-import { applySetting, queueControl, type Setting } from '../remote/settings.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Store, Stored } from '../store/store.ts'
@@ -119,9 +119,8 @@ export class TabEngine extends Client implements Engine, Candidate {
     })
     this.#candidate = local
     for (const [extension, make] of this.#extensions) local.attach(extension, make)
-    this.bus.quietly(() => {
-      for (const setting of this.settings.all) applySetting(local, setting)
-    })
+    // The store has what queues are set to, but not this.
+    if (this.isPaused) this.bus.quietly(() => void local.set(undefined, { isPaused: true }))
     local.opening?.then(
       () => this.#candidate === local && this.#lead(local),
       (error) => this.#candidate === local && this.onFailed(error),
@@ -163,6 +162,8 @@ export class TabEngine extends Client implements Engine, Candidate {
     this.questions.askOf((kind, args) => answer(local, kind, args))
     for (const job of lost) this.jobs.announceLoss(job)
     this.readings.endAll((job) => !has(job))
+    // Those that have come since the jobs were restored.
+    this.readings.feed((job, reader) => local.feed(job, reader))
     this.bus.publish('leader', { isLeader: true })
     this.lists.keepBy((view, filter) => local.showIn(view, filter))
     this.#election.lead()
@@ -182,10 +183,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     const { clock, errors } = this.#host
     const answered: Answered = this.#answered.get(tab) ?? new Map()
     this.#answered.set(tab, answered)
-    const session: Session = new Session(this.#local as LocalEngine, line.post, {
-      ...{ clock, errors, settings: this.settings.all, answered },
-      onSetting: (setting) => this.#carryOut(setting),
-    })
+    const session: Session = new Session(this.#local as LocalEngine, line.post, { clock, errors, answered })
     this.#sessions.set(tab, { session, leave })
   }
 
@@ -207,6 +205,7 @@ export class TabEngine extends Client implements Engine, Candidate {
     this.#answered.clear()
     this.disconnect()
     if (local.isEnded) return
+    if (hasLed) this.showPauses(local.isPaused, local.pausedQueues)
     const { jobs, pending, ended } = local.drop(new OffstageError('STORE_LOCKED', 'Another tab runs the jobs now.'))
     this.#storeClosed = ended.catch(() => {})
     this.jobs.takeBack(jobs)
@@ -281,15 +280,16 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   // Observing.
 
-  override values(job: JobView): BufferedStream<unknown> {
-    const stream = super.values(job)
-    if (this.#local && job.hasEnded) stream.end()
+  override values(job: JobView, after?: number): BufferedStream<unknown> {
+    const stream = super.values(job, after)
+    if (this.#local && stream instanceof NumberedStream) this.#local.feed(job, stream)
+    else if (this.#local && job.hasEnded) stream.end()
     return stream
   }
 
   /** The leader may change while values are read. */
   protected override ack(job: JobView, reading: number): void {
-    if (this.#local) (job as LiveJob).ack()
+    if (this.#local) this.#local.ack(job as LiveJob)
     else super.ack(job, reading)
   }
 
@@ -307,28 +307,12 @@ export class TabEngine extends Client implements Engine, Candidate {
 
   // Settings.
 
-  override queue(name: string): QueueControl {
-    const remote = super.queue(name)
-    const look = () => this.#local?.queue(name) ?? remote
-    return queueControl(name, look, (setting) => this.set(setting))
+  override queue(name: string): QueueView {
+    return this.#local ? this.#local.queue(name) : super.queue(name)
   }
 
   override get isPaused(): boolean {
     return this.#local ? this.#local.isPaused : super.isPaused
-  }
-
-  override set(setting: Setting): void {
-    if (this.isClosed) throw this.closedError()
-    if (this.#local) return this.#carryOut(setting)
-    super.set(setting)
-    if (this.#candidate) applySetting(this.#candidate, setting)
-  }
-
-  /** While this tab leads: here, and in all followers. */
-  #carryOut(setting: Setting): void {
-    this.settings.keep(setting)
-    if (this.#local && !this.#local.isClosed) applySetting(this.#local, setting)
-    for (const { session } of this.#sessions.values()) session.sendSetting(setting)
   }
 
   // Closing.

@@ -1,6 +1,9 @@
+import type { Signal } from '../job/waits.ts'
 import { type Resume, valuesAhead } from '../pool/protocol.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import type { JobType } from './handlers.ts'
+import type { SharedCall } from './shared-call.ts'
+import type { Waits } from './waits.ts'
 
 /** One attempt in this worker. */
 export class Attempt {
@@ -16,15 +19,24 @@ export class Attempt {
   isEnded = false
   /** Set once the handler has put its job off: the operation that reports it, and by how many milliseconds. */
   putOff: readonly [operation: number, ms: number] | undefined = undefined
+  /** How many steps and other reports are under way. Until they are done, not all code of the handler waits. */
+  busy = 0
+  /** Made when the handler waits or listens for the first time, like most of what follows. */
+  waits: Waits | undefined
+  /** Signals that have come before that. */
+  signals: Signal[] | undefined
+  /** The call that takes it together with others. */
+  call: SharedCall | undefined
+  /** Made if something goes around the handler: rejected when the attempt ends because its handler waits. */
+  left: Deferred<never> | undefined
   /** Set once the attempt has to stop. */
   abortedBy: { readonly reason: unknown } | undefined
   /** Made when the handler reads its signal. */
   #controller: AbortController | undefined
   /** The newest progress that was not sent, and when the last one was sent. */
   progress: { readonly value: unknown } | undefined
-  progressSentAt = Number.NEGATIVE_INFINITY
+  progressSentAt = -Number.POSITIVE_INFINITY
   #valuesUnread = 0
-  /** Like most fields of an attempt, made on first use: most jobs need none of them. */
   #senders: Deferred<void>[] | undefined
   #saves: Map<number, Deferred<void>> | undefined
 
@@ -65,6 +77,25 @@ export class Attempt {
     for (const sender of this.#senders?.splice(0) ?? []) sender.reject(reason)
     for (const save of this.#saves?.values() ?? []) save.reject(reason)
     this.#saves?.clear()
+    this.waits?.abort(reason)
+  }
+
+  /** Waits for work of the handler that is no wait. */
+  async during<Result>(work: Promise<Result>): Promise<Result> {
+    this.busy++
+    try {
+      return await work
+    } finally {
+      this.busy--
+      this.waits?.look()
+    }
+  }
+
+  /** A signal has come while the attempt runs, or waits to run. */
+  receive(signal: Signal): void {
+    if (this.waits) return this.waits.receive(signal)
+    this.signals ??= []
+    this.signals.push(signal)
   }
 
   /**

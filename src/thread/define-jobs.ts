@@ -1,21 +1,34 @@
 import { onHello, onUncaught } from '../platform/thread-scope.ts'
+import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { type ServeInline, serveInline } from '../shared/inline.ts'
 import { isPlain } from '../shared/kind.ts'
 import { isObject, show } from '../shared/show.ts'
 import type { StandardSchema } from '../shared/standard-schema.ts'
+import type { Around } from './around.ts'
 import type { JobContext } from './context.ts'
 import { attachSchema, type Handler, type HandlerTable } from './handlers.ts'
 import type { CheckedHandlers, ContextOf, JobTable } from './job-types.ts'
 import { Server } from './serve.ts'
+
+/** What `defineJobs` takes beside the handlers. */
+export interface DefineJobsOptions {
+  /**
+   * Goes around the run of each handler, in this order, the first outermost: for traces, tenants, locks. A table into which these
+   * jobs are spread has an `around` of its own. Default: none.
+   */
+  readonly around?: readonly Around[] | undefined
+}
+
+const optionChecks: check.Checks = { around: check.listOf(check.callable, 'functions') }
 
 /**
  * Defines the jobs of a worker module; this is all that the worker side needs. In a thread it starts to serve when a scheduler
  * connects. Anywhere else it does nothing, so the same module can be imported for its types, for unit tests of its handlers, or
  * for `inline(jobs)`.
  *
- * `handlers`: a plain object with a function for each job type. Throws `INVALID_OPTION` for anything else. Returns the
- * handlers.
+ * `handlers`: a plain object with a function for each job type. Throws `INVALID_OPTION` for anything else, and for `options` that
+ * are unknown or of another kind. Returns the handlers.
  *
  * @example
  * ```ts
@@ -31,7 +44,10 @@ import { Server } from './serve.ts'
  * })
  * ```
  */
-export function defineJobs<const Handlers extends JobTable>(handlers: CheckedHandlers<Handlers>): Handlers {
+export function defineJobs<const Handlers extends JobTable>(
+  handlers: CheckedHandlers<Handlers>,
+  options: DefineJobsOptions = {},
+): Handlers {
   if (!isObject(handlers) || !isPlain(handlers))
     throw new OffstageError(
       'INVALID_OPTION',
@@ -41,13 +57,15 @@ export function defineJobs<const Handlers extends JobTable>(handlers: CheckedHan
     if (typeof handler !== 'function')
       throw new OffstageError('INVALID_OPTION', `Expected the job \`${name}\` to be a function.`)
   }
+  check.checkOptions(options, optionChecks)
+  const around = options.around && [...options.around]
   const table = handlers as unknown as HandlerTable
   onHello((port) => {
-    const server = new Server(port, table)
+    const server = new Server(port, table, around)
     onUncaught((error) => server.fail(error))
   })
   const serve: ServeInline = (port) => {
-    const server = new Server(port, table)
+    const server = new Server(port, table, around)
     return () => server.stop()
   }
   return { ...(handlers as unknown as Handlers), [serveInline]: serve }

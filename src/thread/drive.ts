@@ -3,6 +3,7 @@ import { systemClock } from '../platform/host.ts'
 import { isObject } from '../shared/show.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Attempt } from './attempt.ts'
+import { Yielded } from './waiting.ts'
 
 /** While a thread works, it handles its messages at least this often, in milliseconds, if its handlers let it. */
 const sliceMs = 8
@@ -36,15 +37,26 @@ export async function drive(
   onYield: (value: unknown) => void,
 ): Promise<unknown> {
   let hasBeenTold = false
+  let received: unknown
+  let failure: { readonly error: unknown } | undefined
   for (;;) {
     // Thrown only once: a generator that catches the abort may clean up. If it goes on for long, it is ended with its thread.
     const mustStop = attempt.abortedBy !== undefined && !hasBeenTold
     if (mustStop) hasBeenTold = true
-    const step: Step = mustStop ? generator.throw(attempt.abortedBy?.reason) : generator.next()
+    const thrown = mustStop ? { error: attempt.abortedBy?.reason } : failure
+    const step: Step = thrown ? generator.throw(thrown.error) : generator.next(received)
+    received = undefined
+    failure = undefined
     const { done, value } = isThenable(step) ? await step : step
     if (done) return value
-    if (value !== undefined) onYield(value)
-    if (mustListen()) await listen()
+    if (value instanceof Yielded) {
+      try {
+        received = await value.promise
+      } catch (error) {
+        failure = { error }
+      }
+    } else if (value !== undefined) onYield(value)
+    if (mustListen()) await attempt.during(listen())
   }
 }
 

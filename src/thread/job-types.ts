@@ -3,12 +3,16 @@ import type { JobContext } from './context.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: `any` is the one type that every handler's parameters accept.
 /** Any handler: a function of the input and the context of the attempt. */
-export type JobHandler = (input: any, job: JobContext<any, any>) => unknown
+export type JobHandler = (input: any, job: JobContext<any, any, any>) => unknown
 /** Handlers by job type. `defineJobs` takes one, and `typeof jobs` is the type argument of `createScheduler`. */
 export type JobTable = { readonly [name: string]: JobHandler }
 
 /** The input of a handler: its first parameter. */
 export type InputOf<Handler> = Handler extends (...args: any) => unknown ? Parameters<Handler>[0] : never
+
+/** The field of the input in a request for a job. It may be left out if the handler takes none. */
+export type WithInput<Handler> =
+  undefined extends InputOf<Handler> ? { readonly input?: InputOf<Handler> } : { readonly input: InputOf<Handler> }
 
 /** The result of a handler: what it returns, after awaiting. */
 export type ResultOf<Handler> = Handler extends (...args: any) => infer Returned
@@ -24,7 +28,7 @@ type YieldOf<Handler> = Handler extends (
   : never
 
 type ReportedBy<Handler> = Handler extends (input: any, job: infer Context) => unknown
-  ? Context extends JobContext<infer Progress, any>
+  ? Context extends JobContext<infer Progress, any, any>
     ? unknown extends Progress
       ? never
       : Progress
@@ -34,7 +38,7 @@ type ReportedBy<Handler> = Handler extends (input: any, job: infer Context) => u
 /** The type of a handler's second parameter; `JobContext` if it has none. */
 export type ContextOf<Handler> = Handler extends (
   input: any,
-  job: infer Context extends JobContext<any, any>,
+  job: infer Context extends JobContext<any, any, any>,
 ) => unknown
   ? Context
   : JobContext
@@ -46,7 +50,7 @@ export type ProgressOf<Handler> = [YieldOf<Handler> | ReportedBy<Handler>] exten
 
 /** The values that a job sends with `job.send`. */
 export type ValueOf<Handler> = Handler extends (input: any, job: infer Context) => unknown
-  ? Context extends JobContext<any, infer Value>
+  ? Context extends JobContext<any, infer Value, any>
     ? Value
     : unknown
   : unknown

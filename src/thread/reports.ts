@@ -14,14 +14,16 @@ const progressMs = 16
 export class Reports implements Host {
   readonly #outbox: Outbox
   readonly #flush: () => void
+  readonly wait: Host['wait']
   /** Tasks with progress that was not sent yet. */
   readonly #late = new Set<Attempt>()
   #isLateTimed = false
   #lastCall = 0
 
-  constructor(outbox: Outbox, flush: () => void) {
+  constructor(outbox: Outbox, flush: () => void, wait: Host['wait']) {
     this.#outbox = outbox
     this.#flush = flush
+    this.wait = wait
   }
 
   progress(attempt: Attempt, value: unknown): void {

@@ -61,6 +61,13 @@ for (const [name, { prototype }] of Object.entries({ NonRetryableError, RetryAft
 knowClass(NonRetryableError)
 knowClass(RetryAfter)
 
+/** For code that has to end because its attempt does, without a failure: `why` is a sentence. */
+export const attemptEnded = (why: string): OffstageError =>
+  new OffstageError('ATTEMPT_ENDED', `${why} Nothing has failed: this error only ends the code of the attempt.`)
+
+export const isAttemptEnd = (thrown: unknown): boolean =>
+  thrown instanceof OffstageError && thrown.code === 'ATTEMPT_ENDED'
+
 /** Returns the wait that a thrown value asks for; `undefined` if it asks for none. */
 export function retryMsOf(thrown: unknown): number | undefined {
   try {

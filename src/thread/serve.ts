@@ -5,23 +5,42 @@
  * attempt whose type is not known to be tiny, and every millisecond between tiny attempts.
  */
 import { never } from '../job/retry.ts'
+import { newerCode, versionOf } from '../job/version.ts'
+import type { Signal } from '../job/waits.ts'
 import { hop } from '../platform/hop.ts'
 import { systemClock } from '../platform/host.ts'
 import { Outbox } from '../pool/outbox.ts'
-import { fromThread, fromThreadFields, messageLength, type Resume, toThread, toThreadFields } from '../pool/protocol.ts'
+import {
+  fromThread,
+  fromThreadFields,
+  messageLength,
+  type Resume,
+  type SentWait,
+  toThread,
+  toThreadFields,
+} from '../pool/protocol.ts'
 import { Claims } from '../shared/claims.ts'
 import { cloneError, copyPlain, notPlain } from '../shared/clone.ts'
 import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
-import { OffstageError } from '../shared/errors.ts'
+import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import { outgoing } from '../shared/outgoing.ts'
 import type { Port } from '../shared/port.ts'
 import { isThenable } from '../shared/thenable.ts'
+import { type Around, runAround, thrownWithin } from './around.ts'
 import { Attempt } from './attempt.ts'
 import { TaskContext, Transfer } from './context.ts'
 import { drive, hasListened, isGenerator, mustListen } from './drive.ts'
-import { checkInput, type Handler, type HandlerTable, type JobType, makeJobType } from './handlers.ts'
+import {
+  checkInput,
+  type Handler,
+  type HandlerTable,
+  type JobType,
+  type Many,
+  makeJobType,
+  togetherOf,
+} from './handlers.ts'
 import { Reports } from './reports.ts'
-import { retryMsOf, shownError } from './retry-errors.ts'
+import { attemptEnded, retryMsOf, shownError } from './retry-errors.ts'
 
 /**
  * Results of tiny jobs are held back until the last message is older than this, in milliseconds. So the first result after a
@@ -53,6 +72,8 @@ const pollRestMs = 100
 export class Server {
   readonly #port: Port
   readonly #handlers: HandlerTable
+  /** `undefined` if nothing goes around the handlers. */
+  readonly #around: readonly Around[] | undefined
   readonly #outbox: Outbox
   readonly #reports: Reports
   readonly #reportsOf = (): Reports => this.#reports
@@ -62,6 +83,8 @@ export class Server {
   /** Tasks whose handlers are running, by wireId. */
   readonly #running = new Map<number, Attempt>()
   #concurrency = 1
+  /** How many attempts have no place of their own, because they share that of another in one call. */
+  #sharing = 0
   #claims: Claims | undefined
   readonly #types = new Map<string, JobType>()
   /** When this thread last read the clock. It serves as the begin of the attempt that begins next. */
@@ -75,18 +98,25 @@ export class Server {
   /** What polls have lost, and not made up for. */
   #lostMs = 0
 
-  constructor(port: Port, handlers: HandlerTable) {
+  constructor(port: Port, handlers: HandlerTable, around?: readonly Around[]) {
     this.#port = port
     this.#handlers = handlers
+    this.#around = around?.length ? around : undefined
     // Batches hold only plain data. Anything that may fail is sent on its own, where the failure can be reported.
     this.#outbox = new Outbox(
       (batch) => port.post(batch),
       fromThreadFields,
       (_note, cause) => this.fail(cause),
     )
-    this.#reports = new Reports(this.#outbox, () => this.#flush())
+    this.#reports = new Reports(
+      this.#outbox,
+      () => this.#flush(),
+      (attempt, waits) => this.#wait(attempt, waits),
+    )
     port.onClose((error) => this.fail(error))
     port.onMessage((batch) => this.#receive(batch))
+    const together = togetherOf(handlers)
+    if (together) this.#outbox.open().push(fromThread.together, together)
     this.#outbox.open().push(fromThread.ready)
   }
 
@@ -111,7 +141,7 @@ export class Server {
     this.#readClock()
     for (let next: unknown = batch; next !== undefined; ) {
       const tookMs = this.#now - dryAt
-      if (!Array.isArray(next)) return this.fail(nonsense())
+      if (!Array.isArray(next)) return this.fail(invalid())
       this.#handleBatch(next)
       if (tookMs > pollMsMax || next.length > pollFieldsMax || !this.#isDry) return
       dryAt = this.#now
@@ -147,7 +177,7 @@ export class Server {
   #handleBatch(batch: unknown[]): void {
     for (let at = 0; at < batch.length; ) {
       const length = messageLength(batch, at, toThreadFields)
-      if (length === 0) return this.fail(nonsense())
+      if (length === 0) return this.fail(invalid())
       this.#handle(batch, at)
       at += length
     }
@@ -179,6 +209,11 @@ export class Server {
       case toThread.saved:
         this.#running.get(wireId)?.saved(batch[at + 2] as number)
         break
+      case toThread.signal: {
+        const attempt = this.#running.get(wireId) ?? this.#inbox.find((waiting) => waiting.wireId === wireId)
+        attempt?.receive(batch[at + 2] as Signal)
+        break
+      }
       case toThread.concurrency:
         this.#concurrency = batch[at + 1] as number
         break
@@ -231,7 +266,7 @@ export class Server {
   }
 
   get #hasRoom(): boolean {
-    return this.#running.size < this.#concurrency
+    return this.#running.size - this.#sharing < this.#concurrency
   }
 
   #workLater(): void {
@@ -245,21 +280,48 @@ export class Server {
   }
 
   #begin(attempt: Attempt): void {
-    // The scheduler may have taken the attempt back.
-    if (this.#claims && !this.#claims.claim(attempt.wireId)) return
+    if (!this.#claim(attempt)) return
+    if (attempt.type.many) return this.#beginMany(attempt, attempt.type.many)
     this.#running.set(attempt.wireId, attempt)
     if (attempt.isWatched || !attempt.type.cost.isTiny) {
       this.#messages.push(fromThread.begun, attempt.wireId)
       this.#flush()
     }
+    this.#start(attempt)
+  }
+
+  /** The scheduler may have taken the attempt back. */
+  #claim({ wireId }: Attempt): boolean {
+    return !this.#claims || this.#claims.claim(wireId)
+  }
+
+  /** Begins an attempt together with others of its type that wait here. */
+  #beginMany(first: Attempt, many: Many): void {
+    const waiting = this.#inbox.splice(this.#next)
+    const others = waiting.filter(({ type }) => type === first.type).slice(0, many.max - 1)
+    this.#inbox.push(...waiting.filter((attempt) => !others.includes(attempt)))
+    const attempts = [first, ...others.filter((attempt) => this.#claim(attempt))]
+    const call = many.begin(attempts)
+    this.#sharing += attempts.length - 1
+    for (const attempt of attempts) {
+      attempt.call = call
+      this.#running.set(attempt.wireId, attempt)
+      this.#messages.push(fromThread.begun, attempt.wireId)
+    }
+    this.#flush()
+    for (const attempt of attempts) this.#start(attempt)
+  }
+
+  #start(attempt: Attempt): void {
     attempt.beganAt = this.#now
     try {
       const outcome = this.#call(attempt)
       if (!isThenable(outcome)) return this.#complete(attempt, outcome)
       this.#now = systemClock.monotonic()
+      // What is left of a handler that waits may end as well.
       outcome.then(
-        (result) => this.#complete(attempt, result),
-        (thrown) => this.#fail(attempt, thrown),
+        (result) => attempt.isEnded || this.#complete(attempt, result),
+        (thrown) => attempt.isEnded || this.#fail(attempt, thrown),
       )
     } catch (thrown) {
       this.#fail(attempt, thrown)
@@ -267,11 +329,34 @@ export class Server {
   }
 
   #call(attempt: Attempt): unknown {
-    const { name, handler } = attempt.type
+    const { handler, versions } = attempt.type
     if (!handler) throw this.#unknown(attempt)
-    const input = checkInput(handler, name, attempt.input)
-    if (isThenable(input)) return input.then((checked) => this.#enter(attempt, handler, checked))
-    return this.#enter(attempt, handler, input)
+    const headers = attempt.resume?.headers
+    if (!headers && !versions) return this.#surround(attempt, handler, attempt.input)
+    const version = versionOf(headers)
+    const { newest } = versions ?? noVersions
+    if (version > newest) return this.#waitForNewerCode(attempt, newest)
+    const input = versions ? versions.bringUp(version, attempt.input) : attempt.input
+    if (isThenable(input)) return input.then((newest) => this.#surround(attempt, handler, newest))
+    return this.#surround(attempt, handler, input)
+  }
+
+  #waitForNewerCode(attempt: Attempt, known: number): Promise<never> {
+    this.#wait(attempt, [[...newerCode(known), undefined]])
+    return new Promise(() => {})
+  }
+
+  #surround(attempt: Attempt, handler: Handler, given: unknown): unknown {
+    const job = new TaskContext(attempt, this.#reportsOf)
+    if (!this.#around) return this.#run(attempt, handler, given, job)
+    const run = (input: unknown) => this.#run(attempt, handler, input, job)
+    return runAround(this.#around, attempt, job as never, given, run)
+  }
+
+  #run(attempt: Attempt, handler: Handler, given: unknown, job: TaskContext): unknown {
+    const input = checkInput(handler, attempt.type.name, given)
+    if (isThenable(input)) return input.then((checked) => this.#enter(attempt, handler, checked, job))
+    return this.#enter(attempt, handler, input, job)
   }
 
   #unknown({ type, id, attempt }: Attempt): OffstageError {
@@ -280,8 +365,9 @@ export class Server {
     return new OffstageError('UNKNOWN_JOB', message, { jobId: id, attempt })
   }
 
-  #enter(attempt: Attempt, handler: Handler, input: unknown): unknown {
-    const outcome = handler(input as never, new TaskContext(attempt, this.#reportsOf) as never)
+  #enter(attempt: Attempt, handler: Handler, input: unknown, job: TaskContext): unknown {
+    if (attempt.call) return attempt.call.join(attempt, input, job)
+    const outcome = handler(input as never, job as never)
     return isGenerator(outcome) ? drive(attempt, outcome, (value) => this.#reports.progress(attempt, value)) : outcome
   }
 
@@ -318,15 +404,24 @@ export class Server {
     this.#goOn()
   }
 
+  #wait(attempt: Attempt, waits: readonly SentWait[]): void {
+    this.#end(attempt)
+    attempt.left?.reject(attemptEnded('The handler waits, and will run again.'))
+    // Inputs of children may be anything that can be cloned, so they are sent on their own.
+    this.#outbox.send([fromThread.waiting, attempt.wireId, waits])
+    this.#goOn()
+  }
+
   #sendPutOff(wireId: number, [operation, ms]: NonNullable<Attempt['putOff']>): void {
     this.#outbox.open().push(operation, wireId, ms)
   }
 
   #sendFailure(attempt: Attempt, runUs: number, thrown: unknown): void {
-    const isFinal =
-      thrown instanceof OffstageError && (thrown.code === 'UNKNOWN_JOB' || thrown.code === 'INVALID_INPUT')
-    const retryMs = isFinal ? never : retryMsOf(thrown)
-    this.#outbox.open().push(fromThread.failed, attempt.wireId, runUs, thrownToWire(shownError(thrown)), retryMs)
+    const cause = thrownWithin(thrown)
+    const isFinal = cause instanceof OffstageError && finalCodes.includes(cause.code)
+    const retryMs = isFinal ? never : retryMsOf(cause)
+    const shown = cause === thrown ? shownError(thrown) : thrown
+    this.#outbox.open().push(fromThread.failed, attempt.wireId, runUs, thrownToWire(shown), retryMs)
   }
 
   #end(attempt: Attempt): number {
@@ -337,6 +432,7 @@ export class Server {
     this.#reports.sendProgress(attempt)
     attempt.isEnded = true
     this.#running.delete(attempt.wireId)
+    if (attempt.call?.end(attempt)) this.#sharing--
     return Math.round(runMs * 1_000)
   }
 
@@ -355,6 +451,11 @@ export class Server {
   }
 }
 
-const nonsense = () => new OffstageError('WORKER_CRASHED', 'The scheduler sent what is no message of offstage.')
+const noVersions = { newest: 1 }
+
+/** Another attempt would fail with the same. */
+const finalCodes: readonly ErrorCode[] = ['UNKNOWN_JOB', 'INVALID_INPUT', 'INVALID_RESULTS', 'STEP_MISMATCH']
+
+const invalid = () => new OffstageError('WORKER_CRASHED', 'The scheduler sent an invalid message.')
 
 type RunFields = [name: string, id: string, attempt: number, isWatched: 0 | 1, resume: Resume | 0, input: unknown]

@@ -49,7 +49,7 @@ export class TimerQueue {
   /** In monotonic time. The platform's timer may be early (the timer that it was for was cancelled), never late. */
   #timerAt = Number.POSITIVE_INFINITY
   /** How far the wall clock was ahead when the platform's timer was set. */
-  #wallLeadAtLook = Number.NEGATIVE_INFINITY
+  #wallLeadAtLook = -Number.POSITIVE_INFINITY
   #isTimerHolding = false
   #isClosed = false
   #isRinging = false
@@ -117,7 +117,7 @@ export class TimerQueue {
    * How far the wall clock is ahead of the monotonic one. The figure changes when a user sets the clock or the machine slept.
    */
   #wallLeadMs(monotonic: number): number {
-    return this.#wall.peek() ? this.clock.now() - monotonic : Number.NEGATIVE_INFINITY
+    return this.#wall.peek() ? this.clock.now() - monotonic : -Number.POSITIVE_INFINITY
   }
 
   /** Drops all timers; none of them fires any more. */

@@ -49,7 +49,7 @@ async function tryApp(name, app) {
   const runs = {}
   for (const [title, run] of Object.entries(app.runs)) {
     const start = Date.now()
-    const error = await tryRun(prepare(name, app), app, run).catch((error) => error)
+    const error = await tryRun(name, app, run).catch((error) => error)
     runs[title] = !error
     console.log(`${error ? '✗' : '✓'} ${app.title}: ${title} (${Math.round((Date.now() - start) / 1000)} s)`)
     if (error) console.error(error)
@@ -58,11 +58,13 @@ async function tryApp(name, app) {
 }
 
 /**
- * @param {string} folder
+ * @param {string} name
  * @param {import('./apps.mjs').App} app
  * @param {import('./apps.mjs').Run} run
  */
-async function tryRun(folder, { pageFolder = '.' }, run) {
+async function tryRun(name, app, run) {
+  const folder = prepare(name, app)
+  const { pageFolder = '.' } = app
   if (run.command) exec(run.command, folder)
   const extension = run.extension && join(folder, run.extension)
   if (extension) return checkPage(extensionUrl(extension), { extension })

@@ -36,6 +36,11 @@ export class Campaign {
   witness = new Witness()
   /** @type {Record<Moment, number>} */
   kills = { work: 0, open: 0, compaction: 0, close: 0, blob: 0 }
+  /** Of lives that ended at one operation on the disk: how often it was which. @type {Record<string, number>} */
+  operations = {}
+  /** Whether the last life may have ended in the middle of a write to the journal: that is reported by the next one, and no trouble. */
+  #isTorn = false
+  #last = ''
   /** How often there was a draft, or one had just been published. */
   compactions = 0
   /** @type {number[]} */
@@ -74,8 +79,8 @@ export class Campaign {
     return this.witness.violations.length > 0
   }
 
-  /** @param {import('./app/program.mjs').Orders['task']} task */
-  async #begin(task) {
+  /** @param {import('./app/program.mjs').Orders['task']} task @param {number} [endAt] */
+  async #begin(task, endAt) {
     const life = this.#next
     if (!(await life.says('ready'))) throw new Error(`The program does not start: ${life.errors}`)
     this.#next = this.#spawn()
@@ -83,7 +88,9 @@ export class Campaign {
     this.witness.begin(number)
     const { seed, durability = 'strict' } = this.#options
     const toldAt = performance.now()
-    life.go({ life: number, seed, folder: this.store, trace: this.#trace, durability, task }, (line) => {
+    life.go({ life: number, seed, folder: this.store, trace: this.#trace, durability, task, endAt }, (line) => {
+      if (line[0] === 'ended') return this.#countOperation(String(line[1]), String(line[2]))
+      if (this.#isTorn && String(line[1]).includes('is not complete: its writer ended')) return
       this.witness.hear(line)
       if (line[0] === 'opened') this.openMs.push(performance.now() - toldAt)
     })
@@ -104,7 +111,28 @@ export class Campaign {
     const life = await this.#begin('work')
     await this.#reach(life, moment, this.#random())
     await this.#end(life)
+    // The system ends even a single write between two pages.
+    this.#isTorn = true
     this.kills[moment]++
+  }
+
+  /** One life, to its n-th operation that changes something on the disk. Needs `kill-at.mjs`. @param {number} operation */
+  async liveUntil(operation) {
+    const life = await this.#begin('work', operation)
+    if (!(await within(drainMsMax, life.ended)))
+      this.witness.violations.push(`a life had fewer than ${operation} operations on the disk`)
+    await this.#end(life)
+    this.#isTorn = this.#last === 'write journal'
+  }
+
+  /** @param {string} name @param {string} file */
+  #countOperation(name, file) {
+    const kind = ['journal.next', 'journal.torn', 'journal', 'attachment', 'owner'].find((name) =>
+      file.startsWith(name),
+    )
+    const what = `${name.slice(0, -'Sync'.length)} ${kind ?? 'folder'}`
+    this.#last = what
+    this.operations[what] = (this.operations[what] ?? 0) + 1
   }
 
   /** @param {Life} life @param {Moment} moment @param {number} share of how far it may be */
@@ -164,10 +192,15 @@ export class Campaign {
     const sorted = [...openMs].sort((a, b) => a - b)
     const part = (/** @type {number} */ share) => Math.round(sorted[Math.floor((sorted.length - 1) * share)] ?? 0)
     const isSlow = openMs.filter((ms) => ms > openMsMax).length * 100 > openMs.length
+    const ends = Object.entries(this.operations).map(([what, count]) => `${count} at ${what}`)
     console.log(
-      `  ${all} times: ${kills.work} at work, ${kills.open} while opening, ${kills.close} while closing, ${kills.compaction} ` +
-        `while compacting (${compactions} found a draft), ${kills.blob} at the file of a blob\n` +
-        `  acknowledged: ${figures.added} jobs, ${figures.completed} completions, ${figures.failed} failures, ` +
+      ends.length > 0
+        ? `  at each operation on the disk in turn: ${ends.sort().join(', ')}`
+        : `  ${all} times: ${kills.work} at work, ${kills.open} while opening, ${kills.close} while closing, ` +
+            `${kills.compaction} while compacting (${compactions} found a draft), ${kills.blob} at the file of a blob`,
+    )
+    console.log(
+      `  acknowledged: ${figures.added} jobs, ${figures.completed} completions, ${figures.failed} failures, ` +
         `${figures.cancelled} cancellations, ${figures.removed} removals, ${figures.checkpoints} checkpoints; ${figures.runs} runs\n` +
         `  found ${figures.blobs} blobs, each with its file, and no other file\n` +
         `  opened at the first try each time, p50 ${part(0.5)} ms, p99 ${part(0.99)} ms, at most ${part(1)} ms\n` +

@@ -2,14 +2,20 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createScheduler, inline } from 'offstage'
 import { fileStore } from 'offstage/file'
-import { defineJobs } from 'offstage/worker'
+import { defineJobs, type JobContext } from 'offstage/worker'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { runCli } from '../../src/cli/cli.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { seededRandom } from '../../src/shared/seeded-random.ts'
 import { temporaryFolder } from '../support/testing.ts'
 
-const jobs = defineJobs({ double: (n: number) => n * 2, never: async () => new Promise<void>(() => {}) })
+const jobs = defineJobs({
+  double: (n: number) => n * 2,
+  never: async () => new Promise<void>(() => {}),
+  async send(count: number, job: JobContext<unknown, number>) {
+    for (let n = 1; n <= count; n++) await job.send(n)
+  },
+})
 const folders = temporaryFolder()
 let folder: string
 let last = 0
@@ -62,6 +68,30 @@ async function keepRows(rows: readonly { table: string; key: string; value: unkn
   for (const row of rows) await store.commit([{ before: undefined, after: undefined, rows: [row] }])
   await store.close()
 }
+
+test('ls and show know what queues are set to', async () => {
+  const scheduler = createScheduler<typeof jobs>(inline(jobs as never), { store: fileStore(folder) } as never)
+  await scheduler.queue('mail').pause()
+  await scheduler.close()
+  const { out } = await run('ls', folder)
+  expect(out).toMatch(/^row +offstage:queues +mail$/m)
+  expect(out).toMatch(/; settings of 1 queues$/)
+  const shown = await run('show', folder, 'offstage:queues', 'mail')
+  expect(shown.out).toContain('{ isPaused: true }')
+})
+
+test('ls counts the values that jobs keep', async () => {
+  const scheduler = createScheduler<typeof jobs>(inline(jobs as never), { store: fileStore(folder) } as never)
+  const sender = await scheduler.add.send(5, { keepValues: 3 })
+  await sender.result()
+  await scheduler.remove(sender.id)
+  const job = await scheduler.add.send(2, { keepValues: 3 })
+  await job.result()
+  await scheduler.close()
+  const { out } = await run('ls', folder)
+  expect(out).toMatch(/; 2 values that jobs keep$/)
+  expect(out).not.toContain('offstage:values')
+})
 
 test('ls and show know the rows of extensions', async () => {
   await keepRows([

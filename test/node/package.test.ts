@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
+import { build } from 'esbuild'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { turn } from '../support/testing.ts'
@@ -43,6 +44,13 @@ test('the licence of every package that is bundled in is in the tarball, in full
     shell: process.platform === 'win32',
   })
   for (const file of ['LICENSE', 'README.md', 'dist/THIRD-PARTY-LICENSES.txt']) expect(packed).toContain(`"${file}"`)
+})
+
+test('it can be installed beside any version of what its adapters are for', () => {
+  // npm refuses a version that is out of range, also to those who never import the adapter.
+  const { peerDependencies, peerDependenciesMeta } = JSON.parse(read('package.json'))
+  for (const [name, range] of Object.entries(peerDependencies))
+    expect([name, range, peerDependenciesMeta[name]]).toEqual([name, '*', { optional: true }])
 })
 
 test('what the build leaves out of p-queue and eventemitter3 is not missed', async () => {
@@ -148,3 +156,18 @@ const anchorsOf = (page: string) =>
       .replace(/[^\p{L}\p{N} _-]/gu, '')
       .replaceAll(' ', '-'),
   )
+
+test.each([
+  ['browser', false],
+  ['node', true],
+] as const)('what bundlers make of it for the platform %s knows signals: %s', async (platform, knowsSignals) => {
+  const { outputFiles } = await build({
+    stdin: { contents: "export * from './dist/index.js'", resolveDir: root },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform,
+    logLevel: 'silent',
+  })
+  expect(outputFiles[0]?.text.includes('SIGTERM')).toBe(knowsSignals)
+})

@@ -2,21 +2,16 @@
 // nothing behind. Each program here runs in a process of its own, and has to end by itself.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { Worker as NodeWorker } from 'node:worker_threads'
-import { build } from 'esbuild'
 import { createScheduler } from 'offstage'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { jobs } from '../fixtures/jobs.ts'
+import { root } from '../support/process.mjs'
+import { programs } from '../support/programs.ts'
 import { start } from '../support/testing.ts'
 import { builtWorker, jobsWorker } from '../support/workers.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const folder = mkdtempSync(join(root, 'node_modules/.cache/offstage-process-'))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const preamble = `
 import { createScheduler, inline } from 'offstage'
@@ -24,27 +19,15 @@ import { jobs as inlineJobs } from '${root}test/fixtures/jobs.ts'
 const worker = (name) => () => new Worker(new URL(name + '.mjs', '${new URL('.', builtWorker('jobs'))}'), { type: 'module' })
 const start = (options, name = 'jobs') => createScheduler(worker(name), options)
 `
+const { build } = programs(preamble)
 
 /** Far beyond what any of these programs needs, far below the 30 s after which an idle thread would end anyway. */
 const limitMs = 15_000
-let programs = 0
 
 /** What a program printed, how it ended, and when. */
 async function run(program: string): Promise<{ output: string; code: number | null; signal: string | null }> {
-  const file = join(folder, `${++programs}`)
-  writeFileSync(`${file}.js`, preamble + program)
-  await build({
-    absWorkingDir: root,
-    entryPoints: [`${file}.js`],
-    outfile: `${file}.mjs`,
-    bundle: true,
-    format: 'esm',
-    platform: 'neutral',
-    external: ['node:*', 'file:*'],
-    // Not by tsconfig.json, which esbuild leaves alone inside node_modules: it would take what was last built.
-    alias: { offstage: join(root, 'src/index.ts'), 'offstage/worker': join(root, 'src/worker.ts') },
-  })
-  const child = spawn(process.execPath, [`${file}.mjs`], { timeout: limitMs, killSignal: 'SIGKILL' })
+  const file = await build(program)
+  const child = spawn(process.execPath, [file], { timeout: limitMs, killSignal: 'SIGKILL' })
   const [output, errors, [code, signal]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

@@ -1,4 +1,4 @@
-// Every block of code in the README is type-checked and run, by Node, in a process of its own; what it prints has to be
+// Every block of code in the README, and in the pages beside it, is type-checked and run, by Node, in a process of its own; what it prints has to be
 // what its comments say. Only what belongs into a component of a page is type-checked alone, and says so.
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,12 +13,16 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const cache = join(root, 'node_modules/.cache')
 let folder = ''
 
+/** The folder of a page has the files that its blocks are; so each has names, and worker modules, of its own. */
+const pages = { readme: 'README.md', events: 'docs/EVENTS.md' }
+
 interface Block {
-  /** Its line in the README. */
+  readonly page: string
+  /** Its line on the page. */
   readonly line: number
   readonly language: string
   readonly code: string
-  /** Its own name, from its first line, or one made up for an excerpt. */
+  /** Its own name, from its first line, or one made up for an excerpt; behind the folder of its page. */
   readonly file: string
   /** An excerpt goes on from a scheduler of the jobs in this file. */
   readonly jobs: string | undefined
@@ -29,14 +33,19 @@ interface Block {
 const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const subpaths = Object.keys(exports).flatMap((path) => (/^\.\/\w+$/.test(path) ? path.slice(2) : []))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const blocks = Array.from(readme.matchAll(/^```(\S*)(.*)\n([\s\S]*?)^```$/gm), toBlock)
+const blocks = Object.entries(pages).flatMap(([folder, page]) => {
+  const text = readFileSync(join(root, page), 'utf8')
+  return Array.from(text.matchAll(/^```(\S*)(.*)\n([\s\S]*?)^```$/gm), (match) => toBlock(match, text, folder))
+})
 const code = blocks.filter(({ language }) => language !== 'sh')
 
-function toBlock({ 1: language = '', 2: info = '', 3: code = '', index }: RegExpMatchArray): Block {
-  const line = readme.slice(0, index).split('\n').length
+function toBlock(match: RegExpMatchArray, text: string, page: string): Block {
+  const { 1: language = '', 2: info = '', 3: code = '', index } = match
+  const line = text.slice(0, index).split('\n').length
   const jobs = info.match(/\bjobs=(\S+)/)?.[1]
-  const file = jobs ? `line-${line}.ts` : (code.match(/^\/\/ (\S+\.ts)\n/)?.[1] ?? '')
-  return { line, language, code, file, jobs, typecheckOnly: info.match(/typecheck-only: (.+)/)?.[1] }
+  const name = jobs ? `line-${line}.ts` : code.match(/^\/\/ (\S+\.ts)\n/)?.[1]
+  const file = name ? `${page}/${name}` : ''
+  return { page, line, language, code, file, jobs, typecheckOnly: info.match(/typecheck-only: (.+)/)?.[1] }
 }
 
 const isWorker = ({ code }: Block) => code.includes('defineJobs(')
@@ -82,11 +91,14 @@ const printedBy = (code: string) =>
 beforeAll(async () => {
   mkdirSync(cache, { recursive: true })
   folder = mkdtempSync(join(cache, 'offstage-readme-'))
-  for (const block of code) writeFileSync(join(folder, block.file || `line-${block.line}.ts`), wholeOf(block))
+  for (const page of Object.keys(pages)) mkdirSync(join(folder, page))
+  for (const block of code)
+    writeFileSync(join(folder, block.file || `${block.page}/line-${block.line}.ts`), wholeOf(block))
   await build({
     absWorkingDir: folder,
     entryPoints: code.filter(({ typecheckOnly }) => !typecheckOnly).map(({ file }) => file),
     outdir: folder,
+    outbase: folder,
     bundle: true,
     format: 'esm',
     platform: 'node',
@@ -105,14 +117,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 test('every block of code has a name or goes on from one that has, and is covered', () => {
   expect(code.length).toBeGreaterThan(10)
   const workers = new Set(code.filter(isWorker).map(({ file }) => file))
-  for (const { line, language, file, jobs } of code) {
-    expect(language, `the language of the block in line ${line}`).toBe('ts')
-    expect(file, `a name for the block in line ${line}`).not.toBe('')
-    if (jobs) expect(workers, `the jobs of the block in line ${line}`).toContain(jobs)
+  for (const { page, line, language, file, jobs } of code) {
+    const where = `the block in line ${line} of ${page}`
+    expect(language, `the language of ${where}`).toBe('ts')
+    expect(file, `a name for ${where}`).not.toBe('')
+    if (jobs) expect(workers, `the jobs of ${where}`).toContain(`${page}/${jobs}`)
   }
   expect(new Set(code.map(({ file }) => file)).size).toBe(code.length)
   // Each worker module is loaded by one of the programs.
-  for (const worker of workers) expect(programs.some((block) => wholeOf(block).includes(`./${worker}`))).toBe(true)
+  const isLoaded = (worker: string) => (block: Block) =>
+    worker.startsWith(`${block.page}/`) && wholeOf(block).includes(`.${worker.slice(block.page.length)}'`)
+  for (const worker of workers) expect(programs.some(isLoaded(worker)), worker).toBe(true)
   const skipped = code.flatMap(({ typecheckOnly }) => typecheckOnly ?? [])
   for (const reason of skipped) expect(reason).toMatch(/^a component runs in a page$/)
 })

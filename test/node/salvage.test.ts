@@ -37,7 +37,7 @@ test('what is not damaged is found whole, and said to be so', () => {
     .batch({ before: jobRecord(2, 'job 2'), after: undefined })
   const found = recovered(journal.seal().bytes)
   expect(ids(found)).toEqual(['job 1', 'job 3'])
-  expect(found).toMatchObject({ isDamaged: false, batches: 3, gaps: [], strays: [], nonsense: [] })
+  expect(found).toMatchObject({ isDamaged: false, batches: 3, gaps: [], strays: [], unreadable: [] })
 })
 
 describe('a batch whose last frame is missing', () => {
@@ -89,7 +89,7 @@ describe('a batch that cannot be read is a gap, and not the end', () => {
     const found = recovered(journal.seal().bytes)
     expect(ids(found)).toEqual(['job 1', 'job 2', 'job 3', 'job 4'])
     expect(found).toMatchObject({ isDamaged: true, gaps: [] })
-    expect(found.nonsense).toEqual([
+    expect(found.unreadable).toEqual([
       { at: journal.batches[1]?.at, bytes: nonsense.length, reason: expect.stringContaining('operation 77') },
     ])
   })
@@ -215,7 +215,7 @@ describe('a batch of several frames loses what is in those that are damaged, and
       const lost = isLost(1) ? ['giant'] : isLost(6) ? ['job 4', 'large'] : []
       if (frame === frames.at(-1)) lost.push('job 6', 'job 7')
       expect(ids(found)).toEqual(ids(recovered(journal.bytes)).filter((id) => !lost.includes(id)))
-      expect(found).toMatchObject({ nonsense: [], strays: [] })
+      expect(found).toMatchObject({ unreadable: [], strays: [] })
       expect(found.gaps).toEqual([{ at: frame.at, bytes: frame.end - frame.at, batches: 1 }])
       const kept = found.records.find(({ id }) => id === 'giant')
       if (!kept) return expect(found.orphans).toBe(5)

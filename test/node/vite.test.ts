@@ -47,10 +47,7 @@ const files = {
     import { punctuated } from 'only-in-workers'
     import { greeting } from './greeting.ts'
     export const jobs = defineJobs({
-      async greet(name: string) {
-        await new Promise((resolve) => setTimeout(resolve, 500)) // So that a reload would come in between.
-        return punctuated(greeting + ', ' + name)
-      },
+      greet: (name: string) => punctuated(greeting + ', ' + name),
       untilNextEdit: () => new Promise((resolve) => greeting === 'Hello' || resolve(greeting)),
     })`,
   'greeting.ts': `export const greeting = 'Hello'`,

@@ -52,7 +52,18 @@ export class Chance {
       case 5:
         return { tag, bytes: new Uint8Array(size).fill(tag & 0xff), floats: new Float64Array([tag]) }
       default:
-        return { tag, filling, isNested: { isDeep: true, none: undefined } }
+        return { tag, filling, isNested: size > 120 ? treeOf(tag, size >> 5) : { isDeep: true, none: undefined } }
     }
+  }
+}
+
+/** Enough objects to be encoded in slices, by the sizes of the simulation; some are in two places. */
+function treeOf(tag: number, items: number): unknown {
+  const shared = { tag, text: `é ${tag}` }
+  const list = Array.from({ length: items }, (_, index) => ({ index, of: new Set([tag, index]), shared }))
+  return {
+    list,
+    byIndex: new Map(list.map((item, index) => [`${index}`, [item, -index]])),
+    bytes: new Uint8Array(60).fill(tag & 0xff),
   }
 }

@@ -4,7 +4,7 @@ import type { Extension, Move } from '../../src/extension.ts'
 import { isTerminal, type JobRecord } from '../../src/job/record.ts'
 import type { Row } from '../../src/store/store.ts'
 import { show } from './equal.ts'
-import { inputOf, isPlain } from './kinds.ts'
+import { inputOf, isHeldBack, isPlain } from './kinds.ts'
 import { assert } from './truth.ts'
 
 const ends: Move[] = ['complete', 'fail', 'expire', 'cancel', 'interrupt', 'crash', 'removed', 'replaced', 'retention']
@@ -17,11 +17,15 @@ const all: Move[] = [
     'checkpoint',
     'step',
     'snooze',
+    'wait',
+    'signal',
+    'child',
     'due',
     'prioritize',
     'update',
     'retry',
     'unblock',
+    'block',
   ],
   ...ends,
 ] as Move[]
@@ -147,7 +151,7 @@ export function checkRows(records: Iterable<JobRecord>, rows: Iterable<Row>): vo
     const parent = table('after').get(record.id) as string | undefined
     // Other extensions have jobs that wait as well.
     assert(
-      (record.state === 'blocked' && isPlain(record)) === (parent !== undefined),
+      (isHeldBack(record) && isPlain(record)) === (parent !== undefined),
       'I19',
       () => `'${record.id}' is ${record.state}, and its row says that it waits for ${parent}`,
     )

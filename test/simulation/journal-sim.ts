@@ -18,6 +18,8 @@ import { assert, Truth, Violation } from './truth.ts'
 
 export const folder = '/data/jobs'
 const journalPath = `${folder}/journal`
+/** Flags of a frame; see `src/store/frame.ts`. */
+const [relaxed, beganBefore] = [1, 4]
 
 type Phase = 'closed' | 'opening' | 'open' | 'closing' | 'stopped'
 
@@ -170,11 +172,15 @@ export class JournalSimulation {
     const content = this.#system.names.get(journalPath)?.content
     if (!content) return
     const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
-    // Where the last whole one begins. A seal that failed on closing may have left a torn end.
+    // Where the last one begins that proves what is before it: one that is whole, not relaxed, and the first of its batch. Mostly
+    // it is the seal; if that failed on closing, there may be others behind it, and a torn end.
     let end = 0
     for (let at = 0; at + headerBytes <= content.length; ) {
-      const next = at + headerBytes + view.getUint32(at + 32, true)
-      if (next <= content.length) end = at
+      const length = view.getUint32(at + 32, true)
+      const next = at + headerBytes + length
+      // An empty one is a seal.
+      const proves = length === 0 || (view.getUint16(at + 6, true) & (relaxed | beganBefore)) === 0
+      if (next <= content.length && proves) end = at
       at = next
     }
     if (end > 0) this.#flipBit(journalPath, end * 8)

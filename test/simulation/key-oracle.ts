@@ -9,7 +9,7 @@ import { isTerminal, isWaiting, type JobRecord } from '../../src/job/record.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Row } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
-import { inputOf, isOf, type SimInput } from './kinds.ts'
+import { inputOf, isHeldBack, isOf, type SimInput } from './kinds.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { Stats } from './stats.ts'
 import { assert } from './truth.ts'
@@ -53,6 +53,8 @@ export const merge = (waiting: SimInput, added: SimInput): SimInput => ({
 export class KeyOracle {
   readonly #world: KeyWorld
   readonly #calls = new Map<number, KeyCall>()
+  /** By tag: when it was called, in monotonic time. */
+  readonly #askedAt = new Map<number, number>()
   /** By tag: the job that has what the call brought, or had it. */
   readonly #jobOf = new Map<number, string>()
   readonly #absent = new Set<number>()
@@ -87,6 +89,7 @@ export class KeyOracle {
 
   asked(call: KeyCall): void {
     this.#calls.set(call.tag, call)
+    this.#askedAt.set(call.tag, this.#world.clock.elapsed)
   }
 
   /** Somebody has it run again: for its key it has ended. */
@@ -185,28 +188,31 @@ export class KeyOracle {
     const { key, name, mode } = call
     const newest = this.#newestOf(call, model)
     const isLive = newest !== undefined && !isTerminal(newest.state) && !this.#hasLostKey(newest.id)
-    const isBehind = state === 'blocked'
+    const isBehind = isHeldBack(record)
     if (isBehind) this.#world.stats.count('keys: jobs that wait for the one before')
     if (key === mixed) return
     if (!isLive) {
       assert(!isBehind || this.#hasLive(call, model), 'I19', () => `${what()} waits for nobody`)
-      const until = newest && mode !== 'replace' ? this.#untilOfRecord(newest) : undefined
-      // The clock may have been set back since.
-      const highest = Math.max(this.#highest, this.#world.clock.highest)
-      assert(until === undefined || highest + slackMs >= until, 'I19', () => `${what()} is added within ${until}`)
-      return
+      const isWithin = newest && mode !== 'replace' && this.#isWithin(newest)
+      return assert(!isWithin, 'I19', () => `${what()} is added within the window of '${newest?.id}'`)
     }
     const there = `'${newest.id}' is ${newest.state}`
-    if (mode === 'throttle') {
-      const until = this.#untilOfRecord(newest) as number
-      const highest = Math.max(this.#highest, this.#world.clock.highest)
-      return assert(highest + slackMs >= until, 'I19', () => `${what()} is added, and ${there}`)
-    }
+    if (mode === 'throttle') return assert(!this.#isWithin(newest), 'I19', () => `${what()} is added, and ${there}`)
     const mayFollow = mode === 'replace' || mode === 'coalesce' || mode === 'debounce'
     // One that ran when it got its follower may wait again, and another takes the place of the follower.
     const isRunning = newest.state === 'running' || (mode === 'replace' && isBehind)
     assert(mayFollow && isRunning, 'I19', () => `${what()} (${name}) is added, and ${there}`)
     assert(isBehind === (mode !== 'debounce'), 'I19', () => `${what()} is ${state}, and ${there}`)
+  }
+
+  /** Whether the window of a job is over by neither clock. The wall clock may have been set back since it was. */
+  #isWithin(record: JobRecord): boolean {
+    const until = this.#untilOfRecord(record)
+    const { highest, elapsed } = this.#world.clock
+    const { tag, windowMs = 0 } = this.#addedBy.get(record.id) ?? {}
+    const askedAt = this.#askedAt.get(tag as number) ?? Number.NEGATIVE_INFINITY
+    const isOver = Math.max(this.#highest, highest) + slackMs >= (until ?? 0) || elapsed + slackMs >= askedAt + windowMs
+    return until !== undefined && !isOver
   }
 
   #hasLostKey(id: string): boolean {
@@ -267,7 +273,6 @@ export class KeyOracle {
       if (!after || isTerminal(after.state)) {
         if (!this.#endedIn.has(record.id)) this.#endedIn.set(record.id, batch)
       } else this.#endedIn.delete(record.id)
-      if (type === 'retry') this.retried(record.id)
     }
   }
 
@@ -287,11 +292,11 @@ export class KeyOracle {
     for (const record of model.values()) {
       if (!isOf(record, 'key') || isTerminal(record.state)) continue
       live.set(record.id, record)
-      if (record.state !== 'blocked') leading.add(this.#keyOf(record))
+      if (!isHeldBack(record)) leading.add(this.#keyOf(record))
     }
     for (const record of live.values())
       assert(
-        record.state !== 'blocked' || leading.has(this.#keyOf(record)),
+        !isHeldBack(record) || leading.has(this.#keyOf(record)),
         'I19',
         () =>
           `'${record.id}' (${this.#keyOf(record)}) waits for nobody: ${show([...rows.values()].filter(({ table }) => table === 'dedupe'))}`,

@@ -11,6 +11,7 @@ const frame = 'src/store/frame.ts'
 const scanner = 'src/store/frame-scanner.ts'
 const search = 'src/store/frame-search.ts'
 const writer = 'src/store/batch-writer.ts'
+const bytes = 'src/store/bytes.ts'
 const steps = 'src/engine/steps.ts'
 const groupCommit = 'src/engine/group-commit.ts'
 const engine = 'src/engine/local-engine.ts'
@@ -20,37 +21,192 @@ const dispatcher = 'src/engine/dispatcher.ts'
 const outcomes = 'src/engine/outcomes.ts'
 const lifecycle = 'src/engine/lifecycle.ts'
 const move = 'src/job/transition.ts'
+const waits = 'src/job/waits.ts'
 const pool = 'src/pool/pool.ts'
 const blame = 'src/pool/blame.ts'
 const poolWorker = 'src/pool/pool-worker.ts'
 const starter = 'src/pool/starter.ts'
 const probation = 'src/pool/probation.ts'
-const line = 'src/queue/line.ts'
+const lanes = 'src/queue/lanes.ts'
 const lines = 'src/engine/lines.ts'
+const groups = 'src/groups/groups.ts'
+const historyExtension = 'src/history/history-extension.ts'
+const projection = 'src/history/projection.ts'
+const topics = 'src/topics/topics-extension.ts'
 const index = 'src/engine/job-index.ts'
 const suspects = 'src/engine/suspects.ts'
 const retention = 'src/engine/retention.ts'
 const timerQueue = 'src/timers/timer-queue.ts'
 const limiter = 'src/queue/limiter.ts'
+const pace = 'src/queue/pace.ts'
 const rateLimit = 'src/queue/rate-limit.ts'
+const gate = 'src/queue/gate.ts'
+const sorted = 'src/queue/sorted-order.ts'
+const spared = 'src/pool/spared.ts'
 const starts = 'src/queue/starts.ts'
 const extensions = 'src/engine/extensions.ts'
 const attached = 'src/engine/attached.ts'
 const refusedTurns = 'src/engine/refused-turns.ts'
 const turn = 'src/engine/turn.ts'
+const settings = 'src/engine/kept-settings.ts'
 const runner = 'src/schedules/schedules-extension.ts'
 const scheduleRow = 'src/schedules/schedule-row.ts'
 const tick = 'src/schedules/tick.ts'
 const recurrence = 'src/schedules/recurrence.ts'
 const dedupe = 'src/dedupe/dedupe-extension.ts'
+const flows = 'src/flows/flows-extension.ts'
+const batches = 'src/flows/batches-extension.ts'
+const children = 'src/engine/children.ts'
 
 /**
- * `isJournal`: it takes a state that is rare, and that runs of the journal alone reach more often.
- * @typedef {{ name: string, file: string, find: string, replace: string, isJournal?: true }} Mutant
+ * `isJournal`: it takes a state that is rare, and that runs of the journal alone reach more often. `isRare`: even so it takes more
+ * than half a million steps to find.
+ * @typedef {{ name: string, file: string, find: string, replace: string, isJournal?: true, isRare?: true }} Mutant
  */
 
 /** @type {Mutant[]} */
 export const mutants = [
+  // Jobs that run jobs.
+  {
+    name: 'a parent is not told how its child has ended',
+    file: children,
+    find: 'if (isTerminal(parentState) ||',
+    replace: 'if (parentState ||',
+  },
+  {
+    name: 'children of a parent that has ended run on',
+    file: children,
+    find: 'if (!isTerminal(child.record.state))',
+    replace: 'if (child.record.state === undefined)',
+  },
+  {
+    name: 'a child of an earlier job with the id is taken for its own',
+    file: children,
+    find: 'rules.headers?.[parentHeader] === nameOf(parent)',
+    replace: 'parentIdIn(rules.headers) === parent.id',
+  },
+  {
+    name: 'a child whose end is recorded is run again when it is gone',
+    isRare: true,
+    file: children,
+    find: 'if (record.steps?.has(doneKey(key)) || record.steps?.has(fellKey(record.attempt, key))) return\n',
+    replace: '\n',
+  },
+  {
+    name: 'the attempt of a job that is cancelled with another goes on',
+    file: jobs,
+    find: 'if (this.extensions) this.extensions.abort(job)\n    else this.starter.abort(job, error)',
+    replace: '',
+  },
+  {
+    name: 'a parent gets something else than the result of its child',
+    file: waits,
+    find: "['child', end.result]",
+    replace: "['child', true]",
+  },
+  // Flows and batches.
+  {
+    name: 'a job of a flow goes with the first of its parents',
+    file: flows,
+    find: 'if (left !== undefined && left > 1) return',
+    replace: 'if (left !== undefined && left > 9) return',
+  },
+  {
+    name: 'the last of the parents lets nobody go',
+    file: flows,
+    find: "turn.move(childId, { type: 'unblock' })",
+    replace: "if (left === undefined) turn.move(childId, { type: 'unblock' })",
+  },
+  {
+    name: 'a parent that fails lets its children go',
+    file: flows,
+    find: "if (parent.state === 'completed' || onFailure === 'continue') {",
+    replace: 'if (parent) {',
+  },
+  {
+    name: 'what fell comes back although another that it needs has failed',
+    file: flows,
+    find: 'if (isHopeless(turn, childId)) continue',
+    replace: '',
+  },
+  {
+    name: 'a retried parent leaves what fell with it',
+    file: flows,
+    find: "if (turn.rows.has(fellKey(childId))) turn.move(childId, { type: 'retry' })",
+    replace: 'if (turn.rows.has(fellKey(childId))) turn.put(fellKey(childId), undefined)',
+  },
+  {
+    name: 'results of parents are let go before the last child has ended',
+    file: flows,
+    find: 'const kept = { ...options, id: jobId, keepMs: Number.POSITIVE_INFINITY }',
+    replace: 'const kept = { ...options, id: jobId }',
+  },
+  {
+    name: 'a handler finds the error of a parent in place of its result',
+    file: flows,
+    find: "place(all, path, state === 'completed' ? result : error)",
+    replace: 'place(all, path, error)',
+  },
+  {
+    name: 'a batch adds a callback again when it ends again',
+    file: batches,
+    find: 'if (!callback || !isDue[name] || called.includes(name)) continue',
+    replace: 'if (!callback || !isDue[name]) continue',
+  },
+  {
+    name: 'a batch has succeeded although some were cancelled',
+    file: batches,
+    find: "row.cancelled > 0 ? 'cancelled'",
+    replace: "row.cancelled > 99 ? 'cancelled'",
+  },
+  {
+    name: 'a retry by hand does not count',
+    file: batches,
+    find: "if (from !== 'pending') next[from]--",
+    replace: '',
+  },
+  {
+    name: 'a batch forgets that a callback is owing',
+    file: batches,
+    find: 'isOwing = true',
+    replace: 'called = [...called, name]',
+  },
+  {
+    name: 'an open batch ends',
+    file: batches,
+    find: 'write(turn, id, open, { ...open, total: open.total - missing, isOpen: row.isOpen })',
+    replace: 'write(turn, id, open, { ...open, total: open.total - missing, isOpen: false })',
+  },
+  {
+    name: 'a batch within a batch does not tell of its end',
+    file: batches,
+    find: 'if (parent !== undefined && stageOf(before) !== stage) change',
+    replace: 'if (parent !== undefined && stageOf(before) === stage) change',
+  },
+  {
+    name: 'what was not appended is counted',
+    file: batches,
+    find: 'total: open.total - missing, isOpen',
+    replace: 'total: open.total, isOpen',
+  },
+  {
+    name: 'a callback appends to a batch that has ended',
+    file: batches,
+    find: 'if (!row || isCallback) throw',
+    replace: 'if (!row) throw',
+  },
+  {
+    name: 'what a job appends is lost',
+    file: batches,
+    find: 'if (!key.startsWith(appendPrefix)) continue',
+    replace: 'if (!key.startsWith(appendPrefix) || fresh.length < 2) continue',
+  },
+  {
+    name: 'a batch is forgotten while members of it are there',
+    file: batches,
+    find: "if (stage === 'pending' || row.isOwing || row.calls > 0 || ends.some((end) => row[end] > row.gone[end])) return",
+    replace: "if (stage === 'pending' || row.isOwing || row.calls > 0) return",
+  },
   // Blobs beside the journal.
   {
     name: 'a blob is not synced before the frame that names it',
@@ -86,6 +242,44 @@ export const mutants = [
     find: 'if (orphans.length > 0) await',
     replace: 'if (orphans.length < 0) await',
     isJournal: true,
+  },
+  // Values in slices.
+  {
+    name: 'what changes while a long value is encoded for the draft is lost',
+    file: compaction,
+    find: '        this.#cursor = item.seq\n        if (batch.mayBeLong) await prepare(batch, change, clock)\n',
+    replace: '        if (batch.mayBeLong) await prepare(batch, change, clock)\n        this.#cursor = item.seq\n',
+  },
+  {
+    name: 'a long value of a change is written in the place of another',
+    file: writer,
+    find: 'const prepared = this.#prepared?.get(value)',
+    replace: 'const prepared = this.#prepared?.has(value) ? [...this.#prepared.values()][0] : undefined',
+  },
+  {
+    name: 'the blobs of a long value are forgotten',
+    file: bytes,
+    find: 'for (const { at, attachment } of other.#named) this.#named.push({ at: start + at, attachment })',
+    replace: '',
+    isJournal: true,
+  },
+  {
+    name: 'the second slice of a text begins where the first does',
+    file: bytes,
+    find: 'writeUnits(gap, source, bytes.subarray(start, end), start - gap.at)',
+    replace: 'writeUnits(gap, source, bytes.subarray(start, end), 0)',
+  },
+  {
+    name: 'the second buffer of a long value is in the wrong place',
+    file: bytes,
+    find: '      from = to\n      gapBytes += length\n',
+    replace: '      from = to\n',
+  },
+  {
+    name: 'the rest of a long list is left out',
+    file: 'src/store/value-writer.ts',
+    find: '      if (index % pieceItemsMax === pieceItemsMax - 1) yield\n',
+    replace: '      if (index % pieceItemsMax === pieceItemsMax - 1) yield\n      if (index > 2) return\n',
   },
   // The file.
   {
@@ -171,6 +365,7 @@ export const mutants = [
   },
   {
     name: 'a rename that may have failed is passed over',
+    isRare: true,
     file: medium,
     find: '        this.#isUncertain = true\n',
     replace: '',
@@ -209,6 +404,7 @@ export const mutants = [
   },
   {
     name: 'frames of another generation are taken for ours',
+    isRare: true,
     isJournal: true,
     file: search,
     find: 'salt === chain.salt && ',
@@ -216,6 +412,7 @@ export const mutants = [
   },
   {
     name: 'an older frame counts as one behind the damage',
+    isRare: true,
     isJournal: true,
     file: search,
     find: ' && sequence > chain.sequence + 1',
@@ -495,8 +692,8 @@ export const mutants = [
   {
     name: 'a job that is marked loses its mark when it is stored',
     file: writer,
-    find: '[marks, headers, retryForMs]',
-    replace: '[headers, retryForMs]',
+    find: '[marks, headers, retryForMs, kept]',
+    replace: '[headers, retryForMs, kept]',
   },
   {
     name: 'a job that is added marked is not',
@@ -538,8 +735,8 @@ export const mutants = [
   {
     name: 'a schedule adds one job more than its limit',
     file: scheduleRow,
-    find: 'nextAt: row.count < limit ?',
-    replace: 'nextAt: row.count <= limit ?',
+    find: 'if (row.count >= limit) return',
+    replace: 'if (row.count > limit) return',
   },
   {
     name: 'a job is added beside that of the occurrence before',
@@ -556,7 +753,7 @@ export const mutants = [
   {
     name: 'what came during a pause is made up for',
     file: runner,
-    find: '(isPaused ? row : advanced(id, row, later(turn.clock.now(), row)))',
+    find: '(isPaused ? row : advanced(id, row, later(now, row)))',
     replace: 'row',
   },
   {
@@ -585,6 +782,7 @@ export const mutants = [
   },
   {
     name: 'what was missed is left out because it comes alone',
+    isRare: true,
     file: tick,
     find: '(coming.length > 1 || isMissed(first))',
     replace: 'coming.length > 1',
@@ -603,6 +801,7 @@ export const mutants = [
   },
   {
     name: 'a schedule whose change was refused keeps the time of the change',
+    isRare: true,
     file: runner,
     find: '      // It may have been refused.\n      this.#follow([id])\n',
     replace: '',
@@ -623,6 +822,7 @@ export const mutants = [
   },
   {
     name: 'a key is taken although its job has ended',
+    isRare: true,
     file: dedupe,
     find: '  return !isTerminal(state) || (',
     replace: '  return true || (',
@@ -636,14 +836,20 @@ export const mutants = [
   {
     name: 'a key is free before its window is over',
     file: dedupe,
-    find: "(mode === 'return' || mode === 'reject') && isWithin(row, now))",
-    replace: "mode === 'return' && isWithin(row, now))",
+    find: "(mode === 'return' || mode === 'reject') && this.#isWithin(row))",
+    replace: "mode === 'return' && this.#isWithin(row))",
   },
   {
     name: 'a key stays when its window is over',
     file: dedupe,
-    find: '      for (const [key] of over) turn.put(key, undefined)\n',
-    replace: '',
+    find: '        turn.put(key, undefined)\n      }\n    })\n',
+    replace: '      }\n    })\n',
+  },
+  {
+    name: 'a window is over too soon by the monotonic clock',
+    file: dedupe,
+    find: 'turn.clock.monotonic() + (windowMs as number)',
+    replace: 'turn.clock.monotonic()',
   },
   {
     name: 'a job starts beside the one that it is to wait for',
@@ -799,6 +1005,7 @@ export const mutants = [
   },
   {
     name: 'expired jobs start',
+    isRare: true,
     file: dispatcher,
     find: '      if (this.#jobs.hasExpired(job)) {\n',
     replace: '      if (this.#jobs.hasExpired(job) && this.#jobs.dashboard.isPaused) {\n',
@@ -820,8 +1027,8 @@ export const mutants = [
   {
     name: 'the next attempt does not wait for the one before',
     file: jobs,
-    find: "if (job.record.state !== 'queued' || job.attempt || job.timer) return",
-    replace: "if (job.record.state !== 'queued' || job.timer) return",
+    find: "if (attempt) return\n    if (record.state !== 'queued') {",
+    replace: "if (record.state !== 'queued') {",
   },
   {
     name: 'sequence numbers begin anew in the next life',
@@ -832,8 +1039,8 @@ export const mutants = [
   {
     name: 'a pause does not hold',
     file: dispatcher,
-    find: 'if (!this.mayStart || this.#jobs.dashboard.isPaused) return',
-    replace: 'if (!this.mayStart) return',
+    find: '    if (this.#jobs.dashboard.isPaused) return\n    this.#now',
+    replace: '    this.#now',
   },
   {
     name: 'jobs that are open at the end keep their promises',
@@ -917,6 +1124,7 @@ export const mutants = [
   },
   {
     name: 'suspects wait for ever',
+    isRare: true,
     file: suspects,
     find: '      this.#setTimer(waitMs)\n',
     replace: '',
@@ -935,6 +1143,7 @@ export const mutants = [
   },
   {
     name: 'an attempt begins each time that its thread says so',
+    isRare: true,
     file: pool,
     find: '      if (attempt.isBegun) return\n',
     replace: '',
@@ -960,13 +1169,13 @@ export const mutants = [
   // Lines, threads, time.
   {
     name: 'the lowest priority goes first',
-    file: line,
+    file: lanes,
     find: '.priority < priority) low',
     replace: '.priority > priority) low',
   },
   {
     name: 'the last goes first',
-    file: line,
+    file: lanes,
     find: 'this.#others.add(item, -record.priority, record.dueAt, record.seq)',
     replace: 'this.#others.add(item, -record.priority, -record.dueAt, -record.seq)',
   },
@@ -985,20 +1194,82 @@ export const mutants = [
   {
     name: 'a line whose gate was closed is not there when it opens',
     file: lines,
-    find: '    line.limiter.leave()\n    this.#unpark(line)\n',
-    replace: '    line.limiter.leave()\n',
+    find: '    line.leave(job)\n    this.#unpark(line)\n',
+    replace: '    line.leave(job)\n',
   },
   {
     name: 'who goes before others stands behind them',
-    file: line,
+    file: lanes,
     find: 'isBefore(record, lane.last)',
     replace: 'isBefore(lane.last, record)',
   },
+  // Groups.
   {
-    name: 'what was held for a thread is sent although it is over',
-    file: poolWorker,
-    find: 'if (!attempt.isSent && this.#held.includes(attempt))',
-    replace: 'if (attempt.isSent)',
+    name: 'one job more of a group runs than may',
+    file: groups,
+    find: 'this.running < this.concurrency',
+    replace: 'this.running <= this.concurrency',
+  },
+  {
+    name: 'a group has no rate limit',
+    file: groups,
+    find: '    if (limit !== group.pace?.rateLimit) this.#paceOf(group).setRateLimit(limit)\n',
+    replace: '',
+  },
+  {
+    name: 'a group that has had its turn goes first again',
+    file: groups,
+    find: '        group.left = group.weight\n        this.#turns.addLast(group)\n',
+    replace: '        group.left = group.weight\n        this.#turns.addFirst(group)\n',
+  },
+  {
+    name: 'a turn never ends',
+    file: groups,
+    find: '    if (group.left > 0 && --group.left === 0) this.#stopTurns(group)\n',
+    replace: '',
+  },
+  {
+    name: 'a group is made with what the options say, whatever it was set to',
+    file: groups,
+    find: 'const set: QueueSettings = this.#settings.get(key) ?? {}',
+    replace: 'const set: QueueSettings = {}',
+  },
+  {
+    name: 'the new limits of a group hold from its next job on',
+    file: groups,
+    find: '    this.#limit(group)\n    this.#settle(group, true)\n    this.#opened(group)\n',
+    replace: '    this.#limit(group)\n    this.#opened(group)\n',
+  },
+  {
+    name: 'the weight that a group was set to is not kept',
+    file: 'src/queue/settings.ts',
+    find: "['isPaused', 'concurrency', 'rateLimit', 'weight'] as const",
+    replace: "['isPaused', 'concurrency', 'rateLimit'] as const",
+  },
+  {
+    name: 'a group that rests goes on',
+    isRare: true,
+    file: groups,
+    find: '    this.#paceOf(group).rest(ms)\n    this.#settle(group, true)\n',
+    replace: '    this.#paceOf(group).rest(ms)\n',
+  },
+  {
+    name: 'a strict group goes on while its first job waits for its next attempt',
+    file: groups,
+    find: 'head && !this.#held.has(head) && (',
+    replace: 'head && (',
+  },
+  {
+    name: 'a job that waits for its next attempt does not hold up its group',
+    file: jobs,
+    find: '      if (isRetrying(record)) this.lines.hold(job)\n',
+    replace: '',
+  },
+  {
+    name: 'a group does not go on when its limits let it',
+    file: groups,
+    find: '    group.running--\n    this.#settle(group)\n',
+    replace: '    group.running--\n',
   },
   {
     name: 'what was sent is taken back although the thread may have it',
@@ -1038,6 +1309,7 @@ export const mutants = [
   },
   {
     name: 'a thread that has just loaded shows that the module does not fail later',
+    isRare: true,
     file: probation,
     find: 'now - readyAt >= ms',
     replace: 'now - readyAt >= 0',
@@ -1057,9 +1329,8 @@ export const mutants = [
   {
     name: 'an attempt is sent before its start is safe',
     file: dispatcher,
-    find: '    job.attempt = this.pool.reserve(worker, job, job.record, transferOf(job), job.mustRunAlone)\n',
-    replace:
-      '    job.attempt = this.pool.reserve(worker, job, job.record, transferOf(job), job.mustRunAlone)\n    this.pool.send(job.attempt)\n',
+    find: 'transferOf(job), job.mustRunAlone, priority)\n',
+    replace: 'transferOf(job), job.mustRunAlone, priority)\n    this.pool.send(job.attempt)\n',
   },
   {
     name: 'a checkpoint is not given to the next attempt',
@@ -1070,8 +1341,8 @@ export const mutants = [
   {
     name: 'headers are not given to an attempt',
     file: poolWorker,
-    find: ', ...(headers && { headers }) }',
-    replace: ' }',
+    find: ', ...(headers && { headers }), ',
+    replace: ', ',
   },
   {
     name: 'finished jobs go too early',
@@ -1094,13 +1365,13 @@ export const mutants = [
   },
   {
     name: 'a rate limit goes by the wall clock',
-    file: limiter,
-    find: '      const now = this.#timers.clock.monotonic()\n      if (!this.#mayStart(now))',
-    replace: '      const now = this.#timers.clock.now()\n      if (!this.#mayStart(now))',
+    file: pace,
+    find: '    const now = this.#timers.clock.monotonic()\n    if (!this.#mayStart(now))',
+    replace: '    const now = this.#timers.clock.now()\n    if (!this.#mayStart(now))',
   },
   {
     name: 'a rate limit that is set again forgets what has started',
-    file: limiter,
+    file: pace,
     find: 'clock.monotonic(), this.#rate, clock.resolutionMs)',
     replace: 'clock.monotonic(), undefined, clock.resolutionMs)',
   },
@@ -1136,9 +1407,63 @@ export const mutants = [
   },
   {
     name: 'nobody looks again when the rate limit lets more start',
-    file: limiter,
+    file: pace,
     find: '        this.drain()\n        this.#onOpen()\n',
     replace: '        this.drain()\n',
+  },
+  {
+    name: 'the last one in is not the first one out',
+    file: sorted,
+    find: 'isLifo ? -1 : 1',
+    replace: '1',
+  },
+  {
+    name: 'priorities do not rise with time',
+    file: sorted,
+    find: 'this.#risePerMs = by / everyMs',
+    replace: 'this.#risePerMs = 0',
+  },
+  {
+    name: 'a priority that has risen counts only within its queue',
+    file: sorted,
+    find: 'return this.#priorityAt(Math.max(this.#clock.now(), this.#newestAt), place)',
+    replace: 'return place.priority',
+  },
+  {
+    name: 'no worker is kept free',
+    file: spared,
+    find: 'return ordinary > 0 || this.#workers < this.#workersMax',
+    replace: 'return true',
+  },
+  {
+    name: 'a worker whose ordinary job has ended counts as taken',
+    file: spared,
+    find: 'if (this.#ordinary.delete(attempt) && --attempt.worker.ordinary === 0) this.#workers--',
+    replace: 'if (this.#ordinary.delete(attempt)) attempt.worker.ordinary--',
+  },
+  {
+    name: 'what was on a worker that died is still counted',
+    file: pool,
+    find: '      this.#spared?.freed(attempt)\n      attempt.worker.free(attempt)\n',
+    replace: '      attempt.worker.free(attempt)\n',
+  },
+  {
+    name: 'a condition that is not met holds nothing back',
+    file: limiter,
+    find: 'this.#isPaused || (this.gate !== undefined && this.gate.unmet.length > 0)',
+    replace: 'this.#isPaused',
+  },
+  {
+    name: 'a condition is asked once',
+    file: gate,
+    find: '      this.#isAsking = false\n',
+    replace: '',
+  },
+  {
+    name: 'a condition is listened to when no job waits any more',
+    file: gate,
+    find: '    for (const stop of stops) stop()\n',
+    replace: '',
   },
   {
     name: 'a delay stands still when the clock is set back',
@@ -1217,20 +1542,44 @@ export const mutants = [
   {
     name: 'a snooze of an attempt that no longer counts is heard',
     file: dispatcher,
-    find: '    if (attempt.isStale) return\n    if (hasMoved(attempt)) return',
-    replace: '    if (hasMoved(attempt)) return',
+    find: '    if (attempt.isStale) return false\n    if (hasMoved(attempt)) this',
+    replace: '    if (hasMoved(attempt)) this',
+  },
+  {
+    name: 'a signal that comes while an attempt ends wakes nobody',
+    file: waits,
+    find: '  if (signalsAwaited(record).length > 0) for (const [, name] of unread(record.steps)) wake(record, name)\n',
+    replace: '',
+  },
+  {
+    name: 'a signal wakes nobody',
+    file: waits,
+    find: '  wake(record, signal[1])\n',
+    replace: '',
+  },
+  {
+    name: 'a wait forgets what was recorded',
+    file: waits,
+    find: 'record.steps = withStep(record.steps, waitingKey(record.attempt), waits)',
+    replace: 'record.steps = withStep(undefined, waitingKey(record.attempt), waits)',
+  },
+  {
+    name: 'a wait uses up an attempt',
+    file: move,
+    find: '      wait(after, action.waits, now)\n',
+    replace: '      wait(after, action.waits, now)\n      after.failures++\n',
   },
   {
     name: 'a queue does not rest',
-    file: limiter,
+    file: pace,
     find: '    this.#restsUntil = until\n',
     replace: '',
   },
   {
     name: 'the time for retries goes on over a snooze',
     file: move,
-    find: "      after.expiresAt = undefined\n      break\n    case 'fail'",
-    replace: "      break\n    case 'fail'",
+    find: '  record.error = undefined\n  record.expiresAt = undefined\n}',
+    replace: '  record.error = undefined\n}',
   },
   {
     name: 'a handler that wants no other attempt gets one',
@@ -1259,8 +1608,8 @@ export const mutants = [
   {
     name: 'the time for retries is not stored',
     file: writer,
-    find: '[marks, headers, retryForMs]',
-    replace: '[marks, headers]',
+    find: '[marks, headers, retryForMs, kept]',
+    replace: '[marks, headers, kept]',
   },
   {
     name: 'nobody watches the time for retries of what ran when its process ended',
@@ -1273,5 +1622,110 @@ export const mutants = [
     file: 'src/job/retry.ts',
     find: 'random * (3 *',
     replace: 'random * (9 *',
+  },
+  // What queues are set to.
+  {
+    name: 'settings: what is set back stays in the store',
+    file: settings,
+    find: 'if (before || after) this.#jobs.keep(',
+    replace: 'if (after) this.#jobs.keep(',
+  },
+  {
+    name: 'settings: what is as in the options is not written',
+    file: settings,
+    find: 'if (before || after) this.#jobs.keep(',
+    replace: 'if (!before && after) this.#jobs.keep(',
+  },
+  {
+    name: 'settings: what the store has does not hold',
+    file: settings,
+    find: '      this.#jobs.lines.set(key, value as QueueSettings)\n',
+    replace: '',
+  },
+  {
+    name: 'settings: one takes the place of all others of its queue',
+    file: settings,
+    find: '{ ...before, ...settings }',
+    replace: 'settings',
+  },
+  {
+    name: 'settings: a reset leaves a queue paused',
+    file: settings,
+    find: 'return { isPaused: false, concurrency, rateLimit }',
+    replace: 'return { isPaused: undefined as never, concurrency, rateLimit }',
+  },
+  {
+    name: 'settings: confirmed before they are committed',
+    file: engine,
+    find: '      this.#jobs.settings.set(queue, settings)\n      return this.#outcomes.whenCommitted()\n',
+    replace: '      this.#jobs.settings.set(queue, settings)\n      return Promise.resolve()\n',
+  },
+  {
+    name: 'settings: made before the store is open are not written',
+    file: engine,
+    find: 'return opening.then(set)',
+    replace: 'return opening',
+  },
+  // The history, and what is made of it.
+  {
+    name: 'history: what ran when its process ended is not found',
+    file: historyExtension,
+    find: '    if (changed.length === 0) return\n',
+    replace: '    return\n',
+  },
+  {
+    name: 'history: numbers begin anew after a restart',
+    file: historyExtension,
+    find: 'seqs.reduce((most, seq) => Math.max(most, seq), 0) + 1',
+    replace: 'seqs.length + 1',
+  },
+  {
+    name: 'history: entries go that a projection has not stored',
+    file: historyExtension,
+    find: ' && seq < unseen',
+    replace: '',
+  },
+  {
+    name: 'history: a projection sees an entry twice',
+    file: projection,
+    find: 'next(this.#seq + 1)',
+    replace: 'next(this.#seq)',
+  },
+  {
+    name: 'history: a projection is stored one entry ahead',
+    file: projection,
+    find: '{ seq: this.#seq, state',
+    replace: '{ seq: this.#seq + 1, state',
+  },
+  // Topics.
+  {
+    name: 'topics: an event that was published is published again',
+    file: topics,
+    find: 'if (there && this.#isRemembered(turn, there)) return there.jobIds',
+    replace: 'if (there && this.#isRemembered(turn, there) && there.jobIds.length > 1) return there.jobIds',
+  },
+  {
+    name: 'topics: events are forgotten too early',
+    file: topics,
+    find: 'return turn.clock.now() < at + this.rememberMs',
+    replace: 'return turn.clock.now() < at + this.rememberMs / 2',
+  },
+  {
+    name: 'topics: filters are not asked',
+    file: topics,
+    find: 'filter === undefined || accepts(filter, data)',
+    replace: 'filter === undefined || accepts(filter, filter)',
+  },
+  {
+    name: 'topics: only the first subscription gets its job',
+    file: topics,
+    find: '.filter(([, each]) => isFor(each, event))',
+    replace: '.filter(([, each]) => isFor(each, event)).slice(0, 1)',
+  },
+  {
+    name: 'topics: a star stands for several words',
+    file: 'src/topics/pattern.ts',
+    find: 'words.length !== wanted.length',
+    replace: 'words.length < wanted.length',
   },
 ]

@@ -7,20 +7,28 @@
 import type { Step } from '../../src/engine/steps.ts'
 import { type Backoff, finishedAt, isTerminal, isWaiting, type JobRecord, type State } from '../../src/job/record.ts'
 import { never } from '../../src/job/retry.ts'
-import { fromThread } from '../../src/pool/protocol.ts'
+import { fromThread, type SentWait } from '../../src/pool/protocol.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import type { WireThrown } from '../../src/shared/error-wire.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Change, Row, Store, Stored, StoreHost } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
 import { checkRows } from './extensions.ts'
+import { FamilyOracle } from './family-oracle.ts'
+import { FlowOracle } from './flow-oracle.ts'
+import { GroupOracle, isGrouped, lineOf } from './group-oracle.ts'
+import { HistoryOracle } from './history-oracle.ts'
 import { KeyOracle } from './key-oracle.ts'
 import { isOf, type Tag, tagOf } from './kinds.ts'
+import { OrderOracle, type OrderSettings } from './order-oracle.ts'
 import { ScheduleOracle } from './schedule-oracle.ts'
+import { type Options, SettingOracle } from './setting-oracle.ts'
 import type { Extremes, SimClock } from './sim-clock.ts'
 import { lasts, type SimTask, type SimWorker } from './sim-worker.ts'
 import type { Stats } from './stats.ts'
+import { TopicOracle } from './topic-oracle.ts'
 import { applyTo, assert, Truth, Violation } from './truth.ts'
+import { WaitOracle } from './wait-oracle.ts'
 
 export interface Added {
   readonly tag: number
@@ -50,6 +58,7 @@ export interface World {
   readonly workers: readonly SimWorker[]
   readonly maxQueued: number
   readonly isClosing: boolean
+  readonly order: OrderSettings
   readonly keep: Readonly<Record<Terminal, { readonly count: number; readonly ageMs: number }>>
 }
 
@@ -62,6 +71,7 @@ const latenessMs = 30_000
 
 export class Oracle {
   readonly truth = new Truth()
+  readonly waits: WaitOracle
   readonly #world: World
   violation: unknown
   /** By the tag in its input. */
@@ -113,10 +123,18 @@ export class Oracle {
   hasLoaded = false
   readonly #ended = new Set<string>()
   isPaused = false
-  readonly pausedQueues = new Set<string>()
-  limits: Record<string, number> = {}
+  readonly settings: SettingOracle
+  /** Whose condition is not met. */
+  readonly unmetQueues = new Set<string>()
+  /** Of the options. */
+  limits: Options = {}
   /** Of this life: when attempts were sent in each queue that has a rate limit. */
   readonly #sent = new Map<string, number[]>()
+  /** By attempt: under which of the rate limits of its queue it was let in; and under which the last start was told. */
+  readonly #paceOf = new Map<string, number>()
+  readonly #lastPaces = new Map<string, number>()
+  /** The groups of attempts that have left their threads since the last batch. */
+  readonly #leftLines = new Set<string | undefined>()
   /** Of jobs whose delay, or time to start or to be kept, began in this life: monotonic time, no later and no sooner than that. */
   readonly #spans = new Map<number, { readonly from: number; readonly until: number }>()
   readonly #added = new Map<number, number>()
@@ -131,8 +149,18 @@ export class Oracle {
   hasExtensions = false
   hasSchedules = false
   hasKeys = false
+  hasHistory = false
+  hasFlows = false
+  hasFamilies = false
+  hasTopics = false
+  readonly topics: TopicOracle
+  readonly flows: FlowOracle
+  readonly families: FamilyOracle
+  readonly groups: GroupOracle
   readonly schedules: ScheduleOracle
   readonly keys: KeyOracle
+  readonly history: HistoryOracle
+  readonly #order: OrderOracle
   readonly #refusedBumps = new Set<string>()
   readonly #overdue = new Map<number, number>()
   /** By `seq`: what ran when the process before ended, and has not been counted; when, at the earliest, each attempt was started. */
@@ -144,9 +172,24 @@ export class Oracle {
 
   constructor(world: World) {
     this.#world = world
+    this.waits = new WaitOracle(world)
     const { clock, stats, maxQueued } = world
     const oracle = this
+    this.settings = new SettingOracle(stats)
     this.keys = new KeyOracle({ clock, stats })
+    this.history = new HistoryOracle(stats)
+    this.topics = new TopicOracle(clock, stats)
+    this.flows = new FlowOracle(stats, this.removed, this.#inserted)
+    this.families = new FamilyOracle(stats)
+    this.#order = new OrderOracle(world.order, clock, stats)
+    this.groups = new GroupOracle({
+      stats,
+      order: this.#order,
+      settings: this.settings,
+      mayRest: (line) => this.#mayRest(line),
+      isHeld: (record) => this.#isHeld(record),
+      onThreads: () => [...this.#leftLines, ...this.#linesOnThreads()],
+    })
     this.schedules = new ScheduleOracle({
       clock,
       stats,
@@ -177,7 +220,7 @@ export class Oracle {
     const { code, message } = error as OffstageError
     if (!isRefusable || this.isStopped || code !== 'STORE_WRITE_FAILED') return
     // It is counted, and what else the command has seen is not committed.
-    if (message.startsWith('What was done is not recorded yet')) return
+    if (message.startsWith('The change is not stored yet')) return
     this.#world.stats.count('turns refused')
     assert(!this.truth.rows.has(`tally/${key}`), 'I6', () => `'${key}' is refused, and is counted`)
     this.#refusedBumps.add(key)
@@ -192,7 +235,7 @@ export class Oracle {
   }
 
   /** A process is gone, or ended. What it held in memory is gone with it. */
-  newLife(limits: Record<string, number>): void {
+  newLife(options: Options): void {
     this.#lastBatch = []
     this.batches = 0
     this.#wentIn.clear()
@@ -218,8 +261,11 @@ export class Oracle {
     this.#ended.clear()
     this.areGatesTouched = true
     this.isPaused = false
-    this.pausedQueues.clear()
-    this.limits = limits
+    this.settings.newLife(options)
+    this.limits = options
+    this.groups.forget()
+    this.#paceOf.clear()
+    this.#lastPaces.clear()
     this.#sent.clear()
     this.#spans.clear()
     this.#added.clear()
@@ -262,14 +308,18 @@ export class Oracle {
       const until = mayRunOut(record) ? record.expiresAt : undefined
       if (until !== undefined) this.#windows.set(tag, { until, from: Number.POSITIVE_INFINITY })
     }
+    this.settings.recovered(this.truth.rows)
     this.keys.recovered(this.truth.records)
+    this.topics.recovered(this.truth.records)
     this.schedules.recovered(this.truth.rows)
+    if (this.hasHistory) this.history.recovered(this.truth.rows)
   }
 
   /** Whether its input is what somebody has given it. */
   #isAsAdded(record: JobRecord): boolean {
     if (isOf(record, 'key')) return this.keys.knows(record)
     if (isOf(record, 'schedule')) return this.schedules.knows(record)
+    if (isOf(record, 'topic')) return this.topics.knows(record)
     return isEqual(this.adds.get(tagOf(record) as number)?.input, record.input)
   }
 
@@ -283,9 +333,14 @@ export class Oracle {
       try {
         this.#judge(step, model, steps)
         if (this.hasSchedules) this.#judgeSchedules(step, model, rows)
+        if (this.hasTopics) this.topics.judge(step, model, rows)
+        if (this.hasFlows && !this.#seen.has(step)) this.flows.judge(step, model, steps)
+        if (this.hasFamilies) this.#judgeFamilies(step, model)
       } catch (error) {
         const batch = steps.flatMap(({ type, before, after }) =>
-          type === 'turn' ? [] : `${type} ${(after ?? before)?.id} p${after?.priority} ${(after ?? before)?.queue}`,
+          type === 'turn' || type === 'setting'
+            ? []
+            : `${type} ${(after ?? before)?.id} p${after?.priority} ${(after ?? before)?.queue}`,
         )
         ;(error as Error).message += `; the batch: ${batch.join(', ')}`
         throw error
@@ -296,9 +351,13 @@ export class Oracle {
     if (this.hasExtensions) checkRows(model.values(), rows.values())
     if (this.hasSchedules) this.schedules.judgeBatch(model, rows)
     if (this.hasKeys) this.keys.judgeBatch(model, rows)
+    if (this.hasHistory) this.history.judgeBatch(model, rows)
+    if (this.hasFlows) this.flows.judgeBatch(steps, model, this.truth.rows, rows)
+    if (this.hasFamilies) this.families.judgeBatch(model)
     for (const step of steps) this.#seen.add(step)
     this.areGatesTouched = false
     this.#released.clear()
+    this.#leftLines.clear()
     this.#deaths = 0
     this.#blames = 0
     this.#handedIn++
@@ -309,6 +368,13 @@ export class Oracle {
     const { type, after } = step
     if (type === 'turn') this.schedules.judgeTurn(step, model, rows)
     else if (type === 'insert' && after && isOf(after, 'schedule')) this.schedules.judgeInsert(step, after, model, rows)
+  }
+
+  #judgeFamilies(step: Step, model: Map<number, JobRecord>): void {
+    const { type, after } = step
+    // What a call has done to it may be over by the time that it resolves.
+    if (type === 'retry' && after && isOf(after, 'child')) this.verbs.set(after.id, (this.verbs.get(after.id) ?? 0) + 1)
+    this.families.judge(step, model)
   }
 
   /** What one call asks for is done whole, or not at all. */
@@ -337,12 +403,14 @@ export class Oracle {
       if (before && !after) this.#wentIn.set(before.id, this.batches)
       if (type === 'insert' && after) this.#inserted.add(tagOf(after))
       if (type === 'start' && after) this.#starts.set(keyOf(after), after)
-      if (type === 'start' && after) this.#queueOf.set(keyOf(after), after.queue)
+      if (type === 'start' && after) this.#queueOf.set(keyOf(after), lineOf(after))
       // Whatever else becomes of a job that runs: that attempt has no right to begin any more.
       else if (before?.state === 'running' && after?.state !== 'running')
         this.#starts.delete(`${tagOf(before)}/${before.attempt}`)
     }
     for (const [tag, count] of this.#batchFailures) this.#failures.set(tag, count)
+    if (this.hasHistory) this.history.committed(steps)
+    if (this.hasTopics) this.topics.committed(steps)
     if (this.hasKeys) this.keys.committed(steps, this.batches, this.truth.records)
     if (this.hasSchedules) this.schedules.committed(steps)
   }
@@ -366,6 +434,7 @@ export class Oracle {
 
   refused(steps: readonly Step[]): void {
     this.refusedInARow++
+    this.groups.forget()
     // What had come about by then, and fell with the batch, is done anew.
     if (this.#extremesBefore) this.#world.clock.takeBackReset(this.#extremesBefore)
     this.answered++
@@ -378,7 +447,7 @@ export class Oracle {
 
   #judge(step: Step, model: Map<number, JobRecord>, steps: readonly Step[]): void {
     const { type, before, after } = step
-    if (type === 'turn') return
+    if (type === 'turn' || type === 'setting') return
     const { seq, id } = (after ?? before) as JobRecord
     const current = model.get(seq)
     const what = () => `${type} of '${id}' (${before?.state} → ${after?.state})`
@@ -388,12 +457,15 @@ export class Oracle {
     if (!before) throw new Violation('I3', what())
     if (!after) {
       if (type === 'replaced' && isOf(before, 'key')) return this.keys.judgeReplaced(step, steps)
+      if (type === 'replaced' && isOf(before, 'child')) return this.families.judgeReplaced(before, steps)
       return this.#seen.has(step) ? undefined : this.#judgeRemoval(before, model)
     }
     const moved = after
     const isUpdate = type === 'update'
     const isKeyed = isOf(before, 'key')
     const hasInput = moved.input === before.input || (isUpdate && (isKeyed || this.#isUpdatedTo(moved)))
+    // Also of one that was added in this very batch, which no call that filters can be known to meet.
+    if (isKeyed && type === 'retry') this.keys.retried(id)
     if (isKeyed && moved.input !== before.input) this.keys.judgeUpdate(before, moved)
     assert(moved.id === id && moved.seq === before.seq && hasInput, 'I1', what)
     const isUntried = isUpdate && before.attempt === 0 && before.failures === 0
@@ -412,8 +484,11 @@ export class Oracle {
       'I3',
       () => `${what()} changes what has ended`,
     )
-    assert(before.state !== 'completed', 'I2', what)
+    assert(before.state !== 'completed' || type === 'mark', 'I2', what)
     const isNew = !this.#seen.has(step)
+    if (type !== 'start') this.groups.moved(before)
+    else if (isNew) this.#paceOf.set(keyOf(moved), this.areGatesTouched ? -1 : this.settings.paceOf(lineOf(moved)))
+    this.waits.judge(step, before, moved, keyOf(before), !isNew || this.promoted.has(id), what)
     this.#judgeMove(step, before, moved, model, isNew, what)
   }
 
@@ -423,8 +498,13 @@ export class Oracle {
     if (type === 'insert') this.#added.set(seq, elapsedAtReset)
     // A moment that was given goes by the wall clock.
     if (type === 'update' && before?.runAt !== runAt) this.#spans.delete(seq)
-    const isPutOff = (type === 'fail' || type === 'snooze') && state === 'scheduled'
-    const waitMs = () => (type === 'fail' ? this.#waitOf(record, rules.backoff) : this.#snoozes.get(keyOf(record)))
+    const isPutOff = (type === 'fail' || type === 'snooze' || type === 'wait') && state === 'scheduled'
+    const waitMs = () =>
+      type === 'fail'
+        ? this.#waitOf(record, rules.backoff)
+        : type === 'wait'
+          ? this.waits.spanOf(keyOf(record))
+          : this.#snoozes.get(keyOf(record))
     const spanMs = isTerminal(state) ? 0 : isPutOff ? (waitMs() as number) : (runAt ?? addedAt) - addedAt
     if (type === 'insert' || isPutOff || isTerminal(state))
       this.#spans.set(seq, { from: elapsedAtReset + spanMs, until: elapsed + spanMs })
@@ -441,6 +521,8 @@ export class Oracle {
     const { clock } = this.#world
     const key = keyOf(before)
     if (isNew) this.#judgeCrashes(step.type, before, after, what)
+    // Whoever waits has not failed, as one that snoozes.
+    if (isNew && step.type === 'wait') this.#windows.delete(tagOf(before))
     switch (step.type) {
       case 'start':
         assert(before.state === 'queued' && after.state === 'running', 'I3', what)
@@ -565,7 +647,7 @@ export class Oracle {
   #judgeCrashes(type: Step['type'], before: JobRecord, after: JobRecord, what: () => string): void {
     const { clock, stats } = this.#world
     const isOwnMaking = after.interruptions > before.interruptions
-    const isCleared = ['complete', 'fail', 'snooze', 'acquit', 'retry'].includes(type) || isOwnMaking
+    const isCleared = ['complete', 'fail', 'snooze', 'wait', 'acquit', 'retry'].includes(type) || isOwnMaking
     const crashes = type === 'crash' ? before.crashes + 1 : isCleared ? 0 : before.crashes
     assert(after.crashes === crashes, 'I13', () => `${what()}: ${after.crashes} crashes are counted, not ${crashes}`)
     const isInherited = this.#inherited.delete(before.seq)
@@ -607,20 +689,44 @@ export class Oracle {
   }
 
   /** An attempt is on its way to a thread. */
-  sent(queue: string, { type, limit, intervalMs, burst = limit, minGapMs = 0 }: RateLimit): void {
+  /** A start is told, right after it was sent. */
+  sent(jobId: string, attempt: number): void {
+    const record = this.byId(jobId)
+    if (!record) return
+    const line = lineOf(record)
+    const pace = this.settings.paceOf(line)
+    const rateLimit =
+      isGrouped(record.queue) && record.group === undefined ? undefined : this.settings.rateLimitOf(line)
+    // Without a limit nothing counts, and a bucket is filled anew.
+    const isNew = this.#lastPaces.get(line) !== pace
+    this.#lastPaces.set(line, pace)
+    if (!rateLimit || (isNew && rateLimit.type === 'token-bucket')) this.#sent.delete(line)
+    if (!rateLimit) return
+    this.#world.stats.count(`starts under a rate limit${record.queue === line ? '' : ' of a group'}`)
+    // Whoever was let in before the limit was there counts for it, and may be one too many.
+    const isJudged = this.#paceOf.get(`${tagOf(record)}/${attempt}`) === pace
+    this.#judgeSent(line, rateLimit, isJudged)
+  }
+
+  #judgeSent(
+    line: string,
+    { type, limit, intervalMs, burst = limit, minGapMs = 0 }: RateLimit,
+    isJudged: boolean,
+  ): void {
     const now = this.#world.clock.elapsed
-    const sent = this.#sent.get(queue) ?? []
-    const what = () => `the starts in '${queue}' at ${sent.join(', ')} and ${now}`
-    assert(now - (sent.at(-1) ?? Number.NEGATIVE_INFINITY) >= minGapMs, 'I7', () => `${what()}, ${minGapMs} ms apart`)
+    const sent = this.#sent.get(line) ?? []
+    const what = () => `the starts in '${line}' at ${sent.join(', ')} and ${now}`
+    const isApart = now - (sent.at(-1) ?? Number.NEGATIVE_INFINITY) >= minGapMs
+    assert(isApart || !isJudged, 'I7', () => `${what()}, ${minGapMs} ms apart`)
     sent.push(now)
-    this.#sent.set(queue, sent)
+    this.#sent.set(line, sent)
     // Where fixed windows begin cannot be seen. In two that touch are no more than twice the limit.
     const perSpan = type === 'fixed-window' ? 2 * limit : limit
     const isBucket = type === 'token-bucket'
     for (const [index, from] of sent.entries()) {
       const mayBe = isBucket ? burst + ((now - from) * limit) / intervalMs + 1e-6 : perSpan
       const isInSpan = isBucket || now < from + intervalMs
-      assert(!isInSpan || sent.length - index <= mayBe, 'I7', () => `${what()}: more than ${mayBe}`)
+      assert(!isJudged || !isInSpan || sent.length - index <= mayBe, 'I7', () => `${what()}: more than ${mayBe}`)
     }
     if (sent.length > 50) sent.shift()
   }
@@ -676,7 +782,7 @@ export class Oracle {
     }
     const until = isNew ? (this.#windows.get(tag)?.until ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY
     if (after.state === 'failed') {
-      const isFinal = askedMs === never || isUnstorable(after) || failures >= attempts
+      const isFinal = askedMs === never || isUnstorable(after) || isFallen(after) || failures >= attempts
       // How long a random wait would have been, nobody knows.
       const longestMs = isDecorrelated(before.rules.backoff) && askedMs === undefined ? 2_000 : waitMs
       const isOver = highest + longestMs > until || !isNew
@@ -749,12 +855,12 @@ export class Oracle {
   }
 
   /** What is in this batch was decided after the last one was handed in. A rest that is over by now may not have been then. */
-  #judgeRest({ queue }: JobRecord, what: () => string): void {
+  #judgeRest(record: JobRecord, what: () => string): void {
     const { elapsed, elapsedAtReset } = this.#world.clock
     this.#rests = this.#rests.filter(({ until }) => until >= elapsedAtReset)
     for (const rest of this.#rests) {
       const isOver = rest.until <= elapsed || rest.batches === this.#handedIn
-      assert(rest.queue !== queue || isOver, 'I7', () => `${what()} while its queue rests`)
+      assert(rest.queue !== lineOf(record) || isOver, 'I7', () => `${what()} while its queue or group rests`)
     }
     if (this.#rests.length > 0) this.#world.stats.count('starts while another queue rests')
   }
@@ -772,16 +878,24 @@ export class Oracle {
     assert(!this.#completed.has(tagOf(before)), 'I2', () => `${what()} after it was completed`)
     this.#judgeTrial(before, model, what)
     this.#judgeRest(before, what)
-    if (this.areGatesTouched) return
-    assert(!this.isPaused && !this.pausedQueues.has(before.queue), 'I7', () => `${what()} while paused`)
-    const limit = this.limits[before.queue] ?? Number.POSITIVE_INFINITY
+    if (this.areGatesTouched) return this.groups.forget()
+    const { settings } = this
+    assert(!this.isPaused && !settings.isPaused(before.queue), 'I7', () => `${what()} while paused`)
+    assert(!this.unmetQueues.has(before.queue), 'I7', () => `${what()} while its condition is not met`)
+    const limit = settings.limitOf(before.queue)
     let running = 0
+    this.groups.started(before, model, what)
     for (const other of model.values()) {
       if (other.state === 'running' && other.queue === before.queue) running++
-      if (other.state !== 'queued' || other === before || !isAhead(other, before)) continue
+      if (other.state !== 'queued' || other === before || !this.#order.isAhead(other, before)) continue
+      // Groups take turns, so only jobs of one group can be compared.
       const isComparable =
-        other.queue === before.queue ||
-        (this.limits[other.queue] === undefined && !this.pausedQueues.has(other.queue) && !this.#mayRest(other.queue))
+        lineOf(other) === lineOf(before) ||
+        (!isGrouped(other.queue) &&
+          !isGrouped(before.queue) &&
+          this.limits[other.queue] === undefined &&
+          !settings.isPaused(other.queue) &&
+          !this.#mayRest(other.queue))
       // Suspects and others let each other go first.
       const isOther = other.crashes > 0 !== before.crashes > 0
       if (!isComparable || isOther || this.#isHeld(other)) continue
@@ -801,6 +915,12 @@ export class Oracle {
     )
   }
 
+  *#linesOnThreads(): Iterable<string | undefined> {
+    for (const worker of this.#world.workers)
+      if (!worker.isDead && !worker.isClosing)
+        for (const task of worker.known.values()) yield this.#queueOf.get(`${tagOf(task)}/${task.attempt}`)
+  }
+
   // The threads.
 
   ran(task: SimTask): void {
@@ -809,10 +929,14 @@ export class Oracle {
     const start = this.#starts.get(key)
     if (!start) throw new Violation('I4', `attempt ${attempt} of '${id}' is sent before its start is safe`)
     this.#starts.delete(key)
+    this.#order.ran(task, start, this.#world.workers)
     const { input, checkpoint, steps, rules } = start
     assert(!this.#completed.has(tagOf(start)), 'I2', () => `'${id}' is run again after it was completed`)
     assert(isEqual(task.input, input), 'I1', () => `'${id}' is run with another input`)
-    const resume = task.resume === 0 ? { checkpoint: undefined, steps: undefined } : task.resume
+    const { parents, ...resume } = (task.resume === 0 ? { checkpoint: undefined, steps: undefined } : task.resume) as {
+      readonly parents?: unknown
+    }
+    if (this.hasFlows) this.flows.judgeParents(start, parents, (each) => this.byId(each))
     assert(
       isEqual(resume, { checkpoint, steps, ...(rules.headers && { headers: rules.headers }) }),
       'I1',
@@ -846,8 +970,10 @@ export class Oracle {
     if (operation === fromThread.done) this.#answers.set(key, message[3])
     if (operation === fromThread.failed) this.#asked.set(textOfWire(message[3] as WireThrown), message[4] as number)
     if (operation === fromThread.snoozed && !task.isStale) this.#snoozes.set(key, message[2] as number)
+    if (operation === fromThread.waiting && !task.isStale) this.waits.heard(key, message[2] as readonly SentWait[])
     if (operation === fromThread.rateLimited) this.#rest(task, message[2] as number)
     if (lasts.includes(operation)) this.#released.add(task.id)
+    if (lasts.includes(operation)) this.#leftLines.add(this.#queueOf.get(key))
   }
 
   /** The queue of a job is to rest, whatever has become of the job. The job itself is put off by nothing. */
@@ -871,6 +997,7 @@ export class Oracle {
     if (isByItself) this.#deaths++
     for (const task of worker.known.values()) {
       this.#released.add(task.id)
+      this.#leftLines.add(this.#queueOf.get(`${tagOf(task)}/${task.attempt}`))
       if (task.isStale) this.#resting.add(task.id)
     }
   }
@@ -1071,6 +1198,8 @@ const mayRunOut = ({ failures, rules }: JobRecord): boolean => failures > 0 && r
 
 const isUnstorable = ({ error }: JobRecord): boolean => (error as OffstageError | undefined)?.code === 'DATA_CLONE'
 
+const isFallen = ({ error }: JobRecord): boolean => (error as OffstageError | undefined)?.code === 'DEPENDENCY_FAILED'
+
 const isDecorrelated = (backoff: Backoff | undefined): boolean =>
   backoff !== undefined && 'jitter' in backoff && backoff.jitter === 'decorrelated'
 
@@ -1078,9 +1207,6 @@ const isDecorrelated = (backoff: Backoff | undefined): boolean =>
 const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
 const textOfWire = (wire: WireThrown): string =>
   wire.kind === 'error' ? wire.message : wire.kind === 'value' ? String(wire.value) : ''
-
-const isAhead = (a: JobRecord, b: JobRecord): boolean =>
-  a.priority !== b.priority ? a.priority > b.priority : a.dueAt !== b.dueAt ? a.dueAt < b.dueAt : a.seq < b.seq
 
 /** A store, and the oracle looks on. What happens in a life that is over is nothing to it. */
 export class WatchedStore implements Store {

@@ -12,6 +12,7 @@ export function randomRecord(chance: Chance, seq: number): JobRecord {
     id: `job ${seq}`,
     name: chance.of(['a', 'b', '__proto__']),
     queue: chance.of(['default', 'ü€']),
+    group: chance.of([undefined, undefined, '', 'ü€']),
     rules: chance.is(0.7)
       ? sharedRules
       : {

@@ -4,7 +4,9 @@
 //   --from 1000                    the first seed
 //   --seed 17                      one run, told step by step
 //   --mutants [name]               plants each known bug in turn; all of them must be found
-import { spawn } from 'node:child_process'
+//   --mutants --quick              leaves out those that need more than half a million steps
+//   --mutants --minutes 8          begins with none after that; with which it begins depends on the commit. One in twenty may be missed
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,7 +46,16 @@ const mustHappen = [
   'poisoned by the ends of their process',
   'let go by retention',
   'snoozed',
+  'waits without a thread',
+  'waits: slept',
+  'waits: no signal in time',
+  'waits: woken by a signal',
+  'waits: what it waits for is there',
   'starts while another queue rests',
+  'conditions met while jobs wait',
+  'groups that wait for their turn',
+  'settings of groups confirmed',
+  'workers kept free',
   'failed for good by a handler',
   'tried again when a handler asked for it',
   'no time left for another attempt',
@@ -74,6 +85,35 @@ const mustHappen = [
   'keys: coalesce refused: STORE_WRITE_FAILED',
   'keys: jobs that wait for the one before',
   'keys: taken for their window',
+  'moves written down',
+  'moves found afterwards',
+  'projections stored',
+  'topics: published',
+  'families: children added',
+  'families: children of an earlier job',
+  'families: results recorded',
+  'families: fell',
+  'families: refused',
+  'families: retried',
+  'flows: added',
+  'flows: unblocked',
+  'flows: fell with another',
+  'flows: results of parents',
+  'batches: added',
+  'batches: appended',
+  'batches: appended by a job',
+  'batches: append refused',
+  'batches: sealed',
+  'batches: ended and told',
+  'batches: forgotten',
+  'batches: onSuccess',
+  'batches: onComplete',
+  'batches: onDeath',
+  'batches: owing a callback',
+  'flows and batches refused: BATCH_SEALED',
+  'flows and batches refused: STORE_WRITE_FAILED',
+  'settings found',
+  'settings confirmed',
   'clock jumps',
   'starts under a rate limit',
   'gaps between lives',
@@ -214,15 +254,21 @@ function parse(output) {
 /** Each planted bug must be found, within so many steps; the time is for one that slows everything down. */
 async function hunt() {
   const only = args[args.indexOf('--mutants') + 1]
-  const chosen = mutants.filter(({ name }) => !only || only.startsWith('--') || name.includes(only))
-  const list = chosen.slice(option('skip', 0))
+  const isQuick = args.includes('--quick')
+  const chosen = mutants.filter(
+    ({ name, isRare }) => (!only || only.startsWith('--') || name.includes(only)) && !(isQuick && isRare),
+  )
+  const minutes = option('minutes', Number.POSITIVE_INFINITY)
+  const first = minutes < Number.POSITIVE_INFINITY ? placeOfCommit() % chosen.length : option('skip', 0)
+  const list = [...chosen.slice(first), ...(args.includes('--skip') ? [] : chosen.slice(0, first))]
+  const until = performance.now() + minutes * 60_000
   const [steps, seconds] = [option('steps', 4e6), option('seconds', 180)]
   /** @type {string[]} */
   const missed = []
   let next = 0
   const always = ['--steps', `${steps}`, '--mutant', '1', '--violations', '1']
   const hunter = async () => {
-    while (next < list.length) {
+    while (next < list.length && performance.now() < until) {
       const index = next++
       const mutant = /** @type {import('./mutants.mjs').Mutant} */ (list[index])
       const { name, isJournal } = mutant
@@ -239,8 +285,18 @@ async function hunt() {
     }
   }
   await Promise.all(Array.from({ length: option('processes', availableParallelism()) }, hunter))
-  console.log(`${list.length - missed.length} of ${list.length} planted bugs found`)
-  process.exitCode = missed.length > 0 ? 1 : 0
+  console.log(`${next - missed.length} of ${next} planted bugs found`)
+  const left = mutants.length - next
+  if (left > 0) console.log(`Not hunted: ${left}. To hunt all: node test/simulation/run.mjs --mutants --steps 8e6`)
+  // In a short hunt, chance and a slow machine may keep a few of them from showing themselves.
+  const missedMax = minutes < Number.POSITIVE_INFINITY ? next / 20 : 0
+  process.exitCode = missed.length > missedMax ? 1 : 0
+}
+
+/** Another one for each commit, so that in time all bugs are hunted. */
+function placeOfCommit() {
+  const { stdout } = spawnSync('git', ['rev-parse', '--short=8', 'HEAD'], { encoding: 'utf8' })
+  return Number.parseInt(stdout, 16) || 0
 }
 
 /** @param {number | null} code @param {string} output */

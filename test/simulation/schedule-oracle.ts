@@ -11,7 +11,7 @@ import type { ScheduleSpec } from '../../src/schedules/spec.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Row } from '../../src/store/store.ts'
 import { isEqual, show } from './equal.ts'
-import { inputOf, isOf, occurrenceOf, type SimInput } from './kinds.ts'
+import { inputOf, isHeldBack, isOf, occurrenceOf, type SimInput } from './kinds.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { Stats } from './stats.ts'
 import { assert } from './truth.ts'
@@ -106,7 +106,7 @@ class Times {
 const rowOf = (rows: Rows, id: string): StoredSchedule | undefined =>
   rows.get(`schedules/${id}`)?.value as StoredSchedule | undefined
 const isActive = (record: JobRecord | undefined): boolean => record !== undefined && !isTerminal(record.state)
-const isUnrecorded = ({ message }: OffstageError): boolean => message.startsWith('What was done is not recorded yet')
+const isUnrecorded = ({ message }: OffstageError): boolean => message.startsWith('The change is not stored yet')
 
 export class ScheduleOracle {
   readonly #world: ScheduleWorld
@@ -468,7 +468,7 @@ export class ScheduleOracle {
     for (const record of model.values()) {
       if (!isOf(record, 'schedule') || isTerminal(record.state)) continue
       const { scheduleId, at } = occurrenceOf(record.id)
-      if (record.state === 'blocked') blocked.push(record)
+      if (isHeldBack(record)) blocked.push(record)
       else if (at !== undefined)
         leading.set(scheduleId, Math.min(leading.get(scheduleId) ?? Number.POSITIVE_INFINITY, record.seq))
     }

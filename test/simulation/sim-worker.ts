@@ -4,13 +4,26 @@
  * simulation says so.
  */
 
+import { appendPrefix } from '../../src/job/append-key.ts'
 import { never } from '../../src/job/retry.ts'
-import { fromThread, toThread, toThreadFields } from '../../src/pool/protocol.ts'
+import {
+  againKey,
+  doneKey,
+  fellPrefix,
+  type Signal,
+  signalKey,
+  unread,
+  type Wait,
+  type WaitKind,
+  waitingKey,
+} from '../../src/job/waits.ts'
+import { type ChildRequest, fromThread, toThread, toThreadFields } from '../../src/pool/protocol.ts'
 import { Claims } from '../../src/shared/claims.ts'
 import { type Deferred, defer } from '../../src/shared/deferred.ts'
 import { thrownToWire } from '../../src/shared/error-wire.ts'
 import type { Port } from '../../src/shared/port.ts'
 import type { Chance } from './chance.ts'
+import type { SimInput } from './kinds.ts'
 
 type Plan = 'complete' | 'fail' | 'snooze' | 'hang' | 'crash' | 'stubborn' | 'kill'
 
@@ -35,6 +48,11 @@ export interface SimTask {
   keeps: number
   /** Calls of its that were not said to be safe. */
   readonly waiting: Map<number, unknown>
+  /** What it waits for, one after the other, before it ends as planned. */
+  readonly waits: (readonly [kind: WaitKind, key: string, name: string])[]
+  /** Signals that have come while it ran, and those that it has received. */
+  readonly signals: Signal[]
+  readonly received: Set<string>
 }
 
 export interface WorkerHost {
@@ -59,10 +77,22 @@ export interface WorkerHost {
   /** It has ended, or is about to: nothing that it had is on it any more. */
   onGone(worker: SimWorker, isByItself: boolean): void
   nextTag(): number
+  /** What a job of a batch appends to it. */
+  appendedBy(input: SimInput): unknown
+  /** Whether handlers run other jobs, and wait for signals for as long as it takes. */
+  readonly hasFamilies: boolean
+  /** What a job runs. */
+  childOf(id: string): ChildRequest
 }
 
 /** With these an attempt is over. */
-export const lasts: readonly number[] = [fromThread.done, fromThread.failed, fromThread.snoozed, fromThread.rateLimited]
+export const lasts: readonly number[] = [
+  fromThread.done,
+  fromThread.failed,
+  fromThread.snoozed,
+  fromThread.rateLimited,
+  fromThread.waiting,
+]
 
 const isRun = (operation: unknown): boolean => operation === toThread.run || operation === toThread.runFirst
 
@@ -170,6 +200,9 @@ export class SimWorker implements Port {
         isOver: false,
         keeps: this.#host.chance.is(0.15) ? 1 + this.#host.chance.int(2) : 0,
         waiting: new Map(),
+        waits: this.#waitsOf(input as SimInput),
+        signals: [],
+        received: new Set(),
       }
       this.known.set(wireId, task)
       this.#lastWireId = wireId
@@ -182,6 +215,19 @@ export class SimWorker implements Port {
       const call = message[at + 2] as number
       if (task) this.#host.onKept(this, task.waiting.get(call))
     }
+  }
+
+  /** Some jobs sleep, wait for signals, or run other jobs; always the same for a job. */
+  #waitsOf({ tag, of, within = '' }: SimInput): SimTask['waits'] {
+    const isParent = of === undefined || (of === 'child' && within.split('/').length < 3)
+    if (this.#host.hasFamilies && isParent && tag % 5 < 2)
+      return Array.from(
+        { length: 1 + (tag % 3) },
+        (_, n) => ['child', `child ${n}`, n === 0 ? 'tiny' : 'mail'] as const,
+      )
+    if (tag % 4 !== 0) return []
+    const signals = Array.from({ length: tag % 3 }, (_, n) => ['signal', n === 0 ? 'go' : `go ${n + 1}`, 'go'] as const)
+    return [...signals, ['sleep', 'sleep', '']]
   }
 
   #plan(tag: number, attempt: number): Plan {
@@ -255,6 +301,7 @@ export class SimWorker implements Port {
       if (isRun(message[at])) this.tasks.push(task)
       else if (message[at] === toThread.abort) this.#abort(task)
       else if (message[at] === toThread.saved) task.waiting.delete(message[at + 2] as number)
+      else if (message[at] === toThread.signal) task.signals.push(message[at + 2] as Signal)
     }
   }
 
@@ -281,6 +328,7 @@ export class SimWorker implements Port {
     if (task.waiting.size > 0 && !task.isAborted && !isCalm && chance.is(0.8)) return
     if (task.keeps > 0 && !task.isAborted) return this.#keep(task)
     if (chance.is(0.1)) return this.#talk(task)
+    if (task.waits.length > 0 && !task.isAborted) return this.#wait(task)
     if (isCalm || task.plan === 'complete') return this.#complete(task)
     if (task.plan === 'crash') return this.die(chance.is(0.5))
     if (task.plan === 'kill') return this.#host.onKill(task)
@@ -306,10 +354,69 @@ export class SimWorker implements Port {
     const { chance } = this.#host
     task.keeps--
     const call = ++this.#lastCall
+    const input = task.input as SimInput
+    if (input.of === 'batch' && chance.is(0.5)) {
+      const jobs = this.#host.appendedBy(input)
+      task.waiting.set(call, jobs)
+      return void this.#outbox.push([
+        fromThread.save,
+        task.wireId,
+        call,
+        `${appendPrefix}${this.#host.nextTag()}`,
+        jobs,
+      ])
+    }
     const value = { kept: this.#host.nextTag(), more: chance.value(call, 60) }
     task.waiting.set(call, value)
     const key = chance.is(0.5) ? '' : `step ${chance.int(3)}`
     this.#outbox.push([fromThread.save, task.wireId, call, key, value])
+  }
+
+  /** As src/thread/waits.ts does: the next wait is over, or a signal is taken and that recorded, or the attempt ends. */
+  #wait(task: SimTask): void {
+    const [kind, key, name] = task.waits[0] as SimTask['waits'][number]
+    const steps = (task.resume as { steps?: ReadonlyMap<string, unknown> } | 0) || {}
+    if (steps.steps?.has(doneKey(key))) return void task.waits.shift()
+    if (kind === 'child') return this.#waitForChildren(task, steps.steps ?? new Map())
+    const known = unread(steps.steps)
+    const late = task.signals.filter(([id]) => !steps.steps?.has(signalKey(id)))
+    const signal = [...known, ...late].find(([id, of]) => of === name && !task.received.has(id))
+    if (kind === 'signal' && signal) {
+      const call = ++this.#lastCall
+      const value = ['signal', signal[0]]
+      task.received.add(signal[0])
+      task.waits.shift()
+      task.waiting.set(call, value)
+      this.#outbox.push([fromThread.save, task.wireId, call, doneKey(key), value])
+      return
+    }
+    // Nothing goes on before what it has kept is safe. At the end of a run everybody has to go on.
+    if (task.waiting.size > 0) return this.#host.isCalm ? this.#complete(task) : undefined
+    const begun = [...(steps.steps ?? [])].flatMap(([each, waits]) =>
+      each.startsWith(waitingKey('')) ? (waits as Wait[]).filter((wait) => wait[1] === key) : [],
+    )
+    const isUnlimited = this.#host.hasFamilies && kind === 'signal' && this.#host.chance.is(0.3)
+    const ms = isUnlimited ? undefined : this.#host.chance.of([0, 50, 5_000])
+    this.#finish(task, [fromThread.waiting, task.wireId, [[kind, key, name, begun[0]?.[3], ms]]])
+  }
+
+  /** For all that have not ended. An error of one is thrown in the handler, which may pass over it. */
+  #waitForChildren(task: SimTask, steps: ReadonlyMap<string, unknown>): void {
+    const fallen = new Set<string>()
+    for (const [key, value] of steps) {
+      if (key.startsWith(fellPrefix)) fallen.add((value as [string])[0])
+      else if (key.startsWith(againKey(''))) fallen.clear()
+    }
+    if (task.waiting.size > 0) return this.#host.isCalm ? this.#complete(task) : undefined
+    const left = task.waits.filter(([, key]) => !steps.has(doneKey(key)) && !fallen.has(key))
+    const hasFallen = task.waits.some(([, key]) => fallen.has(key))
+    if (hasFallen && !this.#host.isCalm && this.#host.chance.is(0.5)) return this.#fail(task)
+    if (left.length === 0) {
+      task.waits.length = 0
+      return
+    }
+    const waits = left.map(([kind, key, name]) => [kind, key, name, undefined, undefined, this.#host.childOf(task.id)])
+    this.#finish(task, [fromThread.waiting, task.wireId, waits])
   }
 
   #talk(task: SimTask): void {

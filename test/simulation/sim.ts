@@ -2,13 +2,23 @@
 
 import { dedupe } from '../../src/dedupe/dedupe.ts'
 import { extend } from '../../src/extend.ts'
+import { batches } from '../../src/flows/batches.ts'
+import { flows } from '../../src/flows/flows.ts'
+import { grouped } from '../../src/groups/grouped.ts'
+import { history } from '../../src/history/history.ts'
+import type { Projection } from '../../src/history/projection.ts'
+import { queueKey } from '../../src/job/queue-key.ts'
+import { signalsAwaited } from '../../src/job/waits.ts'
+import type { ChildRequest } from '../../src/pool/protocol.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
+import type { QueueSettings } from '../../src/queue/settings.ts'
 import { createScheduler } from '../../src/scheduler.ts'
 import { schedules } from '../../src/schedules/schedules.ts'
 import type { OffstageError } from '../../src/shared/errors.ts'
 import type { Port } from '../../src/shared/port.ts'
 import { FileMedium } from '../../src/store/file-medium.ts'
 import { Journal } from '../../src/store/journal.ts'
+import { topics } from '../../src/topics/topics.ts'
 import type { Job } from '../../src/typed-job.ts'
 import type { Scheduler } from '../../src/typed-scheduler.ts'
 import { Chance } from './chance.ts'
@@ -16,18 +26,25 @@ import { drain } from './drain.ts'
 import { show } from './equal.ts'
 import { extensions, tally } from './extensions.ts'
 import { Faults } from './faults.ts'
+import { FlowUser } from './flow-user.ts'
+import { groupLimits } from './group-oracle.ts'
+import { type Digest, digest, noEntries, projectionId } from './history-oracle.ts'
 import { folder } from './journal-sim.ts'
 import { merge } from './key-oracle.ts'
 import { KeyUser } from './key-user.ts'
-import { isOf, isPlain, type Tag, tagOf } from './kinds.ts'
+import { isOf, isPlain, type SimInput, type Tag, tagOf } from './kinds.ts'
 import { type Added, type Changes, type Found, Oracle, WatchedStore } from './oracle.ts'
 import { hops } from './platform/hop.ts'
 import { luck } from './platform/host.ts'
 import { ScheduleUser } from './schedule-user.ts'
+import type { Options } from './setting-oracle.ts'
 import { SimClock } from './sim-clock.ts'
+import { SimCondition } from './sim-condition.ts'
 import { SimDisk, SimFileSystem } from './sim-disk.ts'
 import { type SimTask, SimWorker, type WorkerHost } from './sim-worker.ts'
 import type { Stats, Trace } from './stats.ts'
+import { rememberMs } from './topic-oracle.ts'
+import { TopicUser } from './topic-user.ts'
 import { assert, Violation } from './truth.ts'
 import { jobNames as names, type UserHost } from './user.ts'
 
@@ -40,6 +57,16 @@ interface Spawning {
 
 const workMs = 1_700_000_000_000
 const ownIds = Array.from({ length: 10 }, (_, index) => `own ${index}`)
+/** Of one job of each group at a time, two by turns of their own length, strict ones, and with a rate limit. */
+const groupedQueues = (pace: RateLimit) => ({
+  single: grouped({ concurrency: groupLimits.single }),
+  shared: grouped({ concurrency: groupLimits.shared, weight: { a: 2 } }),
+  chain: grouped({ strict: true }),
+  toll: grouped({ rateLimit: pace }),
+})
+const groupedJobs = (['single', 'shared', 'chain', 'toll'] as const).flatMap((queue) =>
+  ['a', 'b', undefined].map((group) => (group === undefined ? { queue } : { queue, group })),
+)
 const queueNames = ['default', 'narrow', 'wide', 'paced']
 const sliding = { limit: 2, intervalMs: 700 }
 const paces: readonly RateLimit[] = [
@@ -63,6 +90,8 @@ class Life {
   readonly jobs: AnyJob[] = []
   readonly controllers: AbortController[] = []
   readonly settled = new Map<number, number>()
+  /** What it makes of the history, if there is one. */
+  projection: Projection<Digest> | undefined
 
   constructor(disk: SimDisk, makeScheduler: (life: Life) => Scheduler) {
     this.disk = disk
@@ -75,6 +104,11 @@ export class Simulation implements WorkerHost {
   readonly #stats: Stats
   readonly #trace: Trace
   readonly #clock = new SimClock(workMs)
+  /** Of a queue, in some runs. */
+  readonly #condition = new SimCondition()
+  readonly #weather: Chance
+  /** What groups are set to. */
+  readonly #grouping: Chance
   readonly #system: SimFileSystem
   readonly #faults: Faults
   readonly #oracle: Oracle
@@ -86,6 +120,8 @@ export class Simulation implements WorkerHost {
   #life: Life
   readonly #schedules: ScheduleUser
   readonly #keys: KeyUser
+  readonly #flows: FlowUser
+  readonly #topics: TopicUser
   #tag = 0
   #pid = 0
   #promise = 0
@@ -111,6 +147,9 @@ export class Simulation implements WorkerHost {
     // By chances of their own: what the other runs do, and find, stays the same.
     const late = new Chance(seed + 2 ** 20)
     const guests = new Chance(seed + 2 ** 21)
+    this.#weather = new Chance(seed + 2 ** 22)
+    const readers = new Chance(seed + 2 ** 24)
+    this.#grouping = new Chance(seed + 2 ** 23)
     const keep = { count: chance.of([2, 10, 1_000]), ageMs: chance.of([5_000, 3_600_000]) }
     this.#settings = {
       keep: { completed: keep, failed: { ...keep, count: keep.count * 2 }, cancelled: keep },
@@ -130,8 +169,18 @@ export class Simulation implements WorkerHost {
       hasExtensions: chance.is(0.5),
       hasSchedules: guests.is(0.2),
       hasKeys: guests.is(0.2),
+      hasGroups: guests.is(0.3),
+      hasHistory: readers.is(0.2),
+      historyCount: readers.of([20, 200]),
+      hasFlows: new Chance(seed + 2 ** 25).is(0.25),
+      hasTopics: new Chance(seed + 2 ** 26).is(0.2),
+      hasFamilies: new Chance(seed + 2 ** 27).is(0.25),
       limits: { narrow: 1, wide: 2, paced: Number.POSITIVE_INFINITY },
       pace: late.of(paces),
+      hasCondition: this.#weather.is(0.3),
+      lifo: this.#weather.is(0.2),
+      ageing: this.#weather.is(0.2) ? { everyMs: this.#weather.of([500, 5_000]), by: 1 } : undefined,
+      reserve: this.#weather.is(0.2) ? { workers: 1 + this.#weather.int(2), minPriority: 2 } : undefined,
     }
     // Then first of all, for a while or for ever.
     this.#isOut = this.#settings.failsAfterMs !== undefined
@@ -141,6 +190,11 @@ export class Simulation implements WorkerHost {
       stats,
       keep: this.#settings.keep,
       maxQueued: this.#settings.maxQueued,
+      order: {
+        queues: { wide: { lifo: this.#settings.lifo }, default: { ageing: this.#settings.ageing } },
+        reserve: this.#settings.reserve,
+        workersMax: this.#settings.workers.max,
+      },
       get isClosing() {
         return world.#life.phase === 'closing'
       },
@@ -151,8 +205,14 @@ export class Simulation implements WorkerHost {
     this.#oracle.hasExtensions = this.#settings.hasExtensions
     this.#oracle.hasSchedules = this.#settings.hasSchedules
     this.#oracle.hasKeys = this.#settings.hasKeys
+    this.#oracle.hasHistory = this.#settings.hasHistory
+    this.#oracle.hasFlows = this.#settings.hasFlows
+    this.#oracle.hasTopics = this.#settings.hasTopics
+    this.#oracle.hasFamilies = this.#settings.hasFamilies
     const host = this.#hostOfUsers()
     this.#schedules = new ScheduleUser(host)
+    this.#flows = new FlowUser(host)
+    this.#topics = new TopicUser(host)
     this.#keys = new KeyUser(host, (job) => this.#keep(job, tagOf(job)))
     this.#life = this.#begin()
   }
@@ -172,6 +232,7 @@ export class Simulation implements WorkerHost {
       nextTag: () => this.nextTag(),
       jobOptions: () => this.#jobOptions(),
       watch: (label, promise, onValue, onError) => this.#watch(label, promise, onValue, onError),
+      actOn: (verb, id) => this.#actOn(verb, id),
       say: (kind, line) => this.#say(kind, line),
     }
   }
@@ -216,12 +277,33 @@ export class Simulation implements WorkerHost {
   #begin(): Life {
     const disk = new SimDisk(this.#system, ++this.#pid)
     disk.plan = this.#faults.plan
-    this.#oracle.newLife({ ...this.#settings.limits })
+    this.#oracle.newLife(this.#optionsByQueue())
     return new Life(disk, (life) => this.#makeScheduler(life, disk))
+  }
+
+  /** What is set of queues and groups before anything else is. */
+  #optionsByQueue(): Options {
+    const { limits, pace, hasGroups } = this.#settings
+    const queues: Options = {
+      narrow: { concurrency: limits.narrow },
+      wide: { concurrency: limits.wide },
+      paced: { rateLimit: pace },
+    }
+    const groups = hasGroups ? groupedJobs.filter(({ group }) => group !== undefined) : []
+    const options = groups.map(({ queue, group }): [string, QueueSettings] => [
+      queueKey(queue, group),
+      {
+        concurrency: groupLimits[queue],
+        rateLimit: queue === 'toll' ? pace : null,
+        weight: queue === 'shared' && group === 'a' ? 2 : 1,
+      },
+    ])
+    return { ...queues, ...Object.fromEntries(options) }
   }
 
   #makeScheduler(life: Life, disk: SimDisk): Scheduler {
     const { keep, workers, concurrency, maxQueued, graceMs, compactBytesMin, frameBytes, limits } = this.#settings
+    const { hasCondition, lifo, ageing, reserve } = this.#settings
     const medium = new FileMedium(() => disk, folder, { durability: 'strict' })
     const journal = new Journal(medium, { valueBytesMax: 10_000, compactBytesMin, frameBytes })
     const isCurrent = () => this.#life === life || this.#life === undefined
@@ -232,14 +314,17 @@ export class Simulation implements WorkerHost {
       store,
       keep,
       workers,
+      reserve,
       concurrency,
       maxQueued,
       graceMs,
       startTimeoutMs: 3_000,
       queues: {
         narrow: { concurrency: limits.narrow },
-        wide: { concurrency: limits.wide },
+        wide: { concurrency: limits.wide, lifo, condition: hasCondition ? this.#condition : undefined },
+        default: { ageing },
         paced: { rateLimit: this.#settings.pace },
+        ...(this.#settings.hasGroups && groupedQueues(this.#settings.pace)),
       },
       clock: this.#clock,
       random: this.chance.random,
@@ -261,14 +346,24 @@ export class Simulation implements WorkerHost {
     }
     if (this.#settings.hasExtensions) for (const extension of extensions) extend(scheduler, extension)
     if (this.#settings.hasSchedules) this.#attachSchedules(scheduler as Scheduler, isCurrent)
+    if (this.#settings.hasHistory) {
+      const { project } = history(scheduler as Scheduler, { keep: { count: this.#settings.historyCount } })
+      life.projection = project(digest, noEntries, { id: projectionId })
+    }
     if (this.#settings.hasKeys) dedupe(scheduler as Scheduler, { merge: merge as never })
-    scheduler.on('started', ({ queue }) => {
-      if (queue !== 'paced' || !isCurrent()) return
-      this.#stats.count('starts under a rate limit')
-      this.#oracle.guard(() => this.#oracle.sent(queue, this.#settings.pace))
+    if (this.#settings.hasTopics) topics(scheduler as Scheduler, { rememberMs })
+    if (this.#settings.hasFlows) {
+      flows(scheduler as Scheduler)
+      batches(scheduler as Scheduler)
+    }
+    scheduler.on('started', ({ jobId, attempt }) => {
+      if (!isCurrent()) return
+      this.#oracle.guard(() => this.#oracle.sent(jobId, attempt))
     })
     scheduler.on('store:error', () => this.#stats.count('store:error'))
     scheduler.on('error', ({ error }) => {
+      const { code, message } = error as Partial<OffstageError>
+      if (code === 'EXTENSION_FAILED' && message?.includes(" failed on 'step' of the job ")) return
       this.#oracle.violation ??= new Violation('I12', `an error that nobody caught: ${(error as Error)?.stack}`)
     })
     return scheduler as Scheduler
@@ -329,6 +424,7 @@ export class Simulation implements WorkerHost {
     this.#spawning = []
     hops.clear()
     this.#clock.clear()
+    this.#condition.clear()
   }
 
   /** While no process runs. */
@@ -365,6 +461,23 @@ export class Simulation implements WorkerHost {
 
   nextTag(): number {
     return ++this.#tag
+  }
+
+  appendedBy(input: SimInput): unknown {
+    return this.#flows.appendedBy(input)
+  }
+
+  get hasFamilies(): boolean {
+    return this.#settings.hasFamilies
+  }
+
+  /** A job that another runs. What it is given is another each time; the one that is there keeps what it has. */
+  childOf(id: string): ChildRequest {
+    const tag = ++this.#tag
+    const input: SimInput = { tag, value: this.chance.value(tag, 100), of: 'child', within: id }
+    const options = this.chance.is(0.05) ? { priority: 'high' } : this.#jobOptions()
+    this.#oracle.adds.set(tag, { tag, input, options: {} })
+    return { input, options }
   }
 
   after(ms: number, callback: () => void): () => void {
@@ -477,8 +590,22 @@ export class Simulation implements WorkerHost {
       this.#stats.count('clock jumps')
       return this.#clock.jump(chance.of([-3_600_000, -1_000, 60_000, 10 * 365 * 86_400_000]))
     }
+    if (this.#settings.hasCondition && this.#weather.is(0.05)) this.#setCondition(this.#weather.is(0.5))
     this.#clock.advance(chance.of([0, 1, 20, 300, 1_000, 10_000]))
     this.#checkTimely()
+  }
+
+  #setCondition(isMet: boolean): void {
+    const isAnnounced = this.#weather.is(0.6)
+    this.#say(22, () => `the condition is ${isMet ? 'met' : 'not met'}${isAnnounced ? '' : ', and says nothing'}`)
+    const waits = [...this.#oracle.truth.records.values()].some(
+      ({ state, queue }) => state === 'queued' && queue === 'wide',
+    )
+    if (isMet && waits && this.#oracle.unmetQueues.has('wide')) this.#stats.count('conditions met while jobs wait')
+    this.#oracle.areGatesTouched = true
+    if (isMet) this.#oracle.unmetQueues.clear()
+    else this.#oracle.unmetQueues.add('wide')
+    this.#condition.set(isMet, isAnnounced)
   }
 
   #checkTimely(): void {
@@ -556,6 +683,8 @@ export class Simulation implements WorkerHost {
     if (this.#again !== undefined) return this.#add({ id: this.#again, ifExists: 'replace' })
     if (this.#settings.hasSchedules && chance.is(0.12)) return this.#schedules.act()
     if (this.#settings.hasKeys && chance.is(0.4)) return this.#keys.add()
+    if (this.#settings.hasFlows && chance.is(0.3)) return this.#flows.act()
+    if (this.#settings.hasTopics && chance.is(0.15)) return this.#topics.act()
     const pick = chance.int(100)
     if (pick < 50) return this.#add()
     if (pick < 55) return this.#addMany()
@@ -604,6 +733,7 @@ export class Simulation implements WorkerHost {
     if (chance.is(0.06)) options.expiresInMs = chance.of([0, 100, 5_000, 60_000])
     if (chance.is(0.06)) options.keepMs = chance.of([0, 1_000, Number.POSITIVE_INFINITY])
     if (chance.is(0.3)) options.queue = chance.of(queueNames)
+    if (this.#settings.hasGroups && chance.is(0.7)) Object.assign(options, chance.of(groupedJobs))
     if (chance.is(0.05)) options.tags = ['tagged']
     if (chance.is(0.05)) options.headers = { trace: String(tag) }
     if (chance.is(0.05)) {
@@ -752,10 +882,30 @@ export class Simulation implements WorkerHost {
     if (chance.is(0.2)) return this.#putInPlace()
     const id = this.#someId()
     if (id === undefined) return
+    if (chance.is(0.4)) return this.#signal(id)
     const verb = chance.of(verbs)
     this.#actOn(verb, id)
     // Again, while the attempt that was cancelled is still on its thread.
     if (verb === 'cancel' && chance.is(0.4)) this.#actOn('retry', id)
+  }
+
+  #signal(id: string, name = this.chance.of(['go', 'go', 'stop'])): void {
+    const tag = ++this.#tag
+    const oracle = this.#oracle
+    // Whether it is certain which job of that id is meant.
+    const isCertain = (oracle.adding.get(id) ?? 0) === 0
+    const seq = oracle.byId(id)?.seq
+    this.#say(15, () => `signal ${id} ${tag}`)
+    this.#watch(
+      `signal ${id} ${tag}`,
+      this.#life.scheduler.signal(id, name, tag),
+      (isThere) => {
+        this.#stats.count(`signal: ${isThere}`)
+        const record = oracle.byId(id)
+        if (isThere && isCertain && record?.seq === seq) oracle.waits.acknowledged(id, record, tag)
+      },
+      (error) => this.#notActed('promote', error),
+    )
   }
 
   /** Ends a job that runs, and adds one of its id while its attempt may still be on a thread. */
@@ -866,6 +1016,7 @@ export class Simulation implements WorkerHost {
   }
 
   #look(): void {
+    this.#lookAtGroups()
     const { chance } = this
     const { scheduler } = this.#life
     const id = this.#someId() ?? 'nobody'
@@ -889,6 +1040,14 @@ export class Simulation implements WorkerHost {
         (job) => this.#found(job ? [job] : [], (found) => see.one(id, found[0], hops.pending > 0)),
         refused,
       )
+  }
+
+  #lookAtGroups(): void {
+    const { scheduler } = this.#life
+    for (const { queue, group } of this.#settings.hasGroups ? groupedJobs : []) {
+      const { running } = group === undefined ? scheduler.queue(queue) : scheduler.queue(queue).group(group)
+      assert(running >= 0, 'I21', () => `${running} are said to run in '${queueKey(queue, group)}'`)
+    }
   }
 
   #found(jobs: readonly AnyJob[], check: (found: Found[]) => void): void {
@@ -922,7 +1081,8 @@ export class Simulation implements WorkerHost {
     if (this.#life.phase === 'closing') return
     oracle.areGatesTouched = true
     try {
-      const pick = chance.int(7)
+      if (this.#settings.hasGroups && this.#grouping.is(0.5)) return this.#steerGroup()
+      const pick = chance.int(8)
       const queue = chance.of(queueNames)
       this.#say(16, () => `steer ${pick} ${queue}`)
       if (pick === 0) {
@@ -932,22 +1092,66 @@ export class Simulation implements WorkerHost {
         scheduler.resume()
         oracle.isPaused = false
       } else if (pick === 3) {
-        scheduler.queue(queue).pause()
-        oracle.pausedQueues.add(queue)
+        this.#set(queue, { isPaused: true }, scheduler.queue(queue).pause())
       } else if (pick === 4) {
-        scheduler.queue(queue).resume()
-        oracle.pausedQueues.delete(queue)
+        this.#set(queue, { isPaused: false }, scheduler.queue(queue).resume())
       } else if (pick === 5) {
+        this.#set(queue, null, scheduler.queue(queue).reset())
+      } else if (pick === 6) {
         // What has started counts all the same.
-        scheduler.queue('paced').setRateLimit(this.#settings.pace)
+        this.#set(
+          'paced',
+          { rateLimit: this.#settings.pace },
+          scheduler.queue('paced').setRateLimit(this.#settings.pace),
+        )
       } else {
         const limit = 1 + chance.int(3)
-        scheduler.queue('wide').setConcurrency(limit)
-        oracle.limits.wide = limit
+        this.#set('wide', { concurrency: limit }, scheduler.queue('wide').setConcurrency(limit))
       }
     } catch (error) {
       this.#oracle.guard(() => this.#notActed('steer', error))
     }
+  }
+
+  #steerGroup(): void {
+    const chance = this.#grouping
+    const { queue, group } = chance.of(groupedJobs.filter((job) => job.group !== undefined))
+    const handle = this.#life.scheduler.queue(queue).group(group as string)
+    const set = (settings: QueueSettings | null, done: Promise<void>) =>
+      this.#set(queueKey(queue, group), settings, done)
+    const pick = chance.int(7)
+    if (pick === 0) set({ isPaused: true }, handle.pause())
+    else if (pick < 3) set({ isPaused: false }, handle.resume())
+    else if (pick === 3) set(null, handle.reset())
+    else if (pick === 4) {
+      const weight = 1 + chance.int(3)
+      set({ weight }, handle.setWeight(weight))
+    } else if (pick === 5) {
+      const concurrency = queue === 'chain' ? 1 : 1 + chance.int(3)
+      set({ concurrency }, handle.setConcurrency(concurrency))
+    } else if (queue === 'toll') {
+      const rateLimit = chance.of([...paces, null])
+      set({ rateLimit }, handle.setRateLimit(rateLimit))
+    }
+  }
+
+  #set(queue: string, settings: QueueSettings | null, done: Promise<void>): void {
+    const oracle = this.#oracle
+    const nth = oracle.settings.set(queue, settings)
+    this.#watch(
+      `set ${queue}`,
+      done,
+      () => oracle.settings.confirmed(queue, nth, oracle.truth.rows),
+      (error) => this.#notActed('set', error),
+    )
+  }
+
+  #resumeAll(): void {
+    const { scheduler } = this.#life
+    for (const name of queueNames) this.#set(name, { isPaused: false }, scheduler.queue(name).resume())
+    for (const { queue, group } of this.#settings.hasGroups ? groupedJobs : [])
+      if (group !== undefined)
+        this.#set(queueKey(queue, group), { isPaused: false }, scheduler.queue(queue).group(group).resume())
   }
 
   // Ends.
@@ -977,7 +1181,7 @@ export class Simulation implements WorkerHost {
     for (const { disk } of this.#guests) disk.kill()
     this.#guests = []
     this.#oracle.isPaused = false
-    this.#oracle.pausedQueues.clear()
+    this.#oracle.settings.isOver = true
     this.#watch(
       'close',
       life.scheduler.close(timeoutMs === undefined ? { mode } : { mode, timeoutMs }),
@@ -1004,6 +1208,7 @@ export class Simulation implements WorkerHost {
     this.#clearMemory()
     if (this.chance.is(0.3)) this.#pass(this.chance.of([10, 5_000, 200_000]))
     this.#life = this.#begin()
+    if (this.isCalm) this.#resumeAll()
   }
 
   #assertAtRest(life: Life): void {
@@ -1017,6 +1222,7 @@ export class Simulation implements WorkerHost {
     assert(life.disk.openFiles === 0, 'I11', () => `${life.disk.openFiles} files are open`)
     assert(life.disk.pending === 0, 'I11', () => `the disk is still asked to ${life.disk.next}`)
     assert(!this.#system.owners.has(folder), 'I10', () => 'the folder is still owned')
+    assert(this.#condition.listeners === 0, 'I11', () => 'somebody still listens to a condition')
     assert(this.#spawning.length === 0 || true, 'I11', () => '')
     const alive = this.#workers.filter(({ isDead, isClosing }) => !isDead && !isClosing)
     assert(alive.length === 0, 'I11', () => `${alive.length} threads run on`)
@@ -1028,22 +1234,25 @@ export class Simulation implements WorkerHost {
     this.#faults.calm(true)
     const { scheduler } = this.#life
     const { phase } = this.#life
-    if (phase !== 'refused' && phase !== 'ended' && !this.#oracle.isStopped)
-      for (const name of queueNames) scheduler.queue(name).resume()
-    if ((phase === 'open' || phase === 'opening') && !this.#oracle.isStopped) scheduler.resume()
+    if ((phase === 'open' || phase === 'opening') && !this.#oracle.isStopped) {
+      this.#resumeAll()
+      scheduler.resume()
+    }
+    this.#setCondition(true)
     this.#oracle.isPaused = false
-    this.#oracle.pausedQueues.clear()
     this.#oracle.areGatesTouched = true
+    let looks = 0
+    // Some schedules are faster than their jobs, which then wait for each other for ever.
+    const isOverloaded = () => ++looks > 5_000 && this.#oracle.unfinished().some(({ state }) => state === 'blocked')
     this.#settle(
       'every occurrence to come',
-      () => this.#isQuiet && !this.#oracle.schedules.isDue(this.#oracle.truth.rows),
+      () => this.#isQuiet && (!this.#oracle.schedules.isDue(this.#oracle.truth.rows) || isOverloaded()),
     )
     this.#settle('every schedule to be removed', () => this.#hasNoRows('schedules'))
-    this.#settle(
-      'every job to end',
-      () => this.#life.phase === 'open' && this.#oracle.unfinished().length === 0 && !this.#oracle.truth.pending,
-    )
+    this.#settle('every job to end', () => this.#isQuiet && this.#haveAllEnded())
     this.#settle('every key to be free', () => this.#hasNoRows('dedupe'))
+    if (this.#settings.hasHistory) this.#settleHistory()
+    this.#settle('every batch to end', () => this.#haveBatchesEnded())
     this.#shut('finish', undefined)
     this.#settle('the close', () => this.#life.phase === 'ended')
     this.#replace()
@@ -1051,6 +1260,24 @@ export class Simulation implements WorkerHost {
     this.#shut('now', undefined)
     this.#settle('the last close', () => this.#life.phase === 'ended')
     this.#assertAtRest(this.#life)
+  }
+
+  /** Some wait for a signal without a limit, and get it now. */
+  #haveAllEnded(): boolean {
+    const left = this.#oracle.unfinished()
+    if (this.#settings.hasFamilies && this.chance.is(0.02))
+      for (const record of left) {
+        const [name] = signalsAwaited(record)
+        if (name !== undefined) this.#signal(record.id, name)
+      }
+    return left.length === 0
+  }
+
+  #settleHistory(): void {
+    const { history } = this.#oracle
+    this.#settle('the history to be read', () => this.#isQuiet && this.#life.projection?.seq === history.lastSeq)
+    const { seq, snapshot } = this.#life.projection as Projection<Digest>
+    history.judgeProjection(seq, snapshot())
   }
 
   get #isQuiet(): boolean {
@@ -1062,6 +1289,13 @@ export class Simulation implements WorkerHost {
     const hasNone = ![...rows.values()].some((row) => row.table === table)
     if (this.#isQuiet && !hasNone && table === 'schedules' && this.chance.is(0.02)) this.#schedules.removeAll()
     return this.#isQuiet && hasNone
+  }
+
+  #haveBatchesEnded(): boolean {
+    const { flows, truth } = this.#oracle
+    const isOver = flows.openBatches(truth.rows).length === 0
+    if (this.#isQuiet && !isOver && this.chance.is(0.02)) this.#flows.sealAll()
+    return this.#haveAllEnded() && this.#isQuiet && isOver
   }
 
   #settle(what: string, isOver: () => boolean): void {

@@ -20,6 +20,8 @@ export interface UserHost {
     onValue: (value: Value) => void,
     onError: (error: unknown) => void,
   ): void
+  /** Does something to one job. */
+  actOn(verb: 'remove' | 'retry' | 'cancel', id: string): void
   say(kind: number, line: () => string): void
 }
 

@@ -1,6 +1,7 @@
 // The law of bad input, one row a case: every call settles, once, with an error that names the thing or with the value
 // that is due; then the next good job runs; and the host hears of nothing that nobody caught.
 import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
+import { grouped } from 'offstage/groups'
 import { manualClock } from 'offstage/testing'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { jobs } from '../fixtures/unruly.ts'
@@ -613,8 +614,10 @@ const options: Row[] = [
     new Array(1_001),
   ),
   ...bads('retryForMs', ...notFinite, -1),
+  ...bads('keepValues', ...notFinite, -1, 1.5, 100_001),
   ...bads('retryIf', () => true),
-  ...bads('queue', '', 42, 'x'.repeat(300)),
+  ...bads('queue', '', 42, 'x'.repeat(300), 'a\0b'),
+  ...bads('group', '', 42, 'x'.repeat(300)),
   ...bads('tags', 'one', [1], ['']),
   ...bads('ifExists', 'update', true),
   ...bads('signal', {}, 'abort'),
@@ -676,6 +679,30 @@ const options: Row[] = [
     },
   ],
   [
+    'restart: no id, no job, no step',
+    async (scheduler) => {
+      for (const id of [undefined, '', 7, {}, 'none'])
+        await refuses('INVALID_OPTION', () => scheduler.restart(wrong(id)), '`id`')(scheduler, never)
+      for (const from of [null, '', 7, 'x'.repeat(1_025)])
+        await refuses('INVALID_OPTION', () => scheduler.restart('a', { from: wrong(from) }), '`from`')(scheduler, never)
+      await refuses('INVALID_OPTION', () => scheduler.restart('a', wrong({ form: 'b' })), '`form`')(scheduler, never)
+    },
+  ],
+  [
+    'signal: no id, no name, a value that cannot be copied',
+    async (scheduler) => {
+      scheduler.pause()
+      const job = await scheduler.add.double(1)
+      for (const id of [undefined, '', 7, {}])
+        await refuses('INVALID_OPTION', () => scheduler.signal(wrong(id), 'go'), '`id`')(scheduler, never)
+      for (const name of [undefined, null, '', 7, 'x'.repeat(257)])
+        await refuses('INVALID_OPTION', () => scheduler.signal(job.id, wrong(name)), '`name`')(scheduler, never)
+      await refuses('DATA_CLONE', () => scheduler.signal(job.id, 'go', { f() {} }), 'value.f')(scheduler, never)
+      scheduler.resume()
+      await job.result()
+    },
+  ],
+  [
     'a filter that says something else',
     async (scheduler) => {
       await refuses('INVALID_OPTION', () => scheduler.cancel(wrong({ state: 'pending' })), '`state`')(scheduler, never)
@@ -688,7 +715,7 @@ const options: Row[] = [
     'queue: concurrency and rate limit out of range',
     (scheduler) => {
       const queue = scheduler.queue('mails')
-      for (const concurrency of [Number.NaN, -1, 0, 1.5, '2'])
+      for (const concurrency of [Number.NaN, -1, 0, 1.5, '2', undefined, null])
         expect(() => queue.setConcurrency(wrong(concurrency))).toThrow(/`concurrency`/)
       const right = { limit: 1, intervalMs: 1 }
       const limits = [
@@ -742,13 +769,76 @@ const options: Row[] = [
       }
     },
   ],
+  [
+    'a group of a queue that has none, or under a name that is none',
+    async (scheduler, make) => {
+      expectInvalid(() => scheduler.queue('mails').group('a'), "'mails'", '`grouped`')
+      const groups = make({ queues: { mails: grouped() } }).queue('mails')
+      for (const name of ['', 42, 'x'.repeat(300)]) expectInvalid(() => groups.group(wrong(name)), '`group`')
+    },
+  ],
+  [
+    'limits of a group that are none',
+    async (_scheduler, make) => {
+      const queues = { mails: grouped(), chains: grouped({ strict: true }) }
+      const other = make({ queues })
+      const group = other.queue('mails').group('a')
+      for (const value of [0, 1.5, Number.NaN, '2'])
+        expectInvalid(() => group.setConcurrency(wrong(value)), '`concurrency`', String(value))
+      for (const value of [3, {}, { limit: 0, intervalMs: 1 }, { limit: 1, intervalMs: 1, burst: 2 }])
+        expectInvalid(() => group.setRateLimit(wrong(value)), 'rateLimit')
+      for (const value of [0, 1.5, 1_001, '2', undefined])
+        expectInvalid(() => group.setWeight(wrong(value)), '`weight`', String(value))
+      const chain = other.queue('chains').group('a')
+      expectInvalid(() => chain.setConcurrency(2), '`concurrency`', 'got 2', 'strict')
+      await chain.setConcurrency(1)
+    },
+  ],
+  ...[
+    ['concurrency', Number.NaN, 0, 1.5, '2'],
+    ['rateLimit', {}, 3, { limit: 0, intervalMs: 1 }, { limit: 1, intervalMs: 1, burst: 2 }],
+    ['weight', 0, 1.5, 1_001, '2', { a: 0 }, { a: '1' }, [1]],
+    ['strict', 1, 'yes'],
+    ['sloppy', true],
+  ].flatMap(([name, ...values]) =>
+    values.map(
+      (value): Row => [
+        `grouped: ${name}: ${JSON.stringify(value)}`,
+        () => expectInvalid(() => grouped(wrong({ [name as string]: value })), name as string),
+      ],
+    ),
+  ),
+  [
+    'grouped: limits that contradict each other, or of no queue',
+    async (_scheduler, make) => {
+      expectInvalid(() => grouped({ strict: true, concurrency: 2 }), '`concurrency`', '`strict`')
+      expectInvalid(() => grouped({}, wrong(5)), '`queue`')
+      expectInvalid(() => grouped({}, wrong(grouped())), '`queue.order`')
+      expectInvalid(() => make({ queues: { mails: grouped({}, { concurrency: 0 }) } }), '`queues.mails.concurrency`')
+      expectInvalid(() => make({ queues: { mails: wrong({ order: true }) } }), '`queues.mails.order`')
+    },
+  ],
   ...[
     ['workers', Number.NaN, -1, 0, 1.5, '2', { min: 2, max: 1 }],
     ['concurrency', Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 1.5, '2'],
     ['graceMs', Number.NaN, -1, '2'],
+    ['handleSignals', true, 5_000, null, { graceMs: -1 }, { graceMs: '5s' }, { grace: 1 }],
     ['startTimeoutMs', 0, Number.POSITIVE_INFINITY],
     ['maxQueued', 0, 1.5, '2'],
     ['queues', { mails: { concurrency: 0 } }],
+    [
+      'reserve',
+      ...[
+        1,
+        null,
+        {},
+        { workers: 1 },
+        { minPriority: 1 },
+        { workers: 0, minPriority: 1 },
+        { workers: 1.5, minPriority: 1 },
+      ],
+      ...[Number.NaN, Number.POSITIVE_INFINITY, '1'].map((minPriority) => ({ workers: 1, minPriority })),
+    ],
     ['defaults', { double: { attempts: 0 } }, { double: { retryIf: true } }, { double: { backoff: [-1] } }],
     ['store', {}, 'memory'],
     ['clock', Date],
@@ -768,6 +858,32 @@ const options: Row[] = [
       ],
     ),
   ),
+  ...[
+    ['condition', 'online', true, () => true, { isMet: true, subscribe() {} }, { isMet: () => true }],
+    ['condition', { subscribe: () => () => {} }, [null], [{ isMet: () => true }]],
+    ['lifo', 1, 'yes', null],
+    ['ageing', -1, 0, '2', null, {}, { by: 2 }, { everyMs: 0 }, { everyMs: '1' }, { everyMs: 1, each: 2 }],
+    ['ageing', { everyMs: 1, by: 0 }, { everyMs: 1, by: Number.NaN }, { everyMs: 1, by: Number.POSITIVE_INFINITY }],
+  ].flatMap(([name, ...values]) =>
+    values.map(
+      (value): Row => [
+        `createScheduler: queues: ${name}: ${JSON.stringify(value)}`,
+        (_scheduler, make) => {
+          const error = thrownBy(() => make(wrong({ queues: { mails: { [name as string]: value } } })))
+          expect(error).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining(`${name}`) })
+        },
+      ],
+    ),
+  ),
+  [
+    'createScheduler: a queue with two orders',
+    (_scheduler, make) =>
+      expectInvalid(
+        () => make({ queues: { mails: { lifo: true, ageing: { everyMs: 1, by: 1 } } } }),
+        '`queues`',
+        'one of order, lifo, ageing',
+      ),
+  ],
   ...[undefined, null, 42, {}, []].map(
     (source): Row => [
       `createScheduler(${JSON.stringify(source)})`,

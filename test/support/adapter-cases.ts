@@ -288,6 +288,27 @@ export function adapterCases(name: string, framework: Framework): void {
       expect(runs).toEqual([1])
     })
 
+    test('however many components wait for jobs of their ids, they share one listener', async () => {
+      const { scheduler, open, counter } = stage()
+      const first = mountJob(scheduler, { id: 'a' })
+      await first.shows(beforeMounted)
+      await frame()
+      const before = counter.open
+      const others = ['a', 'a', 'b'].map((id) => mountJob(scheduler, { id }))
+      const free = mountJob(scheduler)
+      await frame()
+      expect(counter.open).toBe(before)
+      await scheduler.add.work(1, { id: 'a' })
+      await scheduler.add.work(2, { id: 'b' })
+      await Promise.all([first, ...others.slice(0, 2)].map((each) => each.shows('running 0.01 - -')))
+      await others[2]?.shows('running 0.02 - -')
+      open()
+      for (const each of [first, ...others]) each.unmount()
+      await frame()
+      expect([before, counter.open]).toEqual([1, 0])
+      free.unmount()
+    })
+
     test('a job that no component has started is not cancelled by those that show it', async () => {
       const { scheduler, open } = stage()
       const added = await scheduler.add.work(1, { id: 'a' })

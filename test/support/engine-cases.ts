@@ -1,6 +1,7 @@
 // What a scheduler does, whatever engine is behind it: one of its own, that of a tab that leads or follows, or a client of one that
 // is elsewhere. Runs over things made up in one process, and over the real ones in browsers.
 import type { AnyEvent, Scheduler, SchedulerOptions } from 'offstage'
+import { grouped } from 'offstage/groups'
 import { NonRetryableError } from 'offstage/worker'
 import { describe, expect, test, vi } from 'vitest'
 import type { jobs } from '../fixtures/jobs.ts'
@@ -170,6 +171,87 @@ export function engineCases(
       expect(await read(none)).toEqual([])
     })
 
+    test('with `keepValues` a reader that comes late, or again, goes on behind the value that it read last', async () => {
+      const scheduler = await start()
+      const job = await scheduler.add.send(30, { keepValues: 20 })
+      await job.result()
+      const early = job.values()
+      expect(await read(early)).toEqual(Array.from({ length: 20 }, (_, n) => n + 11))
+      expect(early.after).toBe(30)
+      const again = job.values({ after: 27 })
+      expect(again.after).toBe(27)
+      for await (const value of again) {
+        expect(again.after).toBe(value)
+        if (value === 28) break
+      }
+      expect(again.after).toBe(28)
+      expect(await read(job.values({ after: again.after }))).toEqual([29, 30])
+      expect(await read(job.values({ after: 30 }))).toEqual([])
+      expect(await read(job.values({ after: 10 }))).toHaveLength(20)
+    })
+
+    test('a reader is told that what it missed is not kept any more, or that its number is of no value yet', async () => {
+      const scheduler = await start()
+      const job = await scheduler.add.send(30, { keepValues: 20, id: 'thirty' })
+      await job.result()
+      for (const [after, text] of [
+        [9, /'thirty' cannot be read from behind number 9: of those that follow, only numbers 11 to 30 are kept/],
+        [31, /from behind number 31: the newest is number 30/],
+      ] as const) {
+        const values = job.values({ after })
+        const error = await values.next().catch((thrown: unknown) => thrown)
+        expect(error).toMatchObject({ code: 'VALUES_GONE', jobId: 'thirty', message: expect.stringMatching(text) })
+        expect(await values.next()).toEqual({ done: true, value: undefined })
+      }
+      const plain = await scheduler.add.send(1)
+      expect(() => plain.values({ after: 0 })).toThrow('no `keepValues`')
+    })
+
+    test('with `keepValues` there are several readers, and each receives every value', async () => {
+      const scheduler = await start()
+      scheduler.pause()
+      const job = await scheduler.add.send(100, { keepValues: 3 })
+      const readers = [job.values(), job.values({ after: 0 }), job.values()]
+      scheduler.resume()
+      const all = Array.from({ length: 100 }, (_, n) => n + 1)
+      expect(await Promise.all(readers.map(read))).toEqual([all, all, all])
+      expect(await read(job.values())).toEqual([98, 99, 100])
+    })
+
+    test('with `keepValues` a slow reader makes the handler wait before it would miss a value', async () => {
+      const scheduler = await start()
+      scheduler.pause()
+      const job = await scheduler.add.send(200, { keepValues: 50 })
+      const [values, other] = [job.values(), job.values()]
+      const rest = read(other)
+      scheduler.resume()
+      await values.next()
+      for (let n = 0; n < 50; n++) await turn()
+      expect(job.snapshot().state).toBe('running')
+      await values.return()
+      expect(await job.result()).toBe(200)
+      expect(await rest).toHaveLength(200)
+    })
+
+    test('the values of the next attempt go on with the numbers', async () => {
+      const scheduler = await start()
+      const job = await scheduler.add.sendTwice(3, { keepValues: 10, attempts: 2 })
+      expect(await read(job.values())).toEqual(['1: 1', '1: 2', '1: 3', '2: 1', '2: 2', '2: 3'])
+      expect(await read(job.values({ after: 4 }))).toEqual(['2: 2', '2: 3'])
+    })
+
+    test('kept values go when their job does', async () => {
+      const scheduler = await start()
+      const job = await scheduler.add.send(3, { keepValues: 10, id: 'sender' })
+      await job.result()
+      const unread = job.values()
+      await scheduler.remove('sender')
+      expect(await read(unread)).toEqual([1, 2, 3])
+      const next = await scheduler.add.send(1, { keepValues: 10, id: 'sender' })
+      await next.result()
+      expect(await read(next.values())).toEqual([1])
+    })
+
     test('whoever leaves events() unread leaves at once', async () => {
       const scheduler = await start()
       const [all, own] = [scheduler.events(), (await scheduler.add.double(1)).events()]
@@ -322,6 +404,83 @@ export function engineCases(
       expect(typesOf(await read(events))).toEqual(['retrying', 'snoozed', 'snoozed'])
     })
 
+    test('a handler waits for a time and for signals, of which each is received once', async () => {
+      const scheduler = await start()
+      const events = scheduler.events({ type: ['waiting', 'signal'] })
+      const waiting = new Promise<void>((resolve) => {
+        scheduler.on('waiting', ({ signals }) => signals.includes('b') && resolve())
+      })
+      const job = await scheduler.add.waitForAll(1)
+      expect(await scheduler.signal(job.id, 'a', { n: 1 })).toBe(true)
+      await waiting
+      expect(await scheduler.whyWaiting(job.id)).toEqual([
+        { reason: 'blocked', detail: "It is waiting for the signal 'b'." },
+      ])
+      expect(job.snapshot()).toMatchObject({ state: 'blocked' })
+      expect(await scheduler.signal(job.id, 'b', new Date(0))).toBe(true)
+      expect(await job.result()).toEqual([{ n: 1 }, new Date(0)])
+      expect(await scheduler.signal(job.id, 'a')).toBe(false)
+      expect(await scheduler.signal('nobody', 'a')).toBe(false)
+      await scheduler.close()
+      const types = typesOf(await read(events))
+      expect(types.filter((type) => type === 'signal')).toHaveLength(2)
+    })
+
+    test('a handler runs other jobs, which are cancelled with it', async () => {
+      const scheduler = await start()
+      expect(await scheduler.run.sumOfDoubles([1, 2, 3], { id: 'p' })).toBe(12)
+      const child = await scheduler.get('p/double 2')
+      expect(child?.snapshot()).toMatchObject({ state: 'completed', parentId: 'p' })
+      const waiting = heard(scheduler, 'waiting')
+      const job = await scheduler.add.runsHang(undefined, { id: 'q' })
+      const error = job.result().catch((thrown: unknown) => thrown)
+      await waiting
+      await job.cancel()
+      expect(await error).toMatchObject({ code: 'JOB_CANCELLED' })
+      expect((await scheduler.get('q/untilAborted'))?.snapshot()).toMatchObject({ state: 'cancelled' })
+    })
+
+    test('signals reach a handler that runs', async () => {
+      const scheduler = await start()
+      const listening = heard(scheduler, 'progress')
+      const job = await scheduler.add.listen()
+      await listening
+      for (const n of [1, 2]) await scheduler.signal(job.id, 'note', n)
+      await scheduler.signal(job.id, 'stop')
+      expect(await job.result()).toEqual([1, 2])
+    })
+
+    test('`restart` runs a finished job again as a new one, and says by name what it cannot', async () => {
+      const scheduler = await start()
+      const tenant = crypto.randomUUID()
+      const old = await scheduler.add.countSteps(3, { id: 'old', tags: ['t'], headers: { tenant } })
+      expect(await old.result()).toEqual([1, 1, 1])
+      const again = await scheduler.restart<'countSteps'>('old', { from: 'step 2' })
+      expect(again).toMatchObject({ name: 'countSteps', input: 3, disposition: 'created', headers: { tenant } })
+      expect(again.snapshot()).toMatchObject({ tags: ['t'] })
+      expect(await again.result()).toEqual([1, 2, 2])
+      expect(await scheduler.restart<'countSteps'>('old').then((job) => job.result())).toEqual([2, 3, 3])
+      const refusal = (id: string, options?: object) => scheduler.restart(id, options).catch((error: unknown) => error)
+      expect(await refusal('none')).toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining("no job 'none'"),
+      })
+      expect(await refusal('old', { from: 'step 4' })).toMatchObject({
+        code: 'INVALID_OPTION',
+        jobId: 'old',
+        message: expect.stringMatching(
+          /`from`.*'old' has recorded, got 'step 4'. It has recorded 'step 1', 'step 2', 'step 3'/,
+        ),
+      })
+      scheduler.pause()
+      await scheduler.add.noop(undefined, { id: 'new' })
+      expect(await refusal('new')).toMatchObject({
+        code: 'JOB_NOT_ENDED',
+        jobId: 'new',
+        message: expect.stringContaining("'new' is queued"),
+      })
+    })
+
     test('`clean` removes what has ended', async () => {
       const scheduler = await start()
       await scheduler.run.double(1, { id: 'done' })
@@ -354,6 +513,126 @@ export function engineCases(
       expect([scheduler.isPaused, mails.isPaused]).toEqual([false, false])
     })
 
+    test('what is set of a queue shows in `queues`, is told once it holds, and `reset` undoes all of it', async () => {
+      const queues = { mails: { concurrency: 2 } }
+      const scheduler = await start({ queues })
+      const events: unknown[] = []
+      for (const type of ['paused', 'resumed'] as const) scheduler.on(type, ({ queue }) => events.push([type, queue]))
+      await scheduler.counts()
+      const mails = scheduler.queue('mails')
+      const now = async () => {
+        const { isPaused, concurrency, rateLimit } =
+          (await scheduler.queues()).find(({ name }) => name === 'mails') ?? {}
+        return [isPaused, concurrency, rateLimit]
+      }
+      const limit = { limit: 1, intervalMs: 60_000 }
+      await Promise.all([mails.pause(), mails.setConcurrency(5), mails.setRateLimit(limit)])
+      await scheduler.pause()
+      expect(await now()).toEqual([true, 5, limit])
+      await Promise.all([mails.setConcurrency(Number.POSITIVE_INFINITY), mails.setRateLimit(null)])
+      await scheduler.resume()
+      expect(await now()).toEqual([true, Number.POSITIVE_INFINITY, undefined])
+      await mails.reset()
+      expect(await now()).toEqual([false, 2, undefined])
+      expect(mails.isPaused).toBe(false)
+      await vi.waitFor(() =>
+        expect(events).toEqual([
+          ['paused', 'mails'],
+          ['paused', undefined],
+          ['resumed', undefined],
+          ['resumed', 'mails'],
+        ]),
+      )
+    })
+
+    test('groups of a queue take turns, and one of them can be paused and seen', async () => {
+      const scheduler = await start({ queues: { mail: grouped({ concurrency: 1 }) } })
+      const mail = scheduler.queue('mail')
+      const [big, small] = [mail.group('big'), mail.group('small')]
+      const told: unknown[] = []
+      for (const type of ['paused', 'resumed'] as const)
+        scheduler.on(type, ({ queue, group }) => told.push([type, queue, group]))
+      await mail.pause()
+      const order: string[] = []
+      const add = (group: string | undefined, id: string) =>
+        scheduler.run.double(1, { queue: 'mail', id, onStarted: () => order.push(id), ...(group && { group }) })
+      const big5 = [1, 2, 3, 4, 5].map((n) => add('big', `big ${n}`))
+      const others = [add('small', 'small 1'), add('small', 'small 2'), add(undefined, 'none')]
+      await scheduler.counts()
+      await vi.waitFor(() => expect([big.size, small.size, mail.size, big.running]).toEqual([5, 2, 8, 0]))
+      await big.pause()
+      expect([big.isPaused, small.isPaused]).toEqual([true, false])
+      const why = await scheduler.whyWaiting('big 1')
+      expect(why).toContainEqual({ reason: 'group', detail: "The group 'big' is paused." })
+      await mail.resume()
+      await Promise.all(others)
+      expect(order).toEqual(['small 1', 'none', 'small 2'])
+      await big.resume()
+      await Promise.all(big5)
+      expect(order.slice(3)).toEqual(['big 1', 'big 2', 'big 3', 'big 4', 'big 5'])
+      await vi.waitFor(() => expect([big.size, big.isPaused, mail.size]).toEqual([0, false, 0]))
+      await vi.waitFor(() =>
+        expect(told).toEqual([
+          ['paused', 'mail', undefined],
+          ['paused', 'mail', 'big'],
+          ['resumed', 'mail', undefined],
+          ['resumed', 'mail', 'big'],
+        ]),
+      )
+    })
+
+    test('limits of a group are set before it has a job, and are its own; an event says when it is held back', async () => {
+      const scheduler = await start({ queues: { mail: grouped() } })
+      const mail = scheduler.queue('mail')
+      const [slow, quick] = [mail.group('slow'), mail.group('quick')]
+      const limited = heard(scheduler, 'rate-limited')
+      await slow.setRateLimit({ type: 'token-bucket', limit: 1, intervalMs: 3_600_000, burst: 2 })
+      await quick.setWeight(3)
+      await mail.pause()
+      const order: string[] = []
+      const add = (group: string, id: string) =>
+        scheduler.run.double(1, { queue: 'mail', id, group, onStarted: () => order.push(id) })
+      const first = [1, 2].map((n) => add('slow', `slow ${n}`))
+      const last = add('slow', 'slow 3')
+      const others = [1, 2, 3, 4, 5].map((n) => add('quick', `quick ${n}`))
+      await scheduler.counts()
+      await mail.resume()
+      await Promise.all([...first, ...others])
+      expect(order.filter((id) => id.startsWith('slow') || id === 'quick 3')).toEqual(['slow 1', 'quick 3', 'slow 2'])
+      const { queue, group, nextStartAt } = await limited
+      expect([queue, group]).toEqual(['mail', 'slow'])
+      await vi.waitFor(() => expect([slow.isRateLimited, quick.isRateLimited]).toEqual([true, false]))
+      expect(Math.abs((slow.nextStartAt as number) - nextStartAt)).toBeLessThan(1_000)
+      expect([mail.isRateLimited, slow.size]).toEqual([false, 1])
+      await slow.reset()
+      expect(await last).toBe(2)
+      await vi.waitFor(() => expect([slow.isRateLimited, slow.size]).toEqual([false, 0]))
+    })
+
+    test('a group runs no more at a time than it was set to', async () => {
+      const scheduler = await start({ queues: { mail: grouped() }, concurrency: 4, workers: 1 })
+      const group = scheduler.queue('mail').group('a')
+      await group.setConcurrency(2)
+      const jobs = await Promise.all(
+        [1, 2, 3].map((n) => scheduler.add.untilAborted(undefined, { queue: 'mail', group: 'a', id: `a ${n}` })),
+      )
+      await vi.waitFor(() => expect([group.running, group.size]).toEqual([2, 1]))
+      const why = await scheduler.whyWaiting('a 3')
+      expect(why).toContainEqual({ reason: 'group', detail: "The group 'a' runs 2 of at most 2 jobs at a time." })
+      await group.setConcurrency(Number.POSITIVE_INFINITY)
+      await vi.waitFor(() => expect(jobs[2]?.snapshot().state).toBe('running'))
+      await scheduler.cancel({ all: true })
+    })
+
+    test('a job that the other side asks to come later rests its group alone', async () => {
+      const scheduler = await start({ queues: { mail: grouped() } })
+      const limited = await scheduler.add.limitOnce(3_600_000, { queue: 'mail', group: 'a' })
+      await vi.waitFor(() => expect(limited.snapshot().state).not.toBe('running'))
+      expect(await scheduler.run.double(1, { queue: 'mail', group: 'b' })).toBe(2)
+      const why = await scheduler.whyWaiting(limited.id)
+      expect(why.map(({ reason }) => reason)).toContain('group')
+    })
+
     test('a rate limit can be seen: when the next job may start, and an event when it begins to hold jobs back', async () => {
       const scheduler = await start()
       const limited = heard(scheduler, 'rate-limited')
@@ -371,6 +650,53 @@ export function engineCases(
       mails.setRateLimit(undefined)
       expect(await job.result()).toBe(6)
       await vi.waitFor(() => expect(mails.isRateLimited).toBe(false))
+    })
+
+    test('`promote`, `update` and `setPriority` move a job to its right place, whatever it waits for', async () => {
+      for (const options of [{}, { lifo: true }, { ageing: { everyMs: 3_600_000, by: 1 } }]) {
+        const scheduler = await start({ queues: { moved: options } })
+        const started: string[] = []
+        scheduler.on('started', ({ jobId }) => started.push(jobId))
+        await scheduler.pause()
+        const add = (id: string, more: object = {}) => scheduler.add.double(1, { id, queue: 'moved', ...more })
+        for (const id of ['a', 'b', 'c']) await add(id)
+        for (const id of ['later', 'sooner']) await add(id, { delayMs: 3_600_000 })
+        expect(await scheduler.update('c', { priority: 2 })).toBe(true)
+        expect(await scheduler.setPriority('b', 1)).toBe(true)
+        // Promoted, they come behind those that are there, in the order of the calls.
+        expect(await scheduler.promote('later')).toBe(true)
+        expect(await scheduler.update('sooner', { runAt: 0 })).toBe(true)
+        expect([await scheduler.promote('a'), await scheduler.promote('nobody')]).toEqual([false, false])
+        await scheduler.resume()
+        await scheduler.onIdle()
+        const rest = 'lifo' in options ? ['sooner', 'later', 'a'] : ['a', 'later', 'sooner']
+        expect(started).toEqual(['c', 'b', ...rest])
+        await scheduler.close()
+      }
+    })
+
+    test('a queue waits for its condition, and says so', async () => {
+      let isMet = false
+      const listeners = new Set<() => void>()
+      const subscribe = (onChange: () => void) => {
+        listeners.add(onChange)
+        return () => listeners.delete(onChange)
+      }
+      const condition = { name: 'wifi', isMet: () => isMet, subscribe }
+      const scheduler = await start({ queues: { upload: { condition } } })
+      const job = await scheduler.add.double(1, { queue: 'upload', priority: 9 })
+      expect(await scheduler.run.double(2)).toBe(4)
+      expect(await scheduler.whyWaiting(job.id)).toContainEqual({
+        reason: 'condition',
+        detail: "The queue 'upload' waits for a condition: 'wifi'.",
+      })
+      isMet = true
+      for (const listener of listeners) listener()
+      expect(await job.result()).toBe(2)
+      isMet = false
+      await scheduler.add.double(1, { queue: 'upload' })
+      await vi.waitFor(() => expect(listeners.size).toBe(1))
+      await scheduler.close({ mode: 'now' })
     })
 
     test('a queue can be cleared, and says when it is empty or short', async () => {
@@ -488,6 +814,14 @@ export function engineCases(
       expect(observer).toHaveBeenCalled()
       stop()
       await vi.waitFor(() => expect(scheduler.stats().workers.online).toBe(1))
+    })
+
+    test('the group of a job is kept and shown, in whatever queue', async () => {
+      const scheduler = await start()
+      const job = await scheduler.add.echo(1, { group: 'user:7', id: 'g' })
+      await scheduler.add.echo(2, { id: 'none' })
+      expect([job.snapshot().group, (await scheduler.get('g'))?.snapshot().group]).toEqual(['user:7', 'user:7'])
+      expect((await scheduler.find({})).map((each) => each.snapshot().group)).toEqual(['user:7', undefined])
     })
 
     test('headers reach the handler, the handle and the snapshot', async () => {

@@ -9,7 +9,7 @@ import { thrownToWire } from '../../src/shared/error-wire.ts'
 /** A part that may also be something else. */
 class Loose {
   readonly value: unknown
-  readonly mayBe: 'anything' | 'undefined' | 'string'
+  readonly mayBe: 'anything' | 'nothing' | 'undefined' | 'string'
   constructor(value: unknown, mayBe: Loose['mayBe']) {
     this.value = value
     this.mayBe = mayBe
@@ -46,16 +46,16 @@ const rateLimit = {
   burst: maybe(3),
   minGapMs: maybe(2),
 }
-const limit = [maybe('mails'), 'setRateLimit', maybe(rateLimit)]
+const settings = { isPaused: maybe(true), concurrency: maybe(3), rateLimit: new Loose(rateLimit, 'nothing') }
 const filter = { name: maybe('double'), queue: maybe('mails'), tag: maybe('x') }
 
 const seen = snapshotOf(timed, undefined)
 const snapshot = { ...seen, ...all(any, pick(seen, 'progress', 'runAt', 'startedAt', 'finishedAt', 'error')) }
 
 const sessionTemplates: readonly unknown[] = [
-  ['welcome', [[undefined, 'isPaused', true], [maybe('mails'), 'setConcurrency', 3], limit]],
+  ['welcome', false, ['mails']],
   ['board', { ...emptyBoard, queues: { mails: [1, 2, 3] } }],
-  ['setting', limit],
+  ['paused', maybe('mails'), true],
   ['answer', 7, any('answer')],
   ['refusal', 7, thrown],
   ['event', { ...completed, result: any(2) }, maybe(change)],
@@ -79,6 +79,7 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'act', [any('cancel'), new Loose({ ...filter, state: maybe('queued') }, 'string'), thrown]],
   ['ask', 1, 'act', [any('cancel'), new Loose(['a', 1, 1_000], 'string'), thrown]],
   ['ask', 1, 'act', [any('setPriority'), 'a', { kind: any('value'), value: 3 }]],
+  ['ask', 1, 'act', [any('signal'), 'a', { kind: any('value'), value: ['id', 'name', any(5)] }]],
   [
     'ask',
     1,
@@ -89,7 +90,7 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'queues', []],
   ['ask', 1, 'whyWaiting', ['a']],
   ['ask', 1, 'idle', []],
-  ['ask', 1, 'set', [limit]],
+  ['ask', 1, 'set', [maybe('mails'), new Loose(settings, 'nothing')]],
   ['listen', ['completed', 'idle']],
   ['done', 1],
   ['watch', [[['a', 1, 1_000], true, maybe(2)]]],
@@ -114,6 +115,7 @@ const answerTemplates: readonly (readonly [ask: string, answer: unknown])[] = [
   ['counts', emptyBoard.snapshot.counts],
   ['act', 1],
   ['update', true],
+  ['set', maybe(true)],
   ['whyWaiting', [{ reason: 'paused', detail: 'The scheduler is paused.' }]],
   [
     'queues',
@@ -171,7 +173,7 @@ function* spoilt(template: unknown, path: string): Generator<readonly [where: st
   // Nothing is known of what might be there.
   if (isLoose && value === undefined) return
   for (const wrong of wrongFor(value))
-    if (!isLoose || typeof wrong !== template.mayBe) yield [`${path} = ${shown(wrong)}`, wrong]
+    if (!isLoose || !mayBe(template, wrong)) yield [`${path} = ${shown(wrong)}`, wrong]
   if (typeof value !== 'object' || value === null) return
   for (const [key, part] of Object.entries(value)) {
     for (const [where, wrong] of spoilt(part, `${path}.${key}`)) {
@@ -179,6 +181,10 @@ function* spoilt(template: unknown, path: string): Generator<readonly [where: st
       yield [where, Object.assign(whole, { [key]: wrong })]
     }
   }
+}
+
+function mayBe(template: Loose, value: unknown): boolean {
+  return template.mayBe === 'nothing' ? value == null : typeof value === template.mayBe
 }
 
 function wrongFor(value: unknown): unknown[] {

@@ -7,7 +7,6 @@ import type { LocalEngine } from '../../src/engine/local-engine.ts'
 import type { Post } from '../../src/remote/connection.ts'
 import { RemoteEngine } from '../../src/remote/remote-engine.ts'
 import { type Answered, Session } from '../../src/remote/session.ts'
-import { applySetting, type Setting, Settings } from '../../src/remote/settings.ts'
 import { fromClient, fromSession, messagesOf } from '../../src/remote/shapes.ts'
 import type { Message } from '../../src/remote/wire.ts'
 import { jobs } from '../fixtures/jobs.ts'
@@ -32,18 +31,9 @@ export function serve({ store, ...options }: SchedulerOptions<never> = {}, table
   })
   const scheduler = createScheduler<Jobs>(inline(table), { workers: 1, ...options, engine: source } as never)
   onTestFinished(() => scheduler.close({ mode: 'now' }))
-  const sessions = new Set<Session>()
-  const settings = new Settings()
-  const onSetting = (setting: Setting) => {
-    settings.keep(setting)
-    applySetting(engine, setting)
-    for (const session of sessions) session.sendSetting(setting)
-  }
   const openSession = (post: Post, answered: Answered = new Map()): Session => {
     const { clock, errors } = host
-    const session = new Session(engine, post, { clock, errors, settings: settings.all, onSetting, answered })
-    sessions.add(session)
-    return session
+    return new Session(engine, post, { clock, errors, answered })
   }
   return { scheduler, engine, openSession }
 }

@@ -1,26 +1,31 @@
 // `npm test`: what a change needs, within two minutes on two cores: types, unit tests, and the suite on this Node and in
 // one browser that is there. `npm run test:all`: all that runs on this machine's Node and in its browsers.
 //
+//   --rest               only what `npm test` leaves out: with it, that is all
 //   --install-browsers   installs the browsers that are missing, on Debian, as root
 //
 // Other arguments go to Vitest, and then nothing else is run: `npm test -- test/unit/transition.test.ts --project unit`.
 import { browserNames, installBrowsers, isInstalled } from './browsers.mjs'
 import { run, start, tsup, vitest } from './process.mjs'
 
-const options = ['--all', '--install-browsers']
+const options = ['--all', '--rest', '--install-browsers']
 /**
- * Each cut and each flipped bit of a journal; thousands of random calls; every change of the clocks in seven zones; jobs that
+ * Each cut and each flipped bit of a journal; an end at each operation of a store; thousands of random calls; every change of the clocks in seven zones; jobs that
  * keep threads busy for real seconds.
  */
 const longest = [
   'test/unit/journal-sweep.test.ts',
+  'test/unit/blob-crashes.test.ts',
+  'test/unit/extension-guests.test.ts',
   'test/unit/model.test.ts',
+  'test/unit/tabs-model.test.ts',
   'test/unit/cron.test.ts',
   'test/suite/bad-neighbours.test.ts',
 ]
+// On all cores, though Vitest leaves one free: of two that would be half. What all of it asks of a machine is left time.
 const quick = ['--maxWorkers=100%', ...longest.flatMap((file) => ['--exclude', file])]
 const args = process.argv.slice(2)
-const [isAll, mayInstall] = options.map((name) => args.includes(name))
+const [isAll, isRest, mayInstall] = options.map((name) => args.includes(name))
 const vitestArgs = args.filter((name) => !options.includes(name))
 
 if (mayInstall) installBrowsers()
@@ -29,18 +34,39 @@ process.exitCode = (vitestArgs.length > 0 ? run('node', [vitest, 'run', ...vites
 async function test() {
   const browsers = browserNames.filter(isInstalled)
   const used = isAll ? browsers : browsers.slice(0, 1)
-  const projects = ['unit', 'suite', ...(isAll ? ['node'] : []), ...used.map((name) => `browser (${name})`)]
   const types = checkTypes()
   // Of the tests only those of `node` need the build.
   if (isAll) await types
-  const chosen = projects.flatMap((project) => ['--project', project])
-  // On all cores, though Vitest leaves one free: of two that would be half. What all of it asks of a machine is left time.
-  const isGreen = await start('node', [vitest, 'run', ...chosen, ...(isAll ? [] : quick)])
+  const often = ['unit', 'suite', ...inBrowsers(browsers.slice(0, 1))]
+  const seldom = ['node', ...inBrowsers(browsers.slice(1))]
+  let isGreen = true
+  if (!isAll) isGreen = await testProjects(often, quick)
+  else if (!isRest) isGreen = await testProjects([...often, ...seldom])
+  else {
+    const areLongestGreen = await testProjects(often, longest, '-longest')
+    isGreen = (await testProjects(seldom)) && areLongestGreen
+  }
   for (const line of leftOut(used)) console.log(line)
   // What comes before the end of the tests is far up by now.
   const failed = await types
   if (failed) console.error(`FAILED: ${failed}`)
   return isGreen && !failed
+}
+
+/** @param {readonly string[]} names */
+function inBrowsers(names) {
+  return names.map((name) => `browser (${name})`)
+}
+
+/**
+ * @param {readonly string[]} projects
+ * @param {readonly string[]} vitestArgs
+ * @param {string} reportName  at the end of the name of CI's report
+ */
+function testProjects(projects, vitestArgs = [], reportName = '') {
+  const report = process.env.OFFSTAGE_TEST_REPORT
+  const env = report ? { OFFSTAGE_TEST_REPORT: report.replace('.json', `${reportName}.json`) } : {}
+  return start('node', [vitest, 'run', ...projects.flatMap((name) => ['--project', name]), ...vitestArgs], env)
 }
 
 /** Builds, and checks the types that this gives. Resolves with the command that has failed, if one has. */

@@ -5,29 +5,21 @@ import { root, run, vitest } from './process.mjs'
 
 /** @typedef {{ from: string, program: string, args: string[], projects: string[], leavesOut?: string[] }} Runtime */
 
-/** The package npx gets each runtime from, how it is started, and the test projects it runs: `node` is for Node alone. */
-const node = (/** @type {number} */ version) => ({
-  from: `node@${version}`,
-  program: 'node',
-  args: [],
-  projects: ['unit', 'suite', 'node'],
-})
 /**
- * Between the oldest and the newest Node: what differs from one to the other. Not what has no platform below it (`unit`), nor
- * browsers, compilers and texts.
+ * The package npx gets each runtime from, how it is started, and the test projects it runs. What has no platform below it (`unit`)
+ * runs on one Node, and again on other engines; what Node alone has (`node`) on its oldest and newest version.
+ *
+ * @param {number} version
+ * @param {string[]} projects
  */
-const between = (/** @type {number} */ version) => ({
-  ...node(version),
-  projects: ['suite', 'node'],
-  leavesOut: ['demo-web', 'tabs', 'vite', 'editor', 'package', 'plain-members', 'readme'].map(
-    (name) => `test/node/${name}.test.ts`,
-  ),
-})
+const node = (version, projects) => ({ from: `node@${version}`, program: 'node', args: [], projects })
+/** Browsers, compilers and texts: they are the same on every Node. */
+const elsewhere = ['demo-web', 'tabs', 'vite', 'editor', 'package', 'plain-members', 'readme']
 /** @type {Record<string, Runtime>} */
 const runtimes = {
-  node22: between(22),
-  node24: between(24),
-  node26: node(26),
+  node22: node(22, ['suite']),
+  node24: node(24, ['suite']),
+  node26: { ...node(26, ['suite', 'node']), leavesOut: elsewhere.map((name) => `test/node/${name}.test.ts`) },
   bun: { from: 'bun@1', program: 'bun', args: [], projects: ['unit', 'suite'] },
   deno: { from: 'deno@2', program: 'deno', args: ['run', '--allow-all'], projects: ['unit', 'suite'] },
 }
@@ -60,7 +52,23 @@ function testOn(name, { from, program, args, projects, leavesOut = [] }) {
     ...projects.flatMap((project) => ['--project', project]),
     ...leavesOut.flatMap((file) => ['--exclude', file]),
   ]
-  const isGreen = run('npx', [...npx, ...args, vitest, ...vitestArgs], env)
+  const isGreen =
+    run('npx', [...npx, ...args, vitest, ...vitestArgs], env) &&
+    (program === 'node' || programsEnd(from, program, args))
   if (!isGreen) process.exitCode = 1
   return `${isGreen ? '✓' : '✗'} ${name} (${version})`
+}
+
+/**
+ * Signals, on a runtime that does not run the project `node`: the programs of these tests do.
+ *
+ * @param {string} from
+ * @param {string} program
+ * @param {string[]} args
+ */
+function programsEnd(from, program, args) {
+  // npx would stand between a signal and the program.
+  const { stdout } = spawnSync('npx', ['--yes', '--package', from, 'which', program], { cwd: root, encoding: 'utf8' })
+  const env = { OFFSTAGE_TEST_PROGRAMS: [stdout.trim(), ...args].join(' ') }
+  return run(process.execPath, [vitest, 'run', '--project', 'node', 'test/node/signals.test.ts'], env)
 }

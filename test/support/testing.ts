@@ -2,14 +2,19 @@
 import { createScheduler, type EventMap, type EventType, inline, type Scheduler, type SchedulerOptions } from 'offstage'
 import type { JobTable } from 'offstage/worker'
 import { afterAll, onTestFinished } from 'vitest'
+import { jobs as around } from '../fixtures/around.ts'
 import { jobs as blobs } from '../fixtures/blobs.ts'
 import { jobs as composed } from '../fixtures/composed.ts'
+import { jobs as families } from '../fixtures/families.ts'
 import { jobs } from '../fixtures/jobs.ts'
+import { jobs as many } from '../fixtures/many.ts'
 import { jobs as unruly } from '../fixtures/unruly.ts'
 import { values } from '../fixtures/values.ts'
+import { jobs as versions } from '../fixtures/versions.ts'
+import { jobs as waits } from '../fixtures/waits.ts'
 import { type FixtureName, jobsWorker } from './workers.ts'
 
-const tables = { jobs, blobs, composed, unruly, values }
+const tables = { jobs, around, blobs, composed, many, unruly, values, versions, waits, families }
 export type TableName = keyof typeof tables
 type TableOf<Name extends TableName> = (typeof tables)[Name]
 

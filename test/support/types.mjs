@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { faultsOfDeclarations } from './declared.mjs'
 import { root, run } from './process.mjs'
 
 const quick = { 'TypeScript 7': 'typescript-7' }
@@ -32,8 +33,9 @@ const foreign = readdirSync(dist)
       .filter((name) => !frameworks.some((one) => one.includes(file.slice(0, -'.d.ts'.length)) && name === one))
       .map((name) => `dist/${file} needs the types of '${name}', which users do not have.`)
   })
-for (const line of foreign) console.error(line)
-if (foreign.length > 0) process.exitCode = 1
+const faults = [...foreign, ...faultsOfDeclarations(dist)]
+for (const line of faults) console.error(line)
+if (faults.length > 0) process.exitCode = 1
 
 /** In test/types/messages each error is announced in the line above it, in the words that a user is to read. */
 const messages = 'test/types/messages'

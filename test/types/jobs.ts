@@ -1,5 +1,6 @@
 // A worker module of every kind of handler, as a user writes it.
 import {
+  children,
   defineJobs,
   type JobContext,
   NonRetryableError,
@@ -19,6 +20,11 @@ export interface MailInput {
   urgent?: boolean
 }
 declare const MailSchema: StandardSchema<MailInput, Mail>
+
+const others = defineJobs({
+  shrink: (size: number) => ({ bytes: size / 2 }),
+  name: () => 'sheet',
+})
 
 export const jobs = defineJobs({
   double(value: number) {
@@ -61,6 +67,33 @@ export const jobs = defineJobs({
     if (url === '') throw new NonRetryableError('no URL', { cause: url })
     if (url === 'busy') throw new RetryAfter(1_000, { cause: new Error('busy') })
     return url === 'ready' ? url : job.snooze(60_000)
+  },
+  /** What a generator waits for is no progress. */
+  *approve(_: string, job: JobContext<'half'>) {
+    yield* job.sleep(1_000)
+    const first = yield* job.waitFor<{ by: string }>('approved')
+    first.by satisfies string
+    const late = yield* job.waitFor<number>('paid', { timeoutMs: 5 })
+    // @ts-expect-error it may have come to nothing
+    late satisfies number
+    const number = yield* job.step('number', () => 7)
+    job.on('stop', (value) => void (value satisfies unknown))
+    return [first.by, late, number] as const
+  },
+  /** Runs jobs of another table, whose types it knows. */
+  async sheet(sizes: number[], job: JobContext) {
+    const { run } = children<typeof others>(job)
+    const small = await Promise.all(sizes.map((size) => run.shrink(size, { priority: 1, key: `shrink ${size}` })))
+    small satisfies { bytes: number }[]
+    // @ts-expect-error another input
+    void run.shrink('large')
+    // @ts-expect-error there is no such job
+    void run.grow
+    // @ts-expect-error its id is made
+    void run.shrink(1, { id: 'mine' })
+    const name = await run.name()
+    job.parentId satisfies string | undefined
+    return { small, name }
   },
   transferred(size: number, job: JobContext) {
     const pixels = new Uint8Array(size)

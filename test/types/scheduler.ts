@@ -48,6 +48,7 @@ const scheduler: Scheduler<typeof jobs> = createScheduler(() => new Worker('./jo
   errors: [PaymentError],
   workerOptions: { resourceLimits: { maxOldGenerationSizeMb: 64 }, execArgv: [], env: { A: 'b' } },
   graceMs: 100,
+  handleSignals: { graceMs: 5_000 },
   startTimeoutMs: 1_000,
   maxQueued: 10,
   clock,
@@ -68,6 +69,17 @@ scheduler.once('retrying', ({ attempt, runAt, error, seq, at, jobId, name, queue
   expectType<string[]>()([jobId, name, queue])
   expectType<unknown>()(error)
 })
+scheduler.on('waiting', ({ runAt, signals }) => {
+  expectType<number | undefined>()(runAt)
+  expectType<readonly string[]>()(signals)
+})
+scheduler.on('signal', ({ signal, value }) => {
+  expectType<string>()(signal)
+  expectType<unknown>()(value)
+})
+expectType<Promise<boolean>>()(scheduler.signal('id', 'approved', { by: 'Ann' }))
+expectType<readonly [string, number | undefined, number]>()(await scheduler.run.approve('x'))
+expectType<'half'>()((await scheduler.add.approve('x')).snapshot().progress ?? 'half')
 scheduler.on('snoozed', ({ attempt, runAt }) => expectType<number[]>()([attempt, runAt]))
 scheduler.on('worker:exit', ({ workerId, error }) => {
   expectType<number>()(workerId)
@@ -160,6 +172,13 @@ const queue = scheduler.queue('network')
 queue.setConcurrency(2)
 queue.setRateLimit({ limit: 1, intervalMs: 1_000 })
 queue.setRateLimit(undefined)
+expectType<Promise<void>[]>()([
+  queue.pause(),
+  queue.resume(),
+  queue.reset(),
+  queue.setConcurrency(2),
+  scheduler.pause(),
+])
 expectType<readonly [number, number, boolean]>()([queue.size, queue.running, queue.isPaused] as const)
 
 const { subscribe, snapshot } = scheduler

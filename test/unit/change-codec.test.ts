@@ -87,6 +87,8 @@ describe('batches give back the records', () => {
         [1, 2.5],
       ),
       retryForMs: fc.nat(1e4),
+      keepValues: fc.integer({ min: 1, max: 1e5 }),
+      group: fc.string(),
       queue: fc.string(),
       priority: fc.double(),
       delayMs: fc.oneof(fc.nat(1e6), fc.double({ min: 0, max: 1e9, noNaN: true })),
@@ -376,7 +378,7 @@ describe('what makes no sense is refused', () => {
 
   test.each<[string, number[]]>([
     ['an operation', [6, 2]],
-    ['a field', [1, 2, 128, 128, 128, 1]],
+    ['a field', [1, 2, 128, 128, 128, 2]],
     ['a state', [1, 2, 1, 7]],
     ['a list of steps', [1, 2, 64, 3]],
     ['rules', rulesOfSeven()],
@@ -408,7 +410,7 @@ describe('what makes no sense is refused', () => {
 function rulesOfSeven(): number[] {
   const out = new ByteWriter()
   out.raw(Uint8Array.of(1, 2, 0x80, 0x80, 0x08, 0))
-  writeValue(out, [1, undefined, undefined, undefined, [], ['flows'], 'new'], 'rules')
+  writeValue(out, [1, undefined, undefined, undefined, [], ['flows'], true], 'rules')
   return [...out.toBytes().bytes]
 }
 
@@ -425,6 +427,7 @@ describe('version 1', () => {
     id: 'import-7',
     name: 'importOrders',
     queue: 'imports',
+    group: undefined,
     rules,
     input: { file: 'orders.csv', from: new Date(start) },
     state: 'scheduled',

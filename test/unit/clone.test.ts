@@ -2,13 +2,20 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { copyBytes, copyPlain, copyValue, notPlain } from '../../src/shared/clone.ts'
+import { copyBuiltIn, copyPlain, copyValue, notPlain } from '../../src/shared/clone.ts'
 import { outgoing } from '../../src/shared/outgoing.ts'
 
 test('a fast copy is what structured clone would have made', () => {
   fc.assert(
     fc.property(
-      fc.anything({ withBigInt: true, withDate: true, withMap: true, withTypedArray: true, withSparseArray: true }),
+      fc.anything({
+        withBigInt: true,
+        withDate: true,
+        withMap: true,
+        withSet: true,
+        withTypedArray: true,
+        withSparseArray: true,
+      }),
       (value) => {
         const copy = copyPlain(value)
         if (copy !== notPlain) expect(copy).toEqual(structuredClone(value))
@@ -37,6 +44,15 @@ test('large data too is copied, where it need not be small', () => {
   expect(copyPlain(many, 3_000)).toBe(notPlain)
 })
 
+test('a copy of a Map or a Set shares nothing with its source', () => {
+  const [key, value, item] = [{ n: 1 }, { n: 2 }, { n: 3 }]
+  const source = { map: new Map([[key, value]]), set: new Set([item]) }
+  const copy = copyValue(source, 'input') as typeof source
+  for (const each of [key, value, item]) each.n = 0
+  source.map.clear()
+  expect(copy).toEqual({ map: new Map([[{ n: 1 }, { n: 2 }]]), set: new Set([{ n: 3 }]) })
+})
+
 test.each([
   ['what is shared early', [many[0], ...many, many[0]]],
   ['what is shared late', [...many, many[999]]],
@@ -50,6 +66,11 @@ test.each([
   expect(copy.indexOf(copy.at(-1) as never)).toBe(value.indexOf(value.at(-1) as never))
 })
 
+const aDate = new Date(1)
+function cyclicSet() {
+  const set = new Set<unknown>()
+  return set.add([set])
+}
 const bytes = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
 
 test.each([
@@ -57,8 +78,17 @@ test.each([
   ['a buffer', bytes.buffer],
   ['a part of a buffer', { numbers: new Uint16Array(bytes.buffer, 2, 2), name: 'numbers' }],
   ['numbers with fractions', [new Float64Array([0.5, -0]), new BigInt64Array([-1n])]],
+  [
+    'a Map',
+    new Map<unknown, unknown>([
+      [{ key: 1 }, { deep: [new Date(5)] }],
+      ['text', new Map([[Number.NaN, bytes]])],
+    ]),
+  ],
+  ['a Set', { of: new Set([1, { deep: new Set(['text']) }, undefined]) }],
+  ['dates', [new Date(0), new Date(Number.NaN)]],
 ])('%s is copied with what it shows, and nothing else', (_name, value) => {
-  const copy = copyPlain(value, Number.POSITIVE_INFINITY, copyBytes)
+  const copy = copyPlain(value, Number.POSITIVE_INFINITY, copyBuiltIn)
   expect(copy).not.toBe(notPlain)
   expect(copy).toStrictEqual(structuredClone(outgoing(value)))
   // What travels with other messages is left to these messages.
@@ -74,8 +104,21 @@ test.each([
   ['a Buffer of Node', Buffer.from('text')],
   ['a DataView', new DataView(bytes.buffer)],
   ['what only looks like one', Object.create(Uint8Array.prototype)],
+  ['a Map with an object in two places', new Map([[many[0], [many[0]]]])],
+  [
+    'a Map that holds what is no data',
+    new Map([
+      ['a', [() => {}]],
+      ['b', []],
+    ]),
+  ],
+  ['a Map with a key that is no data', new Map([[() => {}, 1]])],
+  ['a Map that is more than one', new (class extends Map<number, number> {})([[1, 2]])],
+  ['a Map of another realm', runInNewContext('new Map([[1, 2]])')],
+  ['a Set with a cycle', cyclicSet()],
+  ['a date in two places', [aDate, aDate]],
 ])('%s is left to structured clone', (_name, value) => {
-  expect(copyPlain(value, Number.POSITIVE_INFINITY, copyBytes)).toBe(notPlain)
+  expect(copyPlain(value, Number.POSITIVE_INFINITY, copyBuiltIn)).toBe(notPlain)
 })
 
 test('data may be nested as deep as structured clone can follow', () => {

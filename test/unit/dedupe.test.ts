@@ -1,6 +1,7 @@
 // Jobs with a key: what becomes of another one of the same key, in each mode and each state, and that no key is left behind.
 import { createScheduler, inline, type SchedulerOptions } from 'offstage'
 import { type DedupeOptions, dedupe } from 'offstage/dedupe'
+import { schedules } from 'offstage/schedules'
 import { type ManualClock, manualClock } from 'offstage/testing'
 import { defineJobs } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -357,4 +358,40 @@ test('`coalesce` without `merge` is refused, and so is another `merge`', async (
   expect(() => dedupe(scheduler, { merge: () => 2 })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   expect(() => dedupe(scheduler, { merge: 1 as never })).toThrow('`merge`')
   expect((await add.save(1, of('coalesce'))).disposition).toBe('created')
+})
+
+test('an occurrence of a schedule whose job has a key that is taken names the job that has it', async () => {
+  const { scheduler, clock } = start()
+  const fired: unknown[] = []
+  scheduler.on('schedule:fired', ({ jobId }) => fired.push(jobId))
+  const plan = schedules(scheduler)
+  const options = { extensions: { dedupe: { key: 'k' } } }
+  await plan.set('digest', { everyMs: 1_000, overlap: 'queue' }, { name: 'hold', input: 'digest', options })
+  const held = await scheduler.add.hold('mine', { id: 'mine', ...options })
+  await turns()
+  for (let n = 0; n < 2; n++) await pass(clock, 1_000)
+  expect(fired).toEqual(['mine', 'mine'])
+  expect(await plan.trigger('digest')).toBe('mine')
+  expect(await plan.get('digest')).toMatchObject({ count: 2, lastJobId: undefined })
+  await settle()
+  await held.result()
+  await pass(clock, 1_000)
+  const [, , own] = fired as string[]
+  expect(own).toMatch(/^digest@/)
+  expect(ran).toEqual(['mine', 'digest'])
+  expect((await scheduler.get(own as string))?.snapshot().state).toBe('running')
+})
+
+test.each(['throttle', 'return'] as const)('%s: a wall clock that is set back makes no window longer', async (mode) => {
+  const { add, clock } = start()
+  const first = await add.save('first', of(mode, 1_000))
+  await first.result()
+  clock.setWall(clock.now() - 3_600_000)
+  await pass(clock, 900)
+  expect(await add.save('second', of(mode, 1_000))).toMatchObject({ id: first.id, disposition: 'existing' })
+  await pass(clock, 200)
+  const third = await add.save('third', of(mode, 1_000))
+  expect(third.disposition).toBe('created')
+  await third.result()
+  expect(ran).toEqual(['first', 'third'])
 })

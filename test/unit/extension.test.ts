@@ -130,6 +130,20 @@ describe('what an extension writes', () => {
   })
 })
 
+test('all of them follow the moves of a job in their order, also those that one of them makes', async () => {
+  const scheduler = start()
+  const stops = probe({
+    name: 'stops',
+    moves: new Set(['start']),
+    moved: (turn, _before, after) => void turn.move((after as JobRecord).id, { type: 'cancel' }),
+  })
+  await attached(scheduler, stops)
+  const { heard } = await attached(scheduler, probe())
+  const job = await scheduler.add.double(1, { id: 'a' })
+  await expect(job.result()).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
+  expect(heard).toEqual(['insert a', 'start a', 'cancel a'])
+})
+
 describe('who pays', () => {
   /** How many moves are written down. */
   async function stepsOf(extension: Extension | undefined, act: (scheduler: ReturnType<typeof start>) => unknown) {
@@ -165,8 +179,8 @@ describe('who pays', () => {
       await runs(scheduler)
     })
     expect(heard).toEqual(['insert m', 'start m', 'complete m'])
-    // Its three moves, and a turn with each.
-    expect(steps).toBe(6)
+    // Its three moves, a turn with each, and the turn that has added it.
+    expect(steps).toBe(7)
   })
 })
 
@@ -301,6 +315,23 @@ describe('a turn', () => {
     expect(await scheduler.run.double(1)).toBe(2)
   })
 
+  test('marks a job that has ended, and changes for how long it is kept, which is no second end', async () => {
+    const clock = manualClock()
+    const scheduler = start({ clock })
+    const made = await attached(scheduler, probe())
+    const kept = await scheduler.add.double(1)
+    await kept.result()
+    await made.host().turn((turn) => turn.mark(kept.id))
+    await made.host().turn((turn) => turn.move(kept.id, { type: 'keep', keepMs: Number.POSITIVE_INFINITY }))
+    expect(scheduler.stats().totals.completed).toBe(1)
+    clock.advance(1e9)
+    expect((await scheduler.find()).map(({ id }) => id)).toEqual([kept.id])
+    await made.host().turn((turn) => turn.move(kept.id, { type: 'keep', keepMs: 1e9 + 1 }))
+    expect((await scheduler.find()).length).toBe(1)
+    clock.advance(1)
+    expect(await scheduler.find()).toEqual([])
+  })
+
   test('calls back at a time', async () => {
     const clock = manualClock()
     const { host } = await attached(start({ clock }), probe())
@@ -308,6 +339,20 @@ describe('a turn', () => {
     host().at(clock.now() + 5_000, () => called.push(1))
     const callOff = host().at(clock.now() + 5_000, () => called.push(2))
     callOff()
+    clock.advance(4_999)
+    expect(called).toEqual([])
+    clock.advance(1)
+    expect(called).toEqual([1])
+  })
+
+  test('calls back after a time, whatever becomes of the wall clock', async () => {
+    const clock = manualClock()
+    const { host } = await attached(start({ clock }), probe())
+    const called: number[] = []
+    host().after(5_000, () => called.push(1))
+    const callOff = host().after(5_000, () => called.push(2))
+    callOff()
+    clock.setWall(0)
     clock.advance(4_999)
     expect(called).toEqual([])
     clock.advance(1)

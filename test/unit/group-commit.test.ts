@@ -13,7 +13,7 @@ const step = (type: Step['type'] = 'start') =>
     job: {},
     call: type === 'insert' ? {} : undefined,
     before: undefined,
-    after: type === 'insert' ? { id: 'new' } : undefined,
+    after: type === 'turn' ? undefined : { id: type === 'insert' ? 'new' : 'old' },
     afterwards: undefined,
   }) as unknown as Step
 
@@ -90,4 +90,16 @@ test('a batch that the store refuses rejects for those who wait, and what can be
   clock.advance(1_000)
   await turn()
   expect(log.filter((line) => line.startsWith('committed '))).toEqual(['committed complete'])
+})
+
+test('a turn that changes nothing goes to no store, and its listeners are notified all the same', async () => {
+  let batches = 0
+  const { commits, log } = setUp(() => void batches++)
+  commits.write(step('turn'))
+  await commits.whenCommitted()
+  expect([batches, log]).toEqual([0, ['turn', 'committed turn', 'quiet']])
+  commits.write(step('turn'))
+  commits.write(step('start'))
+  await commits.whenCommitted()
+  expect(batches).toBe(1)
 })

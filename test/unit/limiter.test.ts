@@ -1,5 +1,5 @@
 // Who may start, and when: concurrency, rate limit and pause of one queue.
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Limiter } from '../../src/queue/limiter.ts'
 import type { RateLimit } from '../../src/queue/rate-limit.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
@@ -14,8 +14,8 @@ const busyQueue = (concurrency: number, rateLimit?: RateLimit) => {
   const queue = { limiter, starts, clock, pump: () => pump(), hasThread: true }
   const pump = () => {
     while (queue.hasThread && limiter.hasRoom() && limiter.acquire()) {
-      limiter.sent()
-      limiter.began()
+      limiter.pace.sent()
+      limiter.pace.began()
       starts.push(clock.monotonic())
     }
   }
@@ -101,15 +101,33 @@ test('a wall clock that is set back or ahead changes nothing', () => {
 
 test('a rest: no job starts until it is over; a shorter one changes nothing', () => {
   const { limiter, starts, clock, pump } = busyQueue(1)
-  limiter.rest(1_000)
-  limiter.rest(10)
+  limiter.pace.rest(1_000)
+  limiter.pace.rest(10)
   clock.setWall(clock.now() + 3_600_000)
   pump()
-  expect([limiter.waitMs, limiter.hasSettings]).toEqual([1_000, true])
+  expect([limiter.pace.waitMs, limiter.hasSettings]).toEqual([1_000, true])
   clock.advance(999)
   expect(starts).toEqual([])
   clock.advance(1)
-  expect([starts, limiter.waitMs, limiter.hasSettings]).toEqual([[1_000], 0, true])
+  expect([starts, limiter.pace.waitMs, limiter.hasSettings]).toEqual([[1_000], 0, true])
+})
+
+test('after a rest it differs from a new one until it has called back, which may be late; it calls back once', () => {
+  const clock = manualClock()
+  const onOpen = vi.fn()
+  const limiter = new Limiter(Number.POSITIVE_INFINITY, undefined, new TimerQueue(clock), onOpen)
+  const look = () => [limiter.pace.isFresh, limiter.hasSettings, onOpen.mock.calls.length]
+  clock.advance(1)
+  limiter.pace.rest(0)
+  expect([limiter.isOpen(), limiter.acquire()]).toEqual([true, true])
+  limiter.leave()
+  expect(look()).toEqual([false, true, 0])
+  limiter.pace.rest(10)
+  limiter.pace.rest(20)
+  clock.advance(10)
+  expect(look()).toEqual([false, true, 0])
+  clock.advance(10)
+  expect(look()).toEqual([true, false, 1])
 })
 
 test('a start that could be, and for which there was no thread, is not kept for later', () => {
@@ -129,9 +147,9 @@ test('a start counts from when it is reported: the store and the worker may take
   expect([limiter.acquire(), limiter.acquire(), limiter.acquire()]).toEqual([true, true, false])
   clock.advance(5_000)
   expect([limiter.acquire(), starts]).toEqual([false, []])
-  for (let n = 0; n < 2; n++) limiter.sent()
+  for (let n = 0; n < 2; n++) limiter.pace.sent()
   clock.advance(900)
-  for (let n = 0; n < 2; n++) limiter.began()
+  for (let n = 0; n < 2; n++) limiter.pace.began()
   expect(limiter.acquire()).toBe(false)
   clock.advance(999)
   expect(starts).toEqual([])
@@ -171,8 +189,8 @@ test('with a clock that rounds, every job waits that much longer', () => {
   const timers = new TimerQueue({ ...clock, resolutionMs: 1 })
   const limiter = new Limiter(Number.POSITIVE_INFINITY, { limit: 1, intervalMs: 100 }, timers, () => {})
   limiter.acquire()
-  limiter.sent()
-  limiter.began()
+  limiter.pace.sent()
+  limiter.pace.began()
   clock.advance(100)
   expect(limiter.acquire()).toBe(false)
   clock.advance(1)

@@ -3,22 +3,16 @@ import fc from 'fast-check'
 import { createScheduler, inline } from 'offstage'
 import { defineJobs } from 'offstage/worker'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { QueueControl } from '../../src/engine/engine.ts'
 import { Lines } from '../../src/engine/lines.ts'
 import { LiveJob } from '../../src/engine/live-job.ts'
-import { EventBus } from '../../src/events/event-bus.ts'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import { Limiter } from '../../src/queue/limiter.ts'
-import { isBefore } from '../../src/queue/line.ts'
+import { isBefore, type MakeOrder, type OrderHost, type OwnOrder } from '../../src/queue/order.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { TimerQueue } from '../../src/timers/timer-queue.ts'
 
 const defaults = resolveDefaults()
 const none = () => {}
-const bus = new EventBus(
-  () => 0,
-  () => {},
-)
 
 function jobIn(queue: string, priority: number, seq: number): LiveJob {
   const identity = { id: `${seq}`, name: 'job', input: undefined, seq, lineTime: seq }
@@ -48,8 +42,7 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
     at: fc.nat(),
   })
   const play = async (commands: readonly { type: string; queue: number; priority: number; at: number }[]) => {
-    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, new TimerQueue(manualClock()), none, none)
-    const controls = new Map(names.map((name) => [name, lines.control(name, bus)]))
+    const lines = new Lines({ 'queue 0': { concurrency: 2 } }, new TimerQueue(manualClock()), none, none, none)
     const limits = new Map<string, number>([['queue 0', 2]])
     const paused = new Set<string>()
     const waiting: LiveJob[] = []
@@ -59,7 +52,6 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
       !paused.has(queue) && runningIn(queue) < (limits.get(queue) ?? 1_000)
     for (const [seq, { type, queue, priority, at }] of commands.entries()) {
       const name = names[queue] as string
-      const control = controls.get(name) as QueueControl
       const chosen = waiting[at % Math.max(waiting.length, 1)]
       if (type === 'join') {
         const job = jobIn(name, priority, seq)
@@ -77,14 +69,14 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
         if (job) lines.leave(job)
       } else if (type === 'pause') {
         paused.add(name)
-        control.pause()
+        lines.set(name, { isPaused: true })
       } else if (type === 'resume') {
         paused.delete(name)
-        control.resume()
+        lines.set(name, { isPaused: false })
       } else if (type === 'limit') {
         const limit = at % 3 === 0 ? Number.POSITIVE_INFINITY : (at % 3) + runningIn(name)
         limits.set(name, limit)
-        control.setConcurrency(limit)
+        lines.set(name, { concurrency: limit })
       }
       // p-queue hands out what was given back in a later microtask.
       if (type === 'limit' || type === 'end') await new Promise((resolve) => setImmediate(resolve))
@@ -102,11 +94,12 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
         waiting.splice(waiting.indexOf(first), 1)
         running.push(first)
       }
-      expect([control.size, control.running, control.isPaused]).toEqual([
-        waiting.filter(({ record }) => record.queue === name).length,
-        runningIn(name),
-        paused.has(name),
-      ])
+      expect(lines.view(name)).toEqual({
+        size: waiting.filter(({ record }) => record.queue === name).length,
+        running: runningIn(name),
+        isPaused: paused.has(name),
+        nextStartAt: undefined,
+      })
     }
   }
   await fc.assert(fc.asyncProperty(fc.array(command, { maxLength: 400, size: 'max' }), play), { numRuns: 50 })
@@ -115,8 +108,33 @@ test('whatever joins, quits, starts, ends, pauses and is limited: the next is th
 describe('a queue for each of many users', () => {
   afterEach(() => void vi.restoreAllMocks())
 
+  test('the end of a rest drops no later queue of that name', () => {
+    const clock = manualClock()
+    const lines = new Lines({}, new TimerQueue(clock), none, none, none)
+    let seq = 0
+    /** So many others are kept that those before them are dropped. */
+    const crowdOut = () => {
+      for (let n = 0; n < 20; n++) {
+        const job = jobIn(`other ${seq}`, 0, seq++)
+        lines.join(job)
+        lines.quit(job)
+      }
+    }
+    clock.advance(1)
+    const first = jobIn('rests', 0, seq++)
+    lines.join(first)
+    first.line?.limiter.pace.rest(0)
+    lines.quit(first)
+    crowdOut()
+    const job = jobIn('rests', 0, seq++)
+    lines.join(job)
+    clock.advance(0)
+    crowdOut()
+    expect(lines.view('rests').size).toBe(1)
+  })
+
   test('an empty queue without settings is dropped; one with settings stays, until it has none', () => {
-    const lines = new Lines({ limited: { concurrency: 1 } }, new TimerQueue(manualClock()), none, none)
+    const lines = new Lines({ limited: { concurrency: 1 } }, new TimerQueue(manualClock()), none, none, none)
     const jobs = Array.from({ length: 10_000 }, (_, seq) => jobIn(`user ${seq}`, 0, seq))
     for (const job of jobs) lines.join(job)
     expect(lines.count).toBe(10_001)
@@ -132,18 +150,18 @@ describe('a queue for each of many users', () => {
     expect(lines.count).toBeLessThan(20)
     for (const job of jobs) expect(job.line).toBeUndefined()
 
-    const handles = jobs.map((_, n) => lines.control(`user ${n}`, bus))
-    for (const { size, running, isPaused } of handles) expect([size, running, isPaused]).toEqual([0, 0, false])
+    const names = jobs.map((_, n) => `user ${n}`)
+    for (const name of names) expect(lines.view(name)).toMatchObject({ size: 0, running: 0, isPaused: false })
     expect(lines.count).toBeLessThan(20)
-    for (const handle of handles.slice(0, 100)) handle.pause()
+    for (const name of names.slice(0, 100)) lines.set(name, { isPaused: true })
     expect(lines.count).toBeGreaterThanOrEqual(101)
     lines.join(jobIn('user 7', 0, 10_001))
-    expect(handles[7]).toMatchObject({ isPaused: true, size: 1 })
+    expect(lines.view('user 7')).toMatchObject({ isPaused: true, size: 1 })
     expect(lines.next()).toBeUndefined()
-    for (const handle of handles) handle.resume()
+    for (const name of names) lines.set(name, { isPaused: false })
     expect(lines.next()?.name).toBe('user 7')
     expect(lines.count).toBeLessThan(20)
-    expect(lines.control('limited', bus).running).toBe(0)
+    expect(lines.view('limited').running).toBe(0)
     for (let n = 0; n < 2; n++) lines.join(jobIn('limited', 9, 10_002 + n))
     const limited = lines.next()
     expect(limited?.name).toBe('limited')
@@ -169,3 +187,87 @@ describe('a queue for each of many users', () => {
     expect(all).toBeLessThan(one * 2 + 2)
   })
 })
+
+test('queues with an order of their own: whatever joins, quits and changes, the next is the first of all heads', () => {
+  const command = fc.record({
+    type: fc.constantFrom('join', 'join', 'join', 'start', 'quit', 'close', 'open'),
+    queue: fc.constantFrom('usual', 'newest', 'evens'),
+    priority: fc.integer({ min: -1, max: 1 }),
+    at: fc.nat(),
+  })
+  const play = (commands: readonly { type: string; queue: string; priority: number; at: number }[]) => {
+    let isClosed = false
+    let open = none
+    // One order whose head is always the newest job, and one that may let nothing through although jobs wait.
+    const newest = ownOrder((jobs) => jobs.at(-1))
+    const evens = ownOrder((jobs) => (isClosed ? undefined : jobs.find(({ record }) => record.seq % 2 === 0)))
+    const queues = {
+      newest: { order: newest as MakeOrder },
+      evens: {
+        order: ((host: OrderHost<LiveJob>) => {
+          open = host.onOpen
+          return evens(host)
+        }) as MakeOrder,
+      },
+    }
+    const timers = new TimerQueue(manualClock())
+    const lines = new Lines(queues, timers, none, none, none)
+    const waiting: LiveJob[] = []
+    const headOf = (queue: string) => {
+      const jobs = waiting.filter(({ record }) => record.queue === queue)
+      if (queue === 'usual') return jobs.sort((a, b) => (isBefore(a.record, b.record) ? -1 : 1))[0]
+      if (queue === 'newest') return jobs.at(-1)
+      return isClosed ? undefined : jobs.find(({ record }) => record.seq % 2 === 0)
+    }
+    for (const [seq, { type, queue, priority, at }] of commands.entries()) {
+      if (type === 'join') {
+        const job = jobIn(queue, priority, seq)
+        waiting.push(job)
+        lines.join(job)
+      } else if (type === 'start') {
+        const job = lines.next()?.head
+        if (job) {
+          lines.quit(job)
+          waiting.splice(waiting.indexOf(job), 1)
+        }
+      } else if (type === 'quit') {
+        const [job] = waiting.splice(at % Math.max(waiting.length, 1), 1)
+        if (job) lines.quit(job)
+      } else if (isClosed === (type === 'open')) {
+        isClosed = type === 'close'
+        if (!isClosed) open()
+      }
+      const heads = ['usual', 'newest', 'evens'].flatMap((name) => headOf(name) ?? [])
+      const first = heads.sort((a, b) => (isBefore(a.record, b.record) ? -1 : 1))[0]
+      expect(lines.next()?.head).toBe(first)
+      expect(lines.startable(1) > 0).toBe(first !== undefined)
+    }
+  }
+  fc.assert(fc.property(fc.array(command, { maxLength: 60 }), play))
+})
+
+const ownOrder =
+  (pick: (jobs: readonly LiveJob[]) => LiveJob | undefined) =>
+  (_host: OrderHost<LiveJob>): OwnOrder<LiveJob> => {
+    const jobs: LiveJob[] = []
+    return {
+      get size() {
+        return jobs.length
+      },
+      get head() {
+        return pick(jobs)
+      },
+      get priority() {
+        return pick(jobs)?.record.priority as number
+      },
+      startable: () => (pick(jobs) ? 1 : 0),
+      join(job) {
+        job.heapIndex = 0
+        jobs.push(job)
+      },
+      quit(job) {
+        job.heapIndex = -1
+        jobs.splice(jobs.indexOf(job), 1)
+      },
+    }
+  }

@@ -216,10 +216,12 @@ class Model {
     job.restsUntil = this.now + restMs * 2 ** (job.failures + job.interruptions - 1)
   }
 
-  /** Closed at once and opened again: what ran is in line again, and what belonged to the process is gone. */
+  /**
+   * Closed at once and opened again: what ran is in line again, and what belonged to the process is gone. The pause of a queue is
+   * kept.
+   */
   restart(): void {
     this.isPaused = false
-    this.isQueuePaused = false
     this.openedAt = this.now
     for (const job of this.jobs) {
       if (job.state === 'running') job.state = 'queued'
@@ -407,10 +409,10 @@ const setPriority = (at: number, priority: number) =>
     if (isLive(expected)) Object.assign(expected, { priority, restsUntil: 0 })
   })(at)
 
-function pauseQueue(model: Model, { scheduler }: Real, isPaused: boolean): void {
+async function pauseQueue(model: Model, { scheduler }: Real, isPaused: boolean): Promise<void> {
   model.isQueuePaused = isPaused
-  if (isPaused) scheduler.queue('default').pause()
-  else scheduler.queue('default').resume()
+  const queue = scheduler.queue('default')
+  await (isPaused ? queue.pause() : queue.resume())
 }
 
 const restart: Command = {
@@ -449,11 +451,11 @@ const commands: readonly fc.WeightedArbitrary<Command>[] = [
     arbitrary: fc.constant({
       name: 'add while the queue is paused',
       run: async (model: Model, real: Real) => {
-        pauseQueue(model, real, true)
+        await pauseQueue(model, real, true)
         model.add(0, 2, 0)
         await real.add(0, 2, 0)
         await settle(model, real)
-        pauseQueue(model, real, false)
+        await pauseQueue(model, real, false)
       },
     }),
   },

@@ -37,11 +37,13 @@ async function onePool() {
     },
     new TimerQueue(manualClock()),
     {
+      parentsOf: () => undefined,
       onBegun: nothing,
       onDone: nothing,
       onFailed: nothing,
       onSnoozed: nothing,
       onRateLimited: nothing,
+      onWaiting: nothing,
       onProgress: nothing,
       onValue: nothing,
       onLog: nothing,

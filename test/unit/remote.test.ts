@@ -121,7 +121,7 @@ describe('a cut', () => {
     const completed = heard(scheduler, 'completed')
     const again = vi.fn()
     engine.connect(() => {})
-    engine.receive([['welcome', []]])
+    engine.receive([['welcome', false, []]])
     const adding = scheduler.add.double(1, { id: 'a' })
     const [, event, change] = rightOf(fromSession, 'event') as [string, object, object]
     // The session watches the job only when it is added again, and this takes a while if there are thousands.

@@ -1,4 +1,6 @@
 // Schedules on a clock of our own: when they come, what they add, and what becomes of occurrences that nobody was there for.
+
+import fc from 'fast-check'
 import { createScheduler, type EventMap, inline, type SchedulerOptions, type Store } from 'offstage'
 import { nextRuns, type ScheduleSpec, schedules } from 'offstage/schedules'
 import { type ManualClock, manualClock } from 'offstage/testing'
@@ -396,6 +398,95 @@ describe('an occurrence is never run twice, and none is lost', () => {
     expect((await plan.get('anew'))?.count).toBe(1)
   })
 
+  describe('when the clock was ten years ahead for a minute', () => {
+    const hourly = { cron: '0 * * * *', timeZone: 'UTC' } as const
+    const years = 3_652 * day
+    const half = 30 * minute
+    const ahead = async (clock: ManualClock) => {
+      await pass(clock, hour, minute)
+      await sleep(clock, years + half)
+      await pass(clock, minute)
+    }
+
+    test.each(['last', 'skip', 'all'] as const)('it comes again within its period: %s', async (missed) => {
+      const { plan, fired, clock } = fresh()
+      await plan.set('a', { ...hourly, missed, overlap: 'allow', missedMax: 2 }, tick)
+      await ahead(clock)
+      const then: string[] = { skip: [], last: at('a', hour + years), all: at('a', years, hour + years) }[missed]
+      expect(fired).toEqual([...at('a', hour), ...then])
+      clock.setWall(clock.now() - years - half)
+      await pass(clock, 2 * hour, minute)
+      expect(fired.filter((id) => !then.includes(id))).toEqual(at('a', hour, 2 * hour, 3 * hour))
+      expect(await plan.get('a')).toMatchObject({ lastAt: begin + 3 * hour, nextAt: begin + 4 * hour })
+    })
+
+    test('over a restart, paused and resumed, or set to other times', async () => {
+      const origin = new FakeOrigin()
+      const clock = manualClock()
+      const first = start({ clock, tab: origin.openTab() })
+      for (const id of ['a', 'resumed', 'changed']) await first.plan.set(id, hourly, tick)
+      await ahead(clock)
+      await first.scheduler.close()
+      clock.setWall(clock.now() - years - half)
+      const { plan, fired } = start({ clock, tab: origin.openTab() })
+      await plan.pause('resumed')
+      await plan.resume('resumed')
+      await plan.set('changed', { cron: '30 * * * *', timeZone: 'UTC' }, tick)
+      await pass(clock, hour, minute)
+      expect([...fired].sort()).toEqual([
+        ...at('a', 2 * hour),
+        ...at('changed', 1.5 * hour),
+        ...at('resumed', 2 * hour),
+      ])
+    })
+
+    test('what came then does not come again', async () => {
+      const { plan, fired, clock } = fresh()
+      await plan.set('a', { cron: '0 0 1 * *', timeZone: 'UTC' }, tick)
+      await sleep(clock, 365 * day)
+      clock.setWall(clock.now() - 365 * day)
+      await pass(clock, minute)
+      await sleep(clock, 364 * day)
+      await pass(clock, 32 * day, day)
+      expect(fired).toHaveLength(new Set(fired).size)
+      expect(fired.map((id) => id.slice(2, 9))).toEqual(['2027-01', '2026-12', '2027-02'])
+    })
+
+    test('whatever the clock does, none comes twice, and none stays away for long', async () => {
+      const leaps = fc.record({
+        by: fc.constantFrom(40 * day, 41 * day, 400 * day, years),
+        sign: fc.constantFrom(1, -1),
+      })
+      const passes = fc.integer({ min: 1, max: 12 })
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.tuple(leaps, passes), { maxLength: 5 }),
+          fc.constantFrom('last', 'skip', 'all'),
+          async (steps, missed) => {
+            const { plan, fired, clock, scheduler } = fresh()
+            await plan.set('a', { everyMs: 6 * hour, missed, missedMax: 3, overlap: 'allow' } as ScheduleSpec, tick)
+            let lead = 0
+            for (const [{ by, sign }, sixHours] of steps) {
+              // It goes ahead for less than a day, and is set right again.
+              const leap = lead === 0 ? by : sign < 0 ? -lead : 0
+              lead += leap
+              clock.setWall(clock.now() + leap)
+              await pass(clock, (lead > 0 ? Math.min(sixHours, 3) : sixHours) * 6 * hour, 6 * hour)
+            }
+            clock.setWall(clock.now() - lead)
+            await pass(clock, 2 * minute, minute)
+            const before = fired.length
+            await pass(clock, 2 * day, 6 * hour)
+            expect(fired).toHaveLength(new Set(fired).size)
+            expect(fired.length).toBeGreaterThan(before)
+            await scheduler.close()
+          },
+        ),
+        { numRuns: 30 },
+      )
+    })
+  })
+
   test('over a restart', async () => {
     const frames: Uint8Array[][] = [[]]
     const clock = manualClock()
@@ -443,6 +534,31 @@ describe('an occurrence is never run twice, and none is lost', () => {
     await pass(clock, 2 * second, second)
     expect(fired).toEqual(at('a', hour))
     expect((await plan.get('a'))?.nextAt).toBe(begin + 2 * hour)
+  })
+
+  test('when the queue is full, and the clock is set back meanwhile, to a time at which it was due', async () => {
+    const { scheduler, plan, fired, clock } = fresh({ maxQueued: 1 })
+    scheduler.pause()
+    const blocker = await scheduler.add.tick(undefined)
+    await plan.set('a', { everyMs: day }, tick)
+    await sleep(clock, day + 20 * hour)
+    clock.setWall(begin + day + hour)
+    await blocker.cancel()
+    await pass(clock, second)
+    expect(fired).toEqual(at('a', day))
+  })
+
+  test('when the queue is full: while it waits, nothing is written', async () => {
+    const frames: Uint8Array[][] = [[]]
+    const store = new Journal(new MemoryMedium(frames), { valueBytesMax: 1e6 })
+    const { scheduler, plan, clock } = start({ clock: manualClock(), store }, { maxQueued: 1 })
+    scheduler.pause()
+    await scheduler.add.tick(undefined)
+    await plan.set('a', { everyMs: hour }, tick)
+    await pass(clock, hour)
+    const written = frames.flat().length
+    await pass(clock, minute, second)
+    expect(frames.flat()).toHaveLength(written)
   })
 
   test('while the scheduler is closing: it keeps its place for the next one', async () => {
@@ -577,6 +693,7 @@ describe('what makes no sense is refused, names what is wrong, and changes nothi
     ['an unknown option', { ...every, jitter: 5 }, 'no option `spec.jitter`'],
     ['an expression that never comes', { cron: '0 0 30 2 *' }, 'never does'],
     ['a bad field', { cron: '0 25 * * *' }, "its hour is '25'"],
+    ['an end before the start', { ...every, startAt: 10, endAt: 9 }, '`spec.endAt`'],
     ...Object.entries({ everyMs: 0, startAt: 'soon', endAt: new Date(Number.NaN), limit: 0, jitterMs: -1, missed: 'some', missedMax: 1e9, overlap: 'no' }).map(([name, value]): [string, unknown, string] => [`\`${name}\``, { ...every, [name]: value }, `\`spec.${name}\``]), // biome-ignore format: one line.
   ]
   const jobsOf: [what: string, job: unknown, words: string][] = [

@@ -203,7 +203,7 @@ test.each([
 ])('a scheduler that sends %s is notified that this worker is of no use', (_what, message) => {
   const { ran, sent, receive } = serve()
   receive(message as never)
-  const why = expect.objectContaining({ message: expect.stringContaining('no message of offstage') })
+  const why = expect.objectContaining({ message: expect.stringContaining('an invalid message') })
   expect(sent).toEqual([[fromThread.ready, fromThread.fatal, why]])
   receive(run('after'))
   expect(ran).toEqual(['after'])

@@ -10,7 +10,7 @@ const program = fileURLToPath(new URL('../simulation/run.mjs', import.meta.url))
 const elsewhere = 'Bun' in globalThis || 'Deno' in globalThis ? ' (on Node alone: it drives the microtasks)' : ''
 const name = `a scheduler over a journal over a disk that fails: no promise is broken${elsewhere}`
 test.skipIf(elsewhere)(name, { timeout: 120_000 }, async () => {
-  const args = [program, '--steps', '100000', '--processes', '1']
+  const args = [program, '--steps', '30000', '--processes', '1']
   // A violation ends the program with a code, and then this rejects, and shows the seed.
   const { stdout } = await promisify(execFile)(process.execPath, args)
   expect(stdout).toContain('0 violations')

@@ -1,7 +1,8 @@
 // A large value never holds the thread: its bytes are copied into frames, and their checksum is calculated, in slices, each in a
 // task of its own. That is counted, not timed.
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
+import type { JobRecord } from '../../src/job/record.ts'
 import { hop } from '../../src/platform/hop.ts'
 import { systemClock } from '../../src/platform/host.ts'
 import type { Clock } from '../../src/shared/clock.ts'
@@ -77,7 +78,7 @@ test('a value of 10 MB, and several at once, are written in slices', async () =>
 })
 
 test('small batches are written at once', async () => {
-  const { journal } = await open()
+  const { journal } = await open([[]], { ...systemClock, monotonic: () => 0 })
   const { task } = work
   for (const input of [bytesOf(100_000), 'small', 'x'.repeat(50_000)]) {
     journal.check(input, 'input')
@@ -86,19 +87,79 @@ test('small batches are written at once', async () => {
   expect(work.task).toBe(task)
 })
 
-test('a value that took long to measure is written in another task', async () => {
-  const { journal } = await open()
+test.each([
+  ['ASCII', 'x', 1],
+  ['Latin 1', 'é', 1],
+  ['other', '\u4e2d', 2],
+])('a long text is not written when it is checked, and then in slices: %s', async (_kind, unit, bytesPerUnit) => {
+  const { journal, generations } = await open()
   const encode = vi.spyOn(TextEncoder.prototype, 'encodeInto')
   onTestFinished(() => encode.mockRestore())
-  const text = 'x'.repeat(100_000)
+  const text = unit.repeat((5 * MiB) / bytesPerUnit)
+  worked()
   journal.check(text, 'input')
-  const { task } = work
-  const committed = journal.commit([insert(1, text)])
-  await undefined
-  expect(encode).toHaveBeenCalledTimes(1)
-  await committed
-  expect(encode).toHaveBeenCalledTimes(2)
-  expect(work.task).toBeGreaterThan(task)
+  journal.check({ text }, 'input')
+  expect(encode).not.toHaveBeenCalled()
+  await journal.commit([insert(1, text), insert(2, { text })])
+  const { most, all } = worked()
+  expect(most).toBeLessThan(sliceBytes + 200)
+  expect(all).toBeGreaterThan(10 * MiB)
+  await journal.close()
+  const { records } = await open(generations)
+  expect(records.map(({ input }) => input)).toEqual([text, { text }])
+})
+
+describe('a tree of many objects', () => {
+  const shared = { at: 'several places' }
+  const tree = {
+    people: Array.from({ length: 5_000 }, (_, id) => ({ id, name: `person ${id}`, tags: ['a', 'b'], shared })),
+    byName: new Map(Array.from({ length: 3_000 }, (_, id) => [`person ${id}`, { id, shared }])),
+    ids: new Set(Array.from({ length: 3_000 }, (_, id) => id * 1.5)),
+    sparse: Object.assign(new Array(20_000), { 3: shared, 19000: 'end' }),
+    image: bytesOf(100_000),
+    text: 'x'.repeat(100_000),
+    when: new Date(5),
+  }
+
+  test('is encoded in slices, and not to measure it', async () => {
+    let now = 0
+    const { journal, generations } = await open([[]], { ...systemClock, monotonic: () => now++ })
+    const { people } = tree
+    journal.check({ people }, 'input')
+    const from = work.task
+    await journal.commit([insert(1, { people })])
+    // A thousandth of a second for each 32 of five thousand, and three for a slice.
+    expect(work.task - from).toBeGreaterThan(5_000 / 32 / 3 - 5)
+    journal.check(tree, 'input')
+    await journal.commit([insert(2, tree)])
+    await journal.close()
+    const { records } = await open(generations)
+    expect(records.map(({ input }) => input)).toEqual([{ people }, tree])
+  })
+
+  test('also when the journal is compacted, and what is changed meanwhile is kept', async () => {
+    let now = 0
+    const clock = { ...systemClock, monotonic: () => now++ }
+    const { journal, generations } = await open([[]], clock)
+    journal.check(tree, 'input')
+    const change = insert(1, tree)
+    await journal.commit([change])
+    let record = change.after as JobRecord
+    const { length } = generations
+    for (let attempt = 1; attempt <= 10; attempt++) {
+      const after: JobRecord = { ...record, attempt, checkpoint: attempt }
+      const other = insert(1 + attempt, 'x'.repeat(500_000))
+      await journal.commit([{ before: record, after }, other])
+      await journal.commit([{ before: other.after, after: undefined }])
+      record = after
+    }
+    // It waits for the compaction that is under way.
+    await journal.close()
+    expect(generations.length).toBeGreaterThan(length)
+    const { records } = await open(generations)
+    expect(records).toMatchObject([{ attempt: record.attempt, checkpoint: record.checkpoint }])
+    expect(records[0]?.input).toEqual(tree)
+  })
 })
 
 test('several values that take long to write are written one by one', async () => {

@@ -80,7 +80,7 @@ test('the stranger is heard: nothing tells it from those it speaks for', async (
   const tabs = await start()
   const counts = tabs.follower.counts()
   tabs.asLeader([['answer', 2, { ...(await tabs.leader.counts()), failed: 77 }]])
-  tabs.asFollower([['ask', 7, 'set', [[undefined, 'isPaused', true]]]])
+  tabs.asFollower([['ask', 7, 'set', [undefined, { isPaused: true }]]])
   expect(await counts).toMatchObject({ failed: 77 })
   await tabs.follower.counts()
   expect(tabs.leader.isPaused).toBe(true)
@@ -210,14 +210,14 @@ describe('what comes from nowhere', () => {
   test.each([undefined, tabsVersion + 1])('a leader of version %s that there is not', async (version) => {
     const tabs = await start()
     for (const type of ['here', 'lead']) tabs.sayToAll({ type, from: 'x', epoch: 1e15, version })
-    tabs.sayOnLine({ from: 'x', epoch: 1e16, version, messages: [['welcome', []]] })
+    tabs.sayOnLine({ from: 'x', epoch: 1e16, version, messages: [['welcome', false, []]] })
     await turn()
     await expectAllWell(tabs)
   })
 
   test('an answer to what was not asked, news of a job that nobody knows, values that nobody reads', async () => {
     const tabs = await start()
-    tabs.asLeader(fromSession.map(({ right }) => right).filter(([type]) => type !== 'welcome' && type !== 'setting'))
+    tabs.asLeader(fromSession.map(({ right }) => right).filter(([type]) => type !== 'welcome' && type !== 'paused'))
     await expectAllWell(tabs)
     expect(await tabs.follower.get('a')).toBeUndefined()
   })

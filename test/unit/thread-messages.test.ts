@@ -104,6 +104,12 @@ test.each([
   ['a snooze of no span of time', [fromThread.snoozed, wireId, Number.NaN]],
   ['a rest of no span of time', [fromThread.rateLimited, wireId, -1]],
   ['a snooze without end', [fromThread.snoozed, wireId, Number.POSITIVE_INFINITY]],
+  ['a wait for nothing', [fromThread.waiting, wireId, []]],
+  ['a wait of no kind', [fromThread.waiting, wireId, [['nap', 'k', '', undefined, 1]]]],
+  ['a wait with no key', [fromThread.waiting, wireId, [['sleep', 7, '', undefined, 1]]]],
+  ['a wait for a signal with no name', [fromThread.waiting, wireId, [['signal', 'k', null, undefined, 1]]]],
+  ['a wait until no time', [fromThread.waiting, wireId, [['sleep', 'k', '', 'later', undefined]]]],
+  ['a wait for no span of time', [fromThread.waiting, wireId, [['sleep', 'k', '', undefined, -1]]]],
   ['a log of no list', [fromThread.log, wireId, 5]],
   ['a step with no name', [fromThread.save, wireId, 1, { a: 1 }, 5]],
   ['a step that nobody waits for', [fromThread.save, wireId, 'first', 'step', 5]],
@@ -113,7 +119,7 @@ test.each([
   expect(result).toBe('right')
   expect(next).toBe('next')
   expect(ends).toHaveLength(1)
-  expect(ends[0]).toMatchObject({ code: 'WORKER_CRASHED', message: expect.stringContaining('no message of offstage') })
+  expect(ends[0]).toMatchObject({ code: 'WORKER_CRASHED', message: expect.stringContaining('an invalid message') })
 })
 
 test.each([
@@ -172,7 +178,7 @@ test('before it is ready: it could not be started, and another is', async () => 
   const result = scheduler.run.echo('right')
   expect((await exit).error).toMatchObject({
     code: 'WORKER_LOAD_FAILED',
-    message: expect.stringContaining('no message of offstage'),
+    message: expect.stringContaining('an invalid message'),
   })
   expect(await result).toBe('right')
 })

@@ -46,11 +46,13 @@ function pool(max = 1) {
     return thread
   }
   const made = new Pool<undefined>({ ...options, spawn }, new TimerQueue(clock), {
+    parentsOf: () => undefined,
     onBegun: () => told.push('begun'),
     onDone: () => told.push('done'),
     onFailed: nothing,
     onSnoozed: nothing,
     onRateLimited: nothing,
+    onWaiting: nothing,
     onProgress: nothing,
     onValue: nothing,
     onLog: nothing,

@@ -35,9 +35,15 @@ const jobs = defineJobs({
     await go.promise
     return (await job.step('make', () => bytes(length))).length
   },
+  /** It does not wait until the value is kept. */
+  async value(length: number, job: JobContext) {
+    await go.promise
+    await job.send(bytes(length))
+    return 'sent'
+  },
   double: (value: number) => value * 2,
 })
-type Kind = 'result' | 'checkpoint' | 'step'
+type Kind = 'result' | 'checkpoint' | 'step' | 'value'
 
 /** Checks nothing beforehand, as if what may be written had been taken for more than it is. */
 function setUp({ namesJob = true } = {}) {
@@ -55,7 +61,10 @@ function setUp({ namesJob = true } = {}) {
       await store.gate?.promise
       const writer = new BatchWriter(0, { frameBytes: 500, frameBytesMax: bytesMax })
       try {
-        for (const change of changes) writer.add(change)
+        for (const change of changes) {
+          writer.add(change)
+          for (const row of change.rows ?? []) writer.addRow(row, change.after)
+        }
       } catch (error) {
         throw namesJob ? error : Object.assign(error as Error, { jobId: undefined })
       }
@@ -63,7 +72,11 @@ function setUp({ namesJob = true } = {}) {
       for (const frame of [...writer.full, writer.finish()]) replayer.replay(filled(frame), records)
     },
   }
-  const scheduler = createScheduler<typeof jobs>(inline(jobs), { store, workers: 1 })
+  const scheduler = createScheduler<typeof jobs>(inline(jobs), {
+    store,
+    workers: 1,
+    defaults: { value: { keepValues: 3 } },
+  })
   const troubles: OffstageError[] = []
   scheduler.on('store:error', ({ error }) => troubles.push(error as OffstageError))
   onTestFinished(() => scheduler.close({ mode: 'now' }))
@@ -98,7 +111,7 @@ function setUp({ namesJob = true } = {}) {
   return { scheduler, batches, troubles, failed, stored, meanwhile }
 }
 
-describe.each<Kind>(['result', 'checkpoint', 'step'])('a %s', (kind) => {
+describe.each<Kind>(['result', 'checkpoint', 'step', 'value'])('a %s', (kind) => {
   test('as large as can be written is kept, one byte more fails its job alone', async () => {
     const { scheduler, troubles, failed, stored } = setUp()
     let [most, over] = [0, bytesMax]
@@ -129,7 +142,7 @@ describe.each<Kind>(['result', 'checkpoint', 'step'])('a %s', (kind) => {
     await turn()
     expect(batches).toHaveLength(length)
     expect(stored()).toEqual({ large: 'failed', other: 'completed' })
-    expect(aborted).toMatchObject(kind === 'result' ? [] : [{ code: 'DATA_CLONE' }])
+    expect(aborted).toMatchObject(kind === 'result' || kind === 'value' ? [] : [{ code: 'DATA_CLONE' }])
   })
 
   test('that the store refuses without a name fails its job as soon as it is refused alone', async () => {

@@ -17,7 +17,7 @@ const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
  * @param {Context} job
  */
 function begin({ token }, job) {
-  trace('ran', token, job.attempt, Date.now(), job.checkpointed ?? 0)
+  trace('ran', token, job.attempt, Date.now(), job.checkpointed instanceof Blob ? 0 : (job.checkpointed ?? 0))
 }
 
 /**
@@ -63,7 +63,9 @@ export const jobs = defineJobs({
     begin(input, job)
     const photo = /** @type {Blob} */ (input.photo)
     const frame = await job.step('frame', () => new Blob(['print of ']))
-    await job.checkpoint(0)
+    const half = /** @type {Blob | undefined} */ (job.checkpointed)
+    if (half && (await half.text()) !== `half of ${input.token}`) throw new Error('the checkpoint is another')
+    await job.checkpoint(new Blob([`half of ${input.token}`]))
     return { ...finish(input, job), print: new Blob([frame, photo]) }
   },
   /** @param {Input} input @param {Context} job */

@@ -18,6 +18,7 @@ import { arePhotosWhole, chanceOf, inputOf, kindOf, optionsOf, pick } from './va
  * @property {string} trace where the threads write
  * @property {'strict' | 'relaxed'} durability
  * @property {'work' | 'drain' | 'look'} task
+ * @property {number | undefined} [endAt] the operation on the disk at which the process ends, with `kill-at.mjs`
  */
 /** @typedef {import('offstage').Scheduler<typeof import('./jobs.mjs').jobs>} Scheduler */
 /** @typedef {{ token: string, id: string, hasEnded: boolean }} Known */
@@ -44,9 +45,10 @@ process.on('unhandledRejection', (error) => say('uncaught', String(/** @type {Er
 const stdin = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 
 /** @param {Orders} orders */
-async function live({ life, seed, folder, trace, durability, task }) {
+async function live({ life, seed, folder, trace, durability, task, endAt }) {
   process.env.CRASH_TRACE = trace
   process.env.CRASH_LIFE = String(life)
+  if (endAt) process.env.CRASH_AT = String(endAt)
   const random = chanceOf(`${seed} ${life}`)
   const forever = { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY }
   /** @type {Scheduler} */
@@ -128,7 +130,12 @@ function countingBlobs(store, folder) {
   store.open = async (host) => {
     const stored = await open.call(store, host)
     const blobs = blobsIn(
-      stored.records.map(({ input, result, steps }) => [input, result, [...(steps?.values() ?? [])]]),
+      stored.records.map(({ input, checkpoint, result, steps }) => [
+        input,
+        checkpoint,
+        result,
+        [...(steps?.values() ?? [])],
+      ]),
     )
     const files = readdirSync(folder).filter((name) => name.startsWith('attachment.'))
     say('blobs', files.length)

@@ -1,6 +1,6 @@
 /** The worker module of the page. */
-import { defineJobs, type JobContext } from '../../../src/worker.ts'
-import { hashOf, type Input } from './mix.ts'
+import { children, defineJobs, type JobContext } from '../../../src/worker.ts'
+import { hashOf, type Input, inputOf } from './mix.ts'
 import { makeTeller } from './tell.ts'
 
 export interface Ran {
@@ -23,8 +23,29 @@ async function begin(input: Input, job: JobContext): Promise<Ran> {
   return { run }
 }
 
+/** What another job has returned comes from one of its runs. */
+function mustHaveRun(ran: unknown, what: string): void {
+  if (typeof (ran as Ran | undefined)?.run !== 'string') throw new Error(`there is no result of ${what}`)
+}
+
 export const jobs = defineJobs({
   work: begin,
+  async family(input: Input, job: JobContext): Promise<Ran> {
+    const ran = await begin(input, job)
+    const { run } = children<{ work: typeof begin }>(job)
+    mustHaveRun(await run.work(inputOf(`${job.id}/child`), { key: 'child' }), 'its child')
+    return ran
+  },
+  async approval(input: Input, job: JobContext): Promise<Ran> {
+    const ran = await begin(input, job)
+    const given = await job.waitFor('approved')
+    if (given !== job.id) throw new Error(`approved with ${String(given)}`)
+    return ran
+  },
+  async after(input: Input, job: JobContext): Promise<Ran> {
+    mustHaveRun(job.parents.first, 'the job before it')
+    return begin(input, job)
+  },
   async steps(input: Input, job: JobContext): Promise<Ran> {
     const ran = await begin(input, job)
     for (let step = Number(job.checkpointed ?? 0) + 1; step <= 4; step++) {

@@ -1,7 +1,8 @@
 /** The jobs that pages add. All about a job follows from its id, so that everybody can tell whether it is still the same. */
 import { seededRandom } from '../../../src/shared/seeded-random.ts'
 
-export type Kind = 'work' | 'steps' | 'flaky' | 'slow'
+/** A `flow` is two jobs: `after` waits for `work`. */
+export type Kind = 'work' | 'steps' | 'flaky' | 'slow' | 'family' | 'approval' | 'flow'
 
 export interface Input {
   readonly id: string
@@ -11,7 +12,7 @@ export interface Input {
   readonly bytes: Uint8Array
 }
 
-const kinds: readonly Kind[] = ['work', 'work', 'work', 'work', 'steps', 'steps', 'flaky', 'slow']
+const kinds: readonly Kind[] = ['work', 'work', 'work', 'steps', 'steps', 'flaky', 'slow', 'family', 'approval', 'flow']
 
 const randomOf = (id: string) => seededRandom(Number.parseInt(hashOf(id).slice(0, 8), 16))
 

@@ -1,4 +1,5 @@
 /** The page: does what the site asks, and tells what happens. */
+import { flows } from '../../../src/flows.ts'
 import { idbStore } from '../../../src/idb.ts'
 import { createScheduler, type Scheduler } from '../../../src/index.ts'
 import type { LoadOptions, PageCalls, Plant, Report, StartOptions } from '../protocol.ts'
@@ -15,6 +16,7 @@ const life = Math.random().toString(36).slice(2, 10)
 const { tell, again } = makeTeller(tab, life)
 
 let scheduler: Jobs
+let plan: ReturnType<typeof flows<typeof jobs>>
 let plant: Plant | undefined
 let isLoading = false
 let callers: Promise<void>[] = []
@@ -55,6 +57,7 @@ const calls: PageCalls = {
     for (const type of ['store:error', 'error'] as const) {
       scheduler.on(type, ({ error }) => void tell({ type: 'trouble', what: `${type}: ${describe(error)}` }))
     }
+    plan = flows(scheduler)
     await scheduler.counts()
     if (plant === 'run-again') await runAgain()
   },
@@ -96,7 +99,12 @@ const calls: PageCalls = {
     await Promise.all(found.filter(({ id }) => isPassing(id)).map(({ id }) => remove(id)))
   },
 
-  idle: () => scheduler.onIdle(),
+  /** Whoever was to approve a job may have been killed. */
+  async idle() {
+    const waiting = await scheduler.find({ name: 'approval', limit: Number.POSITIVE_INFINITY })
+    await Promise.all(waiting.map(({ id }) => approve(id)))
+    await scheduler.onIdle()
+  },
   counts: () => scheduler.counts(),
   close: () => scheduler.close(),
 
@@ -191,23 +199,47 @@ let realPut: typeof IDBObjectStore.prototype.put | undefined
 // Adding.
 
 async function addOne(id: string): Promise<void> {
+  const kind = kindOf(id)
+  if (kind === 'flow') return addFlow(id)
   const input = inputOf(id)
   const hash = hashOf(input)
   const told = { type: 'added', id, hash } as const
   if (plant === 'ack-early') await tell(told)
   if (plant === 'other-input') input.bytes.reverse()
   try {
-    const job = await scheduler.add[kindOf(id)](input, { id })
+    const job = await scheduler.add[kind](input, { id })
     added++
     if (plant !== 'ack-early') void tell(told)
     const result = settle(id, job.result())
     results.add(result)
     result.finally(() => results.delete(result))
+    if (kind === 'approval') await approve(id)
     if (hash < '8') await result
   } catch (error) {
     // Not again and again, as fast as it can: the site has heard of it first.
     await tell({ type: 'refused', id, why: describe(error), isAdd: true })
   }
+}
+
+async function addFlow(id: string): Promise<void> {
+  const [first, last] = [inputOf(`${id}/first`), inputOf(`${id}/last`)]
+  try {
+    const flow = await plan.add(
+      { first: { name: 'work', input: first }, last: { name: 'after', input: last, after: ['first'] } },
+      { id },
+    )
+    added += 2
+    void tell({ type: 'added', id: first.id, hash: hashOf(first) })
+    void tell({ type: 'added', id: last.id, hash: hashOf(last) })
+    await settle(last.id, flow.jobs.last.result())
+  } catch (error) {
+    await tell({ type: 'refused', id, why: describe(error), isAdd: true })
+  }
+}
+
+/** Says so to a handler, which may not wait for it yet. */
+async function approve(id: string): Promise<void> {
+  await scheduler.signal(id, 'approved', id)
 }
 
 /** Never rejects. */
@@ -231,7 +263,7 @@ async function remove(id: string): Promise<void> {
 async function runAgain(): Promise<void> {
   for (const job of await scheduler.find({ state: 'completed', limit: 5 })) {
     await scheduler.remove(job.id)
-    await scheduler.add[kindOf(job.id)](inputOf(job.id), { id: job.id })
+    await scheduler.add.work(inputOf(job.id), { id: job.id })
   }
 }
 

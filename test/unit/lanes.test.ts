@@ -1,9 +1,8 @@
-// What waits in a queue, against a sorted array.
+// The usual order of a queue, against a sorted array.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isBefore, Line, type Place } from '../../src/queue/line.ts'
-import { manualClock } from '../../src/shared/manual-clock.ts'
-import { TimerQueue } from '../../src/timers/timer-queue.ts'
+import { Lanes } from '../../src/queue/lanes.ts'
+import { isBefore, type Place } from '../../src/queue/order.ts'
 
 interface Item {
   heapIndex: number
@@ -23,7 +22,7 @@ test('whatever joins and quits: the head is the one that is before all others', 
     at: fc.nat(),
   })
   const play = (commands: readonly { type: string; priority: number; laterMs: number; at: number }[]) => {
-    const line = new Line<Item>('line', {}, new TimerQueue(manualClock()), () => {})
+    const line = new Lanes<Item>()
     const model: Item[] = []
     const sort = () => model.sort((a, b) => (isBefore(a.record, b.record) ? -1 : 1))
     for (const [seq, { type, priority, laterMs, at }] of commands.entries()) {

@@ -1,0 +1,7 @@
+export type { BatchMember, BatchOptions, NestedBatch } from './flows/batch-spec.ts'
+export { type Batch, type Batches, batches } from './flows/batches.ts'
+export type { BatchCounts } from './flows/batches-extension.ts'
+export type { FlowSnapshot, FlowTree } from './flows/flow.ts'
+export type { FlowJob, FlowSpec, NestedFlow, OnFailure } from './flows/flow-spec.ts'
+export { type Flow, type FlowJobs, type FlowResults, type Flows, flows } from './flows/flows.ts'
+export type { JobSpec } from './flows/job-spec.ts'

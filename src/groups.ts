@@ -1,0 +1,1 @@
+export { type GroupOptions, grouped } from './groups/grouped.ts'

@@ -1,0 +1,162 @@
+import { reportUncaught } from '../platform/host.ts'
+import { defer } from '../shared/deferred.ts'
+import { OffstageError } from '../shared/errors.ts'
+import type { HistoryEntry } from './entry.ts'
+import type { HistoryCommands } from './history-extension.ts'
+
+/** What a reducer makes of the history: a read model. */
+export interface Projection<State> {
+  /** Returns the state by now. A new object only if the reducer has made one. Bound to the projection. */
+  readonly snapshot: () => State
+  /** Calls the listener whenever `snapshot()` may return something else. Returns a function that stops this. Bound. */
+  readonly subscribe: (listener: () => void) => () => void
+  /** The number of the last entry that is in the state; 0 for none. */
+  readonly seq: number
+  /** Whether all entries were there: `false` if some were dropped before this projection has seen them. */
+  readonly isWhole: boolean
+  /**
+   * Resolves when all that was committed by the time of the call to `project` is in the state, or when it is closed. Rejects with
+   * what the reducer throws, after which nothing more comes, and with `SCHEDULER_CLOSED`.
+   */
+  readonly ready: Promise<void>
+  /** Ends the projection: the state changes no more. */
+  close(): void
+}
+
+interface Settings {
+  readonly id: string | undefined
+  /** It is stored when so many entries have come. */
+  readonly saveEvery: number
+  /** Calls back when entries were written. Returns a function that stops this. */
+  readonly onWritten: (callback: () => void) => () => void
+}
+
+/** Reads entries, one slice after the other, and hands them to the reducer. */
+export class ProjectionHandle<State> implements Projection<State> {
+  readonly #commands: HistoryCommands
+  readonly #reducer: (state: State, entry: HistoryEntry) => State
+  readonly #settings: Settings
+  readonly #listeners = new Set<() => void>()
+  readonly #stop: () => void
+  readonly #ready = defer<void>()
+  readonly ready = this.#ready.promise
+  #state: State
+  #seq = 0
+  #savedSeq = 0
+  #isWhole = true
+  #isLoaded = false
+  #isClosed = false
+  /** Entries were written since it has asked for the last ones. */
+  #isBehind = true
+  #isReading = false
+
+  constructor(
+    commands: HistoryCommands,
+    reducer: (state: State, entry: HistoryEntry) => State,
+    initial: State,
+    settings: Settings,
+  ) {
+    this.#commands = commands
+    this.#reducer = reducer
+    this.#state = initial
+    this.#settings = settings
+    // Whoever does not wait for it must not get an unhandled rejection.
+    this.ready.catch(() => {})
+    this.#stop = settings.onWritten(() => this.#follow())
+    this.#follow()
+  }
+
+  readonly snapshot = (): State => this.#state
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    // The same function may subscribe twice.
+    const call = () => listener()
+    this.#listeners.add(call)
+    return () => void this.#listeners.delete(call)
+  }
+
+  get seq(): number {
+    return this.#seq
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#stop()
+    this.#ready.resolve()
+  }
+
+  #follow(): void {
+    this.#isBehind = true
+    if (this.#isReading || this.#isClosed) return
+    this.#isReading = true
+    void this.#readAll()
+  }
+
+  async #readAll(): Promise<void> {
+    let failures = 0
+    while (this.#isBehind && !this.#isClosed) {
+      this.#isBehind = false
+      try {
+        await this.#read()
+        failures = 0
+      } catch (error) {
+        if ((error as Partial<OffstageError>).code !== 'STORE_WRITE_FAILED') this.#fail(error)
+        // What was refused with it is gone, or is tried again, and then entries come.
+        else if (failures++ === 0) this.#isBehind = true
+      }
+    }
+    this.#isReading = false
+  }
+
+  async #read(): Promise<void> {
+    const { id } = this.#settings
+    const saved = this.#isLoaded || id === undefined ? undefined : await this.#commands.load(id)
+    this.#isLoaded = true
+    if (saved) {
+      this.#seq = this.#savedSeq = saved.seq
+      this.#state = saved.state as State
+    }
+    const { entries, first, isAll } = await this.#commands.next(this.#seq + 1)
+    if (this.#isClosed) return
+    this.#fold(entries, first)
+    if (isAll) this.#ready.resolve()
+    else this.#isBehind = true
+  }
+
+  #fail(error: unknown): void {
+    const isOver = this.#isClosed
+    this.#ready.reject(error)
+    this.close()
+    // The end of the scheduler is no news; a reducer that throws is a fault of the application.
+    if (!isOver && !(error instanceof OffstageError)) reportUncaught(error)
+  }
+
+  #fold(entries: readonly HistoryEntry[], first: number): void {
+    if (first > this.#seq + 1) this.#isWhole = false
+    if (entries.length === 0) return
+    let state = this.#state
+    for (const entry of entries) state = this.#reducer(state, entry)
+    this.#state = state
+    this.#seq = (entries.at(-1) as HistoryEntry).seq
+    this.#save()
+    for (const call of [...this.#listeners]) {
+      try {
+        call()
+      } catch (error) {
+        reportUncaught(error)
+      }
+    }
+  }
+
+  #save(): void {
+    const { id, saveEvery } = this.#settings
+    if (id === undefined || this.#seq - this.#savedSeq < saveEvery) return
+    this.#savedSeq = this.#seq
+    // If the store refuses it, the next one comes.
+    this.#commands.save(id, { seq: this.#seq, state: this.#state }).catch(() => {})
+  }
+}

@@ -1,0 +1,53 @@
+import { appendPrefix } from '../job/append-key.ts'
+import { ownKey, type WaitKind } from '../job/waits.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { show } from '../shared/show.ts'
+
+/** The key is stored with each value. */
+const lengthMax = 1_024
+
+/** Throws `INVALID_OPTION` for what cannot be the key of a step or of a wait. */
+export function assertKey(key: unknown): asserts key is string {
+  const isText = typeof key === 'string' && key !== '' && key.length <= lengthMax
+  if (isText && (!key.startsWith(ownKey) || key.startsWith(appendPrefix))) return
+  const message = `Expected \`key\` to be a string of 1 to ${lengthMax} characters that does not begin with \`${ownKey}\`, got ${show(key)}.`
+  throw new OffstageError('INVALID_OPTION', message)
+}
+
+export type KeyKind = 'step' | WaitKind
+
+const calls: Readonly<Record<KeyKind, (key: string) => string>> = {
+  step: (key) => `job.step('${key}')`,
+  sleep: () => 'job.sleep()',
+  signal: () => 'job.waitFor()',
+  child: () => 'children(job).run',
+  version: () => 'versioned()',
+}
+
+/** For a key that stands for one thing here, and for another there, in this attempt or in an earlier one. */
+export const mismatch = (key: string, before: KeyKind, now: KeyKind): OffstageError =>
+  new OffstageError(
+    'STEP_MISMATCH',
+    `The key '${key}' belongs to ${calls[before](key)} and to ${calls[now](key)}. ${advice}`,
+  )
+
+/** For a key that two steps of one attempt have. */
+export const twoSteps = (key: string, before: () => unknown, now: () => unknown): OffstageError =>
+  new OffstageError(
+    'STEP_MISMATCH',
+    `Two steps with different code have the key '${key}': \`${short(before)}\` and \`${short(now)}\`. ${advice}`,
+  )
+
+/** For a job that is not alone in the call of its handler. */
+export const notAmongMany = (kind: WaitKind): OffstageError =>
+  new OffstageError(
+    'INVALID_OPTION',
+    `${calls[kind]('')} is not for a handler that takes many jobs: the others would wait with this one.`,
+  )
+
+const advice = 'Give each a key of its own, and ask for the same in every attempt.'
+
+const short = (fn: () => unknown): string => {
+  const text = String(fn).replace(/\s+/g, ' ')
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text
+}

@@ -1,0 +1,446 @@
+// Flows through the public API, on the manual clock: in memory, and wherever the journal is cut.
+import fc from 'fast-check'
+import { createScheduler, inline, OffstageError, type Scheduler } from 'offstage'
+import { flows } from 'offstage/flows'
+import { manualClock } from 'offstage/testing'
+import { defineJobs, type JobContext } from 'offstage/worker'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Stored } from '../../src/store/store.ts'
+import { journalOf, storedIn } from '../support/cut-journal.ts'
+import { Disk } from '../support/full-store.ts'
+import { FakeOrigin } from '../support/tabs.ts'
+import { turn } from '../support/testing.ts'
+
+const broken = new Set<number>()
+const jobs = defineJobs({
+  number: (n: number) => n,
+  sum: (_: undefined, job: JobContext) =>
+    Object.values(job.parents as Record<string, number>).reduce((a, b) => a + b, 0),
+  parents: (_: undefined, job: JobContext) => ({ ...job.parents }),
+  fail: (n: number) => {
+    if (broken.has(n)) throw new RangeError(`no ${n}`)
+    return n
+  },
+})
+
+function start(options: object = {}) {
+  const clock = manualClock()
+  const scheduler = createScheduler<typeof jobs>(inline(jobs), { clock, ...options })
+  onTestFinished(() => scheduler.close({ mode: 'now' }))
+  return { clock, scheduler, plan: flows(scheduler) }
+}
+
+describe('a flow', () => {
+  test('runs each job when all that it waits for are done, with their results', async () => {
+    const { plan, scheduler } = start()
+    const order: string[] = []
+    scheduler.on('started', ({ jobId }) => order.push(jobId))
+    scheduler.pause()
+    const flow = await plan.add(
+      {
+        total: { name: 'sum', after: ['a', 'b'] },
+        a: { name: 'number', input: 1 },
+        b: { name: 'number', input: 2 },
+        again: { name: 'parents', after: ['total', 'a'] },
+      },
+      { id: 'f' },
+    )
+    expect(flow.jobs.total.snapshot().state).toBe('blocked')
+    scheduler.resume()
+    const result = await flow.result()
+    expect(result).toEqual({ a: 1, b: 2, total: 3, again: { total: 3, a: 1 } })
+    const total: number = result.total
+    expect(total).toBe(3)
+    expect(order).toEqual(['f/a', 'f/b', 'f/total', 'f/again'])
+    expect(flow.snapshot()).toMatchObject({
+      id: 'f',
+      state: 'completed',
+      ended: 4,
+      total: 4,
+      jobs: { a: { state: 'completed' } },
+    })
+    expect(flow.snapshot()).toBe(flow.snapshot())
+  })
+
+  test('the same id is the same flow', async () => {
+    const { plan } = start()
+    const one = await plan.add({ a: { name: 'number', input: 1 } }, { id: 'f' })
+    const other = await plan.add({ b: { name: 'number', input: 2 } }, { id: 'f' })
+    expect([one.disposition, other.disposition]).toEqual(['created', 'existing'])
+    expect(Object.keys(other.jobs)).toEqual(['a'])
+    expect(Object.keys((await plan.get('f'))?.jobs ?? {})).toEqual(['a'])
+    expect(await plan.get('g')).toBeUndefined()
+  })
+
+  test('says what becomes of jobs whose parent has failed', async () => {
+    const { plan, scheduler } = start()
+    broken.add(1)
+    const ends: unknown[] = []
+    scheduler.on('flow:failed', ({ flowId, key, jobId }) => ends.push([flowId, key, jobId]))
+    const flow = await plan.add(
+      {
+        bad: { name: 'fail', input: 1 },
+        failed: { name: 'sum', after: ['bad'] },
+        cancelled: { name: 'sum', after: ['failed'], onFailure: 'cancel' },
+        anyway: { name: 'parents', after: [{ key: 'bad', onFailure: 'continue' }] },
+      },
+      { id: 'f' },
+    )
+    await expect(flow.result()).rejects.toThrow(new RangeError('no 1'))
+    await expect(flow.jobs.failed.result()).rejects.toMatchObject({
+      code: 'DEPENDENCY_FAILED',
+      cause: new RangeError('no 1'),
+    })
+    await expect(flow.jobs.cancelled.result()).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
+    expect(await flow.jobs.anyway.result()).toEqual({ bad: new RangeError('no 1') })
+    expect(ends).toEqual([['f', 'bad', 'f/bad']])
+    expect(flow.snapshot()).toMatchObject({ state: 'failed', ended: 4 })
+  })
+
+  test('a parent that is retried takes what fell with it along', async () => {
+    const { plan, scheduler } = start()
+    broken.add(2)
+    const done: unknown[] = []
+    const flow = await plan.add({
+      bad: { name: 'fail', input: 2 },
+      other: { name: 'number', input: 10 },
+      sum: { name: 'sum', after: ['bad', 'other'] },
+      last: { name: 'sum', after: ['sum'] },
+    })
+    scheduler.on('flow:completed', ({ flowId }) => done.push(flowId))
+    await expect(flow.result()).rejects.toThrow('no 2')
+    expect(flow.jobs.last.snapshot().state).toBe('failed')
+    broken.delete(2)
+    expect(await flow.jobs.bad.retry()).toBe(true)
+    expect(await flow.result()).toEqual({ bad: 2, other: 10, sum: 12, last: 12 })
+    expect(done).toEqual([flow.id])
+  })
+
+  test('what fell because of two comes back when both run again, and not before', async () => {
+    const { plan, scheduler } = start()
+    broken.add(5).add(6)
+    const flow = await plan.add({
+      one: { name: 'fail', input: 5 },
+      other: { name: 'fail', input: 6 },
+      sum: { name: 'sum', after: ['one', 'other'] },
+    })
+    await flow.result().catch(() => {})
+    broken.delete(5)
+    await flow.jobs.one.retry()
+    await scheduler.onIdle()
+    expect([flow.jobs.sum.snapshot().state, flow.snapshot().state]).toEqual(['failed', 'failed'])
+    broken.delete(6)
+    await flow.jobs.other.retry()
+    expect(await flow.result()).toEqual({ one: 5, other: 6, sum: 11 })
+  })
+
+  test('goes on without a parent that was removed after its end, and fails when what has not ended is removed', async () => {
+    const { plan, scheduler } = start()
+    broken.add(4)
+    const told: string[] = []
+    for (const type of ['flow:completed', 'flow:failed'] as const)
+      scheduler.on(type, ({ flowId }) => told.push(`${type} ${flowId}`))
+    const flow = await plan.add(
+      { a: { name: 'number', input: 1 }, bad: { name: 'fail', input: 4 }, sum: { name: 'sum', after: ['a', 'bad'] } },
+      { id: 'f' },
+    )
+    await flow.result().catch(() => {})
+    await scheduler.remove('f/a')
+    broken.delete(4)
+    await flow.jobs.bad.retry()
+    await expect(flow.jobs.sum.result()).resolves.toBeDefined()
+    await scheduler.pause()
+    await plan.add({ only: { name: 'number', input: 1 } }, { id: 'g' })
+    await scheduler.remove('g/only')
+    expect([told, await plan.get('g')]).toEqual([['flow:failed f', 'flow:completed f', 'flow:failed g'], undefined])
+  })
+
+  test('is cancelled as a whole', async () => {
+    const { plan, scheduler } = start()
+    scheduler.pause()
+    const flow = await plan.add({ a: { name: 'number', input: 1 }, b: { name: 'sum', after: ['a'] } })
+    expect(await flow.cancel('enough')).toBe(2)
+    await expect(flow.jobs.b.result()).rejects.toMatchObject({ code: 'JOB_CANCELLED', cause: 'enough' })
+    expect(await scheduler.counts()).toMatchObject({ cancelled: 2 })
+  })
+
+  test('nests', async () => {
+    const { plan } = start()
+    const flow = await plan.add(
+      {
+        first: { name: 'number', input: 1 },
+        inner: {
+          flow: { x: { name: 'sum' }, y: { name: 'sum', after: ['x'] }, z: { name: 'number', input: 5, after: ['x'] } },
+          after: ['first'],
+        },
+        last: { name: 'parents', after: ['inner', 'first'] },
+      },
+      { id: 'f' },
+    )
+    expect(flow.jobs.inner.y.id).toBe('f/inner.y')
+    expect(await flow.result()).toEqual({
+      first: 1,
+      inner: { x: 1, y: 1, z: 5 },
+      last: { inner: { y: 1, z: 5 }, first: 1 },
+    })
+  })
+
+  test('keeps the results of parents until all is done, and lets go then', async () => {
+    const { plan, scheduler, clock } = start({ keep: { completed: { count: 1, ageMs: 1_000 } } })
+    const flow = await plan.add({
+      a: { name: 'number', input: 1, options: { keepMs: 0 } },
+      b: { name: 'number', input: 2 },
+      slow: { name: 'number', input: 3, options: { delayMs: 60_000 } },
+      sum: { name: 'sum', after: ['a', 'b', 'slow'] },
+    })
+    await flow.jobs.b.result()
+    clock.advance(60_000)
+    expect((await flow.result()).sum).toBe(6)
+    expect((await scheduler.find()).length).toBe(1)
+    clock.advance(60_000)
+    expect(await scheduler.find()).toEqual([])
+    expect(await plan.get(flow.id)).toBeUndefined()
+  })
+
+  test.each<[string, unknown, string]>([
+    ['no jobs', {}, 'at least one job'],
+    ['an unknown key', { a: { name: 'sum', after: ['b'] } }, "got 'b'"],
+    ['itself', { a: { name: 'sum', after: ['a'] } }, 'a → a'],
+    [
+      'a circle',
+      { a: { name: 'sum', after: ['b'] }, b: { name: 'sum', after: ['c'] }, c: { name: 'sum', after: ['b'] } },
+      'c → b',
+    ],
+    ['a circle within', { o: { flow: { a: { name: 'sum', after: ['b'] }, b: { name: 'sum', after: ['a'] } } } }, "'o'"],
+    ['a key twice', { a: { name: 'number', input: 1 }, b: { name: 'sum', after: ['a', 'a'] } }, "'a' twice"],
+    ['no name', { a: { input: 1 } }, "'a'.name"],
+    ['a wrong onFailure', { a: { name: 'sum', onFailure: 'stop' } }, 'onFailure'],
+    ['an option of a page', { a: { name: 'sum', options: { onProgress() {} } } }, 'onProgress'],
+    ['a function as input', { a: { name: 'sum', input: () => {} } }, "input of 'a'"],
+    ['a key with a dot', { 'a.b': { name: 'sum' } }, 'a.b'],
+    ['an unknown option', { a: { name: 'sum', afters: [] } }, 'afters'],
+  ])('is refused with %s', async (_, spec, message) => {
+    const { plan, scheduler } = start()
+    const error = await plan.add(spec as never).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(OffstageError)
+    expect(String(error)).toContain(message)
+    expect(await scheduler.find()).toEqual([])
+  })
+
+  test('a job in two flows is refused', async () => {
+    const { plan, scheduler } = start()
+    await scheduler.pause()
+    await plan.add({ a: { name: 'number', input: 1, options: { id: 'one' } } }, { id: 'f' })
+    const again = plan.add(
+      { x: { name: 'number', input: 1 }, a: { name: 'number', input: 1, options: { id: 'one' } } },
+      { id: 'g' },
+    )
+    await expect(again).rejects.toMatchObject({ code: 'DUPLICATE_ID', message: expect.stringContaining("flow 'f'") })
+    expect((await scheduler.find()).map(({ id }) => id)).toEqual(['one'])
+  })
+})
+
+// What a crash leaves.
+
+const ended = new Set(['completed', 'failed', 'cancelled'])
+interface Row {
+  readonly parents: readonly { readonly jobId: string; readonly onFailure: string }[]
+}
+
+/** Rows and jobs agree, whatever the moment: no job waits for nothing, and none has started too early. */
+function expectInStep({ records, rows }: Stored): void {
+  const byId = new Map(records.map((record) => [record.id, record]))
+  const value = (key: string) => rows.find((row) => row.key === key)?.value
+  for (const { id, state } of records) {
+    const { parents } = value(`job ${id}`) as Row
+    const isDone = ({ jobId, onFailure }: Row['parents'][number]) => {
+      const parent = byId.get(jobId)?.state ?? ''
+      return parent === 'completed' || (ended.has(parent) && onFailure === 'continue')
+    }
+    const left = parents.filter((parent) => !isDone(parent))
+    if (state === 'blocked') {
+      expect(left.length, id).toBeGreaterThan(0)
+      if (parents.length > 1) expect(value(`left ${id}`), id).toBe(left.length)
+    } else if (!ended.has(state) || state === 'completed') expect(left, id).toEqual([])
+  }
+  const pending = records.filter(({ state }) => !ended.has(state)).length
+  if (records.length > 0) expect(value('count f')).toEqual({ pending, kept: records.length })
+}
+
+const statesOf = async (scheduler: Scheduler<typeof jobs>) =>
+  Object.fromEntries((await scheduler.find()).map((job) => [job.id.slice(2), job.snapshot().state]))
+
+test('what waits for a job in whose place another comes falls with it, and the flow still ends', async () => {
+  const disk = new Disk()
+  const { plan, scheduler } = start({ store: disk.store })
+  await scheduler.pause()
+  const spec = {
+    a: { name: 'number', input: 1 },
+    needs: { name: 'sum', after: ['a'] },
+    anyway: { name: 'parents', after: ['a'], onFailure: 'continue' },
+  } as const
+  await plan.add(spec, { id: 'f' })
+  const failed = new Promise((resolve) => scheduler.on('flow:failed', resolve))
+  await scheduler.add.number(2, { id: 'f/a', ifExists: 'replace' })
+  expect(await statesOf(scheduler)).toEqual({ a: 'queued', needs: 'failed', anyway: 'queued' })
+  await scheduler.resume()
+  expect(await failed).toMatchObject({ flowId: 'f', jobId: 'f/needs' })
+  const count = [...disk.rows.values()].find(({ key }) => key === 'count f')
+  expect(count?.value).toEqual({ pending: 0, kept: 2 })
+})
+
+describe('a flow on a journal', () => {
+  const spec = {
+    a: { name: 'number', input: 1 },
+    b: { name: 'number', input: 2 },
+    both: { name: 'sum', after: ['a', 'b'] },
+    bad: { name: 'fail', input: 3, after: ['a'] },
+    failed: { name: 'sum', after: ['bad'] },
+    cancelled: { name: 'sum', after: ['failed'], onFailure: 'cancel' },
+    anyway: { name: 'parents', after: ['bad', 'both'], onFailure: 'continue' },
+    inner: { flow: { x: { name: 'sum' }, y: { name: 'sum', after: ['x'] } }, after: ['both'] },
+    last: { name: 'parents', after: ['inner', 'both'] },
+  } as const
+  const outcome = { a: 'completed', b: 'completed', both: 'completed', bad: 'failed', failed: 'failed', cancelled: 'cancelled', anyway: 'completed', 'inner.x': 'completed', 'inner.y': 'completed', last: 'completed' } // biome-ignore format: one line.
+
+  test('is in step wherever it is cut, and goes on from there to the same end', async () => {
+    broken.add(3)
+    const keep = { count: 1_000, ageMs: Number.POSITIVE_INFINITY }
+    const open = (frames: readonly Uint8Array[]) => {
+      const { generations, journal } = journalOf(frames)
+      const world = start({ store: journal, workers: 1, keep: { completed: keep, failed: keep, cancelled: keep } })
+      return { ...world, framesNow: () => [...(generations.at(-1) as Uint8Array[])] }
+    }
+    const first = open([])
+    const flow = await first.plan.add(spec, { id: 'f' })
+    await first.scheduler.onIdle()
+    expect(await statesOf(first.scheduler)).toEqual(outcome)
+    expect(await flow.jobs.last.result()).toEqual({ inner: { y: 3 }, both: 3 })
+    const frames = first.framesNow()
+    await first.scheduler.close()
+    expect(frames.length).toBeGreaterThan(40)
+    for (let cut = 1; cut <= frames.length; cut++) {
+      const found = await storedIn(frames.slice(0, cut))
+      expectInStep(found)
+      const { scheduler, clock, plan } = open(frames.slice(0, cut))
+      const idle = scheduler.onIdle()
+      // One that was running when it was cut is on trial first, after a while.
+      for (let steps = 0; steps < 10 && found.records.some(({ state }) => state === 'running'); steps++) {
+        clock.advance(6_000)
+        for (let turns = 0; turns < 5; turns++) await turn()
+      }
+      await idle
+      expect(await statesOf(scheduler), `cut after ${cut}`).toEqual(found.records.length > 0 ? outcome : {})
+      const again = await plan.get('f')
+      expect(again?.snapshot().state).toBe(found.records.length > 0 ? 'failed' : undefined)
+      await scheduler.close()
+    }
+  })
+
+  test('is right again when jobs of it have ended while nobody looked', async () => {
+    const disk = new Disk()
+    const first = start({ store: disk.store })
+    await first.scheduler.pause()
+    await first.plan.add({ a: { name: 'number', input: 1 }, sum: { name: 'sum', after: ['a'] } }, { id: 'f' })
+    await first.scheduler.close({ mode: 'now' })
+    // Without the extension.
+    const second = createScheduler<typeof jobs>(inline(jobs), { clock: manualClock(), store: disk.store })
+    second.on('store:error', () => {})
+    await (await second.get('f/a'))?.result()
+    await second.close()
+    const third = start({ store: disk.store })
+    const flow = await third.plan.get('f')
+    expect(await flow?.result()).toEqual({ a: 1, sum: 1 })
+  })
+
+  test('waits for what is left when one of several parents has ended while nobody looked', async () => {
+    const disk = new Disk()
+    const first = start({ store: disk.store })
+    await first.scheduler.pause()
+    const [a, b, c] = ['a', 'b', 'c'].map((queue) => ({ name: 'number' as const, input: 1, options: { queue } }))
+    await first.plan.add({ a, b, c, sum: { name: 'sum', after: ['a', 'b', 'c'] } } as never, { id: 'f' })
+    await first.scheduler.close({ mode: 'now' })
+    const second = createScheduler<typeof jobs>(inline(jobs), { clock: manualClock(), store: disk.store })
+    second.on('store:error', () => {})
+    await Promise.all([second.queue('b').pause(), second.queue('c').pause()])
+    await (await second.get('f/a'))?.result()
+    await second.close()
+    const { scheduler, plan } = start({ store: disk.store })
+    const flow = await plan.get('f')
+    await scheduler.queue('b').resume()
+    await (await scheduler.get('f/b'))?.result()
+    expect((await scheduler.get('f/sum'))?.snapshot().state).toBe('blocked')
+    await scheduler.queue('c').resume()
+    expect(await flow?.result()).toEqual({ a: 1, b: 1, c: 1, sum: 3 })
+  })
+
+  test('is as if it had not been added when the store refuses it', async () => {
+    const disk = new Disk()
+    const { plan, scheduler } = start({ store: disk.store })
+    await scheduler.counts()
+    disk.isFull = true
+    const adding = plan.add({ a: { name: 'number', input: 1 }, sum: { name: 'sum', after: ['a'] } }, { id: 'f' })
+    await expect(adding).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' })
+    disk.isFull = false
+    expect(await plan.get('f')).toBeUndefined()
+    expect([...disk.rows.keys()]).toEqual([])
+    const flow = await plan.add({ a: { name: 'number', input: 1 }, sum: { name: 'sum', after: ['a'] } }, { id: 'f' })
+    expect(await flow.result()).toEqual({ a: 1, sum: 1 })
+  })
+})
+
+test('a tab that follows adds a flow, and it goes on when the leading tab is gone', async () => {
+  const origin = new FakeOrigin()
+  const [leading, following] = [origin.openTab(), origin.openTab()]
+  const leader = start({ store: leading.store })
+  await leader.scheduler.pause()
+  const follower = start({ store: following.store })
+  const flow = await follower.plan.add({ a: { name: 'number', input: 1 }, sum: { name: 'sum', after: ['a'] } })
+  expect(flow.jobs.sum.snapshot().state).toBe('blocked')
+  leading.crash()
+  await follower.scheduler.resume()
+  expect(await flow.result()).toEqual({ a: 1, sum: 1 })
+  expect(origin.disk.problems).toEqual([])
+})
+
+describe('any flow', () => {
+  const policy = fc.constantFrom('fail', 'cancel', 'continue')
+  const anyFlow = fc.array(
+    fc.record({ isBad: fc.boolean(), onFailure: policy, parents: fc.uniqueArray(fc.nat(), { maxLength: 4 }) }),
+    { minLength: 1, maxLength: 14 },
+  )
+
+  test('ends as a plain walk through it says', async () => {
+    broken.add(-1)
+    await fc.assert(
+      fc.asyncProperty(anyFlow, async (nodes) => {
+        const parentsOf = (index: number) =>
+          index === 0 ? [] : [...new Set((nodes[index]?.parents ?? []).map((parent) => parent % index))]
+        const spec = Object.fromEntries(
+          nodes.map(({ isBad, onFailure }, index) => [
+            `n${index}`,
+            {
+              name: 'fail',
+              input: isBad ? -1 : 100,
+              after: parentsOf(index).map((parent) => `n${parent}`),
+              onFailure,
+            },
+          ]),
+        )
+        const expected: string[] = []
+        nodes.forEach(({ isBad, onFailure }, index) => {
+          const hasLost = parentsOf(index).some((parent) => expected[parent] !== 'completed')
+          const falls = hasLost && onFailure !== 'continue'
+          expected.push(falls ? (onFailure === 'fail' ? 'failed' : 'cancelled') : isBad ? 'failed' : 'completed')
+        })
+        const { plan, scheduler } = start()
+        const flow = await plan.add(spec as never, { id: 'f' })
+        await flow.result().catch(() => {})
+        const { jobs: shown } = flow.snapshot()
+        expect(nodes.map((_, index) => shown[`n${index}`]?.state)).toEqual(expected)
+        await scheduler.close({ mode: 'now' })
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
