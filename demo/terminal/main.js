@@ -14,6 +14,7 @@ import { createScreen } from './screen.js'
 import { printSummary } from './summary.js'
 import { Tally } from './tally.js'
 import { bytes, count, UsageError } from './text.js'
+import { Waiting } from './waiting.js'
 
 /** @typedef {import('offstage').Scheduler<typeof import('./jobs.js').jobs>} Scheduler */
 /** @typedef {import('offstage').Job} AnyJob */
@@ -60,11 +61,13 @@ function start(workers, store) {
     // The summary wants all of them, however many there are, and whenever they were done.
     keep: { completed: forever, failed: forever, cancelled: forever },
     workers,
+    // The disk is asked for so many files at a time and no more.
+    queues: { hashes: { rateLimit: { limit: 20, intervalMs: 250 } } },
     defaults: {
       index: { priority: 40 },
       survey: { priority: 30, attempts: 3, backoff: { type: 'fixed', delayMs: 500 } },
       stamp: { priority: 20 },
-      hash: { priority: 10 },
+      hash: { priority: 10, queue: 'hashes' },
       count: { priority: 5 },
       compress: { priority: 0 },
       pulse: { priority: 50, keepMs: 0 },
@@ -134,6 +137,7 @@ async function run({ scheduler, workers, folder, query, store, found, files, unr
   })
   const tally = new Tally(scheduler, screen, found)
   const pulse = new Pulse(scheduler)
+  const waiting = new Waiting(scheduler, (error) => screen.say(String(error)))
   const plan = schedules(scheduler)
   await plan.set('pulse', { everyMs: pulseMs }, { name: 'pulse' })
   earlier?.listen(scheduler, screen)
@@ -190,6 +194,7 @@ async function run({ scheduler, workers, folder, query, store, found, files, unr
       types: tally.types,
       earlier: earlier?.summary,
       pulse: pulse.line,
+      waiting: waiting.line,
       compressed: ofBatches(0),
       counted: ofBatches(1),
       hashed: ofBatches(2),

@@ -17,6 +17,7 @@ import { bytes, count, percent, seconds } from './text.js'
  * @property {Map<string, import('./tally.js').Outcomes>} types
  * @property {string | undefined} earlier what became of the jobs of an earlier life
  * @property {string} pulse what the job saw that comes again and again
+ * @property {string} waiting why a job had to wait
  * @property {ResultOf<'compress'>[]} compressed
  * @property {ResultOf<'count'>[]} counted
  * @property {ResultOf<'hash'>[]} hashed
@@ -42,6 +43,7 @@ function facts({
   latencies,
   earlier,
   pulse,
+  waiting,
   compressed,
   counted,
   hashed,
@@ -68,6 +70,7 @@ function facts({
     ['index', `${count(indexed.documents)} documents, ${count(indexed.terms)} terms; top hits for "${indexed.query}":`],
     ...indexed.hits.map(({ path }, index) => ['', `${index + 1}. ${show(path)}`]),
     ['pulse', pulse],
+    ['waiting', waiting],
     [
       'latency',
       `wait p50 ${seconds(latencies.wait.p50)}, run p50 ${ms(latencies.run.p50)}, p95 ${ms(latencies.run.p95)}`,

@@ -8,7 +8,7 @@ interface Entry {
   readonly snapshot: JobSnapshot
 }
 
-export const finishedMax = 6
+const finishedMax = 6
 const slideMs = 180
 
 /** Jobs in the order in which they will run: what runs, what waits, what ended last. */
@@ -143,4 +143,4 @@ export class JobList {
   }
 }
 
-const isWaiting = ({ state }: JobSnapshot): boolean => state === 'queued' || state === 'scheduled'
+const isWaiting = ({ state }: JobSnapshot): boolean => /^(queued|scheduled|blocked)$/.test(state)

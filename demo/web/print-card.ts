@@ -1,11 +1,10 @@
-import type { JobOf } from 'offstage'
+import type { JobOf, WaitReason } from 'offstage'
 import { canvasOf, element, percent } from './dom.ts'
-import type { Motif } from './motifs.ts'
 import type { jobs } from './print-jobs.ts'
 import { gradient } from './work/color.ts'
 import { printSize, type Sheet } from './work/print.ts'
 
-export type PrintJob = JobOf<typeof jobs, 'print'>
+export type PrintJob = JobOf<typeof jobs, 'print'> | JobOf<typeof jobs, 'contactSheet'>
 
 interface Result {
   readonly job: PrintJob
@@ -13,11 +12,19 @@ interface Result {
   sheet: Sheet | undefined
 }
 
-/** One motif: an empty sheet that can be clicked, or as much of it as is printed. */
+/** What a card shows. */
+interface Subject {
+  readonly input: { readonly title: string }
+  readonly ink: readonly string[]
+  readonly size?: { readonly width: number; readonly height: number }
+}
+
+/** One motif, or the contact sheet of all: an empty sheet that can be clicked, or as much of it as is printed. */
 export class PrintCard {
   readonly title: string
   readonly element: HTMLElement
   readonly #ink: Uint32Array
+  readonly #size: { readonly width: number; readonly height: number }
   readonly #context: CanvasRenderingContext2D
   readonly #sheet: HTMLButtonElement
   readonly #state = element('span', { className: 'state' })
@@ -25,11 +32,14 @@ export class PrintCard {
   readonly #jobs = new Set<PrintJob>()
   #result: Result | undefined
   #drawn: Sheet | undefined
+  /** Why its job waits. */
+  #why = ''
 
-  constructor({ input, ink }: Motif, onPrint: () => void) {
+  constructor({ input, ink, size = printSize }: Subject, onPrint: () => void) {
     const { title } = input
-    const [canvas, context] = canvasOf(printSize.width, printSize.height)
+    const [canvas, context] = canvasOf(size.width, size.height)
     this.title = title
+    this.#size = size
     this.#ink = gradient(256, ink)
     this.#context = context
     const call = element('span', { className: 'call', textContent: 'Print' })
@@ -40,6 +50,7 @@ export class PrintCard {
       this.#seams,
       call,
     )
+    this.#sheet.style.aspectRatio = `${size.width} / ${size.height}`
     this.#sheet.setAttribute('aria-label', `Print ${title}`)
     const caption = element(
       'figcaption',
@@ -67,6 +78,13 @@ export class PrintCard {
     return [...this.#jobs].some((job) => job.snapshot().finishedAt !== undefined)
   }
 
+  /** A job may be gone when it is asked about. */
+  async askWhy(ask: (id: string) => Promise<readonly WaitReason[]>): Promise<void> {
+    const waiting = [...this.#jobs].find((job) => /queued|blocked/.test(job.snapshot().state))
+    const reasons = waiting ? await ask(waiting.id).catch(() => []) : []
+    this.#why = reasons.map(({ detail }) => detail).join(' ')
+  }
+
   /** What runs, or else what was printed last. */
   show(): void {
     const jobs = [...this.#jobs].map((job) => ({ job, snapshot: job.snapshot() }))
@@ -77,7 +95,7 @@ export class PrintCard {
     const sheet = running ? running.snapshot.progress : printed && this.#resultOf(printed.job)
     this.#sheet.disabled = this.isUnderWay
     this.#sheet.classList.toggle('running', running !== undefined)
-    this.#state.textContent = running ? percent(sheet?.share ?? 0) : this.isUnderWay ? 'waits' : ''
+    this.#state.textContent = running ? percent(sheet?.share ?? 0) : this.isUnderWay ? this.#why || 'waits' : ''
     // Until there is something new, as between two attempts, what is there stays.
     if (sheet || !(printed || this.isUnderWay)) this.#draw(sheet)
   }
@@ -99,7 +117,7 @@ export class PrintCard {
   #draw(sheet: Sheet | undefined): void {
     if (sheet === this.#drawn) return
     this.#drawn = sheet
-    const { width, height } = printSize
+    const { width, height } = this.#size
     this.#context.clearRect(0, 0, width, height)
     this.#sheet.classList.toggle('empty-sheet', !sheet?.share)
     this.#sheet.style.setProperty('--share', String(sheet?.share ?? 0))

@@ -1,21 +1,26 @@
 import { createScheduler, type SchedulerSnapshot } from 'offstage'
+import { flows } from 'offstage/flows'
 import { idbStore } from 'offstage/idb'
 import { byId, oncePerFrame } from './dom.ts'
-import { finishedMax, JobList } from './job-list.ts'
+import { JobList } from './job-list.ts'
 import { LeadNews } from './lead-news.ts'
-import { type Motif, motifs } from './motifs.ts'
+import { contact, type Motif, motifs } from './motifs.ts'
 import { PrintCard, type PrintJob } from './print-card.ts'
 import type { jobs } from './print-jobs.ts'
 import { Recurring } from './recurring.ts'
 
 const threads = 2
-const keep = { count: finishedMax, ageMs: 7 * 24 * 60 * 60 * 1_000 }
+/** Every sheet, and the one of all. */
+const keep = { count: motifs.length + 1, ageMs: 7 * 24 * 60 * 60 * 1_000 }
 
 const scheduler = createScheduler<typeof jobs>(
   () => new Worker(new URL('./print-jobs.ts', import.meta.url), { type: 'module' }),
   {
     store: idbStore('offstage-demo'),
     workers: { min: 0, max: threads, idleMs: 10_000 },
+    // A printer that takes three sheets in two seconds, so that one can see what waits, and why.
+    queues: { printer: { rateLimit: { limit: 3, intervalMs: 2_000 } } },
+    defaults: { print: { queue: 'printer' } },
     keep: { completed: keep, failed: keep, cancelled: keep },
   },
 )
@@ -24,8 +29,12 @@ const scheduler = createScheduler<typeof jobs>(
 export class PrintShop {
   readonly #list = new JobList('print-jobs')
   readonly #news = new LeadNews(scheduler)
+  readonly #flows = flows(scheduler)
   readonly #recurring = new Recurring(scheduler, (error) => this.#news.fail(error))
-  readonly #cards = motifs.map((motif) => new PrintCard(motif, () => this.#print([motif])))
+  readonly #cards = [
+    ...motifs.map((motif) => new PrintCard(motif, () => this.#print([motif]))),
+    new PrintCard(contact, () => this.#printContactSheet()),
+  ]
   readonly #jobs = new Map<string, PrintJob>()
   #isLooking = false
   /** Something has changed since it began to look. */
@@ -33,7 +42,7 @@ export class PrintShop {
   readonly #show = oncePerFrame(() => {
     for (const card of this.#cards) card.show()
     this.#news.show()
-    const areAllUnderWay = this.#cards.every((card) => card.isUnderWay)
+    const areAllUnderWay = this.#cards.slice(0, motifs.length).every((card) => card.isUnderWay)
     byId('print-all').toggleAttribute('disabled', areAllUnderWay)
     byId('prints-clear').toggleAttribute(
       'disabled',
@@ -56,13 +65,25 @@ export class PrintShop {
       this.#show()
     })
     scheduler.on('leader', () => void this.#look())
+    for (const type of ['started', 'rate-limited'] as const) scheduler.on(type, () => void this.#look())
     // Most of these it gets over; if not, it says so when it is asked.
     scheduler.on('store:error', () => void this.#look())
     void this.#look()
   }
 
   #print(wanted: readonly Motif[]): void {
-    const added = scheduler.addMany(wanted.map(({ input }) => ({ name: 'print' as const, input })))
+    this.#await(scheduler.addMany(wanted.map(({ input }) => ({ name: 'print' as const, input }))))
+  }
+
+  /** A job that waits for others, added with them: it is printed when they are, whichever tab is there by then. */
+  #printContactSheet(): void {
+    const sheets = motifs.map(({ input }) => [input.title, { name: 'print', input }] as const)
+    const { input } = contact
+    const last = { name: 'contactSheet', input, after: input.of, onFailure: 'continue' } as const
+    this.#await(this.#flows.add({ ...Object.fromEntries(sheets), [input.title]: last }))
+  }
+
+  #await(added: Promise<unknown>): void {
     added.then(
       () => this.#look(),
       (error) => this.#news.fail(error),
@@ -78,6 +99,8 @@ export class PrintShop {
       while (this.#mustLook) {
         this.#mustLook = false
         this.#found(await scheduler.find())
+        await Promise.all(this.#cards.map((card) => card.askWhy((id) => scheduler.whyWaiting(id))))
+        this.#show()
         await this.#recurring.show()
       }
     } catch (error) {
@@ -95,7 +118,7 @@ export class PrintShop {
   }
 
   #add(job: PrintJob): void {
-    const { title } = job.input as Motif['input']
+    const { title } = job.input
     this.#jobs.set(job.id, job)
     this.#list.add(job, title)
     this.#cardOf(title)?.add(job)
@@ -105,7 +128,7 @@ export class PrintShop {
   #remove(job: PrintJob): void {
     this.#jobs.delete(job.id)
     this.#list.remove(job.id)
-    this.#cardOf((job.input as Motif['input']).title)?.remove(job)
+    this.#cardOf(job.input.title)?.remove(job)
   }
 
   #cardOf(title: string): PrintCard | undefined {
