@@ -1,4 +1,5 @@
-// `npm run bench [-- cases] [--in browser] [--quick] [--json file] [--dist folder] [--baseline folder]`: see README.md.
+// `npm run bench [-- cases] [--in browser] [--quick] [--json file] [--dist folder] [--baseline folder] [--against name]`:
+// see README.md.
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { install } from './lib/install.js'
 
 /** @import { Case, Field, Result } from './lib/case.js' */
-/** @typedef {{ cases: string[], browsers: string[], isQuick: boolean, json: string | undefined }} Choice */
+/** @typedef {{ cases: string[], browsers: string[], against: string[], isQuick: boolean, json: string | undefined }} Choice */
 
 const roundMsMax = 120_000
 /** Above this, others are at work on the machine. */
@@ -23,6 +24,7 @@ function readArguments() {
       json: { type: 'string' },
       dist: { type: 'string' },
       baseline: { type: 'string' },
+      against: { type: 'string', multiple: true, default: [] },
     },
   })
   // npm runs scripts in the package's folder; what the user typed was meant from where they are.
@@ -33,6 +35,7 @@ function readArguments() {
   return {
     cases: positionals,
     browsers: values.in,
+    against: values.against,
     isQuick: values.quick,
     json: values.json && resolve(from, values.json),
   }
@@ -54,10 +57,11 @@ function choose(cases, browserCases, chosen) {
 /**
  * @param {Case} benchCase
  * @param {Field} field
+ * @param {readonly string[]} against  all, if there are none
  * @param {boolean} isQuick
  * @param {(result: Result) => void} report
  */
-async function playCase(benchCase, field, isQuick, report) {
+async function playCase(benchCase, field, against, isQuick, report) {
   const { runCase } = await import('./lib/run-case.js')
   const { collectGarbage } = await import('./lib/memory.js')
   const settle = async () => {
@@ -66,15 +70,19 @@ async function playCase(benchCase, field, isQuick, report) {
   }
   const { name, number, title, shows, measures } = benchCase
   for (const variant of benchCase.variants(isQuick)) {
-    const rounds = variant.rounds ?? (isQuick ? 2 : benchCase.rounds)
-    const contestants = await benchCase.contestants(field, variant)
+    // Of two, which take little time, there can be more: neighbours on the machine move single rounds by a third.
+    const more = against.length > 0 ? 5 : 1
+    const rounds = more * (variant.rounds ?? (isQuick ? 2 : benchCase.rounds))
+    const contestants = (await benchCase.contestants(field, variant)).filter(
+      ({ name }) => against.length === 0 || name.startsWith('offstage') || against.includes(name),
+    )
     const rows = await runCase(benchCase, variant, contestants, { rounds, roundMsMax, settle })
     report({ case: name, number, title, shows, variant: variant.label, where: 'node', measures, rows })
   }
 }
 
 async function main() {
-  const { cases: chosen, browsers, isQuick, json } = readArguments()
+  const { cases: chosen, browsers, against, isQuick, json } = readArguments()
   install()
   const { nodeCases } = await import('./cases/index.js')
   const { nodeField } = await import('./pools/index.js')
@@ -108,7 +116,7 @@ async function main() {
     printResult(result)
   }
   const field = await nodeField()
-  for (const benchCase of cases) await playCase(benchCase, field, isQuick, report)
+  for (const benchCase of cases) await playCase(benchCase, field, against, isQuick, report)
   if (inBrowsers.length > 0) await playInBrowsers(inBrowsers, browsers, isQuick, report)
   if (json) writeFileSync(json, `${JSON.stringify({ format: 1, about, peers: peerVersions(), results }, null, 1)}\n`)
   // A peer that fails is in the tables; it is no fault of ours.

@@ -3,12 +3,13 @@ import { burst } from '../cases/burst.js'
 import { callers } from '../cases/callers.js'
 import { oneByOne } from '../cases/one-by-one.js'
 import { runCase } from '../lib/run-case.js'
+import { copies } from './copies.js'
 import { durableIdb } from './durable-idb.js'
 import { mainThread } from './main-thread.js'
 import { browserField } from './pools.js'
 
 /** What the command line calls them. @type {Record<string, import('../lib/case.js').Case[]>} */
-const casesByName = { browser: [burst, callers, oneByOne, mainThread], 'durable-idb': [durableIdb] }
+const casesByName = { browser: [burst, callers, oneByOne, mainThread], copies: [copies], 'durable-idb': [durableIdb] }
 const roundMsMax = 60_000
 const roundsMax = 5
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20))

@@ -8,7 +8,7 @@ import { startServer } from './server.js'
 const browserMsMax = 20 * 60_000
 
 /** The cases that run in browsers. */
-export const browserCases = ['browser', 'durable-idb']
+export const browserCases = ['browser', 'copies', 'durable-idb']
 
 /**
  * @param {readonly string[]} cases

@@ -10,12 +10,16 @@ export async function nodeCases() {
   const { payloads } = await import('./payloads.js')
   const { mixed } = await import('./mixed.js')
   const { million } = await import('./million.js')
+  const { groups } = await import('./groups.js')
   const { progress } = await import('./progress.js')
   const { startUp } = await import('./start-up.js')
   const { idle } = await import('./idle.js')
   const { scaling } = await import('./scaling.js')
+  const { schedules } = await import('./schedules.js')
   const { durableAdd } = await import('./durable-add.js')
   const { durableRun } = await import('./durable-run.js')
+  const { durableFlow } = await import('./durable-flow.js')
+  const { durableSteps } = await import('./durable-steps.js')
   const { durableOpen } = await import('./durable-open.js')
   const { durablePool } = await import('./durable-pool.js')
   const { durableCompact } = await import('./durable-compact.js')
@@ -26,12 +30,16 @@ export async function nodeCases() {
     payloads,
     mixed,
     million,
+    groups,
     progress,
     startUp,
     idle,
     scaling,
+    schedules,
     durableAdd,
     durableRun,
+    durableFlow,
+    durableSteps,
     durableOpen,
     durablePool,
     durableCompact,

@@ -3,10 +3,10 @@ import { build } from 'esbuild'
 
 /** @import { QueueMaker } from './queue.js' */
 
-const source = fileURLToPath(new URL('../../src/queue/line.ts', import.meta.url))
+const source = fileURLToPath(new URL('../../src/queue/lanes.ts', import.meta.url))
 
-/** The line is no part of the public API: it is built from the sources for this. @returns {Promise<any>} */
-async function loadLine() {
+/** The lanes are no part of the public API: they are built from the sources for this. @returns {Promise<any>} */
+async function loadLanes() {
   const { outputFiles } = await build({
     entryPoints: [source],
     bundle: true,
@@ -15,7 +15,7 @@ async function loadLine() {
     write: false,
   })
   const code = Buffer.from(outputFiles[0]?.contents ?? []).toString('base64')
-  return (await import(`data:text/javascript;base64,${code}`)).Line
+  return (await import(`data:text/javascript;base64,${code}`)).Lanes
 }
 
 /** @type {Promise<any> | undefined} */
@@ -25,9 +25,9 @@ let loading
 export const offstageLine = {
   name: "offstage's line alone",
   async make() {
-    loading ??= loadLine()
-    const Line = await loading
-    const line = new Line('default', {}, () => {})
+    loading ??= loadLanes()
+    const Lanes = await loading
+    const line = new Lanes()
     let seq = 0
     const add = (/** @type {number} */ count, /** @type {() => number} */ priority) => {
       for (let added = 0; added < count; added++)

@@ -11,7 +11,7 @@ const bytesOfReference = 8
 export const offstageAdded = {
   name: 'offstage',
   async make() {
-    const { scheduler, take, close } = await pausedScheduler()
+    const { scheduler, take, close } = await pausedScheduler(await createScheduler(offstageFolder, { workers: 1 }))
     return {
       async fill(count, priority) {
         for (let filled = 0; filled < count; filled += chunk) {
@@ -33,7 +33,7 @@ export const offstageAdded = {
 export const offstageRun = {
   name: 'offstage, by run',
   async make() {
-    const { scheduler, take, close } = await pausedScheduler()
+    const { scheduler, take, close } = await pausedScheduler(await createScheduler(offstageFolder, { workers: 1 }))
     /** @type {Promise<unknown>[]} */
     const promises = []
     const run = (/** @type {number} */ count, /** @type {() => number} */ priority) => {
@@ -63,9 +63,8 @@ export const offstageRun = {
   },
 }
 
-/** A scheduler with one thread that lets jobs go when it is told to. */
-async function pausedScheduler() {
-  const scheduler = await createScheduler(offstageFolder, { workers: 1 })
+/** Has a scheduler with one thread let jobs go when it is told to. @param {Scheduler} scheduler */
+export async function pausedScheduler(scheduler) {
   await scheduler.run.noop?.()
   scheduler.pause()
   let completed = 0

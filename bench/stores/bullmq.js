@@ -2,7 +2,7 @@ import { startRedis, withoutRedis } from './redis.js'
 import { where } from './store.js'
 
 /** @import { Contestant } from '../lib/case.js' */
-/** @import { Adder, DurableQueue, Runner } from './store.js' */
+/** @import { Adder, DurableQueue, FlowNode, FlowRunner, Runner } from './store.js' */
 
 /** How many jobs the worker has in hand at once: what its documentation shows, and no worse than 10, 100 or 200. */
 const concurrency = 50
@@ -23,6 +23,7 @@ export function bullmq(name, appendfsync) {
       return {
         openToAdd: async () => toAdd(await openQueue(library, connection, `add-${++opened}`)),
         openToRun: async () => toRun(library, connection, await openQueue(library, connection, `run-${++opened}`)),
+        openToFlow: async () => toFlow(library, connection, await openQueue(library, connection, `flow-${++opened}`)),
         close: redis.close,
       }
     },
@@ -80,6 +81,49 @@ async function toRun({ Worker }, connection, queue) {
     },
     async close() {
       await worker.close()
+      await closeQueue(queue)
+    },
+  }
+}
+
+/**
+ * @param {typeof import('bullmq')} library
+ * @param {{ path: string }} connection
+ * @param {import('bullmq').Queue} queue
+ * @returns {Promise<FlowRunner>}
+ */
+async function toFlow({ FlowProducer, Worker }, connection, queue) {
+  /** @type {(() => void) | undefined} */
+  let resolve
+  const producer = new FlowProducer({ connection })
+  await producer.waitUntilReady()
+  const worker = new Worker(queue.name, async ({ data }) => data, { connection, concurrency })
+  worker.on('completed', ({ name }) => {
+    if (name === 'last') resolve?.()
+  })
+  await worker.waitUntilReady()
+  let nodes = 0
+  const jobOf = (/** @type {FlowNode} */ { after }, name = 'noop') => {
+    /** @type {any} */
+    const job = { name, queueName: queue.name, data: { key: `n${++nodes}` } }
+    if (after.length > 0) job.children = after.map((node) => jobOf(node))
+    return job
+  }
+  return {
+    async runFlow(flow) {
+      const done = new Promise((end) => {
+        resolve = () => end(undefined)
+      })
+      await producer.add(jobOf(flow, 'last'))
+      await done
+    },
+    async unfinished() {
+      const counts = /** @type {any} */ (await queue.getJobCounts('waiting', 'active', 'failed', 'waiting-children'))
+      return counts.waiting + counts.active + counts.failed + counts['waiting-children']
+    },
+    async close() {
+      await worker.close()
+      await producer.close()
       await closeQueue(queue)
     },
   }

@@ -2,6 +2,7 @@
 import { betterQueue } from './better-queue.js'
 import { bullmq } from './bullmq.js'
 import { offstageStore } from './offstage.js'
+import { pgBoss } from './pg-boss.js'
 import { plainjob } from './plainjob.js'
 
 /** @import { Contestant } from '../lib/case.js' */
@@ -20,3 +21,9 @@ export async function durableQueues() {
     await betterQueue('better-queue, SQLite'),
   ]
 }
+
+/** Those in which jobs can wait for jobs. */
+export const durableFlows = async () => [
+  ...(await durableQueues()).filter(({ name }) => /^(offstage|baseline|BullMQ)/.test(name)),
+  pgBoss('pg-boss'),
+]

@@ -2,7 +2,7 @@ import { createScheduler, offstageFolder } from '../pools/offstage.js'
 import { where } from './store.js'
 
 /** @import { Contestant } from '../lib/case.js' */
-/** @import { Adder, DurableQueue, Runner } from './store.js' */
+/** @import { Adder, DurableQueue, FlowNode, FlowRunner, Runner } from './store.js' */
 
 /**
  * @param {string} name
@@ -20,6 +20,7 @@ export const offstageStore = (name, durability = 'strict', dist = offstageFolder
     return {
       openToAdd: (folder) => openToAdd(dist, folder, durability),
       openToRun: (folder, { workers }) => openToRun(dist, folder, durability, workers),
+      openToFlow: (folder, { workers }) => openToFlow(dist, folder, durability, workers),
       close() {},
     }
   },
@@ -76,4 +77,40 @@ async function openToRun(dist, folder, durability, workers) {
     },
     close: () => scheduler.close(),
   }
+}
+
+/**
+ * @param {string} dist
+ * @param {string} folder
+ * @param {'strict' | 'relaxed'} durability
+ * @param {number} workers
+ * @returns {Promise<FlowRunner>}
+ */
+async function openToFlow(dist, folder, durability, workers) {
+  const { flows } = await import(`${dist}flows.js`)
+  const scheduler = await open(dist, folder, durability, workers)
+  return {
+    async runFlow(flow) {
+      /** @type {Record<string, { name: string, input: unknown, after: string[] }>} */
+      const spec = {}
+      const last = specOf(flow, spec)
+      const { jobs } = await flows(scheduler).add(spec)
+      await jobs[last].result()
+    },
+    async unfinished() {
+      const { blocked, queued, running, failed } = await scheduler.counts()
+      return blocked + queued + running + failed
+    },
+    close: () => scheduler.close(),
+  }
+}
+
+let nodes = 0
+
+/** Returns the key of the job that comes last. @param {FlowNode} node @param {Record<string, object>} spec @returns {string} */
+function specOf({ after }, spec) {
+  const keys = after.map((node) => specOf(node, spec))
+  const key = `n${nodes++}`
+  spec[key] = { name: 'noop', input: { key }, after: keys }
+  return key
 }

@@ -5,6 +5,16 @@
  * @typedef {object} DurableQueue
  * @property {(folder: string) => Promise<Adder>} openToAdd nothing runs
  * @property {(folder: string, variant: import('../lib/case.js').Variant) => Promise<Runner>} [openToRun]
+ * @property {(folder: string, variant: import('../lib/case.js').Variant) => Promise<FlowRunner>} [openToFlow]
+ * @property {() => unknown} close
+ */
+
+/** A no-op job, and those that it waits for. @typedef {{ after: FlowNode[] }} FlowNode */
+
+/**
+ * @typedef {object} FlowRunner
+ * @property {(flow: FlowNode) => PromiseLike<unknown>} runFlow adds it; done once the end of its last job is recorded
+ * @property {() => number | Promise<number>} unfinished
  * @property {() => unknown} close
  */
 

@@ -21,4 +21,16 @@ export const jobs = defineJobs({
     for (let report = 1; report <= count; report++) job.progress(report)
     return count
   },
+
+  /**
+   * Calls a function that does nothing, so many times; each call a recorded step, or not.
+   * @param {{ count: number, isRecorded: boolean }} input
+   * @param {import('../../dist/worker.js').JobContext} job
+   */
+  async steps({ count, isRecorded }, job) {
+    let sum = 0
+    const one = async (/** @type {number} */ n) => n
+    for (let n = 0; n < count; n++) sum += isRecorded ? await job.step(`step ${n}`, () => one(n)) : await one(n)
+    return sum
+  },
 })
