@@ -51,8 +51,11 @@ export class MiddlewareAdder implements Pick<JobAdder, 'add' | 'run' | 'addMany'
     const gathered: { readonly index: number; readonly request: AddRequest; readonly added: Deferred<Job> }[] = []
     const arrived = jobs.map(() => defer<void>())
     let isSent = false
+    let refusal: { readonly error: unknown } | undefined
     const through = jobs.map((request, index) => {
-      const adding = this.#through(request, (last) => {
+      const adding = this.#through(request, async (last) => {
+        // All or none: what comes later does not come alone.
+        if (refusal) throw refusal.error
         // A middleware may call `next` again later.
         if (isSent) return this.#adder.add(last.name, last.input, last.options)
         const added = defer<Job>()
@@ -71,7 +74,7 @@ export class MiddlewareAdder implements Pick<JobAdder, 'add' | 'run' | 'addMany'
       const added = await this.#adder.addMany(gathered.map(({ request }) => request))
       for (const [index, each] of gathered.entries()) each.added.resolve(added[index] as Job)
     } catch (error) {
-      isSent = true
+      refusal = { error }
       for (const { added } of gathered) added.reject(error)
       await Promise.allSettled(through)
       throw error

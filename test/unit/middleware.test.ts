@@ -121,6 +121,27 @@ describe('middleware', () => {
     await expect(start([{ add: refuse.add as never }]).add.echo(2)).rejects.toThrow("The middleware '1' has failed")
   })
 
+  test('that throws for one of several jobs lets none of the others come later', async () => {
+    let release = () => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const refuse: Middleware = {
+      async add(request, next) {
+        if (request.input === 2) throw new Error('no')
+        await released
+        return next()
+      },
+    }
+    const scheduler = start([refuse])
+    const adding = scheduler.addMany([1, 2].map((input) => ({ name: 'echo' as const, input })))
+    const refused = expect(adding).rejects.toMatchObject({ code: 'MIDDLEWARE_FAILED' })
+    await turn()
+    release()
+    await refused
+    expect(await scheduler.find()).toEqual([])
+  })
+
   test('passes on why a job was not added', async () => {
     const log: string[] = []
     const scheduler = start([logged('one', log)], { maxQueued: 1 })
