@@ -64,7 +64,7 @@ export function registerSync<Table extends JobTable>(
 
 /** Resolves when none of the queue's jobs waits to be started. To wait for that has its conditions asked again. */
 async function wake<Table extends JobTable>(scheduler: Scheduler<Table>, queue: string): Promise<void> {
-  const scheduled = await scheduler.find({ queue, state: 'scheduled' })
+  const scheduled = await scheduler.find({ queue, state: 'scheduled', limit: Number.POSITIVE_INFINITY })
   const backingOff = scheduled.filter((job) => job.snapshot().error !== undefined)
   await Promise.all(backingOff.map(({ id }) => scheduler.promote(id)))
   await scheduler.queue(queue).onEmpty()

@@ -106,26 +106,30 @@ class OtherPages {
 
   /** Calls back whenever `areVisible` is known anew. Returns a function that ends that. */
   watch(onChange: () => void): () => void {
-    const end = new AbortController()
+    let newest = new AbortController()
     const channel = new BroadcastChannel(prefix)
     this.areVisible = undefined
+    /** Looks once more when the page is gone that it has found, unless a newer look has taken its place. */
     const look = async () => {
+      newest.abort()
+      newest = new AbortController()
+      const { signal } = newest
       const { held = [] } = await this.#locks.query()
       const names = held.map(({ name = '' }) => name)
       const other = names.find((name) => name.startsWith(prefix) && name !== this.#own)
-      if (end.signal.aborted) return
+      if (signal.aborted) return
       this.areVisible = other !== undefined
       onChange()
       if (!other) return
       // Granted once that page is hidden or gone.
-      await this.#locks.request(other, { signal: end.signal }, () => {})
+      await this.#locks.request(other, { signal }, () => {})
       await look()
     }
     const start = () => void look().catch(() => {})
     channel.onmessage = start
     start()
     return () => {
-      end.abort()
+      newest.abort()
       channel.close()
     }
   }

@@ -53,6 +53,30 @@ describe('visible() and hidden()', () => {
     expect(await after.result()).toBe(10)
   })
 
+  test('wait once for a page that stays visible, however often another one shows itself', async () => {
+    pretend('hidden')
+    const scheduler = start('inline', 'jobs', { queues: { unseen: { condition: hidden() } } })
+    const [stays, comes] = [await openPage(), await openPage()]
+    const visiblePages = async (count: number) => {
+      const ours = (lock: LockInfo) => lock.name?.startsWith('offstage:visible:')
+      const { held, pending } = await navigator.locks.query()
+      expect(held?.filter(ours)).toHaveLength(count)
+      return pending?.filter(ours)
+    }
+    stays.become('visible')
+    await vi.waitFor(() => visiblePages(1))
+    const unseen = await scheduler.add.double(1, { queue: 'unseen' })
+    for (let times = 0; times < 5; times++) {
+      comes.become('visible')
+      await vi.waitFor(() => visiblePages(2))
+      comes.become('hidden')
+      await vi.waitFor(() => visiblePages(1))
+    }
+    expect(await visiblePages(1)).toHaveLength(1)
+    stays.become('hidden')
+    expect(await unseen.result()).toBe(2)
+  })
+
   test("of: 'page' look at nothing but this page", async () => {
     pretend('hidden')
     const queues = { shown: { condition: visible({ of: 'page' }) }, unseen: { condition: hidden({ of: 'page' }) } }
