@@ -24,7 +24,7 @@ import { Lines } from './lines.ts'
 import { LiveJob, noRecord } from './live-job.ts'
 import { Notifier } from './notifier.ts'
 import { type KeepByState, Retention } from './retention.ts'
-import type { Removal, Step } from './steps.ts'
+import { type Removal, rowStep, type Step } from './steps.ts'
 
 export interface JobsOptions {
   readonly store: Store
@@ -219,7 +219,8 @@ export class Jobs {
   }
 
   unblock(job: LiveJob): boolean {
-    return this.moveIfLegal(job, { type: 'unblock', lineTime: this.#lineTime })
+    const now = this.clock.now()
+    return this.moveIfLegal(job, { type: 'unblock', lineTime: Math.max(this.lines.time, now) }, now)
   }
 
   /** Runs a job again that waits for newer code, because the code may be newer now. */
@@ -383,18 +384,7 @@ export class Jobs {
   /** Writes a row of the engine itself. */
   keep(row: Row, afterwards: () => void): void {
     if (!this.store.isDurable) return afterwards()
-    const [job, rows] = [new LiveJob(noRecord), [row]]
-    const step: Step = {
-      job,
-      type: 'setting',
-      before: undefined,
-      after: undefined,
-      call: undefined,
-      turn: undefined,
-      rows,
-      afterwards,
-    }
-    this.commits.write(step)
+    this.commits.write(rowStep(new LiveJob(noRecord), 'setting', row, afterwards))
   }
 
   // Where a job waits.

@@ -8,6 +8,7 @@ import { unstorable } from './job-errors.ts'
 import type { JobView } from './job-view.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Notifier } from './notifier.ts'
+import { rowStep } from './steps.ts'
 
 /** The table in the store, with a row for each value that is kept: see `rowOf`. */
 const valuesTable = 'offstage:values'
@@ -77,17 +78,7 @@ export class KeptValues {
     if (why) return why
     log.given = number
     const afterwards = () => this.#arrived(job, log, number, value, attempt)
-    if (store.isDurable)
-      commits.write({
-        job,
-        type: 'value',
-        before: record,
-        after: record,
-        call: undefined,
-        turn: undefined,
-        rows: [row],
-        afterwards,
-      })
+    if (store.isDurable) commits.write(rowStep(job, 'value', row, afterwards, record))
     else afterwards()
     return undefined
   }

@@ -6,8 +6,9 @@
  * tried again.
  */
 import type { JobEventMap } from '../events/event-map.ts'
+import type { JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
-import type { Change } from '../store/store.ts'
+import type { Change, Row } from '../store/store.ts'
 import type { InsertRequest } from './engine.ts'
 import type { LiveJob } from './live-job.ts'
 
@@ -33,6 +34,15 @@ export interface Step extends Change {
   /** What was wanted, where an extension was asked about it. */
   wanted?: InsertRequest | undefined
 }
+
+/** Returns the step of a row. `record`: of the job that it belongs to, if it does to one; it stays the same. */
+export const rowStep = (
+  job: LiveJob,
+  type: 'setting' | 'value',
+  row: Row,
+  afterwards: () => void,
+  record?: JobRecord,
+): Step => ({ job, type, before: record, after: record, call: undefined, afterwards, turn: undefined, rows: [row] })
 
 /**
  * After the store has refused a batch: returns the steps that are given up because of the blamed ones, among those of the batch
