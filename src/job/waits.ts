@@ -104,17 +104,20 @@ export function wait(record: MutableRecord, waits: readonly Wait[], now: number)
   record.state = record.runAt === undefined ? 'blocked' : 'scheduled'
   if (signalsAwaited(record).length > 0) for (const [, name] of unread(record.steps)) wake(record, name)
   if (waits.some(isForChild) && !record.steps.has(childrenKey)) record.steps = withStep(record.steps, childrenKey, true)
-  wakeForChildren(record)
+  const hasFallen = waits.some((each) => isForChild(each) && record.steps?.has(fellKey(record.attempt, each[1])))
+  if (hasFallen || areChildrenDone(record)) queue(record)
   if (record.runAt !== undefined && record.runAt <= now) timeIsUp(record, now)
 }
 
-/** A child has ended. */
+/** A child has ended. The job runs again if it waits for that one and it fell, or if all that it waits for have ended. */
 export function endChild(record: MutableRecord, key: string, end: ChildEnd): void {
-  record.steps =
-    'error' in end
-      ? withStep(record.steps, fellKey(record.attempt, key), [key, end.error] satisfies Fall)
-      : withStep(record.steps, doneKey(key), ['child', end.result] satisfies Outcome)
-  wakeForChildren(record)
+  if ('error' in end) {
+    record.steps = withStep(record.steps, fellKey(record.attempt, key), [key, end.error] satisfies Fall)
+    if (waitsOf(record)?.some((wait) => isForChild(wait) && wait[1] === key)) queue(record)
+  } else {
+    record.steps = withStep(record.steps, doneKey(key), ['child', end.result] satisfies Outcome)
+    if (areChildrenDone(record)) queue(record)
+  }
 }
 
 /** The next attempt runs the children again that fell. */
@@ -124,13 +127,14 @@ export function forgetFalls(record: MutableRecord): void {
 
 const isForChild = ([kind]: Wait): boolean => kind === 'child'
 
-/** Runs the job again if all children that it waits for have ended, or one has fallen. Mostly the last one ends last. */
-function wakeForChildren(record: MutableRecord): void {
-  const { steps, attempt } = record
-  const keys = waitsOf(record)?.flatMap((wait) => (isForChild(wait) ? wait[1] : [])) ?? []
-  if (!steps || keys.length === 0) return
-  const hasFallen = keys.some((key) => steps.has(fellKey(attempt, key)))
-  if (hasFallen || keys.reverse().every((key) => steps.has(doneKey(key)))) queue(record)
+/** Whether the job waits for children, and all of these are done. Called for each of thousands: mostly the last one is done last. */
+function areChildrenDone(record: MutableRecord): boolean {
+  const waits = waitsOf(record) ?? []
+  for (let index = waits.length - 1; index >= 0; index--) {
+    const wait = waits[index] as Wait
+    if (isForChild(wait) && !record.steps?.has(doneKey(wait[1]))) return false
+  }
+  return waits.some(isForChild)
 }
 
 export function addSignal(record: MutableRecord, signal: Signal): void {

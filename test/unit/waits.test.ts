@@ -4,7 +4,7 @@ import { createScheduler, inline, type Scheduler, type SchedulerOptions } from '
 import { extend } from 'offstage/extension'
 import { type ManualClock, manualClock } from 'offstage/testing'
 import { children, defineJobs, type JobContext } from 'offstage/worker'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type ExtensionPoint, extensionPoint } from '../../src/extension-point.ts'
 import { createRecord, resolveDefaults } from '../../src/job/job-options.ts'
 import type { JobRecord } from '../../src/job/record.ts'
@@ -342,6 +342,17 @@ describe('what becomes of a record', () => {
   const child = (record: JobRecord, key: string, end: ChildEnd = { result: key }) =>
     transition(record, { type: 'child', key, end }, now)
   const fell: ChildEnd = { error: thrownToWire('no') }
+
+  test('the end of a child looks at no others, however many there are', () => {
+    const keys = Array.from({ length: 1_000 }, (_, index) => `child ${index}`)
+    let record = waits(...keys.map((key): Wait => ['child', key, 'work', undefined]))
+    const looks = vi.spyOn(Map.prototype, 'get')
+    onTestFinished(() => void vi.restoreAllMocks())
+    for (const key of keys.slice(0, -1)) record = child(record, key)
+    expect(looks.mock.calls.length).toBeLessThan(10 * keys.length)
+    expect(record.state).toBe('blocked')
+    expect(child(record, keys.at(-1) as string).state).toBe('queued')
+  })
 
   test('it runs again when all of its children have ended, or one has fallen', () => {
     const blocked = waits(['child', 'a', 'leaf', undefined], ['child', 'b', 'leaf', undefined])
