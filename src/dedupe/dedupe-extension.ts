@@ -83,7 +83,6 @@ export class DedupeExtension implements Extension<Record<never, never>> {
   /** Called where the jobs run. */
   merge: Merge | undefined
   #host: ExtensionHost | undefined
-  #stopTimer = () => {}
   /**
    * By job: when its window is over by the monotonic clock, if it began here. A wall clock that is set back makes none longer; of
    * windows that an earlier process has begun only the wall clock is known.
@@ -95,7 +94,7 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     // Jobs may have ended while this extension was not attached.
     const gone = [...host.rows.keys()].flatMap((key) => jobIn(key) ?? []).filter((id) => !isActive(host, id))
     if (gone.length > 0) this.#turn((turn) => gone.forEach((id) => void this.#ended(turn, id)))
-    this.#arm()
+    for (const [key, row] of host.rows) if (jobIn(key) === undefined) this.#freeLater(key, row as KeyRow)
     return {}
   }
 
@@ -164,36 +163,23 @@ export class DedupeExtension implements Extension<Record<never, never>> {
       const rest = row.after !== undefined ? { ...row, jobId: row.after, after: undefined } : row
       const isHeld = rest !== row || this.#isWithin(row)
       turn.put(key, isHeld ? rest : undefined)
-      if (isHeld) this.#arm()
+      if (isHeld) this.#freeLater(key, rest)
+      else this.#windows.delete(id)
     }
   }
 
   // Keys that are taken for a time.
 
-  /** Sets a timer for the first key that becomes free although its job has ended before. */
-  #arm(): void {
+  /** Frees a key when its window is over, if it is still taken for that alone: its job has ended, and no other has the key. */
+  #freeLater(key: string, { until, jobId }: KeyRow): void {
     const { rows } = this.#host as ExtensionHost
-    let first = Number.POSITIVE_INFINITY
-    for (const [key, row] of rows) if (this.#isLeft(key, row)) first = Math.min(first, (row as KeyRow).until as number)
-    this.#stopTimer()
-    if (first < Number.POSITIVE_INFINITY) this.#stopTimer = (this.#host as ExtensionHost).at(first, () => this.#free())
-  }
-
-  /** Whether a key is taken for its window alone: its job has ended, whatever may have become of that since. */
-  #isLeft(key: string, row: unknown): boolean {
-    const { until, jobId } = row as KeyRow
-    return jobIn(key) === undefined && until !== undefined && !this.#host?.rows.has(rowOfJob(jobId))
-  }
-
-  #free(): void {
-    this.#turn((turn) => {
-      const over = [...turn.rows].filter(([key, row]) => this.#isLeft(key, row) && !this.#isWithin(row as KeyRow))
-      for (const [key, row] of over) {
-        this.#windows.delete((row as KeyRow).jobId)
-        turn.put(key, undefined)
-      }
+    if (until === undefined) return
+    const isLeft = () => (rows.get(key) as KeyRow | undefined)?.jobId === jobId && !rows.has(rowOfJob(jobId))
+    this.#host?.at(until, () => {
+      if (!isLeft()) return
+      this.#windows.delete(jobId)
+      this.#turn((turn) => isLeft() && turn.put(key, undefined))
     })
-    this.#arm()
   }
 
   #isWithin({ until = 0, jobId }: KeyRow): boolean {

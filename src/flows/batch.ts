@@ -4,9 +4,46 @@ import type { Scheduler } from '../typed-scheduler.ts'
 import { takeMembers } from './batch-spec.ts'
 import type { BatchCommands, BatchCounts, ShownBatch } from './batches-extension.ts'
 
-export interface BatchHost {
-  readonly scheduler: Scheduler
+/**
+ * What the handles of the batches of one scheduler have in common. One listener serves all of them: there may be thousands. Who
+ * forgets a handle need not say so.
+ */
+export class BatchHost {
   readonly commands: BatchCommands
+  readonly #handles = new Map<string, Set<WeakRef<BatchHandle>>>()
+  readonly #gone = new FinalizationRegistry<string>((id) => void this.#of(id))
+  /** Handles that somebody listens to. */
+  readonly watched = new Set<BatchHandle>()
+
+  constructor(scheduler: Scheduler, commands: BatchCommands) {
+    this.commands = commands
+    scheduler.on('batch:changed', ({ batchId, version, ...event }) => {
+      for (const handle of this.#of(batchId)) handle.show(version, event)
+    })
+    // Events that the former leading tab has sent may be lost.
+    scheduler.on('leader', () => {
+      for (const id of this.#handles.keys()) for (const handle of this.#of(id)) handle.refresh().catch(() => {})
+    })
+  }
+
+  add(handle: BatchHandle): void {
+    const handles = this.#handles.get(handle.id) ?? new Set()
+    this.#handles.set(handle.id, handles.add(new WeakRef(handle)))
+    this.#gone.register(handle, handle.id)
+  }
+
+  /** Returns the handles of a batch. Those that are gone are forgotten. */
+  #of(id: string): BatchHandle[] {
+    const handles = this.#handles.get(id) ?? new Set()
+    const there: BatchHandle[] = []
+    for (const each of handles) {
+      const handle = each.deref()
+      if (handle) there.push(handle)
+      else handles.delete(each)
+    }
+    if (handles.size === 0) this.#handles.delete(id)
+    return there
+  }
 }
 
 /** The handle of a batch. */
@@ -21,18 +58,7 @@ export class BatchHandle {
   constructor(host: BatchHost, id: string) {
     this.id = id
     this.#host = host
-    // Who forgets the handle need not say so.
-    const weak = new WeakRef(this)
-    const { scheduler } = host
-    const stops = [
-      scheduler.on('batch:changed', ({ batchId, ...event }) => {
-        const handle = weak.deref()
-        if (!handle) for (const stop of stops) stop()
-        else if (batchId === id) handle.#show(event.version, event)
-      }),
-      // Events that the former leading tab has sent may be lost.
-      scheduler.on('leader', () => void weak.deref()?.refresh()),
-    ]
+    host.add(this)
   }
 
   readonly snapshot = (): BatchCounts => this.#counts
@@ -40,11 +66,10 @@ export class BatchHandle {
   readonly subscribe = (listener: () => void): (() => void) => {
     const key = {}
     this.#listeners.set(key, listener)
-    // While somebody listens, the handle stays.
-    const stop = this.#host.scheduler.on('batch:changed', () => void this.#version)
+    this.#host.watched.add(this)
     return () => {
       this.#listeners.delete(key)
-      stop()
+      if (this.#listeners.size === 0) this.#host.watched.delete(this)
     }
   }
 
@@ -74,10 +99,10 @@ export class BatchHandle {
   }
 
   take(shown: ShownBatch | undefined): void {
-    if (shown) this.#show(shown.version, shown.counts)
+    if (shown) this.show(shown.version, shown.counts)
   }
 
-  #show(version: number, counts: BatchCounts): void {
+  show(version: number, counts: BatchCounts): void {
     if (version <= this.#version) return
     this.#version = version
     this.#counts = taken(counts)

@@ -123,9 +123,18 @@ export const batchesExtension: Extension<BatchCommands> = {
   events: ['batch:changed'],
   open(host) {
     reconcile(host)
-    host.on('batch:changed', ({ batchId }) => {
+    /** By batch: what resolves when it has ended. */
+    const awaited = new Map<string, ((ended: ShownBatch) => void)[]>()
+    host.on('batch:changed', ({ batchId, isEnded, version, ...event }) => {
       if (countOf(host, batchId)?.isOwing) host.after(retryMs, () => tryAgain(host, batchId))
+      if (!isEnded) return
+      const { total, completed, failed, cancelled, pending } = event
+      const ended = { version, counts: { total, completed, failed, cancelled, pending } }
+      for (const resolve of awaited.get(batchId) ?? []) resolve(ended)
+      awaited.delete(batchId)
     })
+    const nextEnd = (id: string): Promise<ShownBatch> =>
+      new Promise((resolve) => awaited.set(id, [...(awaited.get(id) ?? []), resolve]))
     return {
       add: (node) => host.turn((turn) => add(turn, node), { isRefusable: true }),
       get: async (id) => shownIn(host, id),
@@ -133,7 +142,7 @@ export const batchesExtension: Extension<BatchCommands> = {
       seal: (id) => host.turn((turn) => seal(turn, id)),
       ended: async (id) => {
         const row = countOf(host, id)
-        return !row || stageOf(row) !== 'pending' ? row && shownOf(row) : nextEnd(host, id)
+        return !row || stageOf(row) !== 'pending' ? row && shownOf(row) : nextEnd(id)
       },
     }
   },
@@ -159,17 +168,6 @@ export const batchesExtension: Extension<BatchCommands> = {
     const row = countOf(view, batch)
     return row && { batch: { id: batch, ...countsOf(row) } }
   },
-}
-
-function nextEnd(host: ExtensionHost, id: string): Promise<ShownBatch> {
-  return new Promise((resolve) => {
-    const stop = host.on('batch:changed', ({ batchId, isEnded, version, ...event }) => {
-      if (batchId !== id || !isEnded) return
-      stop()
-      const { total, completed, failed, cancelled, pending } = event
-      resolve({ version, counts: { total, completed, failed, cancelled, pending } })
-    })
-  })
 }
 
 // Adding.

@@ -6,7 +6,7 @@ import { randomId } from '../platform/random-id.ts'
 import * as check from '../shared/check.ts'
 import type { JobTable } from '../thread/job-types.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
-import { BatchHandle } from './batch.ts'
+import { BatchHandle, BatchHost } from './batch.ts'
 import { type BatchMember, type BatchOptions, takeBatch } from './batch-spec.ts'
 import { type BatchCounts, batchesExtension } from './batches-extension.ts'
 
@@ -46,6 +46,8 @@ export interface Batches<Table extends JobTable = JobTable> {
   get(id: string): Promise<Batch<Table> | undefined>
 }
 
+const hosts = new WeakMap<object, BatchHost>()
+
 /**
  * Returns the batches of a scheduler: any number of jobs that are counted together, with jobs that follow when all have ended
  * (`onComplete`), when all are completed (`onSuccess`), and when the first has failed for good (`onDeath`). Each of these is added
@@ -64,7 +66,9 @@ export interface Batches<Table extends JobTable = JobTable> {
  * ```
  */
 export function batches<Table extends JobTable>(scheduler: Scheduler<Table>): Batches<Table> {
-  const host = { scheduler: scheduler as unknown as Scheduler, commands: extend(scheduler, batchesExtension) }
+  const commands = extend(scheduler, batchesExtension)
+  const host = hosts.get(scheduler) ?? new BatchHost(scheduler as unknown as Scheduler, commands)
+  hosts.set(scheduler, host)
   return {
     async add(jobs: unknown, options: BatchOptions = {}) {
       check.checkArgument('options', check.object, options)

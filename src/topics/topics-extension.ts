@@ -58,24 +58,29 @@ export class TopicsExtension implements Extension<TopicCommands> {
     /** In the order in which they were published. */
     const events = [...rows].flatMap(([key]) => idIn(key, 'event') ?? [])
     events.sort((a, b) => (rows.get(eventKey(a)) as EventRow).at - (rows.get(eventKey(b)) as EventRow).at)
+    // Among them may be some that are gone. There may be many more events than subscriptions.
+    const ids = new Set([...rows.keys()].flatMap((key) => idIn(key, 'subscription') ?? []))
     const stored = () =>
-      [...rows].flatMap(([key, row]) => {
-        const id = idIn(key, 'subscription')
-        return id === undefined || Object.hasOwn(this.inCode, id) ? [] : [[id, row as StoredSubscription] as const]
+      [...ids].flatMap((id) => {
+        const row = rows.get(subscriptionKey(id)) as StoredSubscription | undefined
+        return row && !Object.hasOwn(this.inCode, id) ? [[id, row] as const] : []
       })
     const inCode = () => Object.entries(this.inCode)
     return {
-      subscribe: (id, subscription) =>
-        host.turn((turn) => turn.put(subscriptionKey(id), subscription), { isRefusable: true }),
-      unsubscribe: (id) =>
-        host.turn(
-          (turn) => {
-            const isThere = turn.rows.has(subscriptionKey(id))
-            if (isThere) turn.put(subscriptionKey(id), undefined)
-            return isThere
-          },
-          { isRefusable: true },
-        ),
+      subscribe: (id, subscription) => {
+        ids.add(id)
+        return host.turn((turn) => turn.put(subscriptionKey(id), subscription), { isRefusable: true })
+      },
+      unsubscribe: async (id) => {
+        const unsubscribe = (turn: Turn) => {
+          const isThere = turn.rows.has(subscriptionKey(id))
+          if (isThere) turn.put(subscriptionKey(id), undefined)
+          return isThere
+        }
+        const wasThere = await host.turn(unsubscribe, { isRefusable: true })
+        if (!rows.has(subscriptionKey(id))) ids.delete(id)
+        return wasThere
+      },
       list: async () =>
         [
           ...stored().map(([id, subscription]) => [id, subscription, true] as const),

@@ -842,8 +842,8 @@ export const mutants = [
   {
     name: 'a key stays when its window is over',
     file: dedupe,
-    find: '        turn.put(key, undefined)\n      }\n    })\n',
-    replace: '      }\n    })\n',
+    find: '      this.#turn((turn) => isLeft() && turn.put(key, undefined))\n',
+    replace: '',
   },
   {
     name: 'a window is over too soon by the monotonic clock',

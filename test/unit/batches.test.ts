@@ -4,7 +4,8 @@ import { createScheduler, inline, OffstageError, type Scheduler } from 'offstage
 import { type BatchCounts, batches } from 'offstage/flows'
 import { manualClock } from 'offstage/testing'
 import { append, defineJobs, type JobContext } from 'offstage/worker'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { EventBus } from '../../src/events/event-bus.ts'
 import type { Stored } from '../../src/store/store.ts'
 import { journalOf, storedIn } from '../support/cut-journal.ts'
 import { Disk } from '../support/full-store.ts'
@@ -63,6 +64,20 @@ const namesOf = async (scheduler: Scheduler<typeof jobs>) =>
   (await scheduler.find({ name: 'report' })).map(({ id }) => id)
 
 describe('a batch', () => {
+  test('costs the events of others nothing, however many handles there are', async () => {
+    const listen = vi.spyOn(EventBus.prototype, 'on')
+    onTestFinished(() => void vi.restoreAllMocks())
+    const { group, scheduler } = start()
+    const countListeners = () => listen.mock.calls.filter(([type]) => type === 'batch:changed').length
+    await group.add(work(1), { id: 'b' })
+    const before = countListeners()
+    const all = await Promise.all(['c', 'd', 'e'].map((id) => batches(scheduler).add(work(1), { id })))
+    for (const batch of all) batch.subscribe(() => {})
+    await Promise.all(all.map((batch) => batch.result()))
+    expect(countListeners()).toBe(before)
+    expect(before).toBeGreaterThan(0)
+  })
+
   test('counts its jobs, and adds its callbacks when all have ended', async () => {
     const { group, scheduler } = start()
     scheduler.pause()
