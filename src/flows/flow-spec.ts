@@ -56,6 +56,8 @@ export interface FlowNode extends TakenJob {
 
 /** The most jobs of a flow. They are added in one commit. */
 const jobsMax = 20_000
+/** How deep flows may be nested, so that one that contains itself is refused. */
+const depthMax = 16
 const keyCheck: check.Check = (value) =>
   check.string(256)(value) ?? (/[./]/.test(value as string) ? 'a string without `.` and `/`' : undefined)
 const onFailureCheck = check.oneOf('fail', 'cancel', 'continue')
@@ -74,6 +76,7 @@ export function takeFlow(spec: unknown): FlowNode[] {
 /** Members of a flow, in an order in which each comes after those that it waits for. */
 function takeMembers(spec: unknown, outer: Path, inherited: readonly Edge[], nodes: FlowNode[]): number[] {
   check.checkArgument(labelOf(outer), check.object, spec)
+  if (outer.length > depthMax) throw wrong('a flow', `at most ${depthMax} levels of flows within it`, 'more')
   const members = spec as Readonly<Record<string, FlowJob | NestedFlow>>
   const keys = Object.keys(members)
   for (const key of keys) check.checkArgument(`the key '${key}' of ${labelOf(outer)}`, keyCheck, key)

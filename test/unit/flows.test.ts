@@ -240,6 +240,13 @@ describe('a flow', () => {
   })
 })
 
+test('a flow that contains itself is refused', async () => {
+  const { plan } = start()
+  const circle: Record<string, unknown> = { a: { name: 'number', input: 1 } }
+  circle.again = { flow: circle }
+  await expect(plan.add(circle as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+})
+
 // What a crash leaves.
 
 const ended = new Set(['completed', 'failed', 'cancelled'])
