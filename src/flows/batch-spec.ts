@@ -71,7 +71,7 @@ export function takeAppended(jobs: unknown): TakenJob[] {
   check.checkArgument('jobs', check.array, jobs)
   return (jobs as readonly JobSpec[]).map((job, index) => {
     check.checkOptions(job, jobChecks, `jobs[${index}].`)
-    return takeJob(job, `\`jobs[${index}]\``)
+    return takeJob(job, `jobs[${index}]`)
   })
 }
 
@@ -88,7 +88,7 @@ function takeNode(
     const callback = options[name]
     if (!callback) continue
     check.checkOptions(callback, jobChecks, `${label}${name}.`)
-    const job = takeJob(callback, `\`${label}${name}\``)
+    const job = takeJob(callback, label + name)
     callbacks[name] = { ...job, options: { ...job.options, id: job.options?.id ?? `${id}/${name}` } }
   }
   const members = takeAll(jobs, `${id}/`, `${label}jobs`, depth, taken)
@@ -108,7 +108,7 @@ function takeAll(jobs: unknown, prefix: string, label: string, depth: number, ta
       return takeNode(member.batch, member, member.id ?? `${prefix}${index}`, `${name}.`, depth + 1, taken)
     }
     check.checkOptions(member, jobChecks, `${name}.`)
-    const job = takeJob(member, `\`${name}\``)
+    const job = takeJob(member, name)
     return { ...job, options: { ...job.options, id: job.options?.id ?? `${prefix}${index}` } }
   })
 }

@@ -1,5 +1,6 @@
 import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { show } from '../shared/show.ts'
 import type { JobTable } from '../thread/job-types.ts'
 import { type JobSpec, jobChecks, type TakenJob, takeJob } from './job-spec.ts'
 
@@ -79,7 +80,7 @@ function takeMembers(spec: unknown, outer: Path, inherited: readonly Edge[], nod
   if (outer.length > depthMax) throw wrong('a flow', `at most ${depthMax} levels of flows within it`, 'more')
   const members = spec as Readonly<Record<string, FlowJob | NestedFlow>>
   const keys = Object.keys(members)
-  for (const key of keys) check.checkArgument(`the key '${key}' of ${labelOf(outer)}`, keyCheck, key)
+  for (const key of keys) check.checkArgument(`the key ${show(key)} of ${labelOf(outer)}`, keyCheck, key)
   const sinks = new Map<string, readonly number[]>()
   const awaited = new Set<string>()
   for (const [key, edges] of inOrder(members, keys, outer)) {

@@ -256,10 +256,10 @@ describe('a batch', () => {
   test.each<[string, unknown, unknown, string]>([
     ['no list', 'all', {}, 'jobs'],
     ['no object', [1], {}, 'jobs[0]'],
-    ['no name', [{ input: 1 }], {}, 'jobs[0]`.name'],
+    ['no name', [{ input: 1 }], {}, '`jobs[0].name`'],
     ['an unknown field', [{ name: 'work', input: 1, after: [] }], {}, 'after'],
     ['an option of a page', [{ name: 'work', input: 1, options: { signal: 1 } }], {}, 'signal'],
-    ['a wrong option', [{ name: 'work', input: 1, options: { attempts: 0 } }], {}, 'attempts'],
+    ['a wrong option', [{ name: 'work', input: 1, options: { attempts: 0 } }], {}, 'jobs[0]: Expected `attempts`'],
     ['a function as input', [{ name: 'work', input: () => {} }], {}, 'jobs[0]'],
     ['a wrong `open`', [], { open: 1 }, 'open'],
     ['a wrong id', [], { id: '' }, 'id'],

@@ -247,6 +247,17 @@ test('a flow that contains itself is refused', async () => {
   await expect(plan.add(circle as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
 })
 
+test.each([
+  [{ a: { name: 'number', options: { priority: Number.NaN } } }, "'a': Expected `priority` to be"],
+  [{ a: { name: 'number', options: { priorty: 1 } } }, "'a': There is no option `priorty`"],
+  [{ a: { flow: { b: { name: 'number', options: 3 } } } }, "'a.b': Expected `options` to be an object"],
+  [{ a: { name: 'number' }, b: { name: 'sum', after: [3] } }, "Expected `'b'.after` to be an object, got 3."],
+  [{ ['x'.repeat(300)]: { name: 'number' } }, `Expected \`the key '${'x'.repeat(40)}…' of the flow\` to be`],
+])('what is wrong with one of many jobs is said with its key: %o', async (spec, message) => {
+  const { plan } = start()
+  await expect(plan.add(spec as never)).rejects.toThrow(message)
+})
+
 // What a crash leaves.
 
 const ended = new Set(['completed', 'failed', 'cancelled'])
