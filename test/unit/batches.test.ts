@@ -263,6 +263,7 @@ describe('a batch', () => {
     ['a function as input', [{ name: 'work', input: () => {} }], {}, 'jobs[0]'],
     ['a wrong `open`', [], { open: 1 }, 'open'],
     ['a wrong id', [], { id: '' }, 'id'],
+    ['an id that is too long', [], { id: 'x'.repeat(257) }, '1 to 256 characters'],
     ['a wrong callback', [], { onSuccess: 'report' }, 'onSuccess'],
     ['a callback without a name', [], { onDeath: {} }, 'onDeath'],
     ['an unknown option', [], { onFailure: {} }, 'onFailure'],
@@ -288,6 +289,17 @@ describe('a batch', () => {
     for (const list of [[...work(1), one], [two, two], [{ batch: [one] }]])
       await expect(group.add(list, { id: 'b' })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
     await expect(group.add([], { id: 'b', onDeath: one })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+    // Two of one call are two, also if their ids say otherwise: one would never end.
+    const nested = { batch: [...work(1)], id: 'inner' }
+    for (const [list, options] of [
+      [[nested, nested], {}],
+      [[{ ...nested, id: 'b' }], {}],
+      [[two], { onComplete: two }],
+      [[...work(1)], { onComplete: two, onSuccess: two }],
+    ] as const)
+      await expect(group.add(list, { id: 'b', ...options })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+    const called = await group.add([], { id: 'd', open: true, onComplete: two })
+    await expect(called.append([two])).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
     const open = await group.add([], { id: 'c', open: true })
     await expect(open.append([two, one])).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
     expect(open.snapshot()).toEqual(counts(0, 0))
