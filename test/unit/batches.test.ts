@@ -32,6 +32,9 @@ const jobs = defineJobs({
     await append(job, 'one', [{ name: 'work', input: 1 }])
     if (job.attempt === 1) throw new Error('again')
   },
+  append: async ({ keys, size }: { keys: string[]; size: number }, job: JobContext) => {
+    for (const key of keys) await append(job, key, work(...Array(size).keys()))
+  },
   wrong: async (_: undefined, job: JobContext) => {
     await append(job, 'wrong', [
       { name: 'work', input: 1 },
@@ -214,6 +217,25 @@ describe('a batch', () => {
     const { group } = start()
     const batch = await group.add([{ name: 'twice', options: { attempts: 2 } }])
     expect(await batch.result()).toEqual(counts(2, 2))
+  })
+
+  test('a key that appends other jobs in the same attempt fails the job: they would be lost', async () => {
+    const { group, scheduler } = start()
+    const options = { id: 'loop', attempts: 2 }
+    const batch = await group.add([{ name: 'append', input: { keys: ['page', 'page'], size: 2 }, options }])
+    expect(await batch.result()).toEqual(counts(3, 2, 1))
+    const loop = await scheduler.get('loop')
+    expect(loop?.snapshot().attempt).toBe(1)
+    await expect(loop?.result()).rejects.toMatchObject({ code: 'STEP_MISMATCH' })
+  })
+
+  test.each(['', 3, undefined, 'offstage:page'])('%j is no key for what a job appends', async (key) => {
+    const { group, scheduler } = start()
+    const input = { keys: [key as string], size: 1 }
+    const batch = await group.add([{ name: 'append', input, options: { id: 'a' } }])
+    expect(await batch.result()).toEqual(counts(1, 0, 1))
+    const message = expect.stringContaining('`key`')
+    await expect((await scheduler.get('a'))?.result()).rejects.toMatchObject({ code: 'INVALID_OPTION', message })
   })
 
   test('a job that appends what cannot be added is cancelled, and one of no batch fails', async () => {
