@@ -50,30 +50,29 @@ const batchChecks: check.Checks = {
 }
 const nestedChecks: check.Checks = { ...batchChecks, batch: check.array }
 
-/** What is taken in one call. */
-class Taken {
-  size = 0
-  readonly #ids = new Set<string>()
+/** What is taken in one call: how many members, and which ids they and the callbacks have. */
+interface Taken {
+  size: number
+  readonly ids: Set<string>
+}
 
-  /** Two of one call with the same id would be one, and the batch would wait for the other for ever. */
-  id(kind: 'job' | 'batch', id: string): string {
-    const key = `${kind} ${id}`
-    if (this.#ids.has(key))
-      throw new OffstageError('DUPLICATE_ID', `The id '${id}' is given to more than one ${kind}.`, { jobId: id })
-    this.#ids.add(key)
-    return id
-  }
+/** Two of one call with the same id would be one, and the batch would wait for the other for ever. */
+function claim({ ids }: Taken, kind: 'job' | 'batch', id: string): string {
+  const key = `${kind} ${id}`
+  if (ids.has(key)) throw new OffstageError('DUPLICATE_ID', `More than one ${kind} has the id '${id}'.`)
+  ids.add(key)
+  return id
 }
 
 /** Checks and copies a batch. Throws `INVALID_OPTION`, which names the member, and `DATA_CLONE`. */
 export function takeBatch(jobs: unknown, options: BatchOptions, id: string): BatchNode {
   check.checkOptions(options, batchChecks)
-  return takeNode(jobs, options, id, '', 0, new Taken())
+  return takeNode(jobs, options, id, '', 0, { size: 0, ids: new Set() })
 }
 
 /** Checks and copies what is appended. `prefix`: of the ids of those that have none. */
 export const takeMembers = (jobs: unknown, prefix: string): BatchNode['members'] =>
-  takeAll(jobs, prefix, 'jobs', 0, new Taken())
+  takeAll(jobs, prefix, 'jobs', 0, { size: 0, ids: new Set() })
 
 /** Checks what a job appends: jobs, whose ids offstage makes. */
 export function takeAppended(jobs: unknown): TakenJob[] {
@@ -92,14 +91,17 @@ function takeNode(
   depth: number,
   taken: Taken,
 ): BatchNode {
-  taken.id('batch', id)
+  claim(taken, 'batch', id)
   const callbacks: Record<string, TakenJob> = {}
   for (const name of callbackNames) {
     const callback = options[name]
     if (!callback) continue
     check.checkOptions(callback, jobChecks, `${label}${name}.`)
     const job = takeJob(callback, label + name)
-    callbacks[name] = { ...job, options: { ...job.options, id: taken.id('job', job.options?.id ?? `${id}/${name}`) } }
+    callbacks[name] = {
+      ...job,
+      options: { ...job.options, id: claim(taken, 'job', job.options?.id ?? `${id}/${name}`) },
+    }
   }
   const members = takeAll(jobs, `${id}/`, `${label}jobs`, depth, taken)
   return { id, isOpen: options.open ?? false, callbacks, members }
@@ -119,7 +121,7 @@ function takeAll(jobs: unknown, prefix: string, label: string, depth: number, ta
     }
     check.checkOptions(member, jobChecks, `${name}.`)
     const job = takeJob(member, name)
-    return { ...job, options: { ...job.options, id: taken.id('job', job.options?.id ?? `${prefix}${index}`) } }
+    return { ...job, options: { ...job.options, id: claim(taken, 'job', job.options?.id ?? `${prefix}${index}`) } }
   })
 }
 
