@@ -7,7 +7,8 @@ import { type JobSpec, jobChecks, type TakenJob, takeJob } from './job-spec.ts'
 /**
  * What happens to a job when one that it waits for fails or is cancelled.
  *
- * - `fail` (default): it fails, with the code `DEPENDENCY_FAILED` and that error as `cause`.
+ * - `fail` (default): it fails, with the code `DEPENDENCY_FAILED` and that error as `cause`. If it is retried by hand and the other is
+ *   not, it runs at once, and finds the error in `job.parents`.
  * - `cancel`: it is cancelled.
  * - `continue`: it runs nevertheless, and finds the error in `job.parents`.
  */

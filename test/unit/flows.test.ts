@@ -240,6 +240,17 @@ describe('a flow', () => {
   })
 })
 
+test('what fell with a parent that is not retried runs at once when it is retried itself, and finds the error', async () => {
+  broken.add(7)
+  onTestFinished(() => void broken.delete(7))
+  const { plan, scheduler } = start()
+  const flow = await plan.add({ bad: { name: 'fail', input: 7 }, fell: { name: 'parents', after: ['bad'] } })
+  await expect(flow.result()).rejects.toThrow('no 7')
+  expect(await scheduler.retry(flow.jobs.fell.id)).toBe(1)
+  expect(await flow.jobs.fell.result()).toMatchObject({ bad: { name: 'RangeError', message: 'no 7' } })
+  expect(flow.jobs.bad.snapshot().state).toBe('failed')
+})
+
 test('a flow that contains itself is refused', async () => {
   const { plan } = start()
   const circle: Record<string, unknown> = { a: { name: 'number', input: 1 } }
