@@ -2,6 +2,7 @@ import type { JobOptions } from './job/job-options.ts'
 import type { JobAdder, UntypedRequest } from './job-adder.ts'
 import { type Deferred, defer } from './shared/deferred.ts'
 import { OffstageError } from './shared/errors.ts'
+import { show } from './shared/show.ts'
 import type { Job } from './typed-job.ts'
 
 /** What a caller adds: a job type, an input, options. */
@@ -21,7 +22,7 @@ export interface Middleware {
   /**
    * Called for each job that a caller adds with `add`, `run` or `addMany`. `next` goes on with this request or another one, and
    * resolves with the job when it is added. Returns that job, or another one. What it throws fails the call, with
-   * `MIDDLEWARE_FAILED`, and no job is added, unless `next` has added it before.
+   * `MIDDLEWARE_FAILED`, and no job is added, unless `next` has added it before. So does returning what is no job.
    */
   readonly add?: ((request: AddRequest, next: (request?: AddRequest) => Promise<Job>) => Job | Promise<Job>) | undefined
 }
@@ -95,7 +96,13 @@ export class MiddlewareAdder implements Pick<JobAdder, 'add' | 'run' | 'addMany'
       })
       return adding
     }
-    return (async () => middleware.add?.(request, next) as Promise<Job>)().catch((cause) => {
+    const through = async (): Promise<Job> => {
+      const job = await middleware.add?.(request, next)
+      // It may have forgotten its `return`.
+      if (!job?.result) throw new TypeError(`expected it to return a job, got ${show(job)}`)
+      return job
+    }
+    return through().catch((cause) => {
       if (passedOn?.error === cause) throw cause
       throw new OffstageError('MIDDLEWARE_FAILED', `The middleware '${name}' has failed: ${String(cause)}`, { cause })
     })

@@ -114,8 +114,9 @@ export interface Scheduler<Table extends JobTable = JobTable> {
    *
    * Without `from` the new job finds nothing recorded. With `from` it finds what was recorded before that step: steps and waits that
    * were over by then return at once what they returned, and signals that had come by then are there. The step itself, and all that was
-   * recorded behind it, runs anew; a wait waits for another signal. There is no checkpoint. Jobs that the handler ran are run again, as jobs of the new one.
-   * The new job belongs to no flow, batch, schedule or parent.
+   * recorded behind it, runs anew; a wait waits for another signal. There is no checkpoint. Jobs that the
+   * handler ran from there on are run again, as jobs of the new one.
+   * The new job belongs to no flow, batch, schedule or parent: `job.parents` is empty.
    *
    * Rejects with `INVALID_OPTION` if there is no such job, or if it has recorded nothing under `from`; with `JOB_NOT_ENDED`; with
    * `DATA_CLONE` if its input was moved with `transfer`; and as `add` does. `restart<'countPrimes'>(id)` states its type.

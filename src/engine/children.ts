@@ -3,10 +3,10 @@
  * parent in the commit in which it ends. So no crash comes in between, and neither side ever has to look for the other. When a
  * parent ends, children that have not ended are cancelled.
  *
- * The id of a child follows from that of its parent and the key of the wait: a later attempt finds it. Its headers name its parent,
+ * The id of a child follows from its parent and the key of the wait: a later attempt finds it. Its headers name its parent,
  * by its number as well: a child of an earlier job with the id of the parent is replaced.
  */
-import { takeJobOptions } from '../job/job-options.ts'
+import { idLengthMax, takeJobOptions } from '../job/job-options.ts'
 import { isTerminal, type JobRecord, parentHeader, parentIdIn } from '../job/record.ts'
 import { doneKey, fellKey, type Wait, waitingKey, waitsOf } from '../job/waits.ts'
 import type { SentWait } from '../pool/protocol.ts'
@@ -47,7 +47,7 @@ export class Children implements Family {
   #begin({ record }: LiveJob, key: string, name: string, input: unknown, given: object | undefined): void {
     // It has ended while its parent ran, which has not heard of it. The child itself may be gone by now.
     if (record.steps?.has(doneKey(key)) || record.steps?.has(fellKey(record.attempt, key))) return
-    const id = `${record.id}/${key}`
+    const id = childId(record, key)
     const there = this.#jobs.index.get(id)
     if (there && isParent(record, there.record)) return this.#find(there)
     if (there && parentIdIn(there.record.rules.headers) !== record.id)
@@ -76,7 +76,7 @@ export class Children implements Family {
     const parentId = parentIdIn(record.rules.headers)
     const parent = parentId === undefined ? undefined : this.#jobs.index.get(parentId)
     if (parentId === undefined || !parent || !isParent(parent.record, record)) return
-    this.#tell(parent, record.id.slice(parentId.length + 1), record, call)
+    this.#tell(parent, keyIn(record.id, parentId), record, call)
   }
 
   #tell(parent: LiveJob, key: string, { state, result, error }: JobRecord, call: object | undefined): void {
@@ -97,11 +97,20 @@ export class Children implements Family {
 
   *#childrenIn(waits: readonly Wait[] | undefined, parent: JobRecord): Iterable<LiveJob> {
     for (const [kind, key] of waits ?? []) {
-      const child = kind === 'child' ? this.#jobs.index.get(`${parent.id}/${key}`) : undefined
+      const child = kind === 'child' ? this.#jobs.index.get(childId(parent, key)) : undefined
       if (child && isParent(parent, child.record)) yield child
     }
   }
 }
+
+/** In a deep tree ids would grow beyond what an id may have. Then the number of the parent stands for its id. */
+function childId({ id, seq }: JobRecord, key: string): string {
+  const whole = `${id}/${key}`
+  return whole.length > idLengthMax ? `…${seq}/${key}` : whole
+}
+
+const keyIn = (id: string, parentId: string): string =>
+  id.slice((id.startsWith(`${parentId}/`) ? parentId.length : id.indexOf('/')) + 1)
 
 const nameOf = ({ seq, id }: JobRecord): string => `${seq} ${id}`
 

@@ -1,4 +1,3 @@
-import { idCheck } from '../job/job-options.ts'
 import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { JobTable } from '../thread/job-types.ts'
@@ -43,7 +42,7 @@ const membersMax = 20_000
 /** How deep batches may be nested, so that one that contains itself is refused. */
 const depthMax = 16
 const batchChecks: check.Checks = {
-  id: idCheck,
+  id: check.string(256),
   open: check.boolean,
   onSuccess: check.object,
   onComplete: check.object,
@@ -51,27 +50,36 @@ const batchChecks: check.Checks = {
 }
 const nestedChecks: check.Checks = { ...batchChecks, batch: check.array }
 
-/** Counts what is taken in one call. */
+/** What is taken in one call: how many members, and which ids they and the callbacks have. */
 interface Taken {
   size: number
+  readonly ids: Set<string>
+}
+
+/** Two of one call with the same id would be one, and the batch would wait for the other for ever. */
+function claim({ ids }: Taken, kind: 'job' | 'batch', id: string): string {
+  const key = `${kind} ${id}`
+  if (ids.has(key)) throw new OffstageError('DUPLICATE_ID', `More than one ${kind} has the id '${id}'.`)
+  ids.add(key)
+  return id
 }
 
 /** Checks and copies a batch. Throws `INVALID_OPTION`, which names the member, and `DATA_CLONE`. */
 export function takeBatch(jobs: unknown, options: BatchOptions, id: string): BatchNode {
   check.checkOptions(options, batchChecks)
-  return takeNode(jobs, options, id, '', 0, { size: 0 })
+  return takeNode(jobs, options, id, '', 0, { size: 0, ids: new Set() })
 }
 
 /** Checks and copies what is appended. `prefix`: of the ids of those that have none. */
 export const takeMembers = (jobs: unknown, prefix: string): BatchNode['members'] =>
-  takeAll(jobs, prefix, 'jobs', 0, { size: 0 })
+  takeAll(jobs, prefix, 'jobs', 0, { size: 0, ids: new Set() })
 
 /** Checks what a job appends: jobs, whose ids offstage makes. */
 export function takeAppended(jobs: unknown): TakenJob[] {
   check.checkArgument('jobs', check.array, jobs)
   return (jobs as readonly JobSpec[]).map((job, index) => {
     check.checkOptions(job, jobChecks, `jobs[${index}].`)
-    return takeJob(job, `\`jobs[${index}]\``)
+    return takeJob(job, `jobs[${index}]`)
   })
 }
 
@@ -83,13 +91,17 @@ function takeNode(
   depth: number,
   taken: Taken,
 ): BatchNode {
+  claim(taken, 'batch', id)
   const callbacks: Record<string, TakenJob> = {}
   for (const name of callbackNames) {
     const callback = options[name]
     if (!callback) continue
     check.checkOptions(callback, jobChecks, `${label}${name}.`)
-    const job = takeJob(callback, `\`${label}${name}\``)
-    callbacks[name] = { ...job, options: { ...job.options, id: job.options?.id ?? `${id}/${name}` } }
+    const job = takeJob(callback, label + name)
+    callbacks[name] = {
+      ...job,
+      options: { ...job.options, id: claim(taken, 'job', job.options?.id ?? `${id}/${name}`) },
+    }
   }
   const members = takeAll(jobs, `${id}/`, `${label}jobs`, depth, taken)
   return { id, isOpen: options.open ?? false, callbacks, members }
@@ -108,8 +120,8 @@ function takeAll(jobs: unknown, prefix: string, label: string, depth: number, ta
       return takeNode(member.batch, member, member.id ?? `${prefix}${index}`, `${name}.`, depth + 1, taken)
     }
     check.checkOptions(member, jobChecks, `${name}.`)
-    const job = takeJob(member, `\`${name}\``)
-    return { ...job, options: { ...job.options, id: job.options?.id ?? `${prefix}${index}` } }
+    const job = takeJob(member, name)
+    return { ...job, options: { ...job.options, id: claim(taken, 'job', job.options?.id ?? `${prefix}${index}`) } }
   })
 }
 

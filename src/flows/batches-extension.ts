@@ -212,7 +212,10 @@ function isFresh(turn: Turn, id: string, member: BatchNode['members'][number]): 
     return !there
   }
   const { id: jobId } = member.options ?? {}
-  if (jobId === undefined || !turn.job(jobId)) return true
+  if (jobId === undefined) return true
+  const { callbacks } = batchOf(turn, id) as BatchRow
+  if (Object.values(callbacks).some(({ options }) => options?.id === jobId)) throw taken(id, jobId)
+  if (!turn.job(jobId)) return true
   if (jobOf(turn, jobId)?.batch !== id) assertFree(turn, id, jobId)
   return false
 }

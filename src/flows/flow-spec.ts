@@ -1,12 +1,14 @@
 import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { show } from '../shared/show.ts'
 import type { JobTable } from '../thread/job-types.ts'
 import { type JobSpec, jobChecks, type TakenJob, takeJob } from './job-spec.ts'
 
 /**
  * What happens to a job when one that it waits for fails or is cancelled.
  *
- * - `fail` (default): it fails, with the code `DEPENDENCY_FAILED` and that error as `cause`.
+ * - `fail` (default): it fails, with the code `DEPENDENCY_FAILED` and that error as `cause`. If it is retried by hand and the other is
+ *   not, it runs at once, and finds the error in `job.parents`.
  * - `cancel`: it is cancelled.
  * - `continue`: it runs nevertheless, and finds the error in `job.parents`.
  */
@@ -56,6 +58,8 @@ export interface FlowNode extends TakenJob {
 
 /** The most jobs of a flow. They are added in one commit. */
 const jobsMax = 20_000
+/** How deep flows may be nested, so that one that contains itself is refused. */
+const depthMax = 16
 const keyCheck: check.Check = (value) =>
   check.string(256)(value) ?? (/[./]/.test(value as string) ? 'a string without `.` and `/`' : undefined)
 const onFailureCheck = check.oneOf('fail', 'cancel', 'continue')
@@ -74,9 +78,10 @@ export function takeFlow(spec: unknown): FlowNode[] {
 /** Members of a flow, in an order in which each comes after those that it waits for. */
 function takeMembers(spec: unknown, outer: Path, inherited: readonly Edge[], nodes: FlowNode[]): number[] {
   check.checkArgument(labelOf(outer), check.object, spec)
+  if (outer.length > depthMax) throw wrong('a flow', `at most ${depthMax} levels of flows within it`, 'more')
   const members = spec as Readonly<Record<string, FlowJob | NestedFlow>>
   const keys = Object.keys(members)
-  for (const key of keys) check.checkArgument(`the key '${key}' of ${labelOf(outer)}`, keyCheck, key)
+  for (const key of keys) check.checkArgument(`the key ${show(key)} of ${labelOf(outer)}`, keyCheck, key)
   const sinks = new Map<string, readonly number[]>()
   const awaited = new Set<string>()
   for (const [key, edges] of inOrder(members, keys, outer)) {

@@ -73,7 +73,8 @@ const idCheck = check.string(256)
  * queued in the commit in which the last of them ends, so no crash can come between. Its handler finds their results in
  * `job.parents`.
  *
- * The records of a flow are kept until its last job has ended, whatever `keep` says.
+ * The records of a flow are kept until its last job has ended, whatever `keep` says. What is removed before, by `remove` or
+ * `clean`, is `undefined` in `job.parents`.
  *
  * @example
  * ```ts

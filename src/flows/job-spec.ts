@@ -30,13 +30,22 @@ const anything: check.Check = () => undefined
 /** For the fields of a job, whose values `takeJob` checks. */
 export const jobChecks: check.Checks = { name: anything, input: anything, options: anything }
 
-/** Checks and copies a job. `label`: how errors name it, in quotes. */
+/** Checks and copies a job. `label`: how errors name it. */
 export function takeJob(spec: object, label: string): TakenJob {
   const { name, input, options: given } = spec as TakenJob
   check.checkArgument(`${label}.name`, check.string(256), name)
-  const options = takeJobOptions(given)
+  const options = takeOptions(given, label)
   const other = Object.keys(options ?? {}).find((option) => notTogether.test(option))
   if (other)
     throw new OffstageError('INVALID_OPTION', `The option \`${other}\` is not for jobs of a flow or batch (${label}).`)
   return { name, input: copyValue(input, `input of ${label}`), options }
+}
+
+/** Many jobs are added together: the message says which of them has the wrong option. */
+function takeOptions(given: JobOptions | undefined, label: string): JobOptions | undefined {
+  try {
+    return takeJobOptions(given)
+  } catch (error) {
+    throw error instanceof OffstageError ? new OffstageError(error.code, `${label}: ${error.message}`) : error
+  }
 }

@@ -30,6 +30,8 @@ interface NextEntries {
   readonly entries: readonly HistoryEntry[]
   /** The number of the oldest entry that is there. */
   readonly first: number
+  /** The number of the newest one by now. */
+  readonly last: number
   /** Whether there are no others by now. */
   readonly isAll: boolean
 }
@@ -91,7 +93,7 @@ export class HistoryExtension implements Extension<HistoryCommands> {
       next: (seq) =>
         read(() => {
           const entries = [...this.#entries(host, seq, sliceLength)]
-          return { entries, first: this.#first, isAll: entries.length < sliceLength }
+          return { entries, first: this.#first, last: this.#next - 1, isAll: entries.length < sliceLength }
         }),
       load: (id) => {
         this.#projections.add(projectionKey(id))

@@ -92,10 +92,10 @@ export function history<Table extends JobTable>(scheduler: Scheduler<Table>, set
       check.checkArgument('jobId', idCheck, jobId)
       return commands.of(jobId)
     },
-    async since(seq, { limit = Number.POSITIVE_INFINITY } = {}) {
+    async since(seq, options = {}) {
       check.checkArgument('seq', check.integer(0), seq)
-      check.checkArgument('limit', check.integerOrInfinity(0), limit)
-      return commands.since(seq, limit)
+      check.checkOptions(options, { limit: check.integerOrInfinity(0) }, 'options.')
+      return commands.since(seq, options.limit ?? Number.POSITIVE_INFINITY)
     },
     project(reducer, initial, options = {}) {
       check.checkArgument('reducer', check.callable, reducer)

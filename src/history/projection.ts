@@ -1,6 +1,7 @@
 import { reportUncaught } from '../platform/host.ts'
 import { defer } from '../shared/deferred.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
 import type { HistoryEntry } from './entry.ts'
 import type { HistoryCommands } from './history-extension.ts'
 
@@ -16,7 +17,8 @@ export interface Projection<State> {
   readonly isWhole: boolean
   /**
    * Resolves when all that was committed by the time of the call to `project` is in the state, or when it is closed. Rejects with
-   * what the reducer throws, after which nothing more comes, and with `SCHEDULER_CLOSED`.
+   * what the reducer throws, with `INVALID_OPTION` if it returns a promise, with `DATA_CLONE` if the state is to be stored and cannot
+   * be, after which nothing more comes; and with `SCHEDULER_CLOSED`. Errors of the reducer are reported as uncaught ones, too.
    */
   readonly ready: Promise<void>
   /** Ends the projection: the state changes no more. */
@@ -120,28 +122,53 @@ export class ProjectionHandle<State> implements Projection<State> {
       this.#seq = this.#savedSeq = saved.seq
       this.#state = saved.state as State
     }
-    const { entries, first, isAll } = await this.#commands.next(this.#seq + 1)
+    const isAll = await this.#fold()
     if (this.#isClosed) return
-    this.#fold(entries, first)
     if (isAll) this.#ready.resolve()
     else this.#isBehind = true
+  }
+
+  /**
+   * One commit may have more entries than a slice. So what is shown is the state at the end of all that was committed when it
+   * began to read, and none in the middle of it. Resolves with whether there was no more.
+   */
+  async #fold(): Promise<boolean> {
+    let state = this.#state
+    let seq = this.#seq
+    let until: number | undefined
+    let isAll = false
+    let isThere = false
+    do {
+      const next = await this.#commands.next(seq + 1)
+      if (this.#isClosed) return true
+      isAll = next.isAll
+      until ??= next.last
+      if (next.first > seq + 1) this.#isWhole = false
+      for (const entry of next.entries) {
+        isThere ||= entry.seq > until
+        if (isThere && !isAll) break
+        state = this.#reducer(state, entry)
+        seq = entry.seq
+      }
+    } while (!isAll && !isThere)
+    if (isThenable(state))
+      throw new OffstageError('INVALID_OPTION', 'Expected `reducer` to return a state, got a promise.')
+    if (seq > this.#seq) this.#show(state, seq)
+    return isAll
   }
 
   #fail(error: unknown): void {
     const isOver = this.#isClosed
     this.#ready.reject(error)
     this.close()
-    // The end of the scheduler is no news; a reducer that throws is a fault of the application.
-    if (!isOver && !(error instanceof OffstageError)) reportUncaught(error)
+    // The end of the scheduler is no news; a reducer that throws, or makes what is no state, is a fault of the application.
+    const isNews = !(error instanceof OffstageError) || error.code === 'INVALID_OPTION' || error.code === 'DATA_CLONE'
+    if (!isOver && isNews) reportUncaught(error)
   }
 
-  #fold(entries: readonly HistoryEntry[], first: number): void {
-    if (first > this.#seq + 1) this.#isWhole = false
-    if (entries.length === 0) return
-    let state = this.#state
-    for (const entry of entries) state = this.#reducer(state, entry)
+  #show(state: State, seq: number): void {
     this.#state = state
-    this.#seq = (entries.at(-1) as HistoryEntry).seq
+    this.#seq = seq
     this.#save()
     for (const call of [...this.#listeners]) {
       try {
@@ -156,7 +183,9 @@ export class ProjectionHandle<State> implements Projection<State> {
     const { id, saveEvery } = this.#settings
     if (id === undefined || this.#seq - this.#savedSeq < saveEvery) return
     this.#savedSeq = this.#seq
-    // If the store refuses it, the next one comes.
-    this.#commands.save(id, { seq: this.#seq, state: this.#state }).catch(() => {})
+    this.#commands.save(id, { seq: this.#seq, state: this.#state }).catch((error) => {
+      // If the store refuses it, the next one comes. What cannot be copied would never be stored.
+      if (error.code === 'DATA_CLONE') this.#fail(error)
+    })
   }
 }

@@ -107,7 +107,7 @@ export interface JobOptions<Result = unknown, Progress = unknown, Value = unknow
   readonly signal?: AbortSignal | undefined
 }
 
-const idLengthMax = 1_024
+export const idLengthMax = 1_024
 const nameLengthMax = 256
 const attemptsMax = 1_000_000
 const waitsMax = 1_000

@@ -77,10 +77,11 @@ export type Checks = Readonly<Record<string, Check>>
 
 /**
  * Throws `INVALID_OPTION` for the first option that is unknown or out of range, and names it. `undefined` counts as not given.
+ * `prefix`: what comes before the name, with a dot at the end.
  */
 export function checkOptions(options: unknown, checks: Checks, prefix = ''): void {
   if (options === undefined) return
-  if (object(options)) throw invalid(prefix || 'options', 'an object', options)
+  if (object(options)) throw invalid(prefix.slice(0, -1) || 'options', 'an object', options)
   for (const name of Object.keys(options as object)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined
     if (!check)

@@ -45,8 +45,9 @@ export interface Children<Table> {
  * waits for have ended, or one has failed or was cancelled. Results are recorded as steps are, and an error of a child is thrown as
  * it was. If an attempt of the handler fails, the next one runs those children again that have not completed.
  *
- * A child has the id of its parent and its key, `order:17/resize 2`, and `parentId` in its snapshot and context. When its parent
- * ends, however that is, a child that has not ended is cancelled.
+ * A child has the id of its parent and its key, `order:17/resize 2`, and `parentId` in its snapshot and context. Where that would
+ * be longer than an id may be, a number stands for the id of the parent. When its parent ends, however that is, a child that has not
+ * ended is cancelled.
  *
  * `Table`: the types of the jobs, of this `defineJobs` or of another that is spread into it. If a handler returns what its children
  * return, let it be another, or TypeScript goes round in a circle.

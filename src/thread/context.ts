@@ -244,6 +244,7 @@ export class TaskContext implements JobContext<unknown, unknown> {
     const before = this.#steps.get(key)
     try {
       assertKey(key)
+      check.checkArgument('fn', check.callable, fn)
       const wait = this.#waits?.get(key) ?? (attempt.resume?.steps && this.#waitsOf().kindOf(key))
       if (wait) throw mismatch(key, wait, 'step')
       if (before && before.fn !== fn && String(before.fn) !== String(fn)) throw twoSteps(key, before.fn, fn)

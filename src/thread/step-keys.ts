@@ -38,6 +38,10 @@ export const twoSteps = (key: string, before: () => unknown, now: () => unknown)
     `Two steps with different code have the key '${key}': \`${short(before)}\` and \`${short(now)}\`. ${advice}`,
   )
 
+/** For a key that has appended other jobs in the same attempt. */
+export const twoAppends = (key: string): OffstageError =>
+  new OffstageError('STEP_MISMATCH', `Two lists of jobs are appended with the key '${key}'. ${advice}`)
+
 /** For a job that is not alone in the call of its handler. */
 export const notAmongMany = (kind: WaitKind): OffstageError =>
   new OffstageError(

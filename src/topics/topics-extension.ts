@@ -1,5 +1,7 @@
 import type { Extension, ExtensionHost, Turn } from '../engine/extension.ts'
 import type { JobOptions } from '../job/job-options.ts'
+import { OffstageError } from '../shared/errors.ts'
+import { isThenable } from '../shared/thenable.ts'
 import { accepts, type Filter, fits } from './pattern.ts'
 
 /** Which jobs are added for what is published. */
@@ -33,6 +35,7 @@ interface Published {
 /** The row of an event. */
 interface EventRow {
   readonly at: number
+  readonly topic: string
   readonly jobIds: readonly string[]
 }
 
@@ -94,11 +97,14 @@ export class TopicsExtension implements Extension<TopicCommands> {
         host.turn(
           (turn) => {
             const there = turn.rows.get(eventKey(eventId)) as EventRow | undefined
-            if (there && this.#isRemembered(turn, there)) return there.jobIds
-            const fitting = [...stored(), ...inCode()].filter(([, each]) => isFor(each, event))
+            if (there && this.#isRemembered(turn, there)) {
+              if (there.topic === event.topic) return there.jobIds
+              throw taken(eventId)
+            }
+            const fitting = [...stored(), ...inCode()].filter(([id, each]) => isFor(id, each, event))
             const jobIds = fitting.map(([id, { name, options }]) => add(turn, id, eventId, event, name, options))
             if (isRemembered) {
-              turn.put(eventKey(eventId), { at: turn.clock.now(), jobIds } satisfies EventRow)
+              turn.put(eventKey(eventId), { at: turn.clock.now(), topic: event.topic, jobIds } satisfies EventRow)
               events.push(eventId)
               this.#forget(turn, events)
             }
@@ -126,9 +132,20 @@ export class TopicsExtension implements Extension<TopicCommands> {
   }
 }
 
-const isFor = ({ pattern, filter }: CodeSubscription, { topic, data }: Published): boolean =>
-  fits(pattern, topic) &&
-  (typeof filter === 'function' ? filter(data, topic) : filter === undefined || accepts(filter, data))
+function isFor(id: string, { pattern, filter }: CodeSubscription, { topic, data }: Published): boolean {
+  if (!fits(pattern, topic)) return false
+  if (typeof filter !== 'function') return filter === undefined || accepts(filter, data)
+  try {
+    const isWanted = filter(data, topic)
+    // A promise would be true, whatever comes of it.
+    if (isThenable(isWanted)) throw 'it is async'
+    return isWanted
+  } catch (cause) {
+    throw new OffstageError('EXTENSION_FAILED', `Filter of '${id}': ${cause}`, { cause })
+  }
+}
+
+const taken = (eventId: string): OffstageError => new OffstageError('DUPLICATE_ID', `The id '${eventId}' is taken.`)
 
 function add(
   turn: Turn,
@@ -139,6 +156,9 @@ function add(
   options: JobOptions | undefined,
 ): string {
   const id = `${subscriptionId}@${eventId}`
+  const there = turn.job(id)
+  // That of an event that is no longer remembered is fine.
+  if (there && there.rules.headers?.topic !== topic) throw taken(eventId)
   return turn.insert({
     name,
     input: data,

@@ -30,7 +30,10 @@ export interface SubscribedJob<Table extends JobTable = JobTable> {
 export interface SubscriptionInCode<Table extends JobTable = JobTable> extends Omit<SubscribedJob<Table>, 'filter'> {
   /** As for `subscribe`. */
   readonly pattern: string
-  /** As for `subscribe`, or a function that is called where the jobs run: whether an event is for this subscription. */
+  /**
+   * As for `subscribe`, or a function that is called where the jobs run: whether an event is for this subscription. When it throws,
+   * or returns a promise, `publish` rejects with `EXTENSION_FAILED`.
+   */
   readonly filter?: Filter | ((data: unknown, topic: string) => boolean) | undefined
 }
 
@@ -66,8 +69,9 @@ export interface TopicSettings<Table extends JobTable = JobTable> {
 /** The options of `publish`. */
 export interface PublishOptions {
   /**
-   * What names the event: 1 to 256 characters. Publishing the same again (`rememberMs`) adds no jobs and returns those of the
-   * first time. Default: each call is another event.
+   * What names the event, among those of all topics: 1 to 256 characters. Publishing the same again (`rememberMs`, and as long as
+   * its jobs are kept) adds no jobs and returns those of the first time. On another topic it rejects with `DUPLICATE_ID`. Default:
+   * each call is another event.
    */
   readonly id?: string | undefined
   /** For the `headers` of all jobs, beside `topic` and `eventId`. */

@@ -1688,8 +1688,8 @@ export const mutants = [
   {
     name: 'history: a projection sees an entry twice',
     file: projection,
-    find: 'next(this.#seq + 1)',
-    replace: 'next(this.#seq)',
+    find: 'next(seq + 1)',
+    replace: 'next(seq)',
   },
   {
     name: 'history: a projection is stored one entry ahead',
@@ -1701,8 +1701,8 @@ export const mutants = [
   {
     name: 'topics: an event that was published is published again',
     file: topics,
-    find: 'if (there && this.#isRemembered(turn, there)) return there.jobIds',
-    replace: 'if (there && this.#isRemembered(turn, there) && there.jobIds.length > 1) return there.jobIds',
+    find: 'if (there && this.#isRemembered(turn, there)) {',
+    replace: 'if (there && this.#isRemembered(turn, there) && there.jobIds.length > 1) {',
   },
   {
     name: 'topics: events are forgotten too early',
@@ -1719,8 +1719,8 @@ export const mutants = [
   {
     name: 'topics: only the first subscription gets its job',
     file: topics,
-    find: '.filter(([, each]) => isFor(each, event))',
-    replace: '.filter(([, each]) => isFor(each, event)).slice(0, 1)',
+    find: '.filter(([id, each]) => isFor(id, each, event))',
+    replace: '.filter(([id, each]) => isFor(id, each, event)).slice(0, 1)',
   },
   {
     name: 'topics: a star stands for several words',

@@ -41,6 +41,16 @@ describe.each(places)('on %s, with one worker', (place) => {
     expect(await scheduler.run.deep(50)).toBe(50)
   })
 
+  test('a tree ends that is so deep that ids would become too long', async () => {
+    const scheduler = start(place, 'families')
+    const parent = await scheduler.add.deep(30, { id: 'p'.repeat(900) })
+    expect(await parent.result()).toBe(30)
+    const jobs = await scheduler.find({ name: 'deep' })
+    expect(jobs).toHaveLength(31)
+    const parents = jobs.map((job) => job.snapshot().parentId ?? '')
+    expect(parents.sort()).toEqual(['', ...jobs.map(({ id }) => id).slice(0, -1)].sort())
+  })
+
   test('a fan-out of 300: the parent runs twice', async () => {
     const scheduler = start(place, 'families')
     const numbers = Array.from({ length: 300 }, (_, n) => n)

@@ -275,6 +275,12 @@ describe.each(places)('on %s', (place) => {
       expect(await scheduler.run.echo('next')).toBe('next')
     })
 
+    test.each(['made', undefined])('a step has a function, not %j', async (fn) => {
+      const { scheduler } = begin()
+      const error = await failure(scheduler.run.stepOf(fn))
+      expect(error).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('`fn`') })
+    })
+
     test('a step that failed runs again within the attempt; one that runs is shared', async () => {
       const { scheduler } = begin()
       expect(await scheduler.run.tryAgain()).toEqual([['rejected', 'rejected'], 'run 2', 3, 3, 3])

@@ -33,6 +33,9 @@ const jobs = defineJobs({
     await append(job, 'one', [{ name: 'work', input: 1 }])
     if (job.attempt === 1) throw new Error('again')
   },
+  append: async ({ keys, size }: { keys: string[]; size: number }, job: JobContext) => {
+    for (const key of keys) await append(job, key, work(...Array(size).keys()))
+  },
   wrong: async (_: undefined, job: JobContext) => {
     await append(job, 'wrong', [
       { name: 'work', input: 1 },
@@ -231,6 +234,25 @@ describe('a batch', () => {
     expect(await batch.result()).toEqual(counts(2, 2))
   })
 
+  test('a key that appends other jobs in the same attempt fails the job: they would be lost', async () => {
+    const { group, scheduler } = start()
+    const options = { id: 'loop', attempts: 2 }
+    const batch = await group.add([{ name: 'append', input: { keys: ['page', 'page'], size: 2 }, options }])
+    expect(await batch.result()).toEqual(counts(3, 2, 1))
+    const loop = await scheduler.get('loop')
+    expect(loop?.snapshot().attempt).toBe(1)
+    await expect(loop?.result()).rejects.toMatchObject({ code: 'STEP_MISMATCH' })
+  })
+
+  test.each(['', 3, undefined, 'offstage:page'])('%j is no key for what a job appends', async (key) => {
+    const { group, scheduler } = start()
+    const input = { keys: [key as string], size: 1 }
+    const batch = await group.add([{ name: 'append', input, options: { id: 'a' } }])
+    expect(await batch.result()).toEqual(counts(1, 0, 1))
+    const message = expect.stringContaining('`key`')
+    await expect((await scheduler.get('a'))?.result()).rejects.toMatchObject({ code: 'INVALID_OPTION', message })
+  })
+
   test('a job that appends what cannot be added is cancelled, and one of no batch fails', async () => {
     const { group, scheduler } = start()
     const batch = await group.add([{ name: 'wrong', options: { id: 'w' } }])
@@ -271,13 +293,14 @@ describe('a batch', () => {
   test.each<[string, unknown, unknown, string]>([
     ['no list', 'all', {}, 'jobs'],
     ['no object', [1], {}, 'jobs[0]'],
-    ['no name', [{ input: 1 }], {}, 'jobs[0]`.name'],
+    ['no name', [{ input: 1 }], {}, '`jobs[0].name`'],
     ['an unknown field', [{ name: 'work', input: 1, after: [] }], {}, 'after'],
     ['an option of a page', [{ name: 'work', input: 1, options: { signal: 1 } }], {}, 'signal'],
-    ['a wrong option', [{ name: 'work', input: 1, options: { attempts: 0 } }], {}, 'attempts'],
+    ['a wrong option', [{ name: 'work', input: 1, options: { attempts: 0 } }], {}, 'jobs[0]: Expected `attempts`'],
     ['a function as input', [{ name: 'work', input: () => {} }], {}, 'jobs[0]'],
     ['a wrong `open`', [], { open: 1 }, 'open'],
     ['a wrong id', [], { id: '' }, 'id'],
+    ['an id that is too long', [], { id: 'x'.repeat(257) }, '1 to 256 characters'],
     ['a wrong callback', [], { onSuccess: 'report' }, 'onSuccess'],
     ['a callback without a name', [], { onDeath: {} }, 'onDeath'],
     ['an unknown option', [], { onFailure: {} }, 'onFailure'],
@@ -303,6 +326,17 @@ describe('a batch', () => {
     for (const list of [[...work(1), one], [two, two], [{ batch: [one] }]])
       await expect(group.add(list, { id: 'b' })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
     await expect(group.add([], { id: 'b', onDeath: one })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+    // Two of one call are two, also if their ids say otherwise: one would never end.
+    const nested = { batch: [...work(1)], id: 'inner' }
+    for (const [list, options] of [
+      [[nested, nested], {}],
+      [[{ ...nested, id: 'b' }], {}],
+      [[two], { onComplete: two }],
+      [[...work(1)], { onComplete: two, onSuccess: two }],
+    ] as const)
+      await expect(group.add(list, { id: 'b', ...options })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+    const called = await group.add([], { id: 'd', open: true, onComplete: two })
+    await expect(called.append([two])).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
     const open = await group.add([], { id: 'c', open: true })
     await expect(open.append([two, one])).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
     expect(open.snapshot()).toEqual(counts(0, 0))

@@ -240,6 +240,35 @@ describe('a flow', () => {
   })
 })
 
+test('what fell with a parent that is not retried runs at once when it is retried itself, and finds the error', async () => {
+  broken.add(7)
+  onTestFinished(() => void broken.delete(7))
+  const { plan, scheduler } = start()
+  const flow = await plan.add({ bad: { name: 'fail', input: 7 }, fell: { name: 'parents', after: ['bad'] } })
+  await expect(flow.result()).rejects.toThrow('no 7')
+  expect(await scheduler.retry(flow.jobs.fell.id)).toBe(1)
+  expect(await flow.jobs.fell.result()).toMatchObject({ bad: { name: 'RangeError', message: 'no 7' } })
+  expect(flow.jobs.bad.snapshot().state).toBe('failed')
+})
+
+test('a flow that contains itself is refused', async () => {
+  const { plan } = start()
+  const circle: Record<string, unknown> = { a: { name: 'number', input: 1 } }
+  circle.again = { flow: circle }
+  await expect(plan.add(circle as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+})
+
+test.each([
+  [{ a: { name: 'number', options: { priority: Number.NaN } } }, "'a': Expected `priority` to be"],
+  [{ a: { name: 'number', options: { priorty: 1 } } }, "'a': There is no option `priorty`"],
+  [{ a: { flow: { b: { name: 'number', options: 3 } } } }, "'a.b': Expected `options` to be an object"],
+  [{ a: { name: 'number' }, b: { name: 'sum', after: [3] } }, "Expected `'b'.after` to be an object, got 3."],
+  [{ ['x'.repeat(300)]: { name: 'number' } }, `Expected \`the key '${'x'.repeat(40)}…' of the flow\` to be`],
+])('what is wrong with one of many jobs is said with its key: %o', async (spec, message) => {
+  const { plan } = start()
+  await expect(plan.add(spec as never)).rejects.toThrow(message)
+})
+
 // What a crash leaves.
 
 const ended = new Set(['completed', 'failed', 'cancelled'])

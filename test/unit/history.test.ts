@@ -3,7 +3,7 @@ import { createScheduler, inline, type SchedulerOptions } from 'offstage'
 import { type HistoryEntry, type HistorySettings, history } from 'offstage/history'
 import { manualClock } from 'offstage/testing'
 import { defineJobs, type JobContext, NonRetryableError } from 'offstage/worker'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { journalOf, storedIn } from '../support/cut-journal.ts'
 import { Disk } from '../support/full-store.ts'
 import { FakeOrigin } from '../support/tabs.ts'
@@ -223,6 +223,37 @@ describe('a projection', () => {
     await expect.poll(async () => (await first.log.since(0)).length).toBeLessThanOrEqual(10_050)
   })
 
+  test('shows nothing of the middle of a commit, however large that is', async () => {
+    const { scheduler, log } = start()
+    scheduler.pause()
+    const many = (length: number) => Array.from({ length }, (_, input) => ({ name: 'double' as const, input }))
+    await scheduler.addMany(many(2_500))
+    const counts = log.project((count: number, { move }) => count + (move === 'insert' ? 1 : 0), 0)
+    const shown: number[] = []
+    counts.subscribe(() => shown.push(counts.snapshot()))
+    const adding = [scheduler.addMany(many(1_700)), scheduler.addMany(many(1_300))]
+    await counts.ready
+    await Promise.all(adding)
+    await expect.poll(() => counts.snapshot()).toBe(5_500)
+    // Of two large calls, the one whose jobs are prepared first is first.
+    const whole = [2_500, 2_500 + 1_300, 2_500 + 1_700, 5_500]
+    expect(shown.filter((count) => !whole.includes(count))).toEqual([])
+    expect(counts.isWhole).toBe(true)
+  })
+
+  test.each<[string, () => unknown, object, string]>([
+    ['a promise', async () => 1, {}, 'INVALID_OPTION'],
+    ['what cannot be stored', () => ({ of: () => 1 }), { id: 'functions' }, 'DATA_CLONE'],
+  ])('whose reducer returns %s ends, and says so', async (_, reducer, options, code) => {
+    const reported: unknown[] = []
+    vi.spyOn(console, 'error').mockImplementation((error) => void reported.push(error))
+    onTestFinished(() => void vi.restoreAllMocks())
+    const { scheduler, log } = start()
+    for (let n = 0; n < 40; n++) await scheduler.run.double(n)
+    log.project(reducer, 0, options)
+    await expect.poll(() => reported).toMatchObject([{ code }])
+  })
+
   test('whose reducer throws ends, and says so', async () => {
     const { scheduler, log } = start()
     await scheduler.run.double(1)
@@ -266,7 +297,8 @@ test.each([
   ['`keep.ageMs`', (scheduler: never) => history(scheduler, { keep: { ageMs: -1 } })],
   ['`data`', (scheduler: never) => history(scheduler, { data: 1 as never })],
   ['`seq`', (scheduler: never) => history(scheduler).since(-1)],
-  ['`limit`', (scheduler: never) => history(scheduler).since(1, { limit: 0.5 })],
+  ['`options.limt`', (scheduler: never) => history(scheduler).since(1, { limt: 1 } as never)],
+  ['`options.limit`', (scheduler: never) => history(scheduler).since(1, { limit: 0.5 })],
   ['`jobId`', (scheduler: never) => history(scheduler).of('')],
   ['`reducer`', (scheduler: never) => history(scheduler).project(1 as never, 0)],
   ['`options.id`', (scheduler: never) => history(scheduler).project(() => 0, 0, { id: '' })],

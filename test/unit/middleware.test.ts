@@ -142,6 +142,19 @@ describe('middleware', () => {
     expect(await scheduler.find()).toEqual([])
   })
 
+  test.each<[string, Middleware['add']]>([
+    ['undefined', (_, next) => void next() as never],
+    ['5', (_, next) => next().then(() => 5 as never)],
+    ['undefined', () => undefined as never],
+  ])('that returns no job but %s fails the call, which names it', async (what, add) => {
+    const scheduler = start([{ name: 'forgetful', add }])
+    const message = expect.stringMatching(`'forgetful' has failed: .* return a job, got ${what}`)
+    const refused = { code: 'MIDDLEWARE_FAILED', message }
+    await expect(scheduler.add.echo(1)).rejects.toMatchObject(refused)
+    await expect(scheduler.run.echo(1)).rejects.toMatchObject(refused)
+    await expect(scheduler.addMany([{ name: 'echo', input: 1 }])).rejects.toMatchObject(refused)
+  })
+
   test('passes on why a job was not added', async () => {
     const log: string[] = []
     const scheduler = start([logged('one', log)], { maxQueued: 1 })

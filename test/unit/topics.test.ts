@@ -52,6 +52,32 @@ describe('publish', () => {
     expect(idsOf(await publish('x', 2, { id: 'e' }))).toEqual(['a@e', 'b@e'])
   })
 
+  test('with an id that is taken, by an event of another topic or by a job, is refused', async () => {
+    const { publish, subscribe, scheduler, clock } = start({}, { rememberMs: 60_000 })
+    await subscribe('a', '>', { name: 'echo' })
+    const [paid] = await publish('order.paid', 1, { id: '17' })
+    await paid?.result()
+    const refused = { code: 'DUPLICATE_ID', message: expect.stringContaining("'17'") }
+    await expect(publish('order.sent', 2, { id: '17' })).rejects.toMatchObject(refused)
+    clock.advance(60_000)
+    await expect(publish('order.sent', 2, { id: '17' })).rejects.toMatchObject(refused)
+    await scheduler.add.echo(1, { id: 'a@18' })
+    await expect(publish('order.paid', 2, { id: '18' })).rejects.toMatchObject({ code: 'DUPLICATE_ID' })
+    expect((await scheduler.find()).map(({ id }) => id)).toEqual(['a@17', 'a@18'])
+  })
+
+  const fails = (): never => {
+    throw new RangeError('no')
+  }
+  test.each<[string, () => boolean]>([
+    ['RangeError: no', fails],
+    ['it is async', (async () => false) as never],
+  ])('says whose filter has failed: %s', async (why, filter) => {
+    const { publish } = start({}, { subscriptions: { mine: { pattern: 'x', name: 'echo', filter } } })
+    const message = `Filter of 'mine': ${why}`
+    await expect(publish('x', 1)).rejects.toMatchObject({ code: 'EXTENSION_FAILED', message })
+  })
+
   test('adds all jobs or none', async () => {
     const { publish, subscribe, scheduler } = start({ maxQueued: 1 })
     await scheduler.pause()
