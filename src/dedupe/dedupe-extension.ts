@@ -99,7 +99,7 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     return {}
   }
 
-  admit(turn: Turn, { name, input, options = {} }: Admission): AdmissionAnswer | undefined {
+  admit(turn: Turn, { name, input, options = {}, version }: Admission): AdmissionAnswer | undefined {
     const given = options.extensions?.dedupe
     const { id } = options
     // The rule of its id comes first.
@@ -135,13 +135,13 @@ export class DedupeExtension implements Extension<Record<never, never>> {
         return isRunning ? add(other.id) : { ...add(row.after), replace: other.id }
       case 'debounce': {
         if (isRunning) return add()
-        turn.move(other.id, { type: 'update', input, runAt: turn.clock.now() + (windowMs as number) })
+        turn.move(other.id, { type: 'update', input, version, runAt: turn.clock.now() + (windowMs as number) })
         return { existing: other.id }
       }
       case 'coalesce': {
         if (isRunning) return add(other.id)
         const merged = (this.merge as Merge)(other.input as never, input as never, name)
-        turn.move(other.id, { type: 'update', input: merged })
+        turn.move(other.id, { type: 'update', input: merged, version })
         return { existing: other.id }
       }
     }

@@ -33,8 +33,8 @@ export interface Deduped<Table extends JobTable = JobTable> {
 /** The options of `dedupe`, which hold for the scheduler. */
 export interface DedupeSettings {
   /**
-   * Makes one input of two, for the mode `coalesce`: that of the job which waits, and that of the one which is added. It is
-   * called where the jobs run; all tabs of a store should give the same one.
+   * Makes one input of two, for the mode `coalesce`: that of the job which waits, and that of the one which is added. The result
+   * counts as of the version of the latter. It is called where the jobs run; all tabs of a store should give the same one.
    */
   readonly merge?: Merge | undefined
 }

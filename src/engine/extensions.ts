@@ -14,6 +14,7 @@
 import type { Listener } from '../events/event-bus.ts'
 import type { EventType } from '../events/event-map.ts'
 import type { JobRecord } from '../job/record.ts'
+import { versionOf, withVersion } from '../job/version.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row } from '../store/store.ts'
@@ -262,10 +263,11 @@ export class Extensions implements ExtensionHooks {
   #askFor(attached: Attached, request: InsertRequest, call: object | undefined) {
     const { extension } = attached
     if (!extension.admit || attached.failure) return
-    const { name, input, options } = request
+    const { name, input, options, defaults } = request
+    const version = versionOf(withVersion(options?.headers, options?.version ?? defaults.options.version))
     let answer: ReturnType<NonNullable<Extension['admit']>>
     const ask = (writing: Writing) => {
-      answer = atOnce(extension.admit?.(this.#turnOf(attached, writing), { name, input, options }))
+      answer = atOnce(extension.admit?.(this.#turnOf(attached, writing), { name, input, options, version }))
     }
     // Within a turn, the question belongs to that turn.
     const along = this.#writing ? ask(this.#writing) : this.#write(new Writing(undefined, call, ask))

@@ -3,7 +3,7 @@ import { createScheduler, inline, type SchedulerOptions } from 'offstage'
 import { type DedupeOptions, dedupe } from 'offstage/dedupe'
 import { schedules } from 'offstage/schedules'
 import { type ManualClock, manualClock } from 'offstage/testing'
-import { defineJobs } from 'offstage/worker'
+import { defineJobs, versioned } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Row } from '../../src/store/store.ts'
 import { Disk } from '../support/full-store.ts'
@@ -328,6 +328,49 @@ describe('a key', () => {
     await first.result()
     expect(ran).toEqual(['first+second'])
     expect(origin.disk.problems).toEqual([])
+  })
+})
+
+describe('the newest input', () => {
+  const input = async (mode: 'debounce' | 'coalesce', versions: readonly [number | undefined, number | undefined]) => {
+    const [disk, clock] = [new Disk(), manualClock()]
+    const [before, now] = versions.map((version) => ({ disk, clock, defaults: { letter: { version } } }))
+    const open = ({ defaults }: { defaults: object }) => {
+      const letters = defineJobs({ letter: versioned(2, { 1: (to: unknown) => `${to}, brought up` }, (to) => to) })
+      const scheduler = createScheduler<typeof letters>(inline(letters), {
+        clock,
+        store: disk.store,
+        defaults,
+      } as never)
+      onTestFinished(() => scheduler.close({ mode: 'now' }))
+      return { scheduler, ...dedupe(scheduler, { merge: (_waiting, added) => added }) }
+    }
+    const first = open(before as { defaults: object })
+    await first.add.letter('first', of(mode, 1_000))
+    await first.scheduler.close({ mode: 'now' })
+    const job = await open(now as { defaults: object }).add.letter('second', of(mode, 1_000))
+    expect(job.disposition).toBe('existing')
+    await pass(clock, 1_000)
+    return job.result()
+  }
+
+  test.each(['debounce', 'coalesce'] as const)('%s: comes with its version', async (mode) => {
+    expect(await input(mode, [undefined, 2])).toBe('second')
+    expect(await input(mode, [2, undefined])).toBe('second, brought up')
+    expect(await input(mode, [2, 2])).toBe('second')
+  })
+
+  test.each(['debounce', 'coalesce'] as const)('%s: may be `undefined`', async (mode) => {
+    const scheduler = createScheduler<typeof jobs>(inline(jobs), { clock: manualClock() } as never)
+    onTestFinished(() => scheduler.close({ mode: 'now' }))
+    const { add } = dedupe(scheduler, { merge: (_waiting, added) => added })
+    await add.save('all of it', of(mode, 1_000))
+    const job = await add.save(undefined, of(mode, 1_000))
+    expect(job.input).toBe(undefined)
+    ran = []
+    await scheduler.promote(job.id)
+    await job.result()
+    expect(ran).toEqual([undefined])
   })
 })
 
