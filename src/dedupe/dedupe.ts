@@ -7,7 +7,7 @@ import { OffstageError } from '../shared/errors.ts'
 import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from '../thread/job-types.ts'
 import type { JobOf } from '../typed-job.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
-import { checkDedupe, DedupeExtension, type DedupeOptions, type Merge } from './dedupe-extension.ts'
+import { checkDedupe, checkTime, DedupeExtension, type DedupeOptions, type Merge } from './dedupe-extension.ts'
 
 interface Keyed {
   /** Which jobs count as the same. */
@@ -69,6 +69,7 @@ export function dedupe<Table extends JobTable>(
     check.checkArgument('options', check.object, given)
     const { dedupe, ...options } = given
     checkDedupe(dedupe, extension.merge)
+    checkTime(dedupe, options)
     const { id = randomId('dedupe'), extensions } = options
     const call = (scheduler.add as Record<string, (input: unknown, options: JobOptions) => Promise<unknown>>)[name]
     return call?.(input, { ...options, id, extensions: { ...extensions, dedupe } })

@@ -14,7 +14,6 @@
 import type { Listener } from '../events/event-bus.ts'
 import type { EventType } from '../events/event-map.ts'
 import type { JobRecord } from '../job/record.ts'
-import { versionOf, withVersion } from '../job/version.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row } from '../store/store.ts'
@@ -264,7 +263,7 @@ export class Extensions implements ExtensionHooks {
     const { extension } = attached
     if (!extension.admit || attached.failure) return
     const { name, input, options, defaults } = request
-    const version = versionOf(withVersion(options?.headers, options?.version ?? defaults.options.version))
+    const version = options?.version ?? defaults.options.version ?? 1
     let answer: ReturnType<NonNullable<Extension['admit']>>
     const ask = (writing: Writing) => {
       answer = atOnce(extension.admit?.(this.#turnOf(attached, writing), { name, input, options, version }))

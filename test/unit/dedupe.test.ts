@@ -374,6 +374,25 @@ describe('the newest input', () => {
   })
 })
 
+test('a type and a key are told apart, whatever is in them', async () => {
+  const names = ['a', 'a b', 'a%20b', 'a%b']
+  const table = defineJobs(Object.fromEntries(names.map((name) => [name, () => name])))
+  const scheduler = createScheduler<typeof table>(inline(table))
+  onTestFinished(() => scheduler.close({ mode: 'now' }))
+  const { add } = dedupe(scheduler)
+  await scheduler.pause()
+  const add1 = (name: string, key: string) => add[name]?.(undefined, { dedupe: { key } })
+  const added = await Promise.all([add1('a', 'b c'), add1('a b', 'c'), add1('a%20b', 'c'), add1('a%b', 'c')])
+  expect(added.map((job) => job?.disposition)).toEqual(['created', 'created', 'created', 'created'])
+})
+
+test('`windowMs` takes the place of the `delayMs` that the defaults of a type say', async () => {
+  const { add, clock } = start({}, { defaults: { save: { delayMs: 60_000 } } } as never)
+  const job = await add.save('x', of('debounce', 1_000))
+  await pass(clock, 1_000)
+  await job.result()
+})
+
 test.each([
   ['no options', undefined, '`options`'],
   ['no `dedupe`', {}, '`dedupe`'],
@@ -384,6 +403,8 @@ test.each([
   ['a window of nothing', { dedupe: { key: 'k', windowMs: 0 } }, '`dedupe.windowMs`'],
   ['`debounce` without a window', { dedupe: { key: 'k', mode: 'debounce' } }, '`dedupe.windowMs`'],
   ['`throttle` without a window', { dedupe: { key: 'k', mode: 'throttle' } }, '`dedupe.windowMs`'],
+  ['`debounce` with another delay', { ...of('debounce', 5), delayMs: 9 }, '`delayMs`'],
+  ['`coalesce` with another time', { ...of('coalesce', 5), runAt: 9 }, '`runAt`'],
 ])('%s is refused, and what is wrong is named', async (_what, options, words) => {
   const { scheduler, add } = start()
   const { code, message } = await add.save(1, options as never).catch((error) => error)
