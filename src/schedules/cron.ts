@@ -60,13 +60,9 @@ function parse(expression: string, timeZone: string, id: string): Cron {
     return new Cron(plain.join(' '), { timezone: timeZone })
   } catch (cause) {
     const at = fields ? plain.findIndex((part, at) => !isFine(part, at, plain.length)) : -1
-    const { name, min, max } = fields?.[at] ?? {}
-    const where = at === -1 ? '' : `its ${name} is ${show(parts[at])}: `
-    // croner counts months and days from 0.
-    const why = (cause as Error).message
-      .replace(/^CronPattern: /, '')
-      .replace(/^(Invalid value) for.*/, `$1, it goes from ${min} to ${max}`)
-      .replace(/\.$/, '')
+    const where = at === -1 ? '' : `its ${fields?.[at]?.name} is ${show(parts[at])}: `
+    // croner counts months and days from 0, so the value that it names is another one.
+    const why = (cause as Error).message.replace(/^CronPattern: | for \w+: .*|\.$/g, '')
     throw new OffstageError(
       'INVALID_OPTION',
       `Expected \`spec.cron\` to be a cron expression, got ${show(expression)}: ${where}${why}.`,

@@ -77,7 +77,7 @@ export function schedules<Table extends JobTable>(scheduler: Scheduler<Table>): 
 }
 
 const anything: check.Check = () => undefined
-const jobChecks: check.Checks = { name: anything, input: anything, options: anything }
+const jobChecks: check.Checks = { name: check.string(256), input: anything, options: anything }
 
 /** The input stays as it is, so it has the version that the code has which sets the schedule. */
 function takeJob(
@@ -85,17 +85,12 @@ function takeJob(
   defaultsOf: ExtensionPoint['defaultsOf'],
 ) {
   check.checkArgument('job', check.object, given)
-  check.checkOptions(given, jobChecks, 'job.')
-  const { name, input } = given
-  check.checkArgument('job.name', check.string(256), name)
-  check.checkArgument('job.name', check.string(256), name)
-  const options = takeStandingOptions(given.options, 'a schedule')
-  const version = options?.version ?? defaultsOf(name).options.version
-  return {
-    name,
-    input: copyValue(input, 'input'),
-    options: version === undefined ? options : { ...options, version },
-  }
+  const { name = '', input } = given
+  check.checkOptions({ ...given, name }, jobChecks, 'job.')
+  const own = takeStandingOptions(given.options, 'a schedule')
+  const version = own?.version ?? defaultsOf(name).options.version
+  const options = version ? { ...own, version } : own
+  return { name, input: copyValue(input, 'input'), options }
 }
 
 /**
