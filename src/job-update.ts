@@ -11,7 +11,7 @@ export function takeChanges(given: JobUpdate, checkStorable: (value: unknown, wh
   check.checkOptions(changes, changesChecks)
   const { input, runAt, priority, tags, version } = changes
   return {
-    input: input === undefined ? undefined : copyValue(input, 'input', checkStorable),
+    ...(input !== undefined && { input: copyValue(input, 'input', checkStorable) }),
     runAt: runAt === undefined ? undefined : Number(runAt),
     priority,
     tags: check.deepCopy(tags),

@@ -1,6 +1,6 @@
 import type { CloseMode } from './engine/engine.ts'
 import { type Keep, type KeepByState, keepDefault } from './engine/retention.ts'
-import { checkJobDefaults, type JobDefaults } from './job/job-options.ts'
+import { checkJobDefaults, type JobDefaults, queueNameCheck } from './job/job-options.ts'
 import { byTerminal } from './job/record.ts'
 import type { Middleware } from './job-middleware.ts'
 import { spareCores, systemClock, systemRandom } from './platform/host.ts'
@@ -172,6 +172,7 @@ const queues: check.Check = (value) => {
   const expected = check.object(value)
   if (expected) return expected
   for (const [name, options] of Object.entries(value as object)) {
+    check.checkArgument('name in queues', queueNameCheck, name)
     check.checkOptions(options, queueChecks, `queues.${name}.`)
     if (orders.filter((order) => options[order]).length > 1) return `queues that have one of ${orders.join(', ')}`
   }

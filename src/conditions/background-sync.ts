@@ -6,6 +6,7 @@
  *    ▲                                                                                        │
  *    └────────────────────────── the tag, and a port for the reply ───────────────────────────┘
  */
+import { extensionPointOf } from '../extension-point.ts'
 import { device } from '../platform/device.ts'
 import { listenTo } from '../platform/listening.ts'
 import * as check from '../shared/check.ts'
@@ -39,6 +40,7 @@ export function registerSync<Table extends JobTable>(
   scheduler: Scheduler<Table>,
   options: SyncOptions = {},
 ): () => void {
+  extensionPointOf(scheduler)
   const { queue = 'default' } = check.copyOptions(options, { queue: check.string(256) })
   const { serviceWorker: container } = device()
   if (!container) return () => {}

@@ -1,5 +1,6 @@
 import { endMoves } from '../engine/end-moves.ts'
 import type { Admission, AdmissionAnswer, Extension, ExtensionHost, Turn } from '../engine/extension.ts'
+import type { JobOptions } from '../job/job-options.ts'
 import { isTerminal, type JobRecord } from '../job/record.ts'
 import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
@@ -52,6 +53,9 @@ interface JobRow {
   readonly next: string | undefined
 }
 
+/** Modes in which a job waits for others. */
+const waits = (mode: DedupeMode | undefined): boolean => mode === 'debounce' || mode === 'coalesce'
+
 const checks: check.Checks = {
   key: check.string(512),
   mode: check.oneOf('return', 'reject', 'replace', 'debounce', 'throttle', 'coalesce'),
@@ -70,8 +74,15 @@ export function checkDedupe(options: unknown, merge: Merge | undefined): asserts
     throw new OffstageError('INVALID_OPTION', "The mode 'coalesce' needs a function: dedupe(scheduler, { merge }).")
 }
 
+/** Throws `INVALID_OPTION` if two options say when the job runs. */
+export function checkTime({ mode, windowMs }: DedupeOptions, { delayMs, runAt }: JobOptions): void {
+  if (waits(mode) && windowMs !== undefined && (delayMs ?? runAt) !== undefined)
+    throw new OffstageError('INVALID_OPTION', `With \`dedupe.windowMs\`, '${mode}' has no \`delayMs\` or \`runAt\`.`)
+}
+
 // Keys and jobs share a table.
-const rowOfKey = (name: string, key: string): string => `key ${name} ${key}`
+// The name ends at the first space, so it has none itself.
+const rowOfKey = (name: string, key: string): string => `key ${name.replace(/[ %]/g, encodeURIComponent)} ${key}`
 const rowOfJob = (id: string): string => `job ${id}`
 const jobIn = (row: string): string | undefined => (row.startsWith('job ') ? row.slice(4) : undefined)
 
@@ -98,7 +109,7 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     return {}
   }
 
-  admit(turn: Turn, { name, input, options = {} }: Admission): AdmissionAnswer | undefined {
+  admit(turn: Turn, { name, input, options = {}, version }: Admission): AdmissionAnswer | undefined {
     const given = options.extensions?.dedupe
     const { id } = options
     // The rule of its id comes first.
@@ -111,16 +122,16 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     const { key, mode = 'return', windowMs } = given
     const row = turn.rows.get(rowOfKey(name, key)) as KeyRow | undefined
     const other = row && turn.job(row.jobId)
-    const waits = mode === 'debounce' || mode === 'coalesce'
+    const isWaiting = waits(mode)
     const add = (after?: string): AdmissionAnswer => {
-      const until = waits || windowMs === undefined ? undefined : turn.clock.now() + windowMs
+      const until = isWaiting || windowMs === undefined ? undefined : turn.clock.now() + windowMs
       if (row) this.#windows.delete(row.jobId)
       if (until !== undefined) this.#windows.set(id, turn.clock.monotonic() + (windowMs as number))
       turn.put(rowOfKey(name, key), { jobId: id, until, after } satisfies KeyRow)
       turn.put(rowOfJob(id), { key: rowOfKey(name, key), next: undefined } satisfies JobRow)
       if (after !== undefined) turn.put(rowOfJob(after), { key: rowOfKey(name, key), next: id } satisfies JobRow)
-      const delayMs = waits ? (windowMs ?? options.delayMs) : options.delayMs
-      return { options: { ...options, delayMs }, isMarked: true, isBlocked: after !== undefined }
+      const due = isWaiting && windowMs !== undefined && { delayMs: windowMs, runAt: undefined }
+      return { options: { ...options, ...due }, isMarked: true, isBlocked: after !== undefined }
     }
     if (!row || !other || !this.#isTaken(mode, row, other)) return add()
     const isRunning = other.state === 'running'
@@ -134,13 +145,13 @@ export class DedupeExtension implements Extension<Record<never, never>> {
         return isRunning ? add(other.id) : { ...add(row.after), replace: other.id }
       case 'debounce': {
         if (isRunning) return add()
-        turn.move(other.id, { type: 'update', input, runAt: turn.clock.now() + (windowMs as number) })
+        turn.move(other.id, { type: 'update', input, version, runAt: turn.clock.now() + (windowMs as number) })
         return { existing: other.id }
       }
       case 'coalesce': {
         if (isRunning) return add(other.id)
         const merged = (this.merge as Merge)(other.input as never, input as never, name)
-        turn.move(other.id, { type: 'update', input: merged })
+        turn.move(other.id, { type: 'update', input: merged, version })
         return { existing: other.id }
       }
     }

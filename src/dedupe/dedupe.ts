@@ -7,7 +7,7 @@ import { OffstageError } from '../shared/errors.ts'
 import type { InputOf, JobTable, ProgressOf, ResultOf, ValueOf } from '../thread/job-types.ts'
 import type { JobOf } from '../typed-job.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
-import { checkDedupe, DedupeExtension, type DedupeOptions, type Merge } from './dedupe-extension.ts'
+import { checkDedupe, checkTime, DedupeExtension, type DedupeOptions, type Merge } from './dedupe-extension.ts'
 
 interface Keyed {
   /** Which jobs count as the same. */
@@ -33,8 +33,8 @@ export interface Deduped<Table extends JobTable = JobTable> {
 /** The options of `dedupe`, which hold for the scheduler. */
 export interface DedupeSettings {
   /**
-   * Makes one input of two, for the mode `coalesce`: that of the job which waits, and that of the one which is added. It is
-   * called where the jobs run; all tabs of a store should give the same one.
+   * Makes one input of two, for the mode `coalesce`: that of the job which waits, and that of the one which is added. The result
+   * counts as of the version of the latter. It is called where the jobs run; all tabs of a store should give the same one.
    */
   readonly merge?: Merge | undefined
 }
@@ -69,6 +69,7 @@ export function dedupe<Table extends JobTable>(
     check.checkArgument('options', check.object, given)
     const { dedupe, ...options } = given
     checkDedupe(dedupe, extension.merge)
+    checkTime(dedupe, options)
     const { id = randomId('dedupe'), extensions } = options
     const call = (scheduler.add as Record<string, (input: unknown, options: JobOptions) => Promise<unknown>>)[name]
     return call?.(input, { ...options, id, extensions: { ...extensions, dedupe } })

@@ -9,6 +9,7 @@ import type { Attempt, PoolWorker } from '../pool/pool-worker.ts'
 import type { Parents, SentWait } from '../pool/protocol.ts'
 import { restMsAfter, type StartFailure } from '../pool/starter.ts'
 import type { Line } from '../queue/line.ts'
+import { checkAnswer } from '../shared/check.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import { inputGone, timedOut, unstartable, unstorable } from './job-errors.ts'
 import type { JobStarter, Jobs } from './jobs.ts'
@@ -237,7 +238,9 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     let waitMs = hasMoved(attempt) ? never : retryMs
     if (retryIf && waitMs !== never && !isLastAttempt(job.record))
       this.#jobs.bus.call(() => {
-        if (retryIf(error) === false) waitMs = never
+        const isWorthIt = retryIf(error)
+        if (isWorthIt === false) waitMs = never
+        checkAnswer('retryIf', isWorthIt)
       })
     // `retryIf` is code of the application, which may have cancelled the job.
     if (!isTerminal(job.record.state)) this.#jobs.fail(job, error, waitMs)

@@ -93,6 +93,8 @@ export interface Admission {
   readonly input: unknown
   /** The options of the job, checked and copied. */
   readonly options: JobOptions | undefined
+  /** The version of the input, also if the defaults of its type say it. */
+  readonly version: number
 }
 
 /** What happens to a job that is about to be added. */
@@ -148,8 +150,11 @@ export type TurnAction =
   | { readonly type: 'retry' }
   /** Changes the priority of a job that waits. */
   | { readonly type: 'prioritize'; readonly priority: number }
-  /** Gives a job that waits another input (a copy), or another time (wall clock, in milliseconds since 1970). */
-  | { readonly type: 'update'; readonly input?: unknown; readonly runAt?: number }
+  /**
+   * Gives a job that waits another input (a copy; if there is an `input`, it may be `undefined`) with its version, or another time
+   * (wall clock, in milliseconds since 1970).
+   */
+  | { readonly type: 'update'; readonly input?: unknown; readonly version?: number; readonly runAt?: number }
   /** Changes for how long the record is kept once the job has ended, as the option `keepMs` does. */
   | { readonly type: 'keep'; readonly keepMs: number | undefined }
 

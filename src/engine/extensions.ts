@@ -262,10 +262,11 @@ export class Extensions implements ExtensionHooks {
   #askFor(attached: Attached, request: InsertRequest, call: object | undefined) {
     const { extension } = attached
     if (!extension.admit || attached.failure) return
-    const { name, input, options } = request
+    const { name, input, options, defaults } = request
+    const version = options?.version ?? defaults.options.version ?? 1
     let answer: ReturnType<NonNullable<Extension['admit']>>
     const ask = (writing: Writing) => {
-      answer = atOnce(extension.admit?.(this.#turnOf(attached, writing), { name, input, options }))
+      answer = atOnce(extension.admit?.(this.#turnOf(attached, writing), { name, input, options, version }))
     }
     // Within a turn, the question belongs to that turn.
     const along = this.#writing ? ask(this.#writing) : this.#write(new Writing(undefined, call, ask))

@@ -239,11 +239,11 @@ export class Jobs {
   update(job: LiveJob, changes: JobChanges): boolean {
     if (!isLegal(job.record.state, 'update')) return false
     const now = this.clock.now()
-    const { input, runAt } = changes
+    const { runAt } = changes
     const isDue = runAt !== undefined && runAt <= now
     this.move(job, { type: 'update', changes }, undefined, isDue ? this.#lineTime : now)
     // It belonged to the old input.
-    if (input !== undefined) job.transfer = undefined
+    if ('input' in changes) job.transfer = undefined
     if (changes.version !== undefined) this.retryWithCode(job)
     return true
   }

@@ -1,6 +1,7 @@
 /** What the refusal of a batch means to the turns of extensions. */
 import type { JobRecord } from '../job/record.ts'
 import type { JobChanges } from '../job/transition.ts'
+import { versionOf } from '../job/version.ts'
 import { type Signal, unread } from '../job/waits.ts'
 import type { Attached } from './attached.ts'
 import type { Jobs } from './jobs.ts'
@@ -57,10 +58,10 @@ function changesBetween(before: JobRecord, after: JobRecord): JobChanges {
   const { input, priority, rules } = after
   const isMoved = before.runAt !== after.runAt
   return {
-    input: before.input === input ? undefined : input,
+    ...(before.input !== input && { input }),
     // A time that has passed means now.
     runAt: isMoved ? (after.runAt ?? 0) : undefined,
     priority,
-    tags: before.rules === rules ? undefined : rules.tags,
+    ...(before.rules !== rules && { tags: rules.tags, version: versionOf(rules.headers) }),
   }
 }

@@ -170,9 +170,9 @@ export class ExtensionTurn extends View implements Turn {
         check.checkArgument('priority', check.finite, action.priority)
         return isWaiting(state) && jobs.moveIfLegal(job, { type: 'prioritize', priority: action.priority })
       case 'update': {
-        const { input, runAt } = action
+        const { input, runAt, version } = action
         const copy = copyValue(input, 'input', (each, what) => jobs.store.check(each, what))
-        return jobs.update(job, { input: copy, runAt })
+        return jobs.update(job, { ...('input' in action && { input: copy }), runAt, version })
       }
       case 'keep':
         if (job.record.rules.keepMs !== action.keepMs)

@@ -68,7 +68,8 @@ interface SchedulerEventMap {
   resumed: EventBase<'resumed'> & { readonly queue: string | undefined; readonly group: string | undefined }
   /**
    * The rate limit of a queue has begun to hold jobs back; or, if `group` is given, that of this group of the queue.
-   * `nextStartAt`: when it lets the next one start, in milliseconds since 1970.
+   * `nextStartAt`: when it lets the next one start at the latest, in milliseconds since 1970. The threads have not reported yet that
+   * the last ones have started; `queue.nextStartAt` knows it better afterwards.
    */
   'rate-limited': EventBase<'rate-limited'> & {
     readonly queue: string

@@ -72,8 +72,8 @@ export interface JobDefaults {
   readonly keepValues?: number | undefined
   /**
    * Asked when an attempt has failed and another would follow; with `false` the job fails for good. It is called by the
-   * scheduler that runs the jobs: with several tabs, by that of the leading one. If it throws, that is reported on `error`, and
-   * the other attempt follows. It is not asked about `NonRetryableError`. Default: every error is worth another attempt.
+   * scheduler that runs the jobs: with several tabs, by that of the leading one. If it throws, or returns something else (a
+   * promise, say), that is reported on `error`, and the other attempt follows. It is not asked about `NonRetryableError`. Default: every error is worth another attempt.
    */
   readonly retryIf?: ((error: unknown) => boolean) | undefined
 }

@@ -57,6 +57,7 @@ import { addSignal, type ChildEnd, endChild, forgetFalls, type Signal, timeIsUp,
 
 /** What can be changed in a job that waits. A field that is `undefined` stays as it is. */
 export interface JobChanges {
+  /** The only one that may become `undefined`: if it is there, it counts. */
   readonly input?: unknown
   /** Wall time, in milliseconds since 1970. */
   readonly runAt?: number | undefined
@@ -251,8 +252,9 @@ function end(record: MutableRecord, state: 'failed' | 'cancelled', error: unknow
 }
 
 /** A job that was tried keeps its place in line, as with any retry. */
-function update(record: MutableRecord, { input, runAt, priority, tags, version }: JobChanges, now: number): void {
-  if (input !== undefined) record.input = input
+function update(record: MutableRecord, changes: JobChanges, now: number): void {
+  const { runAt, priority, tags, version } = changes
+  if ('input' in changes) record.input = changes.input
   if (priority !== undefined) record.priority = priority
   if (tags) record.rules = { ...record.rules, tags }
   record.rules = rulesWithVersion(record.rules, version)

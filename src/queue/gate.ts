@@ -1,5 +1,4 @@
-import { boolean, checkArgument } from '../shared/check.ts'
-import { isThenable } from '../shared/thenable.ts'
+import { callable, checkAnswer, checkArgument } from '../shared/check.ts'
 import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 
 /**
@@ -93,16 +92,15 @@ export class Gate {
     for (const condition of this.#conditions)
       this.#call(condition, () => {
         const stop = condition.subscribe(onChange)
+        checkArgument('subscribe()', callable, stop)
         stops.push(() => this.#call(condition, stop))
       })
   }
 
   #isMet(condition: Condition): boolean {
     return this.#call(condition, () => {
-      const isMet: unknown = condition.isMet()
-      // Of an async function. Nobody else hears of its failure.
-      if (isThenable(isMet)) isMet.then(undefined, () => {})
-      checkArgument('isMet()', boolean, isMet)
+      const isMet = condition.isMet()
+      checkAnswer('isMet', isMet)
       return isMet
     }) as boolean
   }

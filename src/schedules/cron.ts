@@ -61,7 +61,8 @@ function parse(expression: string, timeZone: string, id: string): Cron {
   } catch (cause) {
     const at = fields ? plain.findIndex((part, at) => !isFine(part, at, plain.length)) : -1
     const where = at === -1 ? '' : `its ${fields?.[at]?.name} is ${show(parts[at])}: `
-    const why = (cause as Error).message.replace(/^CronPattern: /, '').replace(/\.$/, '')
+    // croner counts months and days from 0, so the value that it names is another one.
+    const why = (cause as Error).message.replace(/^CronPattern: | for \w+: .*|\.$/g, '')
     throw new OffstageError(
       'INVALID_OPTION',
       `Expected \`spec.cron\` to be a cron expression, got ${show(expression)}: ${where}${why}.`,

@@ -1,4 +1,5 @@
 import { extend } from '../extend.ts'
+import { type ExtensionPoint, extensionPointOf } from '../extension-point.ts'
 import { takeStandingOptions } from '../job/standing-options.ts'
 import { systemClock } from '../platform/host.ts'
 import { randomId } from '../platform/random-id.ts'
@@ -55,6 +56,7 @@ const idCheck = check.string(256)
  */
 export function schedules<Table extends JobTable>(scheduler: Scheduler<Table>): Schedules<Table> {
   const commands = extend(scheduler, schedulesExtension)
+  const { defaultsOf } = extensionPointOf(scheduler)
   const named = (id: string): string => {
     check.checkArgument('id', idCheck, id)
     return id
@@ -63,7 +65,7 @@ export function schedules<Table extends JobTable>(scheduler: Scheduler<Table>): 
     async set(id, spec, job) {
       const taken = takeSpec(spec)
       new Recurrence(taken, named(id), 0).assertComes()
-      return commands.set(id, taken, takeJob(job))
+      return commands.set(id, taken, takeJob(job, defaultsOf))
     },
     get: async (id) => commands.get(named(id)),
     list: () => commands.list(),
@@ -74,11 +76,21 @@ export function schedules<Table extends JobTable>(scheduler: Scheduler<Table>): 
   }
 }
 
-function takeJob(given: { readonly name: string; readonly input?: unknown; readonly options?: object | undefined }) {
+const anything: check.Check = () => undefined
+const jobChecks: check.Checks = { name: check.string(256), input: anything, options: anything }
+
+/** The input stays as it is, so it has the version that the code has which sets the schedule. */
+function takeJob(
+  given: { readonly name: string; readonly input?: unknown; readonly options?: object | undefined },
+  defaultsOf: ExtensionPoint['defaultsOf'],
+) {
   check.checkArgument('job', check.object, given)
-  const { name, input } = given
-  check.checkArgument('job.name', check.string(256), name)
-  return { name, input: copyValue(input, 'input'), options: takeStandingOptions(given.options, 'a schedule') }
+  const { name = '', input } = given
+  check.checkOptions({ ...given, name }, jobChecks, 'job.')
+  const own = takeStandingOptions(given.options, 'a schedule')
+  const version = own?.version ?? defaultsOf(name).options.version
+  const options = version ? { ...own, version } : own
+  return { name, input: copyValue(input, 'input'), options }
 }
 
 /**

@@ -99,7 +99,7 @@ export function takeSpec(given: ScheduleSpec): StoredSpec {
       `Expected \`spec\` to have either \`cron\` or \`everyMs\`, got ${show(given)}.`,
     )
   if (cron === undefined && spec.timeZone !== undefined)
-    throw new OffstageError('INVALID_OPTION', 'The option `spec.timeZone` belongs to `spec.cron`, and there is none.')
+    throw new OffstageError('INVALID_OPTION', 'The option `spec.timeZone` belongs to `spec.cron`.')
   const moments = { startAt: numberOf(spec.startAt), endAt: numberOf(spec.endAt) }
   const { startAt = 0, endAt = startAt } = moments
   if (endAt < startAt)

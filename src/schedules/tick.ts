@@ -95,8 +95,9 @@ export function insert(turn: Turn, row: ScheduleRow, jobId: string, at: number, 
   const { name, input, options } = row.job
   const previous = row.lastAt === undefined ? {} : { previous: new Date(row.lastAt).toISOString() }
   const headers = { ...options?.headers, scheduledFor: new Date(at).toISOString(), ...previous }
-  return turn.insert({ name, input, options: { ...options, id: jobId, headers }, isBlocked, isMarked: isBlocked }).job
-    .id
+  // Not the version that the defaults of this code say.
+  const own = { ...options, version: options?.version ?? 1, id: jobId, headers }
+  return turn.insert({ name, input, options: own, isBlocked, isMarked: isBlocked }).job.id
 }
 
 function isActive(turn: Pick<Turn, 'job'>, jobId: string): boolean {

@@ -1,6 +1,7 @@
 import { OffstageError } from './errors.ts'
 import { put } from './rebuild.ts'
 import { isObject, show } from './show.ts'
+import { isThenable } from './thenable.ts'
 
 /** Returns what was expected when `value` is out of range, nothing when it is fine. */
 export type Check = (value: unknown) => string | undefined
@@ -135,6 +136,13 @@ export function copyOptions<Options extends object>(options: Options, checks: Ch
 export function checkArgument(name: string, check: Check, value: unknown): void {
   const expected = check(value)
   if (expected !== undefined) throw invalid(name, expected, value)
+}
+
+/** Throws `INVALID_OPTION` unless a function of the application has returned true or false. `name`: of the function. */
+export function checkAnswer(name: string, answer: unknown): void {
+  // Of an async function. Nobody else hears of its failure.
+  if (isThenable(answer)) answer.then(undefined, () => {})
+  checkArgument(`${name}()`, boolean, answer)
 }
 
 function invalid(name: string, expected: string, value: unknown): OffstageError {

@@ -875,6 +875,12 @@ const options: Row[] = [
       ],
     ),
   ),
+  ...['', 'x'.repeat(257), 'a\0b'].map(
+    (name): Row => [
+      `createScheduler: a queue with the name ${JSON.stringify(name.slice(0, 9))}`,
+      (_scheduler, make) => expectInvalid(() => make({ queues: { [name]: {} } }), '`name in queues`'),
+    ],
+  ),
   [
     'createScheduler: a queue with two orders',
     (_scheduler, make) =>

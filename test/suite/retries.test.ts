@@ -269,6 +269,25 @@ describe.each(places)('on %s', (place) => {
       expect(reported).toEqual([new RangeError('mine'), new RangeError('mine')])
     })
 
+    test('that returns neither true nor false is reported on `error`, and the other attempt follows', async () => {
+      for (const answer of [
+        async () => false,
+        async () => Promise.reject(new Error('mine')),
+        () => undefined,
+        () => 0,
+      ]) {
+        const scheduler = startWith(answer as never)
+        const reported: unknown[] = []
+        scheduler.on('error', ({ error }) => reported.push(error))
+        const job = await scheduler.add.fail('again', { attempts: 2 })
+        expect(await errorOf(job.result())).toEqual(new TypeError('again'))
+        expect(job.snapshot().attempt).toBe(2)
+        expect(reported).toMatchObject([
+          { code: 'INVALID_OPTION', message: expect.stringContaining('`retryIf()` to be true or false') },
+        ])
+      }
+    })
+
     test('may cancel or remove the very job', async () => {
       for (const verb of ['cancel', 'remove'] as const) {
         const scheduler = startWith(() => {

@@ -232,6 +232,14 @@ describe('a condition that misbehaves harms nobody', () => {
     }
   })
 
+  test('subscribe returns nothing that ends it: that is reported by its name', async () => {
+    const { scheduler, errors } = gated({ isMet: () => true, subscribe: () => undefined as never })
+    await scheduler.run.double(1, { queue: 'upload' })
+    expect(errors).toMatchObject([
+      { code: 'INVALID_OPTION', message: expect.stringContaining('`subscribe()` to be a function') },
+    ])
+  })
+
   test('it calls back at once, from within isMet, for ever, or after the end', async () => {
     const calls = new Set<() => void>()
     const condition: Condition = {
@@ -338,6 +346,7 @@ describe('offstage/conditions', () => {
     expect(() => hidden(wrong(null))).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
     const { scheduler } = gated(online())
     expect(() => registerSync(scheduler, { queue: wrong(1) })).toThrow(/`queue`/)
+    expect(() => registerSync(wrong({}))).toThrow(/`scheduler`/)
   })
 })
 

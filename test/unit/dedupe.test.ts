@@ -3,7 +3,7 @@ import { createScheduler, inline, type SchedulerOptions } from 'offstage'
 import { type DedupeOptions, dedupe } from 'offstage/dedupe'
 import { schedules } from 'offstage/schedules'
 import { type ManualClock, manualClock } from 'offstage/testing'
-import { defineJobs } from 'offstage/worker'
+import { defineJobs, versioned } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Row } from '../../src/store/store.ts'
 import { Disk } from '../support/full-store.ts'
@@ -331,6 +331,68 @@ describe('a key', () => {
   })
 })
 
+describe('the newest input', () => {
+  const input = async (mode: 'debounce' | 'coalesce', versions: readonly [number | undefined, number | undefined]) => {
+    const [disk, clock] = [new Disk(), manualClock()]
+    const [before, now] = versions.map((version) => ({ disk, clock, defaults: { letter: { version } } }))
+    const open = ({ defaults }: { defaults: object }) => {
+      const letters = defineJobs({ letter: versioned(2, { 1: (to: unknown) => `${to}, brought up` }, (to) => to) })
+      const scheduler = createScheduler<typeof letters>(inline(letters), {
+        clock,
+        store: disk.store,
+        defaults,
+      } as never)
+      onTestFinished(() => scheduler.close({ mode: 'now' }))
+      return { scheduler, ...dedupe(scheduler, { merge: (_waiting, added) => added }) }
+    }
+    const first = open(before as { defaults: object })
+    await first.add.letter('first', of(mode, 1_000))
+    await first.scheduler.close({ mode: 'now' })
+    const job = await open(now as { defaults: object }).add.letter('second', of(mode, 1_000))
+    expect(job.disposition).toBe('existing')
+    await pass(clock, 1_000)
+    return job.result()
+  }
+
+  test.each(['debounce', 'coalesce'] as const)('%s: comes with its version', async (mode) => {
+    expect(await input(mode, [undefined, 2])).toBe('second')
+    expect(await input(mode, [2, undefined])).toBe('second, brought up')
+    expect(await input(mode, [2, 2])).toBe('second')
+  })
+
+  test.each(['debounce', 'coalesce'] as const)('%s: may be `undefined`', async (mode) => {
+    const scheduler = createScheduler<typeof jobs>(inline(jobs), { clock: manualClock() } as never)
+    onTestFinished(() => scheduler.close({ mode: 'now' }))
+    const { add } = dedupe(scheduler, { merge: (_waiting, added) => added })
+    await add.save('all of it', of(mode, 1_000))
+    const job = await add.save(undefined, of(mode, 1_000))
+    expect(job.input).toBe(undefined)
+    ran = []
+    await scheduler.promote(job.id)
+    await job.result()
+    expect(ran).toEqual([undefined])
+  })
+})
+
+test('a type and a key are told apart, whatever is in them', async () => {
+  const names = ['a', 'a b', 'a%20b', 'a%b']
+  const table = defineJobs(Object.fromEntries(names.map((name) => [name, () => name])))
+  const scheduler = createScheduler<typeof table>(inline(table))
+  onTestFinished(() => scheduler.close({ mode: 'now' }))
+  const { add } = dedupe(scheduler)
+  await scheduler.pause()
+  const add1 = (name: string, key: string) => add[name]?.(undefined, { dedupe: { key } })
+  const added = await Promise.all([add1('a', 'b c'), add1('a b', 'c'), add1('a%20b', 'c'), add1('a%b', 'c')])
+  expect(added.map((job) => job?.disposition)).toEqual(['created', 'created', 'created', 'created'])
+})
+
+test('`windowMs` takes the place of the `delayMs` that the defaults of a type say', async () => {
+  const { add, clock } = start({}, { defaults: { save: { delayMs: 60_000 } } } as never)
+  const job = await add.save('x', of('debounce', 1_000))
+  await pass(clock, 1_000)
+  await job.result()
+})
+
 test.each([
   ['no options', undefined, '`options`'],
   ['no `dedupe`', {}, '`dedupe`'],
@@ -341,6 +403,8 @@ test.each([
   ['a window of nothing', { dedupe: { key: 'k', windowMs: 0 } }, '`dedupe.windowMs`'],
   ['`debounce` without a window', { dedupe: { key: 'k', mode: 'debounce' } }, '`dedupe.windowMs`'],
   ['`throttle` without a window', { dedupe: { key: 'k', mode: 'throttle' } }, '`dedupe.windowMs`'],
+  ['`debounce` with another delay', { ...of('debounce', 5), delayMs: 9 }, '`delayMs`'],
+  ['`coalesce` with another time', { ...of('coalesce', 5), runAt: 9 }, '`runAt`'],
 ])('%s is refused, and what is wrong is named', async (_what, options, words) => {
   const { scheduler, add } = start()
   const { code, message } = await add.save(1, options as never).catch((error) => error)

@@ -490,6 +490,24 @@ describe('when the store refuses', () => {
     expect(await scheduler.counts()).toMatchObject({ queued: 2, scheduled: 0, cancelled: 0 })
   })
 
+  test('an update that falls with a refused turn is done again, with the version of its input', async () => {
+    const disk = new Disk()
+    const clock = manualClock()
+    const scheduler = start({ store: disk.store, clock })
+    const { host } = await attached(scheduler, probe({ moves: new Set() }))
+    await scheduler.add.double(1, { id: 'later', delayMs: 1e6 })
+    disk.isFull = true
+    const calls = [
+      host().turn((turn) => turn.move('later', { type: 'prioritize', priority: 1 }), { isRefusable: true }),
+      scheduler.update('later', { input: 3, version: 2 }),
+    ]
+    for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('rejected')
+    disk.isFull = false
+    clock.advance(1_000)
+    expect(await scheduler.cancel('nobody')).toBe(0)
+    expect(host().job('later')).toMatchObject({ input: 3, rules: { headers: { 'offstage:version': '2' } } })
+  })
+
   test('a running job that a refused turn has cancelled runs again', async () => {
     const disk = new Disk()
     const clock = manualClock()

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { createScheduler, type EventMap, inline, type SchedulerOptions, type Store } from 'offstage'
 import { nextRuns, type ScheduleSpec, schedules } from 'offstage/schedules'
 import { type ManualClock, manualClock } from 'offstage/testing'
-import { defineJobs } from 'offstage/worker'
+import { defineJobs, versioned } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Recurrence } from '../../src/schedules/recurrence.ts'
 import { Journal } from '../../src/store/journal.ts'
@@ -682,6 +682,35 @@ test('wherever the journal is cut, a schedule and its jobs agree, and it goes on
   }
 })
 
+test('the input of a schedule keeps the version of the code that has set it', async () => {
+  const [disk, clock] = [new Disk(), manualClock()]
+  const letters = defineJobs({ letter: versioned(2, { 1: (to: unknown) => `${to}, brought up` }, (to) => to) })
+  const open = (version?: number) => {
+    const defaults = { letter: { version } }
+    const scheduler = createScheduler<typeof letters>(inline(letters), { clock, store: disk.store, defaults } as never)
+    onTestFinished(() => scheduler.close({ mode: 'now' }))
+    return { scheduler, plan: schedules(scheduler) }
+  }
+  const [old, other] = ['old, brought up', 'other, brought up']
+  const lives = [
+    { version: undefined, ids: ['old'], wanted: [old, other] },
+    { version: 2, ids: ['new'], wanted: ['new', old, other] },
+    { version: undefined, ids: [], wanted: ['new', old, other] },
+  ]
+  for (const { version, ids, wanted } of lives) {
+    const { scheduler, plan } = open(version)
+    for (const id of ids) await plan.set(id, { everyMs: minute }, { name: 'letter', input: id })
+    await plan.set('other', { everyMs: minute }, { name: 'letter', input: 'other', options: { version: 1 } })
+    const results: unknown[] = []
+    scheduler.on('completed', ({ result }) => results.push(result))
+    await pass(clock, minute)
+    expect(results.sort()).toEqual(wanted)
+    const triggered = await scheduler.get((await plan.trigger('old')) as string)
+    expect(await triggered?.result()).toBe(old)
+    await scheduler.close()
+  }
+})
+
 describe('what makes no sense is refused, names what is wrong, and changes nothing', () => {
   const every = { everyMs: hour }
   const specs: [what: string, spec: unknown, words: string][] = [
@@ -703,6 +732,7 @@ describe('what makes no sense is refused, names what is wrong, and changes nothi
     ['a callback', { name: 'tick', options: { onCompleted() {} } }, '`onCompleted`'],
     ['a signal', { name: 'tick', options: { signal: AbortSignal.abort() } }, '`signal`'],
     ['a bad option', { name: 'tick', options: { attempts: 0 } }, '`attempts`'],
+    ['a misspelt input', { name: 'tick', inputs: 1 }, 'no option `job.inputs`'],
   ]
 
   test.each([
