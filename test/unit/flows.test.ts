@@ -202,6 +202,25 @@ describe('a flow', () => {
     expect(await plan.get(flow.id)).toBeUndefined()
   })
 
+  test.each([
+    ['there are too many', { count: 2, ageMs: Number.POSITIVE_INFINITY }],
+    ['they are too old', { count: 10, ageMs: 1_000 }],
+  ])('what it kept goes before what ended later, when %s', async (_, completed) => {
+    const { plan, scheduler, clock } = start({ keep: { completed } })
+    const spec = {
+      a: { name: 'number', input: 1 },
+      slow: { name: 'number', input: 2, options: { delayMs: 60_000 } },
+    } as const
+    const flow = await plan.add(spec, { id: 'f' })
+    await flow.jobs.a.result()
+    clock.advance(59_500)
+    await scheduler.run.number(3, { id: 'other' })
+    clock.advance(500)
+    await flow.result()
+    clock.advance(0)
+    expect((await scheduler.find()).map(({ id }) => id)).toEqual(['f/slow', 'other'])
+  })
+
   test.each<[string, unknown, string]>([
     ['no jobs', {}, 'at least one job'],
     ['an unknown key', { a: { name: 'sum', after: ['b'] } }, "got 'b'"],
