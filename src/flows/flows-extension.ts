@@ -10,6 +10,7 @@ import { endMoves } from '../engine/end-moves.ts'
 import type { Extension, ExtensionHost, ExtensionView, Move, Turn } from '../engine/extension.ts'
 import { isTerminal, type JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { ParentBranch } from '../shared/parents.ts'
 import { put } from '../shared/rebuild.ts'
 import type { FlowNode, OnFailure, Path } from './flow-spec.ts'
 
@@ -109,7 +110,7 @@ export const flowsExtension: Extension<FlowCommands> = {
 
 function place(all: Record<string, unknown>, [key = '', ...rest]: Path, value: unknown): void {
   if (rest.length === 0) return put(all, key, value)
-  if (!Object.hasOwn(all, key)) put(all, key, {})
+  if (!Object.hasOwn(all, key)) put(all, key, new ParentBranch())
   place(all[key] as Record<string, unknown>, rest, value)
 }
 

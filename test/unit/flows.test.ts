@@ -21,6 +21,15 @@ const jobs = defineJobs({
     if (broken.has(n)) throw new RangeError(`no ${n}`)
     return n
   },
+  failOddly: () => {
+    const error = Object.assign(new Error('odd'), { code: 'ODD', details: { size: 3 } })
+    throw Object.assign(error, { name: 'OddError', cause: error })
+  },
+  tellErrors: (_: undefined, { parents }: JobContext) => {
+    const { off, inner } = parents as { off: OffstageError; inner: { odd: OffstageError & { details: object } } }
+    const { name, code, details, cause } = inner.odd
+    return [off instanceof OffstageError, off.code, name, code, details, cause === inner.odd]
+  },
 })
 
 function start(options: object = {}) {
@@ -95,6 +104,17 @@ describe('a flow', () => {
     expect(await flow.jobs.anyway.result()).toEqual({ bad: new RangeError('no 1') })
     expect(ends).toEqual([['f', 'bad', 'f/bad']])
     expect(flow.snapshot()).toMatchObject({ state: 'failed', ended: 4 })
+  })
+
+  test('gives handlers the errors of parents with all that belongs to them', async () => {
+    const { plan } = start()
+    const flow = await plan.add({
+      off: { name: 'number', input: 1, options: { delayMs: 1_000 } },
+      inner: { flow: { odd: { name: 'failOddly' } } },
+      told: { name: 'tellErrors', after: ['off', 'inner'], onFailure: 'continue' },
+    })
+    await flow.jobs.off.cancel()
+    expect(await flow.jobs.told.result()).toEqual([true, 'JOB_CANCELLED', 'OddError', 'ODD', { size: 3 }, true])
   })
 
   test('a parent that is retried takes what fell with it along', async () => {
