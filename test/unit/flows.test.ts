@@ -5,6 +5,7 @@ import { flows } from 'offstage/flows'
 import { manualClock } from 'offstage/testing'
 import { defineJobs, type JobContext } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { defer } from '../../src/shared/deferred.ts'
 import type { Stored } from '../../src/store/store.ts'
 import { journalOf, storedIn } from '../support/cut-journal.ts'
 import { Disk } from '../support/full-store.ts'
@@ -12,6 +13,7 @@ import { FakeOrigin } from '../support/tabs.ts'
 import { turn } from '../support/testing.ts'
 
 const broken = new Set<number>()
+let gate = defer<void>()
 const jobs = defineJobs({
   number: (n: number) => n,
   sum: (_: undefined, job: JobContext) =>
@@ -20,6 +22,12 @@ const jobs = defineJobs({
   fail: (n: number) => {
     if (broken.has(n)) throw new RangeError(`no ${n}`)
     return n
+  },
+  /** Fails at its first attempt, when it is let go. */
+  failOnce: async (_: undefined, job: JobContext) => {
+    await gate.promise
+    if (job.attempt === 1) throw new Error('not yet')
+    return { ...job.parents }
   },
   failOddly: () => {
     const error = Object.assign(new Error('odd'), { code: 'ODD', details: { size: 3 } })
@@ -152,6 +160,39 @@ describe('a flow', () => {
     broken.delete(6)
     await flow.jobs.other.retry()
     expect(await flow.result()).toEqual({ one: 5, other: 6, sum: 11 })
+  })
+
+  test('waits again when it is retried before its parents have ended', async () => {
+    const { plan, clock } = start()
+    const flow = await plan.add({
+      slow: { name: 'number', input: 1, options: { delayMs: 1_000 } },
+      sum: { name: 'sum', after: ['slow'] },
+    })
+    await flow.jobs.sum.cancel()
+    expect(await flow.jobs.sum.retry()).toBe(true)
+    expect(flow.jobs.sum.snapshot().state).toBe('blocked')
+    clock.advance(1_000)
+    expect(await flow.result()).toEqual({ slow: 1, sum: 1 })
+  })
+
+  test('waits between two attempts for a parent that was retried meanwhile', async () => {
+    gate = defer()
+    broken.add(7)
+    const { plan, scheduler } = start()
+    const flow = await plan.add({
+      bad: { name: 'fail', input: 7 },
+      anyway: { name: 'failOnce', after: ['bad'], onFailure: 'continue', options: { attempts: 2 } },
+    })
+    const failed = new Promise((resolve) => scheduler.on('retrying', resolve))
+    await new Promise<void>((resolve) => scheduler.on('started', ({ name }) => name === 'failOnce' && resolve()))
+    broken.delete(7)
+    await scheduler.pause()
+    await flow.jobs.bad.retry()
+    gate.resolve()
+    await failed
+    expect(flow.jobs.anyway.snapshot().state).toBe('blocked')
+    await scheduler.resume()
+    expect(await flow.result()).toEqual({ bad: 7, anyway: { bad: 7 } })
   })
 
   test('goes on without a parent that was removed after its end, and fails when what has not ended is removed', async () => {
