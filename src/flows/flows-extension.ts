@@ -296,13 +296,16 @@ function recount(turn: Turn, id: string): void {
   if (before.pending !== pending || before.kept !== there.length)
     turn.put(countKey(id), { pending, kept: there.length } satisfies CountRow)
   if (before.pending > 0 && pending === 0) finish(turn, id)
-  for (const { jobId } of there) resume(turn, jobId)
+  for (const { jobId } of there) waitAgain(turn, jobId)
+  // All of them, before one ends here: that is counted down when its end is followed.
+  const waiting = there.filter(({ jobId }) => turn.job(jobId)?.state === 'blocked')
+  const left = waiting.map(({ jobId }) => waitFor(turn, jobId))
+  waiting.forEach(({ jobId }, index) => void resume(turn, jobId, left[index] as number))
 }
 
-/** A job waits for what is left to wait for, if anything is. */
-function resume(turn: Turn, jobId: string): void {
-  if (turn.job(jobId)?.state !== 'blocked') return waitAgain(turn, jobId)
-  if (waitFor(turn, jobId) === 0) return void turn.move(jobId, { type: 'unblock' })
+/** A blocked job waits for what is left to wait for, if anything is. */
+function resume(turn: Turn, jobId: string, left: number): void {
+  if (left === 0) return void turn.move(jobId, { type: 'unblock' })
   for (const parent of jobOf(turn, jobId)?.parents ?? []) {
     const record = turn.job(parent.jobId)
     if (record && isTerminal(record.state) && !isDone(turn, parent))

@@ -454,6 +454,30 @@ describe('a flow on a journal', () => {
     expect(await flow?.result()).toEqual({ a: 1, b: 1, c: 1, sum: 3 })
   })
 
+  test('waits for what is left when a parent falls as the store is opened', async () => {
+    broken.add(8)
+    const disk = new Disk()
+    const first = start({ store: disk.store })
+    await first.scheduler.pause()
+    const spec = {
+      bad: { name: 'fail', input: 8 },
+      falls: { name: 'sum', after: ['bad'] },
+      slow: { name: 'number', input: 1, options: { delayMs: 1_000 } },
+      last: { name: 'parents', after: ['falls', 'slow'], onFailure: 'continue' },
+    } as const
+    await first.plan.add(spec, { id: 'f' })
+    await first.scheduler.close({ mode: 'now' })
+    const second = createScheduler<typeof jobs>(inline(jobs), { clock: manualClock(), store: disk.store })
+    second.on('store:error', () => {})
+    await (await second.get('f/bad'))?.result().catch(() => {})
+    await second.close({ mode: 'now' })
+    const { scheduler, clock } = start({ store: disk.store })
+    const states = { bad: 'failed', falls: 'failed', slow: 'scheduled', last: 'blocked' }
+    expect(await statesOf(scheduler)).toEqual(states)
+    clock.advance(1_000)
+    expect(await (await scheduler.get('f/last'))?.result()).toMatchObject({ slow: 1 })
+  })
+
   test('is as if it had not been added when the store refuses it', async () => {
     const disk = new Disk()
     const { plan, scheduler } = start({ store: disk.store })
