@@ -10,6 +10,7 @@ import { endMoves } from '../engine/end-moves.ts'
 import type { Extension, ExtensionHost, ExtensionView, Move, Turn } from '../engine/extension.ts'
 import { isTerminal, type JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
+import { ParentBranch } from '../shared/parents.ts'
 import { put } from '../shared/rebuild.ts'
 import type { FlowNode, OnFailure, Path } from './flow-spec.ts'
 
@@ -75,7 +76,7 @@ export const flowsExtension: Extension<FlowCommands> = {
   name: 'flows',
   scope: 'marked',
   get moves() {
-    moves ??= new Set([...endMoves, 'retry'])
+    moves ??= new Set([...endMoves, 'retry', 'snooze'])
     return moves
   },
   events: ['flow:completed', 'flow:failed'],
@@ -94,6 +95,7 @@ export const flowsExtension: Extension<FlowCommands> = {
     if (move === 'retry') retried(turn, before.id, row)
     else if (!after) removed(turn, before, row)
     else if (isTerminal(after.state)) ended(turn, after, row)
+    else waitAgain(turn, before.id)
   },
   parentsOf(view, { id }) {
     const { parents = [] } = jobOf(view, id) ?? {}
@@ -109,7 +111,7 @@ export const flowsExtension: Extension<FlowCommands> = {
 
 function place(all: Record<string, unknown>, [key = '', ...rest]: Path, value: unknown): void {
   if (rest.length === 0) return put(all, key, value)
-  if (!Object.hasOwn(all, key)) put(all, key, {})
+  if (!Object.hasOwn(all, key)) put(all, key, new ParentBranch())
   place(all[key] as Record<string, unknown>, rest, value)
 }
 
@@ -180,10 +182,11 @@ function release(turn: Turn, { jobId: childId, onFailure }: Child, parent: JobRe
   }
 }
 
-/** A parent runs again, so what fell with it waits for it again. */
+/** A job runs again, so what fell with it waits for it again. */
 function retried(turn: Turn, id: string, row: JobRow): void {
   turn.put(fellKey(id), undefined)
   if (turn.rows.has(countKey(row.flow))) count(turn, row.flow, 1, 0)
+  waitAgain(turn, id)
   for (const { jobId: childId } of row.children) {
     // It would wait for ever for another that has failed. When that one runs again, it comes back.
     if (isHopeless(turn, childId)) continue
@@ -191,6 +194,16 @@ function retried(turn: Turn, id: string, row: JobRow): void {
     const isWaiting = turn.move(childId, { type: 'block' }) || turn.job(childId)?.state === 'blocked'
     if (isWaiting) waitFor(turn, childId)
   }
+}
+
+/**
+ * A job is to be tried once more, and parents of it may run again, or not have ended yet. One that is retried by hand in spite of
+ * a parent that has failed waits for none.
+ */
+function waitAgain(turn: Turn, jobId: string): void {
+  const state = turn.job(jobId)?.state
+  if (state !== 'queued' && state !== 'scheduled') return
+  if (!isHopeless(turn, jobId) && waitFor(turn, jobId) > 0) turn.move(jobId, { type: 'block' })
 }
 
 /** Whether a parent of this job has failed without which it does not go on. */
@@ -283,13 +296,16 @@ function recount(turn: Turn, id: string): void {
   if (before.pending !== pending || before.kept !== there.length)
     turn.put(countKey(id), { pending, kept: there.length } satisfies CountRow)
   if (before.pending > 0 && pending === 0) finish(turn, id)
-  for (const { jobId } of there) resume(turn, jobId)
+  for (const { jobId } of there) waitAgain(turn, jobId)
+  // All of them, before one ends here: that is counted down when its end is followed.
+  const waiting = there.filter(({ jobId }) => turn.job(jobId)?.state === 'blocked')
+  const left = waiting.map(({ jobId }) => waitFor(turn, jobId))
+  waiting.forEach(({ jobId }, index) => void resume(turn, jobId, left[index] as number))
 }
 
 /** A blocked job waits for what is left to wait for, if anything is. */
-function resume(turn: Turn, jobId: string): void {
-  if (turn.job(jobId)?.state !== 'blocked') return
-  if (waitFor(turn, jobId) === 0) return void turn.move(jobId, { type: 'unblock' })
+function resume(turn: Turn, jobId: string, left: number): void {
+  if (left === 0) return void turn.move(jobId, { type: 'unblock' })
   for (const parent of jobOf(turn, jobId)?.parents ?? []) {
     const record = turn.job(parent.jobId)
     if (record && isTerminal(record.state) && !isDone(turn, parent))

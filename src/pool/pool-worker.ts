@@ -6,19 +6,12 @@ import { cloneError } from '../shared/clone.ts'
 import { tinyMs } from '../shared/cost.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownToWire, type WireThrown } from '../shared/error-wire.ts'
+import { type Parents, parentsToWire } from '../shared/parents.ts'
 import type { Port } from '../shared/port.ts'
 import type { Timer } from '../timers/timer-queue.ts'
 import { checkedLength } from './message-check.ts'
 import { Outbox } from './outbox.ts'
-import {
-  fromThread,
-  type Parents,
-  type Resume,
-  type SentWait,
-  type Together,
-  toThread,
-  toThreadFields,
-} from './protocol.ts'
+import { fromThread, type Resume, type SentWait, type Together, toThread, toThreadFields } from './protocol.ts'
 import type { SharedCall } from './shared-call.ts'
 
 /** Receives the messages of a worker; the pool. */
@@ -279,7 +272,12 @@ export class PoolWorker {
       const resume: Resume | 0 =
         checkpoint === undefined && steps === undefined && !headers && !parents
           ? 0
-          : { checkpoint, steps: steps && new Map(steps), ...(headers && { headers }), ...(parents && { parents }) }
+          : {
+              checkpoint,
+              steps: steps && new Map(steps),
+              ...(headers && { headers }),
+              ...(parents && parentsToWire(parents)),
+            }
       const mustSayBegun = rules.timeoutMs !== undefined || (!this.#claims && isWatched(attempt))
       if (count === 1 && !mustSayBegun && !resume) batch.push(toThread.runFirst, attempt.wireId, name, id, input)
       else batch.push(toThread.run, attempt.wireId, name, id, count, mustSayBegun ? 1 : 0, resume, input)

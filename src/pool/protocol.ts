@@ -7,6 +7,7 @@
 
 import type { JobHeaders } from '../job/record.ts'
 import type { Wait } from '../job/waits.ts'
+import type { SentParents } from '../shared/parents.ts'
 
 /** From the scheduler to a worker. */
 export const toThread = {
@@ -81,15 +82,11 @@ export interface ChildRequest {
   readonly options: object | undefined
 }
 
-/** The results of the jobs that a job has waited for, by key. */
-export type Parents = Readonly<Record<string, unknown>>
-
 /** What most attempts do not have: headers of the job, the results of others, and what earlier attempts have saved. */
-export interface Resume {
+export interface Resume extends Partial<SentParents> {
   readonly checkpoint: unknown
   readonly steps: ReadonlyMap<string, unknown> | undefined
   readonly headers?: JobHeaders
-  readonly parents?: Parents
 }
 
 /** How many jobs of a type a handler takes in one call, and how long the first of them waits for others. */

@@ -24,6 +24,7 @@ import { cloneError, copyPlain, notPlain } from '../shared/clone.ts'
 import { thrownFromWire, thrownToWire, type WireThrown } from '../shared/error-wire.ts'
 import { type ErrorCode, OffstageError } from '../shared/errors.ts'
 import { outgoing } from '../shared/outgoing.ts'
+import { parentsFromWire } from '../shared/parents.ts'
 import type { Port } from '../shared/port.ts'
 import { isThenable } from '../shared/thenable.ts'
 import { type Around, runAround, thrownWithin } from './around.ts'
@@ -195,6 +196,7 @@ export class Server {
       case toThread.run: {
         const [name, id, attempt, isWatched, resume, input] = batch.slice(at + 2, at + 8) as RunFields
         const type = this.#typeOf(name)
+        if (resume !== 0) parentsFromWire(resume)
         this.#inbox.push(
           new Attempt(wireId, type, id, attempt, isWatched === 1, resume === 0 ? undefined : resume, input),
         )

@@ -1341,8 +1341,8 @@ export const mutants = [
   {
     name: 'headers are not given to an attempt',
     file: poolWorker,
-    find: ', ...(headers && { headers }), ',
-    replace: ', ',
+    find: '...(headers && { headers }),',
+    replace: '',
   },
   {
     name: 'finished jobs go too early',

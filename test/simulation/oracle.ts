@@ -933,8 +933,11 @@ export class Oracle {
     const { input, checkpoint, steps, rules } = start
     assert(!this.#completed.has(tagOf(start)), 'I2', () => `'${id}' is run again after it was completed`)
     assert(isEqual(task.input, input), 'I1', () => `'${id}' is run with another input`)
-    const { parents, ...resume } = (task.resume === 0 ? { checkpoint: undefined, steps: undefined } : task.resume) as {
+    const { parents, parentErrors, ...resume } = (
+      task.resume === 0 ? { checkpoint: undefined, steps: undefined } : task.resume
+    ) as {
       readonly parents?: unknown
+      readonly parentErrors?: unknown
     }
     if (this.hasFlows) this.flows.judgeParents(start, parents, (each) => this.byId(each))
     assert(

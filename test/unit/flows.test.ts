@@ -5,6 +5,7 @@ import { flows } from 'offstage/flows'
 import { manualClock } from 'offstage/testing'
 import { defineJobs, type JobContext } from 'offstage/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { defer } from '../../src/shared/deferred.ts'
 import type { Stored } from '../../src/store/store.ts'
 import { journalOf, storedIn } from '../support/cut-journal.ts'
 import { Disk } from '../support/full-store.ts'
@@ -12,6 +13,7 @@ import { FakeOrigin } from '../support/tabs.ts'
 import { turn } from '../support/testing.ts'
 
 const broken = new Set<number>()
+let gate = defer<void>()
 const jobs = defineJobs({
   number: (n: number) => n,
   sum: (_: undefined, job: JobContext) =>
@@ -20,6 +22,21 @@ const jobs = defineJobs({
   fail: (n: number) => {
     if (broken.has(n)) throw new RangeError(`no ${n}`)
     return n
+  },
+  /** Fails at its first attempt, when it is let go. */
+  failOnce: async (_: undefined, job: JobContext) => {
+    await gate.promise
+    if (job.attempt === 1) throw new Error('not yet')
+    return { ...job.parents }
+  },
+  failOddly: () => {
+    const error = Object.assign(new Error('odd'), { code: 'ODD', details: { size: 3 } })
+    throw Object.assign(error, { name: 'OddError', cause: error })
+  },
+  tellErrors: (_: undefined, { parents }: JobContext) => {
+    const { off, inner } = parents as { off: OffstageError; inner: { odd: OffstageError & { details: object } } }
+    const { name, code, details, cause } = inner.odd
+    return [off instanceof OffstageError, off.code, name, code, details, cause === inner.odd]
   },
 })
 
@@ -97,6 +114,17 @@ describe('a flow', () => {
     expect(flow.snapshot()).toMatchObject({ state: 'failed', ended: 4 })
   })
 
+  test('gives handlers the errors of parents with all that belongs to them', async () => {
+    const { plan } = start()
+    const flow = await plan.add({
+      off: { name: 'number', input: 1, options: { delayMs: 1_000 } },
+      inner: { flow: { odd: { name: 'failOddly' } } },
+      told: { name: 'tellErrors', after: ['off', 'inner'], onFailure: 'continue' },
+    })
+    await flow.jobs.off.cancel()
+    expect(await flow.jobs.told.result()).toEqual([true, 'JOB_CANCELLED', 'OddError', 'ODD', { size: 3 }, true])
+  })
+
   test('a parent that is retried takes what fell with it along', async () => {
     const { plan, scheduler } = start()
     broken.add(2)
@@ -132,6 +160,39 @@ describe('a flow', () => {
     broken.delete(6)
     await flow.jobs.other.retry()
     expect(await flow.result()).toEqual({ one: 5, other: 6, sum: 11 })
+  })
+
+  test('waits again when it is retried before its parents have ended', async () => {
+    const { plan, clock } = start()
+    const flow = await plan.add({
+      slow: { name: 'number', input: 1, options: { delayMs: 1_000 } },
+      sum: { name: 'sum', after: ['slow'] },
+    })
+    await flow.jobs.sum.cancel()
+    expect(await flow.jobs.sum.retry()).toBe(true)
+    expect(flow.jobs.sum.snapshot().state).toBe('blocked')
+    clock.advance(1_000)
+    expect(await flow.result()).toEqual({ slow: 1, sum: 1 })
+  })
+
+  test('waits between two attempts for a parent that was retried meanwhile', async () => {
+    gate = defer()
+    broken.add(7)
+    const { plan, scheduler } = start()
+    const flow = await plan.add({
+      bad: { name: 'fail', input: 7 },
+      anyway: { name: 'failOnce', after: ['bad'], onFailure: 'continue', options: { attempts: 2 } },
+    })
+    const failed = new Promise((resolve) => scheduler.on('retrying', resolve))
+    await new Promise<void>((resolve) => scheduler.on('started', ({ name }) => name === 'failOnce' && resolve()))
+    broken.delete(7)
+    await scheduler.pause()
+    await flow.jobs.bad.retry()
+    gate.resolve()
+    await failed
+    expect(flow.jobs.anyway.snapshot().state).toBe('blocked')
+    await scheduler.resume()
+    expect(await flow.result()).toEqual({ bad: 7, anyway: { bad: 7 } })
   })
 
   test('goes on without a parent that was removed after its end, and fails when what has not ended is removed', async () => {
@@ -200,6 +261,25 @@ describe('a flow', () => {
     clock.advance(60_000)
     expect(await scheduler.find()).toEqual([])
     expect(await plan.get(flow.id)).toBeUndefined()
+  })
+
+  test.each([
+    ['there are too many', { count: 2, ageMs: Number.POSITIVE_INFINITY }],
+    ['they are too old', { count: 10, ageMs: 1_000 }],
+  ])('what it kept goes before what ended later, when %s', async (_, completed) => {
+    const { plan, scheduler, clock } = start({ keep: { completed } })
+    const spec = {
+      a: { name: 'number', input: 1 },
+      slow: { name: 'number', input: 2, options: { delayMs: 60_000 } },
+    } as const
+    const flow = await plan.add(spec, { id: 'f' })
+    await flow.jobs.a.result()
+    clock.advance(59_500)
+    await scheduler.run.number(3, { id: 'other' })
+    clock.advance(500)
+    await flow.result()
+    clock.advance(0)
+    expect((await scheduler.find()).map(({ id }) => id)).toEqual(['f/slow', 'other'])
   })
 
   test.each<[string, unknown, string]>([
@@ -401,6 +481,30 @@ describe('a flow on a journal', () => {
     expect((await scheduler.get('f/sum'))?.snapshot().state).toBe('blocked')
     await scheduler.queue('c').resume()
     expect(await flow?.result()).toEqual({ a: 1, b: 1, c: 1, sum: 3 })
+  })
+
+  test('waits for what is left when a parent falls as the store is opened', async () => {
+    broken.add(8)
+    const disk = new Disk()
+    const first = start({ store: disk.store })
+    await first.scheduler.pause()
+    const spec = {
+      bad: { name: 'fail', input: 8 },
+      falls: { name: 'sum', after: ['bad'] },
+      slow: { name: 'number', input: 1, options: { delayMs: 1_000 } },
+      last: { name: 'parents', after: ['falls', 'slow'], onFailure: 'continue' },
+    } as const
+    await first.plan.add(spec, { id: 'f' })
+    await first.scheduler.close({ mode: 'now' })
+    const second = createScheduler<typeof jobs>(inline(jobs), { clock: manualClock(), store: disk.store })
+    second.on('store:error', () => {})
+    await (await second.get('f/bad'))?.result().catch(() => {})
+    await second.close({ mode: 'now' })
+    const { scheduler, clock } = start({ store: disk.store })
+    const states = { bad: 'failed', falls: 'failed', slow: 'scheduled', last: 'blocked' }
+    expect(await statesOf(scheduler)).toEqual(states)
+    clock.advance(1_000)
+    expect(await (await scheduler.get('f/last'))?.result()).toMatchObject({ slow: 1 })
   })
 
   test('is as if it had not been added when the store refuses it', async () => {
