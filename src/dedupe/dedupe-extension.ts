@@ -21,6 +21,9 @@ export interface DedupeOptions {
    * - `throttle`: it is not added; the call returns the first one of the last `windowMs`, whether that has ended or not. (One
    *   that is removed before, by hand or because fewer are kept, holds its key no longer.)
    * - `coalesce`: the other one gets the input that `merge` makes of both. If it runs already, another one waits for its end.
+   *
+   * A job that has recorded something (a step, a wait, a checkpoint) keeps its input: with `debounce` and `coalesce` it counts as
+   * one that runs, also between its attempts.
    */
   readonly mode?: DedupeMode | undefined
   /**
@@ -53,8 +56,9 @@ interface JobRow {
   readonly next: string | undefined
 }
 
-/** Modes in which a job waits for others. */
-const waits = (mode: DedupeMode | undefined): boolean => mode === 'debounce' || mode === 'coalesce'
+/** Returns how long a job waits for others; `undefined` if its mode or its caller does not say that. */
+const waitMsOf = ({ mode, windowMs }: DedupeOptions): number | undefined =>
+  mode === 'debounce' || mode === 'coalesce' ? windowMs : undefined
 
 const checks: check.Checks = {
   key: check.string(512),
@@ -71,18 +75,18 @@ export function checkDedupe(options: unknown, merge: Merge | undefined): asserts
   if (windowMs === undefined && (mode === 'debounce' || mode === 'throttle'))
     throw new OffstageError('INVALID_OPTION', `The mode '${mode}' needs \`dedupe.windowMs\`.`)
   if (mode === 'coalesce' && !merge)
-    throw new OffstageError('INVALID_OPTION', "The mode 'coalesce' needs a function: dedupe(scheduler, { merge }).")
+    throw new OffstageError('INVALID_OPTION', "The mode 'coalesce' needs dedupe(scheduler, { merge }).")
 }
 
 /** Throws `INVALID_OPTION` if two options say when the job runs. */
-export function checkTime({ mode, windowMs }: DedupeOptions, { delayMs, runAt }: JobOptions): void {
-  if (waits(mode) && windowMs !== undefined && (delayMs ?? runAt) !== undefined)
-    throw new OffstageError('INVALID_OPTION', `With \`dedupe.windowMs\`, '${mode}' has no \`delayMs\` or \`runAt\`.`)
+export function checkTime(dedupe: DedupeOptions, { delayMs, runAt }: JobOptions): void {
+  if (waitMsOf(dedupe) !== undefined && (delayMs ?? runAt) !== undefined)
+    throw new OffstageError('INVALID_OPTION', 'No `delayMs` or `runAt` with `windowMs`.')
 }
 
 // Keys and jobs share a table.
-// The name ends at the first space, so it has none itself.
-const rowOfKey = (name: string, key: string): string => `key ${name.replace(/[ %]/g, encodeURIComponent)} ${key}`
+// With the length of the name, because a name may have spaces in it.
+const rowOfKey = (name: string, key: string): string => `key ${name.length} ${name} ${key}`
 const rowOfJob = (id: string): string => `job ${id}`
 const jobIn = (row: string): string | undefined => (row.startsWith('job ') ? row.slice(4) : undefined)
 
@@ -122,19 +126,21 @@ export class DedupeExtension implements Extension<Record<never, never>> {
     const { key, mode = 'return', windowMs } = given
     const row = turn.rows.get(rowOfKey(name, key)) as KeyRow | undefined
     const other = row && turn.job(row.jobId)
-    const isWaiting = waits(mode)
+    const waitMs = waitMsOf(given)
     const add = (after?: string): AdmissionAnswer => {
-      const until = isWaiting || windowMs === undefined ? undefined : turn.clock.now() + windowMs
+      const until = windowMs === waitMs ? undefined : turn.clock.now() + (windowMs as number)
       if (row) this.#windows.delete(row.jobId)
       if (until !== undefined) this.#windows.set(id, turn.clock.monotonic() + (windowMs as number))
       turn.put(rowOfKey(name, key), { jobId: id, until, after } satisfies KeyRow)
       turn.put(rowOfJob(id), { key: rowOfKey(name, key), next: undefined } satisfies JobRow)
       if (after !== undefined) turn.put(rowOfJob(after), { key: rowOfKey(name, key), next: id } satisfies JobRow)
-      const due = isWaiting && windowMs !== undefined && { delayMs: windowMs, runAt: undefined }
+      const due = waitMs !== undefined && { delayMs: waitMs, runAt: undefined }
       return { options: { ...options, ...due }, isMarked: true, isBlocked: after !== undefined }
     }
     if (!row || !other || !this.#isTaken(mode, row, other)) return add()
     const isRunning = other.state === 'running'
+    // What it has recorded belongs to its input.
+    const hasBegun = isRunning || (other.attempt > 0 && (other.steps ?? other.checkpoint) !== undefined)
     switch (mode) {
       case 'return':
       case 'throttle':
@@ -144,12 +150,12 @@ export class DedupeExtension implements Extension<Record<never, never>> {
       case 'replace':
         return isRunning ? add(other.id) : { ...add(row.after), replace: other.id }
       case 'debounce': {
-        if (isRunning) return add()
+        if (hasBegun) return add()
         turn.move(other.id, { type: 'update', input, version, runAt: turn.clock.now() + (windowMs as number) })
         return { existing: other.id }
       }
       case 'coalesce': {
-        if (isRunning) return add(other.id)
+        if (hasBegun) return add(other.id)
         const merged = (this.merge as Merge)(other.input as never, input as never, name)
         turn.move(other.id, { type: 'update', input: merged, version })
         return { existing: other.id }

@@ -200,7 +200,7 @@ export class KeyOracle {
     if (mode === 'throttle') return assert(!this.#isWithin(newest), 'I19', () => `${what()} is added, and ${there}`)
     const mayFollow = mode === 'replace' || mode === 'coalesce' || mode === 'debounce'
     // One that ran when it got its follower may wait again, and another takes the place of the follower.
-    const isRunning = newest.state === 'running' || (mode === 'replace' && isBehind)
+    const isRunning = newest.state === 'running' || (mode === 'replace' ? isBehind : hasRecorded(newest))
     assert(mayFollow && isRunning, 'I19', () => `${what()} (${name}) is added, and ${there}`)
     assert(isBehind === (mode !== 'debounce'), 'I19', () => `${what()} is ${state}, and ${there}`)
   }
@@ -245,6 +245,7 @@ export class KeyOracle {
     const what = () => `'${after.id}' gets ${show(after.input)} by ${show(call)}; it has ${show(before.input)}`
     assert(call !== undefined && this.#isSame(before, call) && isWaiting(before.state), 'I19', what)
     assert(tag > inputOf(before).tag, 'I17', () => `${what()}, which is newer`)
+    assert(!hasRecorded(before), 'I19', () => `${what()}, and has recorded what belongs to that`)
     const expected = call.mode === 'coalesce' ? merge(inputOf(before), call.input).merged : call.input.merged
     assert(call.mode === 'coalesce' || call.mode === 'debounce', 'I19', what)
     assert(isEqual(merged, expected), 'I19', what)
@@ -317,3 +318,7 @@ export class KeyOracle {
     return `${name} ${key}`
   }
 }
+
+/** Whether a later attempt goes on from what this job has recorded. */
+const hasRecorded = ({ attempt, steps, checkpoint }: JobRecord): boolean =>
+  attempt > 0 && (steps ?? checkpoint) !== undefined

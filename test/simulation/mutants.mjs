@@ -882,6 +882,12 @@ export const mutants = [
     replace: "{ type: 'update', runAt: turn.clock.now() + (windowMs as number) }",
   },
   {
+    name: 'the newest input comes to a job with what was recorded of another',
+    file: dedupe,
+    find: '(other.attempt > 0 && (other.steps ?? other.checkpoint) !== undefined)',
+    replace: 'false',
+  },
+  {
     name: 'what was gathered before is lost with each input',
     file: dedupe,
     find: 'input: merged }',
