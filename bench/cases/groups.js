@@ -74,6 +74,8 @@ export const groups = {
         addMs += performance.now() - begin
       }
       await scheduler.remove({ state: 'queued' })
+      // Until then the removals are still under way.
+      await new Promise((resolve) => setTimeout(resolve, 100))
       usedBytes() // What is only let go of by the first collection is gone after the second.
       const leftBytes = Math.max(0, usedBytes() - empty) / names
       const perSecond = (/** @type {number} */ ms) => (done / ms) * 1_000
