@@ -360,7 +360,7 @@ function recount(
   members: ReadonlyMap<string, readonly string[]>,
 ): void {
   const row = countOf(turn, id) as CountRow
-  const next: { -readonly [Name in keyof CountRow]: CountRow[Name] } = { ...row, ...row.gone, calls: 0 }
+  const next: { -readonly [Name in keyof CountRow]: CountRow[Name] } = { ...row, ...row.gone }
   for (const inner of ids) {
     const stage = batchOf(turn, inner)?.parent === id ? stageOf(countOf(turn, inner) as CountRow) : 'pending'
     if (stage !== 'pending') next[stage]++
@@ -370,7 +370,7 @@ function recount(
     const record = turn.job(key.slice('job '.length))
     const { isCallback } = turn.rows.get(key) as JobRow
     if (!record) turn.put(key, undefined)
-    if (isCallback) next.calls += record ? 1 : 0
+    if (isCallback) next.calls -= record ? 0 : 1
     else if (!record) lost.push(key)
     else if (isTerminal(record.state)) next[record.state as Terminal]++
   }

@@ -422,6 +422,24 @@ describe('a batch on a journal', () => {
     }
   })
 
+  test('keeps its counts for the callbacks that a batch within it leads to, as its jobs are counted anew', async () => {
+    const disk = new Disk()
+    const keep = { completed: { count: 0 } }
+    const first = start({ store: disk.store })
+    await first.scheduler.pause()
+    await first.group.add([{ batch: work(1), id: 'i' }], { id: 'b', onComplete: report })
+    await first.scheduler.close({ mode: 'now' })
+    // Without the extension. Nothing of the jobs is left.
+    const second = createScheduler<typeof jobs>(inline(jobs), { clock: manualClock(), store: disk.store, keep })
+    second.on('store:error', () => {})
+    await second.onIdle()
+    await second.close()
+    const { scheduler, group } = start({ store: disk.store })
+    await group.get('b')
+    await scheduler.onIdle()
+    expect(await (await scheduler.get('b/onComplete'))?.result()).toEqual({ id: 'b', ...counts(1, 1) })
+  })
+
   test('counts what has ended, or was removed, while nobody looked', async () => {
     const disk = new Disk()
     const first = start({ store: disk.store })
