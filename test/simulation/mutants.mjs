@@ -878,8 +878,8 @@ export const mutants = [
   {
     name: 'the newest input does not come to the job that waits',
     file: dedupe,
-    find: "{ type: 'update', input, runAt: turn.clock.now() + (windowMs as number) }",
-    replace: "{ type: 'update', runAt: turn.clock.now() + (windowMs as number) }",
+    find: "{ type: 'update', input, version, runAt: turn.clock.now() + (windowMs as number) }",
+    replace: "{ type: 'update', version, runAt: turn.clock.now() + (windowMs as number) }",
   },
   {
     name: 'the newest input comes to a job with what was recorded of another',
@@ -890,8 +890,8 @@ export const mutants = [
   {
     name: 'what was gathered before is lost with each input',
     file: dedupe,
-    find: 'input: merged }',
-    replace: 'input }',
+    find: 'input: merged, version }',
+    replace: 'input, version }',
   },
   {
     name: 'a job with a key is not followed',
@@ -1487,7 +1487,7 @@ export const mutants = [
   {
     name: 'an update loses the input',
     file: move,
-    find: '  if (input !== undefined) record.input = input\n',
+    find: "  if ('input' in changes) record.input = changes.input\n",
     replace: '',
   },
   {
