@@ -23,7 +23,7 @@ const here = inline(defineJobs({ async wait(_, job) { job.progress('begun'); awa
 const start = (graceMs, source = here, options = {}) => createScheduler(source, { workers: 1, handleSignals: { graceMs }, ...options })
 const begun = (scheduler) => new Promise((resolve) => scheduler.once('progress', resolve))
 const whenClosing = async (scheduler) => {
-  while (await scheduler.add.noop(undefined, { id: 'noop' }).then(() => true, () => false)) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (await scheduler.add.noop(undefined, { id: 'noop' }).then(() => true, () => false)) await new Promise(setImmediate)
   console.log('closing')
 }
 setInterval(() => {}, 1e6)
