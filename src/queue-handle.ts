@@ -6,6 +6,16 @@ import type { QueueSettings } from './queue/settings.ts'
 import { checkConcurrency, takeRateLimit } from './scheduler-options.ts'
 import * as check from './shared/check.ts'
 
+/** What can be seen and done of a queue, and of a group of it. */
+interface QueueControls extends QueueView {
+  /** Whether its rate limit lets no job start now; `nextStartAt` says until when. */
+  readonly isRateLimited: boolean
+  /** Starts no more of its jobs; those that run continue. Throws `SCHEDULER_CLOSED`. */
+  pause(): Promise<void>
+  /** Starts its jobs again. Throws `SCHEDULER_CLOSED`. */
+  resume(): Promise<void>
+}
+
 /**
  * A named queue with its own concurrency, rate limit and pause.
  *
@@ -14,15 +24,9 @@ import * as check from './shared/check.ts'
  * committed, and rejects with `STORE_WRITE_FAILED` while the store takes nothing; then the setting stays, and is tried again.
  * Nobody has to wait for the promise.
  */
-export interface Queue extends QueueView {
+export interface Queue extends QueueControls {
   /** The name, as jobs give it in their options. */
   readonly name: string
-  /** Whether its rate limit lets no job start now; `nextStartAt` says until when. */
-  readonly isRateLimited: boolean
-  /** Starts no more of its jobs; those that run continue. Throws `SCHEDULER_CLOSED`. */
-  pause(): Promise<void>
-  /** Starts its jobs again. Throws `SCHEDULER_CLOSED`. */
-  resume(): Promise<void>
   /**
    * Runs at most this many jobs of this queue at a time; `Infinity` if only the number of workers limits it. Throws
    * `INVALID_OPTION`, `SCHEDULER_CLOSED`.
@@ -75,15 +79,9 @@ export interface Queue extends QueueView {
  * One group of a queue that `grouped` of `offstage/groups` has made. What is set here holds like what is set of a queue: at once,
  * in every tab, and kept with the store. It may be set before the group has a job.
  */
-export interface QueueGroup extends QueueView {
+export interface QueueGroup extends QueueControls {
   /** The name, as jobs give it in their option `group`. */
   readonly name: string
-  /** Whether its rate limit lets no job start now; `nextStartAt` says until when. */
-  readonly isRateLimited: boolean
-  /** Starts no more of its jobs; those that run continue. Throws `SCHEDULER_CLOSED`. */
-  pause(): Promise<void>
-  /** Starts its jobs again. Throws `SCHEDULER_CLOSED`. */
-  resume(): Promise<void>
   /**
    * Runs at most this many of its jobs at a time; `Infinity` if only the limits of its queue count. Throws `INVALID_OPTION`,
    * `SCHEDULER_CLOSED`.
