@@ -73,16 +73,21 @@ const inBrowsers: Record<string, string> = {
   'node-port': "export function nodePort() { throw new TypeError('A browser has no threads of Node: make a Worker.') }",
 }
 
+/** By the name of the file in `dist`. */
+const entries: Record<string, string> = Object.fromEntries(
+  subpaths.map((path) => (path === '.' ? 'index' : path.slice(2))).map((name) => [name, `src/${name}.ts`]),
+)
+
 export default defineConfig({
-  entry: Object.fromEntries([
-    ['bin', 'src/bin.ts'],
-    ...Object.keys(inBrowsers).map((name) => [name, `src/platform/${name}.ts`]),
-    ...subpaths.map((path) => (path === '.' ? 'index' : path.slice(2))).map((name) => [name, `src/${name}.ts`]),
-  ]),
+  entry: {
+    bin: 'src/bin.ts',
+    ...Object.fromEntries(Object.keys(inBrowsers).map((name) => [name, `src/platform/${name}.ts`])),
+    ...entries,
+  },
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
-  dts: true,
+  dts: { entry: entries },
   sourcemap: true,
   clean: true,
   // tsup would write `fs` for `node:fs`, which Deno does not resolve.

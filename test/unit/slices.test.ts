@@ -11,7 +11,10 @@ import { Journal } from '../../src/store/journal.ts'
 import type { Change } from '../../src/store/store.ts'
 import { MemoryMedium } from '../support/memory-medium.ts'
 
-const work = vi.hoisted(() => ({ task: 0, bytesByTask: new Map<number, number>() }))
+const work = vi.hoisted(() => {
+  vi.resetModules() // Files of tests share modules; here they are loaded anew, with the mock.
+  return { task: 0, bytesByTask: new Map<number, number>() }
+})
 
 vi.mock('../../src/platform/crc32.ts', async (original) => {
   const { crc32, ...others } = await original<typeof import('../../src/platform/crc32.ts')>()
