@@ -10,7 +10,6 @@ export const json = (value: unknown): string => printableJson(JSON.stringify(say
 
 /** The bytes of longer ones are of no use to anybody there. */
 const bytesMax = 1_024
-const depthMax = 100
 
 function sayable(value: unknown, within: readonly object[]): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
@@ -18,7 +17,6 @@ function sayable(value: unknown, within: readonly object[]): unknown {
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object') return value === undefined ? null : inspect(value)
   if (within.includes(value)) return '[circular]'
-  if (within.length === depthMax) return inspect(value)
   const inner = (item: unknown) => sayable(item, [...within, value])
   if (Array.isArray(value)) return value.map(inner)
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()

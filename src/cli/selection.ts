@@ -27,9 +27,10 @@ export class Selection {
   /** By `seq`: whether the input has the text. Inputs themselves are not kept, because there may be very many. */
   readonly #isInInput = new Map<number, boolean>()
 
-  constructor(values: SelectionValues) {
-    this.#values = { ...values, state: listed(values.state) }
-    this.#text = values.search?.toLowerCase()
+  /** Other options may be among `values`. */
+  constructor({ state, name, queue, tag, id, search }: SelectionValues) {
+    this.#values = { state: listed(state), name, queue, tag, id, search }
+    this.#text = search?.toLowerCase()
     for (const state of this.#values.state ?? [])
       if (!(states as readonly string[]).includes(state))
         throw new UsageError(`There is no state '${printable(state)}'; there are: ${states.join(', ')}.`)
