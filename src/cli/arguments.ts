@@ -1,6 +1,6 @@
 import { states } from '../job/record.ts'
 import { nodeModule } from '../platform/host.ts'
-import { printable } from './printable.ts'
+import { printable } from '../shared/printable.ts'
 import type { SelectionValues } from './selection.ts'
 import { UsageError } from './usage-error.ts'
 

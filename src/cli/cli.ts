@@ -6,11 +6,12 @@
  * Nothing is printed before all work is done, because the reader may leave at any time (`offstage ls x | head -1`); but `watch`
  * prints as it goes.
  */
+
+import { printable } from '../shared/printable.ts'
 import { parse } from './arguments.ts'
 import { change } from './change.ts'
 import { json } from './json.ts'
 import { list } from './list.ts'
-import { printable } from './printable.ts'
 import { salvageFolder } from './salvage-folder.ts'
 import { show, showRow } from './show.ts'
 import { stats } from './stats.ts'

@@ -1,6 +1,6 @@
+import { printable } from '../shared/printable.ts'
 import { holderOf } from '../store/live-records.ts'
 import type { Salvage } from '../store/salvage.ts'
-import { printable } from './printable.ts'
 
 const namedMax = 20
 

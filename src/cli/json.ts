@@ -1,4 +1,4 @@
-import { printableJson } from './printable.ts'
+import { printableJson } from '../shared/printable.ts'
 import { inspect } from './text.ts'
 
 /**

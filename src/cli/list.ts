@@ -1,11 +1,11 @@
 import { finishedAt, type JobRecord, plus } from '../job/record.ts'
+import { printable } from '../shared/printable.ts'
 import type { Salvage } from '../store/salvage.ts'
 import type { Row } from '../store/store.ts'
 import { type Values, wrong } from './arguments.ts'
 import { damage } from './damage.ts'
 import { keepNone, readFolder } from './journal-folder.ts'
 import { json } from './json.ts'
-import { printable } from './printable.ts'
 import { Selection } from './selection.ts'
 import { counted, isMoment, moment, table } from './text.ts'
 

@@ -1,6 +1,7 @@
 import type { JobRecord } from '../job/record.ts'
 import { systemClock, systemRandom } from '../platform/host.ts'
 import { type NodeDisk, nodeDisk } from '../platform/node-disk.ts'
+import { printable } from '../shared/printable.ts'
 import type { Holder } from '../store/attachments.ts'
 import { parseAttachmentName } from '../store/file-attachments.ts'
 import { holderOf } from '../store/live-records.ts'
@@ -19,7 +20,6 @@ import {
   resolved,
 } from './journal-folder.ts'
 import { summary } from './list.ts'
-import { printable } from './printable.ts'
 import { moment } from './text.ts'
 
 /** `offstage salvage`. */

@@ -1,7 +1,7 @@
 import type { JobRecord } from '../job/record.ts'
 import { states } from '../job/record.ts'
+import { printable } from '../shared/printable.ts'
 import { withoutValues } from '../store/salvage.ts'
-import { printable } from './printable.ts'
 import { inspect } from './text.ts'
 import { UsageError } from './usage-error.ts'
 

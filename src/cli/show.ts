@@ -1,8 +1,8 @@
 import { finishedAt, type JobRecord, plus } from '../job/record.ts'
+import { printable } from '../shared/printable.ts'
 import { keepNone, readFolder } from './journal-folder.ts'
 import { json } from './json.ts'
 import { rowOf } from './list.ts'
-import { printable } from './printable.ts'
 import { field, inspect, isMoment, moment } from './text.ts'
 
 /** `offstage show <folder> <id>`. The id may be given as it is, or as `ls` prints it. */

@@ -1,5 +1,5 @@
 import { nodeModule } from '../platform/host.ts'
-import { printable } from './printable.ts'
+import { printable } from '../shared/printable.ts'
 
 const labelWidth = 14
 

@@ -1,9 +1,9 @@
 import { systemClock } from '../platform/host.ts'
+import { printable } from '../shared/printable.ts'
 import type { Values } from './arguments.ts'
 import { type Change, hasMoved, JournalFollower } from './follow-journal.ts'
 import { json } from './json.ts'
 import { rowOf, summary } from './list.ts'
-import { printable } from './printable.ts'
 import { Selection } from './selection.ts'
 import { moment } from './text.ts'
 

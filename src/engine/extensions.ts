@@ -13,7 +13,7 @@
  */
 import type { Listener } from '../events/event-bus.ts'
 import type { EventType } from '../events/event-map.ts'
-import type { JobRecord } from '../job/record.ts'
+import type { JobHeaders, JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row } from '../store/store.ts'
@@ -473,6 +473,12 @@ class Host extends View implements ExtensionHost {
     // The bus of a tab outlives the engine with which it led.
     const stop = jobs.bus.on(type, (event) => (lifecycle.isEnded ? stop() : listener(event)))
     return stop
+  }
+
+  sendAlong(jobId: string, headers: JobHeaders): void {
+    const { attempt } = this.parts.jobs.index.get(jobId) ?? {}
+    if (attempt && !attempt.isSent)
+      attempt.headers = { ...attempt.headers, ...attempt.record.rules.headers, ...headers }
   }
 }
 
