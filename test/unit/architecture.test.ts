@@ -32,6 +32,9 @@ const entries = [
   'angular.ts',
   'vite.ts',
   'hot.ts',
+  'devtools.ts',
+  'diagnostics.ts',
+  'otel.ts',
 ]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
@@ -44,6 +47,9 @@ const folders: Record<string, Layer> = {
   topics: 'extension',
   history: 'extension',
   metrics: 'extension',
+  devtools: 'extension',
+  diagnostics: 'extension',
+  otel: 'extension',
   groups: 'extension',
   conditions: 'extension',
   engine: 'part',
