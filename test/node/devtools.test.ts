@@ -23,6 +23,9 @@ const page = `
   globalThis.scheduler = createScheduler(() => new Worker('/jobs.js', { type: 'module' }), { workers: 2 })
   traceToDevTools(scheduler)
   const { run } = scheduler
+  let online = 0
+  const both = new Promise((resolve) => scheduler.on('worker:online', () => ++online === 2 && resolve()))
+  globalThis.ready = Promise.all([both, run.work(1), run.work(1)])
   globalThis.work = async () => {
     const slow = [1, 2, 3, 4].map((n) => run.work(30, { id: 'slow:' + n }))
     await Promise.all(slow)
@@ -91,7 +94,8 @@ describe.skipIf(!isInstalled('chromium'))('in Chromium', () => {
   test('a recording has a track for each worker and each queue, and failures in red', { timeout: 60_000 }, async () => {
     const tab = await browser.newPage()
     await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-    await tab.waitForFunction('globalThis.work')
+    await tab.waitForFunction('globalThis.ready')
+    await tab.evaluate('ready.then(() => {})')
     const client = await tab.context().newCDPSession(tab)
     const recorded: Entry[] = []
     client.on('Tracing.dataCollected', ({ value }) => {
@@ -130,10 +134,16 @@ describe.skipIf(!isInstalled('chromium'))('in Chromium', () => {
 })
 
 describe('anywhere else', () => {
-  function drawn() {
-    const timeStamp = vi.spyOn(console, 'timeStamp').mockImplementation(() => {})
-    onTestFinished(() => timeStamp.mockRestore())
-    return () => timeStamp.mock.calls.map((call) => (call as unknown as string[])[0])
+  /** In a test there is none. */
+  function replaceTimeStamp(timeStamp: unknown): void {
+    const { timeStamp: before } = console
+    Object.assign(console, { timeStamp })
+    onTestFinished(() => void Object.assign(console, { timeStamp: before }))
+  }
+  function drawn(): () => unknown[] {
+    const timeStamp = vi.fn()
+    replaceTimeStamp(timeStamp)
+    return () => timeStamp.mock.calls.map(([label]) => label)
   }
   const start = () => {
     const scheduler = createScheduler<typeof jobs>(inline(jobs))
@@ -170,9 +180,7 @@ describe('anywhere else', () => {
   })
 
   test('a browser that does not know it is left alone', async () => {
-    const { timeStamp } = console
-    Object.assign(console, { timeStamp: undefined })
-    onTestFinished(() => void Object.assign(console, { timeStamp }))
+    replaceTimeStamp(undefined)
     const scheduler = start()
     traceToDevTools(scheduler)
     expect(await scheduler.run.double(2)).toBe(4)
