@@ -1,4 +1,5 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { build, transform } from 'esbuild'
 import { defineConfig } from 'tsup'
 import ts from 'typescript'
@@ -63,13 +64,19 @@ const knownOfEmitter: Known = [
   [/if \(typeof fn !== 'function'\) \{[^}]*\}/g, ''],
 ]
 
-/** A file of its own, which bundles for browsers leave out: see `browser` in package.json. */
-const signals = 'process-signals'
+/**
+ * What only servers need: files of their own, in whose place bundles for browsers get these modules. `browser` in package.json
+ * says so.
+ */
+const inBrowsers: Record<string, string> = {
+  'process-signals': 'export const handleSignals = () => () => {}',
+  'node-port': "export function nodePort() { throw new TypeError('A browser has no threads of Node: make a Worker.') }",
+}
 
 export default defineConfig({
   entry: Object.fromEntries([
     ['bin', 'src/bin.ts'],
-    [signals, `src/platform/${signals}.ts`],
+    ...Object.keys(inBrowsers).map((name) => [name, `src/platform/${name}.ts`]),
     ...subpaths.map((path) => (path === '.' ? 'index' : path.slice(2))).map((name) => [name, `src/${name}.ts`]),
   ]),
   format: ['esm', 'cjs'],
@@ -118,18 +125,19 @@ export default defineConfig({
       },
     },
     {
-      name: 'signals-apart',
+      name: 'server-apart',
       setup({ onResolve }) {
-        onResolve({ filter: /[\\/]process-signals\.ts$/ }, ({ kind }) =>
-          kind === 'entry-point' ? undefined : { path: `./${signals}.js`, external: true },
+        const names = Object.keys(inBrowsers).join('|')
+        onResolve({ filter: new RegExp(`^\\./(.*/)?(${names})\\.ts$`) }, ({ path, kind }) =>
+          kind === 'entry-point' ? undefined : { path: `./${basename(path, '.ts')}.js`, external: true },
         )
       },
     },
     plainMembers,
   ],
   async onSuccess() {
-    // Before all others are translated: the entry of `browser` in package.json for `signals`.
-    await writeFile(`dist/no-${signals}.js`, 'export const handleSignals = () => () => {}\n')
+    // Before all are translated to CommonJS.
+    for (const [name, module] of Object.entries(inBrowsers)) await writeFile(`dist/no-${name}.js`, `${module}\n`)
     await writeCommonJs()
     await writeLicences()
   },

@@ -27,6 +27,14 @@ export interface UntypedRequest {
   readonly options?: JobOptions | undefined
 }
 
+const anything: check.Check = () => undefined
+/** The values are checked like those of `add`. */
+const requestChecks: check.Checks = { name: anything, input: anything, options: anything }
+
+/** Checks that these are requests. What they say is checked one by one. */
+export const checkRequests = (jobs: readonly UntypedRequest[]): void =>
+  check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
+
 /** What the options of a scheduler say about the jobs of each type. */
 interface JobTypeOptions {
   readonly defaults: Readonly<Record<string, object>>
@@ -170,7 +178,7 @@ export class JobAdder {
   // Many at once.
 
   async addMany(jobs: readonly UntypedRequest[]): Promise<Job[]> {
-    check.checkArgument('jobs', check.listOf(check.object, 'objects: { name, input, options }'), jobs)
+    checkRequests(jobs)
     const preparing = this.#prepareMany(jobs)
     const requests = isThenable(preparing) ? await preparing : preparing
     const { opening } = this.#engine
@@ -189,7 +197,10 @@ export class JobAdder {
   }
 
   #prepareMany(requests: readonly UntypedRequest[]): InsertRequest[] | Promise<InsertRequest[]> {
-    const prepare = ({ name, input, options }: UntypedRequest) => this.#prepare(name, input, options)
+    const prepare = (request: UntypedRequest) => {
+      check.checkOptions(request, requestChecks, 'job.')
+      return this.#prepare(request.name, request.input, request.options)
+    }
     const prepareLater = (from: number) => inSlices(requests.slice(from), prepare)
     if (requests.length > atOnceMax) return prepareLater(0)
     const ready: InsertRequest[] = []

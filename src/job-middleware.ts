@@ -1,5 +1,5 @@
 import type { JobOptions } from './job/job-options.ts'
-import type { JobAdder, UntypedRequest } from './job-adder.ts'
+import { checkRequests, type JobAdder, type UntypedRequest } from './job-adder.ts'
 import { type Deferred, defer } from './shared/deferred.ts'
 import { OffstageError } from './shared/errors.ts'
 import { show } from './shared/show.ts'
@@ -52,6 +52,7 @@ export class MiddlewareAdder implements Adder {
 
   /** Still all or none: the jobs are added together when all requests are through. */
   async addMany(jobs: readonly UntypedRequest[]): Promise<Job[]> {
+    checkRequests(jobs)
     const gathered: { readonly index: number; readonly request: AddRequest; readonly added: Deferred<Job> }[] = []
     const arrived = jobs.map(() => defer<void>())
     let isSent = false

@@ -5,8 +5,8 @@ import { where } from './store.js'
 /** @import { Contestant } from '../lib/case.js' */
 /** @import { DurableQueue, FlowNode, FlowRunner } from './store.js' */
 
-/** How many jobs the worker has in hand at once: no worse than 10 or 200. */
-const batchSize = 50
+/** How many jobs the worker takes each time that it looks: with 50 it does 100 jobs a second, and not 2,000. */
+const batchSize = 2_000
 /** The least that it allows. Of jobs that are let go it sends no notice, so with notices they wait for longer. */
 const pollingIntervalSeconds = 0.5
 

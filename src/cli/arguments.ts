@@ -128,7 +128,7 @@ const manual: Readonly<Record<Verb, Page>> = {
   },
 }
 
-export const usage = `usage:
+const usage = `usage:
   offstage ls <folder>                    the jobs in a store, and the rows of its extensions
   offstage show <folder> <id>             all there is to know of a job
   offstage show <folder> <table> <key>    one row of an extension
@@ -142,7 +142,7 @@ export const usage = `usage:
   offstage --version`
 
 /** Returns the help of a verb. */
-export function helpOf(verb: Verb): string {
+function helpOf(verb: Verb): string {
   const { usage, about, options, examples } = manual[verb]
   const rows = Object.entries(options).map(([name, { short, value, help }]) => {
     const label = `${short ? `-${short}, ` : ''}--${name}${value ? ` <${value}>` : ''}`

@@ -30,9 +30,6 @@ interface Changed {
 
 const participles = { retry: 'retried', remove: 'removed' } as const
 
-/** What has happened was said; but not all that was asked for. */
-export class Incomplete extends Error {}
-
 /** `offstage retry` and `offstage remove`. */
 export async function change(
   verb: Verb,

@@ -68,7 +68,7 @@ const usualCells = ({ id, name, state, queue, priority, attempt, addedAt }: JobR
 ]
 
 /** One element in each line, so that it can be read line by line as well. */
-export function* jsonList<Item>(items: readonly Item[], jsonOf: (item: Item) => string): Iterable<string> {
+function* jsonList<Item>(items: readonly Item[], jsonOf: (item: Item) => string): Iterable<string> {
   yield '['
   for (const [index, item] of items.entries()) yield `${jsonOf(item)}${index + 1 < items.length ? ',' : ''}`
   yield ']'
@@ -100,7 +100,7 @@ function limitOf(given: string | undefined): number {
 }
 
 /** The values that jobs keep are counted, not listed: there may be very many. */
-export const isListed = ({ table }: Row): boolean => table !== 'offstage:values'
+const isListed = ({ table }: Row): boolean => table !== 'offstage:values'
 
 /** Returns what a store holds, in a line. */
 export function summary({ records, rows }: Pick<Salvage, 'records' | 'rows'>): string {

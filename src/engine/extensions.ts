@@ -11,16 +11,15 @@
  * based on that, whether it wrote the same row or only read it. If the later writing belongs to a call, it falls too. If it
  * follows from something that has happened, it is taken back and carried out anew.
  */
-import type { Listener } from '../events/event-bus.ts'
-import type { EventType } from '../events/event-map.ts'
-import type { JobHeaders, JobRecord } from '../job/record.ts'
+import type { JobRecord } from '../job/record.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { Row } from '../store/store.ts'
 import { type Attached, attachedOf, extensionFailed, followersOf } from './attached.ts'
 import type { Inserted, InsertRequest } from './engine.ts'
-import type { Extension, ExtensionHost, Move, Turn } from './extension.ts'
+import type { Extension, Move, Turn } from './extension.ts'
 import type { Admitting, ExtensionHooks } from './extension-hooks.ts'
+import { Host } from './extension-host.ts'
 import type { EngineParts, ExtensionParts, RequestOf } from './extension-parts.ts'
 import { duplicate, extensionMissing } from './job-errors.ts'
 import { LiveJob, noRecord } from './live-job.ts'
@@ -442,45 +441,6 @@ type MarkRules = InsertRequest['markRules']
 /** Several extensions may follow one job. */
 const both = (first: MarkRules, second: Attached['markRules']): MarkRules =>
   first ? (rules) => second(first(rules)) : second
-
-/** What `open` receives. */
-class Host extends View implements ExtensionHost {
-  readonly #extensions: Extensions
-
-  constructor(parts: ExtensionParts, attached: Attached, extensions: Extensions) {
-    super(parts, attached)
-    this.#extensions = extensions
-  }
-
-  turn<Result>(write: (turn: Turn) => Result, { isRefusable = false } = {}): Promise<Result> {
-    return this.#extensions.turn(this.attached, write, isRefusable) as Promise<Result>
-  }
-
-  at(wallMs: number, callback: () => void, { keepsProcessAlive = false } = {}): () => void {
-    const { timers, bus } = this.parts.jobs
-    const timer = timers.at(wallMs, () => bus.call(callback), keepsProcessAlive)
-    return () => timers.cancel(timer)
-  }
-
-  after(delayMs: number, callback: () => void, { keepsProcessAlive = false } = {}): () => void {
-    const { timers, bus } = this.parts.jobs
-    const timer = timers.after(delayMs, () => bus.call(callback), keepsProcessAlive)
-    return () => timers.cancel(timer)
-  }
-
-  on<Type extends EventType>(type: Type, listener: Listener<Type>): () => void {
-    const { jobs, lifecycle } = this.parts
-    // The bus of a tab outlives the engine with which it led.
-    const stop = jobs.bus.on(type, (event) => (lifecycle.isEnded ? stop() : listener(event)))
-    return stop
-  }
-
-  sendAlong(jobId: string, headers: JobHeaders): void {
-    const { attempt } = this.parts.jobs.index.get(jobId) ?? {}
-    if (attempt && !attempt.isSent)
-      attempt.headers = { ...attempt.headers, ...attempt.record.rules.headers, ...headers }
-  }
-}
 
 /** Throws for a promise: what it would do came too late, because its turn is over. */
 function atOnce<Result>(result: Result): Result {

@@ -1,7 +1,7 @@
 import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
 import type { JobTable } from '../thread/job-types.ts'
-import { type JobSpec, jobChecks, type TakenJob, takeJob } from './job-spec.ts'
+import { type JobSpec, jobChecks, type TakeJob, type TakenJob, takeJob } from './job-spec.ts'
 
 /** How a batch is added. The callbacks are jobs, each added once, in the commit of the end that is its cause. */
 export interface BatchOptions<Table extends JobTable = JobTable> {
@@ -54,6 +54,7 @@ const nestedChecks: check.Checks = { ...batchChecks, batch: check.array }
 interface Taken {
   size: number
   readonly ids: Set<string>
+  readonly takeJob: TakeJob
 }
 
 /** Two of one call with the same id would be one, and the batch would wait for the other for ever. */
@@ -65,14 +66,14 @@ function claim({ ids }: Taken, kind: 'job' | 'batch', id: string): string {
 }
 
 /** Checks and copies a batch. Throws `INVALID_OPTION`, which names the member, and `DATA_CLONE`. */
-export function takeBatch(jobs: unknown, options: BatchOptions, id: string): BatchNode {
+export function takeBatch(jobs: unknown, options: BatchOptions, id: string, takeJob: TakeJob): BatchNode {
   check.checkOptions(options, batchChecks)
-  return takeNode(jobs, options, id, '', 0, { size: 0, ids: new Set() })
+  return takeNode(jobs, options, id, '', 0, { size: 0, ids: new Set(), takeJob })
 }
 
 /** Checks and copies what is appended. `prefix`: of the ids of those that have none. */
-export const takeMembers = (jobs: unknown, prefix: string): BatchNode['members'] =>
-  takeAll(jobs, prefix, 'jobs', 0, { size: 0, ids: new Set() })
+export const takeMembers = (jobs: unknown, prefix: string, takeJob: TakeJob): BatchNode['members'] =>
+  takeAll(jobs, prefix, 'jobs', 0, { size: 0, ids: new Set(), takeJob })
 
 /** Checks what a job appends: jobs, whose ids offstage makes. */
 export function takeAppended(jobs: unknown): TakenJob[] {
@@ -97,7 +98,7 @@ function takeNode(
     const callback = options[name]
     if (!callback) continue
     check.checkOptions(callback, jobChecks, `${label}${name}.`)
-    const job = takeJob(callback, label + name)
+    const job = taken.takeJob(callback, label + name)
     callbacks[name] = {
       ...job,
       options: { ...job.options, id: claim(taken, 'job', job.options?.id ?? `${id}/${name}`) },
@@ -120,7 +121,7 @@ function takeAll(jobs: unknown, prefix: string, label: string, depth: number, ta
       return takeNode(member.batch, member, member.id ?? `${prefix}${index}`, `${name}.`, depth + 1, taken)
     }
     check.checkOptions(member, jobChecks, `${name}.`)
-    const job = takeJob(member, name)
+    const job = taken.takeJob(member, name)
     return { ...job, options: { ...job.options, id: claim(taken, 'job', job.options?.id ?? `${prefix}${index}`) } }
   })
 }

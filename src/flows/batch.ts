@@ -3,6 +3,7 @@ import { OffstageError } from '../shared/errors.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
 import { takeMembers } from './batch-spec.ts'
 import type { BatchCommands, BatchCounts, ShownBatch } from './batches-extension.ts'
+import { type TakeJob, takeJobFrom } from './job-spec.ts'
 
 /**
  * What the handles of the batches of one scheduler have in common. One listener serves all of them: there may be thousands. Who
@@ -10,6 +11,7 @@ import type { BatchCommands, BatchCounts, ShownBatch } from './batches-extension
  */
 export class BatchHost {
   readonly commands: BatchCommands
+  readonly takeJob: TakeJob
   readonly #handles = new Map<string, Set<WeakRef<BatchHandle>>>()
   readonly #gone = new FinalizationRegistry<string>((id) => void this.#of(id))
   /** Handles that somebody listens to. */
@@ -17,6 +19,7 @@ export class BatchHost {
 
   constructor(scheduler: Scheduler, commands: BatchCommands) {
     this.commands = commands
+    this.takeJob = takeJobFrom(scheduler)
     scheduler.on('batch:changed', ({ batchId, version, ...event }) => {
       for (const handle of this.#of(batchId)) handle.show(version, event)
     })
@@ -74,7 +77,7 @@ export class BatchHandle {
   }
 
   async append(jobs: unknown): Promise<void> {
-    const members = takeMembers(jobs, `${this.id}/${randomId('more')}.`)
+    const members = takeMembers(jobs, `${this.id}/${randomId('more')}.`, this.#host.takeJob)
     this.take(await this.#host.commands.append(this.id, members))
   }
 

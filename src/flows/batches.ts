@@ -73,7 +73,7 @@ export function batches<Table extends JobTable>(scheduler: Scheduler<Table>): Ba
     async add(jobs: unknown, options: BatchOptions = {}) {
       check.checkArgument('options', check.object, options)
       const { id = randomId('batch') } = options
-      const node = takeBatch(jobs, options, id)
+      const node = takeBatch(jobs, options, id, host.takeJob)
       if (node.members.length > atOnceMax) await nextTask()
       // It listens before it asks, so that it misses nothing.
       const batch = new BatchHandle(host, id)

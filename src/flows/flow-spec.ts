@@ -2,7 +2,7 @@ import * as check from '../shared/check.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { show } from '../shared/show.ts'
 import type { JobTable } from '../thread/job-types.ts'
-import { type JobSpec, jobChecks, type TakenJob, takeJob } from './job-spec.ts'
+import { type JobSpec, jobChecks, type TakeJob, type TakenJob } from './job-spec.ts'
 
 /**
  * What happens to a job when one that it waits for fails or is cancelled.
@@ -67,16 +67,22 @@ const memberChecks: check.Checks = { after: check.array, onFailure: onFailureChe
 const nestedChecks: check.Checks = { after: check.array, onFailure: onFailureCheck, flow: check.object }
 const edgeChecks: check.Checks = { key: check.text, onFailure: onFailureCheck }
 
+/** What is taken of a flow so far. */
+interface Taken {
+  readonly nodes: FlowNode[]
+  readonly takeJob: TakeJob
+}
+
 /** Checks and copies the members of a flow. Throws `INVALID_OPTION`, which names the member, and `DATA_CLONE`. */
-export function takeFlow(spec: unknown): FlowNode[] {
-  const nodes: FlowNode[] = []
-  takeMembers(spec, [], [], nodes)
-  if (nodes.length === 0) throw wrong('a flow', 'at least one job', 'none')
-  return nodes
+export function takeFlow(spec: unknown, takeJob: TakeJob): FlowNode[] {
+  const taken: Taken = { nodes: [], takeJob }
+  takeMembers(spec, [], [], taken)
+  if (taken.nodes.length === 0) throw wrong('a flow', 'at least one job', 'none')
+  return taken.nodes
 }
 
 /** Members of a flow, in an order in which each comes after those that it waits for. */
-function takeMembers(spec: unknown, outer: Path, inherited: readonly Edge[], nodes: FlowNode[]): number[] {
+function takeMembers(spec: unknown, outer: Path, inherited: readonly Edge[], taken: Taken): number[] {
   check.checkArgument(labelOf(outer), check.object, spec)
   if (outer.length > depthMax) throw wrong('a flow', `at most ${depthMax} levels of flows within it`, 'more')
   const members = spec as Readonly<Record<string, FlowJob | NestedFlow>>
@@ -91,7 +97,7 @@ function takeMembers(spec: unknown, outer: Path, inherited: readonly Edge[], nod
       awaited.add(parent)
       const isNested = 'flow' in (members[parent] as object)
       return (sinks.get(parent) as readonly number[]).map((index) => {
-        const { path: sink } = nodes[index] as FlowNode
+        const { path: sink } = taken.nodes[index] as FlowNode
         return { path: isNested ? sink.slice(outer.length) : [parent], index, onFailure }
       })
     })
@@ -99,13 +105,13 @@ function takeMembers(spec: unknown, outer: Path, inherited: readonly Edge[], nod
     const parents = own.length > 0 ? own : inherited
     sinks.set(
       key,
-      'flow' in member ? takeMembers(member.flow, path, parents, nodes) : [takeNode(member, path, parents, nodes)],
+      'flow' in member ? takeMembers(member.flow, path, parents, taken) : [takeNode(member, path, parents, taken)],
     )
   }
   return keys.filter((key) => !awaited.has(key)).flatMap((key) => sinks.get(key) ?? [])
 }
 
-function takeNode(member: FlowJob, path: Path, parents: readonly Edge[], nodes: FlowNode[]): number {
+function takeNode(member: FlowJob, path: Path, parents: readonly Edge[], { nodes, takeJob }: Taken): number {
   const job = takeJob(member, labelOf(path))
   if (nodes.length === jobsMax) throw wrong('a flow', `at most ${jobsMax.toLocaleString('en')} jobs`, 'more')
   return nodes.push({ ...job, path, parents }) - 1

@@ -9,6 +9,7 @@ import type { Scheduler } from '../typed-scheduler.ts'
 import { FlowHandle, type FlowSnapshot } from './flow.ts'
 import { type FlowSpec, takeFlow } from './flow-spec.ts'
 import { flowsExtension } from './flows-extension.ts'
+import { takeJobFrom } from './job-spec.ts'
 
 /** By key, the handles of the jobs of a flow; of a nested flow, its own such object. */
 export type FlowJobs<Table extends JobTable, Spec> = {
@@ -90,11 +91,12 @@ const idCheck = check.string(256)
  */
 export function flows<Table extends JobTable>(scheduler: Scheduler<Table>): Flows<Table> {
   const commands = extend(scheduler, flowsExtension)
+  const takeJob = takeJobFrom(scheduler)
   const host = { scheduler: scheduler as unknown as Scheduler, commands }
   return {
     async add(jobs: unknown, options: { readonly id?: string | undefined } = {}) {
       check.checkOptions(options, { id: idCheck })
-      const nodes = takeFlow(jobs)
+      const nodes = takeFlow(jobs, takeJob)
       const { id = randomId('flow') } = options
       // To check thousands of jobs takes as long as to add them; a page has a break between the two.
       if (nodes.length > atOnceMax) await nextTask()

@@ -1,3 +1,4 @@
+import { type Extensible, extensionPointOf } from '../extension-point.ts'
 import type { JobOptions } from '../job/job-options.ts'
 import { takeJobOptions } from '../job/job-options.ts'
 import * as check from '../shared/check.ts'
@@ -31,7 +32,9 @@ const anything: check.Check = () => undefined
 export const jobChecks: check.Checks = { name: anything, input: anything, options: anything }
 
 /** Checks and copies a job. `label`: how errors name it. */
-export function takeJob(spec: object, label: string): TakenJob {
+export type TakeJob = (spec: object, label: string) => TakenJob
+
+export const takeJob: TakeJob = (spec, label) => {
   const { name, input, options: given } = spec as TakenJob
   check.checkArgument(`${label}.name`, check.string(256), name)
   const options = takeOptions(given, label)
@@ -39,6 +42,19 @@ export function takeJob(spec: object, label: string): TakenJob {
   if (other)
     throw new OffstageError('INVALID_OPTION', `The option \`${other}\` is not for jobs of a flow or batch (${label}).`)
   return { name, input: copyValue(input, `input of ${label}`), options }
+}
+
+/**
+ * Returns what takes the jobs that this page or process adds. Their inputs have the versions of its code, also where the jobs run
+ * in another tab, whose code may be newer.
+ */
+export function takeJobFrom(scheduler: Extensible): TakeJob {
+  const { defaultsOf } = extensionPointOf(scheduler)
+  return (spec, label) => {
+    const { name, input, options } = takeJob(spec, label)
+    const version = options?.version ?? defaultsOf(name).options.version ?? 1
+    return { name, input, options: { ...options, version } }
+  }
 }
 
 /** Many jobs are added together: the message says which of them has the wrong option. */

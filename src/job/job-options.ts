@@ -265,7 +265,7 @@ export const resolveDefaults = (options: JobDefaults = {}): ResolvedDefaults => 
 /** Combines them with the options of one job. */
 const resolveOptions = (own: JobOptions, shared: ResolvedDefaults): ResolvedDefaults => ({
   options: shared.options,
-  rules: hasOwnRules(own) ? rulesOf(own, shared.options) : shared.rules,
+  rules: hasOwnRules(own, shared.options) ? rulesOf(own, shared.options) : shared.rules,
   queue: own.queue ?? shared.queue,
   group: own.group ?? shared.group,
   priority: own.priority ?? shared.priority,
@@ -288,17 +288,10 @@ const rulesOf = (own: JobOptions, shared: JobDefaults): Rules => {
   }
 }
 
-const hasOwnRules = ({
-  attempts,
-  backoff,
-  retryForMs,
-  timeoutMs,
-  keepMs,
-  keepValues,
-  tags,
-  version,
-  headers,
-}: JobOptions): boolean =>
+const hasOwnRules = (
+  { attempts, backoff, retryForMs, timeoutMs, keepMs, keepValues, tags, version, headers }: JobOptions,
+  shared: JobDefaults,
+): boolean =>
   attempts !== undefined ||
   backoff !== undefined ||
   retryForMs !== undefined ||
@@ -306,7 +299,7 @@ const hasOwnRules = ({
   keepMs !== undefined ||
   keepValues !== undefined ||
   tags !== undefined ||
-  version !== undefined ||
+  (version !== undefined && version !== (shared.version ?? 1)) ||
   headers !== undefined
 
 /**

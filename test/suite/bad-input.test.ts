@@ -544,6 +544,18 @@ const names: Row[] = [
       refuses('INVALID_OPTION', (scheduler) => scheduler.addMany(wrong(list)), 'name'),
     ],
   ),
+  [
+    'addMany with a field that is misspelt',
+    async (scheduler) => {
+      const id = 'not added'
+      const list = [
+        { name: 'double', options: { id } },
+        { name: 'double', option: { priority: 5 } },
+      ]
+      await refuses('INVALID_OPTION', () => scheduler.addMany(wrong(list)), '`job.option`')(scheduler, never)
+      expect(await scheduler.get(id)).toBeUndefined()
+    },
+  ],
 ]
 
 const goodId = (name: string, id: string): Row => [

@@ -165,6 +165,14 @@ describe('middleware', () => {
     await expect(scheduler.run.echo(1, { attempts: 0 })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
   })
 
+  test.each([undefined, {}, [null], [{ name: 42 }], [{ name: 'echo', option: {} }]])(
+    'leaves it to `addMany` to refuse %j',
+    async (jobs) => {
+      const scheduler = start([{ add: (request, next) => next(request) }])
+      await expect(scheduler.addMany(jobs as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    },
+  )
+
   test('that makes no sense is refused', () => {
     expect(() => start([{ add: 1 as never }])).toThrow('`middleware.add`')
     expect(() => start([{ ad: () => {} } as never])).toThrow('There is no option `middleware.ad`')

@@ -1,5 +1,6 @@
 // Deploys and rollbacks: processes and tabs whose code knows different versions of an input.
 import { createScheduler, inline, type SchedulerOptions } from 'offstage'
+import { batches, flows } from 'offstage/flows'
 import { renewWorkers } from 'offstage/hot'
 import { manualClock } from 'offstage/testing'
 import { defineJobs, versioned } from 'offstage/worker'
@@ -108,6 +109,34 @@ test('a client of an older deploy adds what the newer leader brings up', async (
   const old = deploy(1, { store: origin.openTab().store })
   await old.counts()
   expect(await old.run.mail('ann')).toBe('2: ann false')
+})
+
+test('what a tab of an older deploy adds in a flow or a batch has its versions, where the newer one leads', async () => {
+  const origin = new FakeOrigin()
+  const leader = deploy(2, { store: origin.openTab().store })
+  flows(leader)
+  batches(leader)
+  await leader.counts()
+  const old = deploy(1, { store: origin.openTab().store })
+  const letter = (input: string) => ({ name: 'mail' as const, input })
+  const flow = await flows(old).add({
+    first: letter('ann'),
+    inner: { flow: { next: letter('bob') }, after: ['first'] },
+  })
+  expect(await flow.result()).toEqual({ first: '2: ann false', inner: { next: '2: bob false' } })
+  const onSuccess = letter('dan')
+  const batch = await batches(old).add([letter('cid')], { id: 'b', open: true, onSuccess })
+  await batch.append([letter('eve'), { batch: [letter('fay')], id: 'inner' }])
+  await batch.seal()
+  expect(await batch.result()).toMatchObject({ total: 3, completed: 3 })
+  await leader.onIdle()
+  const results = (await leader.find({ state: 'completed' })).map((job) => job.result())
+  expect((await Promise.all(results)).sort()).toEqual(
+    ['ann', 'bob', 'cid', 'dan', 'eve', 'fay'].map((to) => `2: ${to} false`),
+  )
+  expect(await (await flows(old).add({ now: { ...letter('gus'), options: { version: 1 } } })).result()).toEqual({
+    now: '2: gus false',
+  })
 })
 
 test('renewed workers try it again: their module may be newer', async () => {
