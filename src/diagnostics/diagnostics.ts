@@ -43,7 +43,7 @@ export function publishDiagnostics<Table extends JobTable>(scheduler: Scheduler<
   if (there) return there
   const { channel } = nodeModule<typeof import('node:diagnostics_channel')>('diagnostics_channel') ?? {}
   if (!channel) return () => {}
-  const channels = new Map<string, import('node:diagnostics_channel').Channel>()
+  const channels = new Map<string, ReturnType<typeof channel>>()
   // Not a listener of each type: one of `error` would keep errors from being reported.
   const stopTap = engine.bus.tap((event) => {
     let events = channels.get(event.type)
