@@ -56,6 +56,7 @@ export class JournalFollower {
     next.takeChanges()
     this.#reading = next
     reading?.close()
+    reading?.records.rollBack()
     return reading ? [...differences(reading.records, next.records)] : []
   }
 
@@ -153,6 +154,14 @@ class FollowedRecords extends LiveRecords {
 
   takeChanges(): readonly Change[] {
     return this.#committed.splice(0)
+  }
+
+  /** Takes back what a batch without an end has changed. */
+  rollBack(): void {
+    for (const { before, after } of this.#begun.splice(0).reverse()) {
+      if (before) super.set(before, 0)
+      else if (after) super.delete(after.seq)
+    }
   }
 }
 
