@@ -153,16 +153,16 @@ function helpOf(verb: Verb): string {
 
 const isVerb = (text: string | undefined): text is Verb => (verbs as readonly (string | undefined)[]).includes(text)
 
-/** Returns what is asked for: a verb with its arguments, or one of the texts that need no store. */
-export function parse(args: readonly string[]): Arguments | { readonly text: 'version' | string } {
+/** Returns what is asked for: a verb with its arguments, a help, or the version. */
+export function parse(args: readonly string[]): Arguments | { readonly help: string } | 'version' {
   const [verb, ...others] = args
   if (verb === '--help' || verb === '-h' || verb === 'help')
-    return { text: isVerb(others[0]) ? helpOf(others[0]) : usage }
-  if (verb === '--version' || verb === '-v') return { text: 'version' }
+    return { help: isVerb(others[0]) ? helpOf(others[0]) : usage }
+  if (verb === '--version' || verb === '-v') return 'version'
   if (verb === undefined) throw new UsageError(usage)
   if (!isVerb(verb)) throw new UsageError(`There is no verb '${printable(verb)}'.\n${usage}`)
   const { values, positionals } = parsed(verb, others)
-  if (values.help) return { text: helpOf(verb) }
+  if (values.help) return { help: helpOf(verb) }
   const [folder, ...rest] = positionals
   const [min, max] = manual[verb].rest
   if (!folder || rest.length < min || rest.length > max) throw wrong(verb, undefined)

@@ -71,7 +71,8 @@ interface Answer {
 
 async function carryOut(host: CliHost): Promise<Answer> {
   const asked = parse(host.args)
-  if ('text' in asked) return { lines: [asked.text === 'version' ? (host.version?.() ?? 'unknown') : asked.text] }
+  if (asked === 'version') return { lines: [host.version?.() ?? 'unknown'] }
+  if ('help' in asked) return { lines: [asked.help] }
   const { verb, folder, rest, values } = asked
   const [first = '', second] = rest
   const complain = (line: string) => host.complain(printable(line))
