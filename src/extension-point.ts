@@ -1,6 +1,7 @@
 import type { Engine } from './engine/engine.ts'
 import type { CommandTable, Extension } from './engine/extension.ts'
 import type { ResolvedDefaults } from './job/job-options.ts'
+import type { Middleware } from './job-middleware.ts'
 import { OffstageError } from './shared/errors.ts'
 import type { Scheduler } from './typed-scheduler.ts'
 
@@ -13,6 +14,8 @@ export const extensionPoint: unique symbol = Symbol.for('offstage.extensionPoint
 export interface ExtensionPoint {
   readonly engine: Engine
   readonly defaultsOf: (name: string) => ResolvedDefaults
+  /** Has more go around the calls that add jobs, around all that does already. */
+  readonly use: (middleware: readonly Middleware[]) => void
   /** By the name of the extension. */
   readonly attached: Map<string, { readonly extension: Extension<never>; readonly commands: CommandTable }>
 }

@@ -29,12 +29,15 @@ export interface Middleware {
 
 type Last = (request: AddRequest) => Promise<Job>
 
+/** What adds jobs, through middleware or not. */
+export type Adder = Pick<JobAdder, 'add' | 'run' | 'addMany'>
+
 /** Adds jobs through each middleware in turn, the first of the list outermost. */
-export class MiddlewareAdder implements Pick<JobAdder, 'add' | 'run' | 'addMany'> {
-  readonly #adder: JobAdder
+export class MiddlewareAdder implements Adder {
+  readonly #adder: Adder
   readonly #middleware: readonly Middleware[]
 
-  constructor(adder: JobAdder, middleware: readonly Middleware[]) {
+  constructor(adder: Adder, middleware: readonly Middleware[]) {
     this.#adder = adder
     this.#middleware = middleware.filter(({ add }) => add)
   }

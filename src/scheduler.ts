@@ -28,7 +28,7 @@ import { runAll } from './job-callbacks.ts'
 import type { JobRequest } from './job-calls.ts'
 import { cleanChecks, findChecks, targetOf, type WatchFilter, watchChecks } from './job-filter.ts'
 import { JobHandle, streamCapacity } from './job-handle.ts'
-import { MiddlewareAdder } from './job-middleware.ts'
+import { type Adder, MiddlewareAdder } from './job-middleware.ts'
 import { takeChanges } from './job-update.ts'
 import { reportUncaught } from './platform/host.ts'
 import { handleSignals } from './platform/process-signals.ts'
@@ -87,7 +87,7 @@ type Typed = 'get' | 'find' | 'restart' | 'watch' | 'on' | 'once' | 'off' | 'eve
  */
 class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> {
   readonly #engine: Engine
-  readonly #adder: Pick<JobAdder, 'add' | 'run' | 'addMany'>
+  #adder: Adder
   readonly #schemas: Schemas
   /** Whether a queue may have groups. A scheduler that runs nothing itself need not know. */
   readonly #isGrouped: (queue: string) => boolean
@@ -116,17 +116,21 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     const host = { ...local, errors, makeJob, makeLocal: source === null ? undefined : makeLocal }
     this.#engine = engine ? engineFrom(engine, host) : makeLocal({})
     const plain = new JobAdder(this.#engine, options)
-    const adder = options.middleware.length > 0 ? new MiddlewareAdder(plain, options.middleware) : plain
-    this.#adder = adder
-    this[extensionPoint] = { engine: this.#engine, defaultsOf: (name) => plain.defaultsOf(name), attached: new Map() }
+    this.#adder = plain
+    const use: ExtensionPoint['use'] = (middleware) => {
+      this.#adder = new MiddlewareAdder(this.#adder, middleware)
+    }
+    if (options.middleware.length > 0) use(options.middleware)
+    const defaultsOf: ExtensionPoint['defaultsOf'] = (name) => plain.defaultsOf(name)
+    this[extensionPoint] = { engine: this.#engine, defaultsOf, use, attached: new Map() }
     const run =
       (name: string): Call =>
       (input, jobOptions) =>
-        adder.run(name, input, jobOptions)
+        this.#adder.run(name, input, jobOptions)
     const add =
       (name: string): Call =>
       (input, jobOptions) =>
-        adder.add(name, input, jobOptions)
+        this.#adder.add(name, input, jobOptions)
     this.run = byName(run) as never
     this.add = byName(add) as never
     if (signalGraceMs !== undefined) this.#engine.onClose(handleSignals(signalGraceMs, (mode) => this.close({ mode })))

@@ -1,5 +1,6 @@
 import type { Listener } from '../events/event-bus.ts'
 import type { EventType } from '../events/event-map.ts'
+import type { JobHeaders } from '../job/record.ts'
 import type { Attached } from './attached.ts'
 import type { ExtensionHost, Turn } from './extension.ts'
 import type { ExtensionParts } from './extension-parts.ts'
@@ -40,5 +41,11 @@ export class Host extends View implements ExtensionHost {
     // The bus of a tab outlives the engine with which it led.
     const stop = jobs.bus.on(type, (event) => (lifecycle.isEnded ? stop() : listener(event)))
     return stop
+  }
+
+  sendAlong(jobId: string, headers: JobHeaders): void {
+    const { attempt } = this.parts.jobs.index.get(jobId) ?? {}
+    if (attempt && !attempt.isSent)
+      attempt.headers = { ...attempt.headers, ...attempt.record.rules.headers, ...headers }
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { EventMap, EventType } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
-import type { JobRecord } from '../job/record.ts'
+import type { JobHeaders, JobRecord } from '../job/record.ts'
 import type { Action } from '../job/transition.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Disposition, FindOptions } from './engine.ts'
@@ -240,4 +240,9 @@ export interface ExtensionHost extends ExtensionView {
    * removes it.
    */
   on<Type extends EventType>(type: Type, listener: (event: EventMap[Type]) => void): () => void
+  /**
+   * Adds headers to those that the handler finds, for this attempt alone: they are not stored. To be called by a listener of
+   * `started`. Later, and for a job whose input is moved with `transfer`, it does nothing: the attempt has been sent.
+   */
+  sendAlong(jobId: string, headers: JobHeaders): void
 }

@@ -10,7 +10,6 @@ import type { Jobs } from './jobs.ts'
 import type { LiveJob } from './live-job.ts'
 import { fallenOf, type Removal, type Step } from './steps.ts'
 
-const noDetails = {}
 /** Steps that bring a value: from a worker, or from a caller. */
 const keeping: readonly Step['type'][] = ['complete', 'checkpoint', 'step', 'update', 'signal', 'value']
 
@@ -54,7 +53,9 @@ export class Outcomes implements CommitListener {
     }
     job.committed = after
     if (type === 'start') {
-      if (this.#dispatcher.send(job, after)) this.#jobs.notifier.announce(job, 'started', noDetails)
+      const { attempt } = job
+      if (attempt && this.#dispatcher.send(job, after))
+        this.#jobs.notifier.announce(job, 'started', { workerId: attempt.worker.id })
     } else if (type !== 'checkpoint' && type !== 'step') {
       this.#jobs.notifier.announceStep(job, type, after)
       // A mark on a job that has ended is no second end.

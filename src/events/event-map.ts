@@ -24,8 +24,8 @@ interface JobEventBase<Type extends string, Name extends string> extends EventBa
 export interface JobEventMap<Result = unknown, Progress = unknown, Value = unknown, Name extends string = string> {
   /** A job is committed to the store, in this state and with this priority. */
   added: JobEventBase<'added', Name> & { readonly state: State; readonly priority: number }
-  /** An attempt was given to a thread. */
-  started: JobEventBase<'started', Name>
+  /** An attempt was given to a thread: to the one with this `workerId`, as `worker:online` has named it. */
+  started: JobEventBase<'started', Name> & { readonly workerId: number }
   /** The job's newest progress. Values in between may be left out. Not stored. */
   progress: JobEventBase<'progress', Name> & { readonly progress: Progress }
   /** The handler called `job.log(...args)`. Not stored. */

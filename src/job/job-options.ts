@@ -142,7 +142,7 @@ const tags = check.listUpTo(tagsMax, check.string(nameLengthMax), 'strings')
 
 const areTexts = (texts: readonly unknown[]): boolean => texts.every((text) => typeof text === 'string')
 
-const headers: check.Check = (value) => {
+export const headersCheck: check.Check = (value) => {
   const entries = isObject(value) && !(Symbol.iterator in value) ? Object.entries(value).flat() : [0]
   const isFine =
     areTexts(entries) &&
@@ -181,7 +181,7 @@ const optionChecks: check.Checks = {
   id: check.string(idLengthMax),
   ifExists: check.oneOf('return', 'replace', 'reject'),
   runAt: moment,
-  headers,
+  headers: headersCheck,
   transfer: check.array,
   extensions: check.object,
   // Not `instanceof`, because test environments bring a class of their own.

@@ -1,4 +1,5 @@
 import type { Extension, ExtensionHost } from '../engine/extension.ts'
+import { attemptEnds } from '../events/attempts.ts'
 import { type CountedType, countedTypes, type Measured, Meters } from './measured.ts'
 
 /** What a page asks the scheduler that runs the jobs. */
@@ -29,7 +30,6 @@ export const metricsExtension: Extension<MetricsCommands> = {
   },
 }
 
-const attemptEnds: readonly CountedType[] = ['completed', 'failed', 'retrying', 'snoozed', 'interrupted', 'cancelled']
 const timedEnds: readonly CountedType[] = ['completed', 'failed', 'retrying']
 
 function measure(host: ExtensionHost): readonly [types: Meters, queues: Meters] {
@@ -45,7 +45,7 @@ function measure(host: ExtensionHost): readonly [types: Meters, queues: Meters] 
         startedAt.set(jobId, host.clock.monotonic())
         const { dueAt = at } = host.job(jobId) ?? {}
         for (const { wait } of meters) wait.add(Math.max(0, at - dueAt))
-      } else if (attemptEnds.includes(type)) {
+      } else if ((attemptEnds as readonly string[]).includes(type)) {
         const since = startedAt.get(jobId)
         startedAt.delete(jobId)
         if (since === undefined || !timedEnds.includes(type)) return

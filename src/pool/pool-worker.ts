@@ -1,4 +1,4 @@
-import type { JobRecord } from '../job/record.ts'
+import type { JobHeaders, JobRecord } from '../job/record.ts'
 import { never } from '../job/retry.ts'
 import type { Signal } from '../job/waits.ts'
 import { Claims, canShare } from '../shared/claims.ts'
@@ -267,7 +267,7 @@ export class PoolWorker {
       attempt.isSent = true
       this.#claims?.offer(attempt.wireId)
       const { id, name, attempt: count, rules, checkpoint, steps, input } = attempt.record
-      const { headers } = rules
+      const headers = attempt.headers ?? rules.headers
       const parents = rules.marks && this.#listener.parentsOf(attempt)
       const resume: Resume | 0 =
         checkpoint === undefined && steps === undefined && !headers && !parents
@@ -424,6 +424,8 @@ export class Attempt<Owner = unknown> {
   isBegun = false
   /** The call that takes it together with others. */
   call: SharedCall<Attempt> | undefined = undefined
+  /** What its handler finds in place of the headers of the job. */
+  headers: JobHeaders | undefined = undefined
   /** Its time limit, once it has begun. */
   timeout: Timer | undefined
   /** The attempt may no longer settle its job, because the job was cancelled or timed out. Its messages are ignored. */

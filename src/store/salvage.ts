@@ -73,6 +73,8 @@ export interface SalvageOptions {
    * a large journal.
    */
   readonly keeps: (record: JobRecord) => boolean
+  /** What to keep of the others. Default: all but their values. Called whenever a record has changed. */
+  readonly outline?: (record: JobRecord) => JobRecord
   /** For which rows to keep the value. Default: for all. */
   readonly keepsRow?: (table: string, key: string) => boolean
   /** Whether the bytes of an attachment are there, as they were written. Default: always. */
@@ -82,13 +84,13 @@ export interface SalvageOptions {
 /** Returns `undefined` if there is no sign of a journal. */
 export function salvage(
   source: ByteSource,
-  { errors, keeps, keepsRow = () => true, has = () => true }: SalvageOptions,
+  { errors, keeps, outline = withoutValues, keepsRow = () => true, has = () => true }: SalvageOptions,
 ): Salvage | undefined {
   const bytes = new JournalBytes(source)
   const { runs, strays } = survey(bytes)
   if (runs.length === 0 && strays.length === 0) return undefined
   passOverTornEnd(runs)
-  const found = new KeptRecords(keeps, keepsRow)
+  const found = new KeptRecords({ keeps, outline, keepsRow })
   const misfits: Record<Misfit, number> = { orphan: 0, clash: 0, steps: 0 }
   const partial = new Set<number>()
   const replayer = new Replayer(errors, (misfit, seq) => {
@@ -131,16 +133,16 @@ function passOverTornEnd([run, ...others]: readonly Run[]): void {
   if (run?.at === 0 && others.length === 0) run.end = run.wholeEnd
 }
 
+type Keeping = Required<Pick<SalvageOptions, 'keeps' | 'outline' | 'keepsRow'>>
+
 class KeptRecords extends LiveRecords {
-  readonly #keeps: SalvageOptions['keeps']
-  readonly #keepsRow: Required<SalvageOptions>['keepsRow']
+  readonly #keeping: Keeping
   /** The jobs that the last frame changed. */
   readonly changed = new Set<number>()
 
-  constructor(keeps: SalvageOptions['keeps'], keepsRow: Required<SalvageOptions>['keepsRow']) {
+  constructor(keeping: Keeping) {
     super()
-    this.#keeps = keeps
-    this.#keepsRow = keepsRow
+    this.#keeping = keeping
   }
 
   /** Call it before each frame. */
@@ -151,18 +153,19 @@ class KeptRecords extends LiveRecords {
 
   override set(record: JobRecord, bytes: number): void {
     this.changed.add(record.seq)
-    super.set(this.#keeps(record) ? record : outline(record), bytes)
+    const { keeps, outline } = this.#keeping
+    super.set(keeps(record) ? record : outline(record), bytes)
     this.attachments.hold(holderOf(record), valuesIn(record))
   }
 
   override setRow(row: Row, bytes: number): void {
-    super.setRow(this.#keepsRow(row.table, row.key) ? row : { ...row, value: undefined }, bytes)
+    super.setRow(this.#keeping.keepsRow(row.table, row.key) ? row : { ...row, value: undefined }, bytes)
     this.attachments.hold(holderOf(row), valuesIn(row))
   }
 }
 
 /** It keeps whether the job has steps, because more of them may follow. */
-const outline = (record: JobRecord): JobRecord => ({
+export const withoutValues = (record: JobRecord): JobRecord => ({
   ...record,
   input: undefined,
   result: undefined,

@@ -19,9 +19,9 @@ import { createScheduler, inline } from 'offstage'
 import { fileStore } from 'offstage/file'
 import { defineJobs } from 'offstage/worker'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { runCli } from '../../src/cli/cli.ts'
-import { printable } from '../../src/cli/printable.ts'
 import { withStep } from '../../src/job/steps.ts'
+import { printable } from '../../src/shared/printable.ts'
+import { run } from '../support/cli.ts'
 import { JournalBuilder, jobRecord } from '../support/journals.ts'
 import { skipUnless, skipUnlessRunsAs } from '../support/skips.ts'
 import { temporaryFolder } from '../support/testing.ts'
@@ -53,12 +53,6 @@ const write = (journal: JournalBuilder) => writeFileSync(join(folder, 'journal')
 /** A bit is wrong there. */
 function flip(bytes: Uint8Array, at: number): void {
   bytes[at] = (bytes[at] as number) ^ 1
-}
-
-async function run(...args: string[]) {
-  const [printed, complaints]: [string[], string[]] = [[], []]
-  const code = await runCli({ args, print: (line) => printed.push(line), complain: (line) => complaints.push(line) })
-  return { code, out: printed.join('\n'), complaints: complaints.join('\n'), prints: printed.length }
 }
 
 const hostile = 'a\x1b[2J\x07\x9b31m\r\n\u2028\u202e\u2066b\ud800'

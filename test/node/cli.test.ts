@@ -4,9 +4,9 @@ import { createScheduler, inline } from 'offstage'
 import { fileStore } from 'offstage/file'
 import { defineJobs, type JobContext } from 'offstage/worker'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { runCli } from '../../src/cli/cli.ts'
 import { manualClock } from '../../src/shared/manual-clock.ts'
 import { seededRandom } from '../../src/shared/seeded-random.ts'
+import { run } from '../support/cli.ts'
 import { temporaryFolder } from '../support/testing.ts'
 
 const jobs = defineJobs({
@@ -21,12 +21,6 @@ let folder: string
 let last = 0
 
 const open = (path = folder) => createScheduler<typeof jobs>(inline(jobs), { store: fileStore(path) })
-
-async function run(...args: string[]) {
-  const [printed, complaints]: [string[], string[]] = [[], []]
-  const code = await runCli({ args, print: (line) => printed.push(line), complain: (line) => complaints.push(line) })
-  return { code, out: printed.join('\n'), complaints: complaints.join('\n') }
-}
 
 /** Three finished jobs and one that waits, each in a batch of its own. */
 beforeEach(async () => {

@@ -22,6 +22,9 @@ const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'),
 /** The frameworks, which only those entries need that are made for them: `dist/vue.d.ts` needs `vue`. */
 const frameworks = Object.keys(peerDependencies)
 
+/** Of an entry that is not named after it. @type {Record<string, string>} */
+const peers = { otel: '@opentelemetry/api' }
+
 /** What users do not have must not be in our declarations; here it is installed, so no compiler would notice. */
 const foreign = readdirSync(dist)
   .filter((file) => file.endsWith('.d.ts'))
@@ -30,7 +33,10 @@ const foreign = readdirSync(dist)
     const code = readFileSync(join(dist, file), 'utf8').replace(/\/\*.*?\*\//gs, '')
     const imports = Array.from(code.matchAll(/(?:from|import)\s*\(?'([^.'][^']*)'/g), ([, name = '']) => name)
     return imports
-      .filter((name) => !frameworks.some((one) => one.includes(file.slice(0, -'.d.ts'.length)) && name === one))
+      .filter((name) => {
+        const entry = file.slice(0, -'.d.ts'.length)
+        return name !== peers[entry] && !(frameworks.includes(name) && name.includes(entry))
+      })
       .map((name) => `dist/${file} needs the types of '${name}', which users do not have.`)
   })
 const faults = [...foreign, ...faultsOfDeclarations(dist)]

@@ -1,0 +1,1 @@
+export { type DevToolsOptions, traceToDevTools } from './devtools/devtools.ts'

@@ -1,0 +1,1 @@
+export { type DiagnosticsMessage, publishDiagnostics } from './diagnostics/diagnostics.ts'
