@@ -1,0 +1,135 @@
+import { byId, prefersStillness } from '../dom.ts'
+import type { Place, Stage } from '../stage.ts'
+import { Meter } from './meter.ts'
+import { frozenMs, lengthMs, longestMs, type Run, seconds, verdict } from './run.ts'
+import { Strip } from './strip.ts'
+
+/** The strips span at least this much, so that a run does not begin as a wide bar. */
+const spanMsMin = 4_000
+const stillMs = 1_000
+/** Text need not change with every frame. */
+const readMs = 250
+const places: readonly Place[] = ['main', 'workers']
+
+interface Lane {
+  readonly element: HTMLElement
+  readonly button: HTMLElement
+  readonly verb: HTMLElement
+  readonly strip: Strip
+  readonly state: HTMLElement
+  readonly readouts: Record<'frozen' | 'longest' | 'took', HTMLElement>
+}
+
+/** Runs everything on the page, here or there, and keeps what was measured of either. */
+export class Comparison {
+  readonly #stage: Stage
+  readonly #perform: () => Promise<void>
+  readonly #meter = new Meter()
+  readonly #lanes = { main: laneOf('main'), workers: laneOf('workers') }
+  /** The last whole run at each place. */
+  readonly #kept: Partial<Record<Place, Run>> = {}
+  #current: Run | undefined
+  #drawnAt = 0
+  #readAt = 0
+
+  /** `perform` resolves when everything on the page has been computed once. */
+  constructor(stage: Stage, perform: () => Promise<void>) {
+    this.#stage = stage
+    this.#perform = perform
+    stage.onHeld = this.#meter.hold
+    for (const place of places) this.#lanes[place].button.addEventListener('click', () => void this.run(place))
+    stage.onJobEnd = () => {
+      if (this.#current) this.#current = { ...this.#current, jobs: this.#current.jobs + 1 }
+    }
+    this.#show()
+  }
+
+  get isRunning(): boolean {
+    return this.#current !== undefined
+  }
+
+  /** Ends the run that is under way, which then does not count. */
+  async run(place: Place): Promise<void> {
+    await this.#stage.begin(place)
+    const frames = this.#meter.start(() => this.#showSometimes())
+    this.#current = { place, frames, jobs: 0 }
+    this.#show()
+    await this.#perform()
+    // Another one has begun meanwhile, or this one was dropped.
+    if (this.#current?.frames !== frames) return
+    this.#meter.stop()
+    this.#kept[place] = this.#current
+    this.#current = undefined
+    this.#show()
+  }
+
+  /** Drops the run that is under way: it will not be whole. */
+  drop(): void {
+    this.#meter.stop()
+    this.#current = undefined
+    this.#show()
+  }
+
+  #showSometimes(): void {
+    const now = performance.now()
+    if (!this.#current || now - this.#drawnAt < (prefersStillness() ? stillMs : 0)) return
+    this.#drawnAt = now
+    this.#showStrip(this.#current.place, this.#current)
+    if (now - this.#readAt < readMs) return
+    this.#readAt = now
+    this.#showLane(this.#current.place)
+  }
+
+  #show(): void {
+    byId('verdict').textContent = verdict(this.#kept.main, this.#kept.workers)
+    for (const place of places) this.#showLane(place)
+  }
+
+  #showLane(place: Place): void {
+    const lane = this.#lanes[place]
+    const isRunning = this.#current?.place === place
+    const run = isRunning ? this.#current : this.#kept[place]
+    lane.element.dataset.state = isRunning ? 'running' : run ? 'kept' : 'none'
+    lane.element.classList.toggle('here', this.#stage.place === place)
+    lane.verb.textContent = run ? 'Run again' : 'Run'
+    lane.state.textContent = isRunning ? 'running …' : run ? `${run.jobs} jobs` : 'not run yet'
+    lane.readouts.frozen.textContent = run ? seconds(frozenMs(run)) : '–'
+    lane.readouts.frozen.classList.toggle('late', run !== undefined && frozenMs(run) > 0)
+    lane.readouts.longest.textContent = run ? `${Math.round(longestMs(run))} ms` : '–'
+    lane.readouts.took.textContent = run ? seconds(lengthMs(run)) : '–'
+    lane.strip.describe(description(run))
+    this.#showStrip(place, run)
+  }
+
+  #showStrip(place: Place, run: Run | undefined): void {
+    this.#lanes[place].strip.show(run?.frames ?? [], this.#spanMs())
+  }
+
+  /** One scale for both, so that they can be held against each other. */
+  #spanMs(): number {
+    const runs = [this.#current, this.#kept.main, this.#kept.workers]
+    return Math.max(spanMsMin, ...runs.map((run) => (run ? lengthMs(run) : 0)))
+  }
+}
+
+function laneOf(place: Place): Lane {
+  const element = byId(`lane-${place}`)
+  const find = <Kind extends HTMLElement>(selector: string): Kind => element.querySelector<Kind>(selector)!
+  return {
+    element,
+    button: find('button'),
+    verb: find('[data-verb]'),
+    strip: new Strip(find<HTMLCanvasElement>('canvas')),
+    state: find('.lane-state'),
+    readouts: {
+      frozen: find('[data-readout=frozen]'),
+      longest: find('[data-readout=longest]'),
+      took: find('[data-readout=took]'),
+    },
+  }
+}
+
+const description = (run: Run | undefined): string =>
+  run
+    ? `The time between frames. Frozen: ${seconds(frozenMs(run))}. Longest frame: ${Math.round(longestMs(run))} ms.`
+    : 'Nothing is measured yet.'
