@@ -1,14 +1,15 @@
 import { byId, prefersStillness } from '../dom.ts'
 import type { Place, Stage } from '../stage.ts'
+import { keepRuns, keptRuns } from './kept-runs.ts'
 import { Meter } from './meter.ts'
-import { frozenMs, lengthMs, longestMs, type Run, seconds, verdict } from './run.ts'
+import { frozenMs, lateOtherwiseMs, lengthMs, longestFreezeMs, type Run, seconds, verdict } from './run.ts'
 import { Strip } from './strip.ts'
 
 /** The strips span at least this much, so that a run does not begin as a wide bar. */
 const spanMsMin = 4_000
+/** To draw in each frame would itself take a part of each. */
+const drawMs = 100
 const stillMs = 1_000
-/** Text need not change with every frame. */
-const readMs = 250
 const places: readonly Place[] = ['main', 'workers']
 
 interface Lane {
@@ -27,10 +28,9 @@ export class Comparison {
   readonly #meter = new Meter()
   readonly #lanes = { main: laneOf('main'), workers: laneOf('workers') }
   /** The last whole run at each place. */
-  readonly #kept: Partial<Record<Place, Run>> = {}
+  readonly #kept = keptRuns()
   #current: Run | undefined
   #drawnAt = 0
-  #readAt = 0
 
   /** `perform` resolves when everything on the page has been computed once. */
   constructor(stage: Stage, perform: () => Promise<void>) {
@@ -59,6 +59,7 @@ export class Comparison {
     if (this.#current?.frames !== frames) return
     this.#meter.stop()
     this.#kept[place] = this.#current
+    keepRuns(this.#kept)
     this.#current = undefined
     this.#show()
   }
@@ -72,11 +73,8 @@ export class Comparison {
 
   #showSometimes(): void {
     const now = performance.now()
-    if (!this.#current || now - this.#drawnAt < (prefersStillness() ? stillMs : 0)) return
+    if (!this.#current || now - this.#drawnAt < (prefersStillness() ? stillMs : drawMs)) return
     this.#drawnAt = now
-    this.#showStrip(this.#current.place, this.#current)
-    if (now - this.#readAt < readMs) return
-    this.#readAt = now
     this.#showLane(this.#current.place)
   }
 
@@ -95,14 +93,9 @@ export class Comparison {
     lane.state.textContent = isRunning ? 'running …' : run ? `${run.jobs} jobs` : 'not run yet'
     lane.readouts.frozen.textContent = run ? seconds(frozenMs(run)) : '–'
     lane.readouts.frozen.classList.toggle('late', run !== undefined && frozenMs(run) > 0)
-    lane.readouts.longest.textContent = run ? `${Math.round(longestMs(run))} ms` : '–'
+    lane.readouts.longest.textContent = run ? seconds(longestFreezeMs(run)) : '–'
     lane.readouts.took.textContent = run ? seconds(lengthMs(run)) : '–'
-    lane.strip.describe(description(run))
-    this.#showStrip(place, run)
-  }
-
-  #showStrip(place: Place, run: Run | undefined): void {
-    this.#lanes[place].strip.show(run?.frames ?? [], this.#spanMs())
+    lane.strip.show(run?.frames ?? [], this.#spanMs(), description(run))
   }
 
   /** One scale for both, so that they can be held against each other. */
@@ -131,5 +124,5 @@ function laneOf(place: Place): Lane {
 
 const description = (run: Run | undefined): string =>
   run
-    ? `The time between frames. Frozen: ${seconds(frozenMs(run))}. Longest frame: ${Math.round(longestMs(run))} ms.`
+    ? `The time between frames. Frozen by jobs: ${seconds(frozenMs(run))}. Late for other reasons: ${seconds(lateOtherwiseMs(run))}.`
     : 'Nothing is measured yet.'

@@ -20,12 +20,17 @@ export const lateMs = 50
 /** Did jobs keep this frame from coming? One that is late though no job held the thread has other reasons: a busy machine, the page's own drawing. */
 export const isFrozen = ({ ms, heldMs }: Frame): boolean => ms > lateMs && heldMs > lateMs
 
-export const lengthMs = ({ frames }: Run): number => frames.reduce((sum, { ms }) => sum + ms, 0)
-export const longestMs = ({ frames }: Run): number => Math.max(0, ...frames.map(({ ms }) => ms))
+export const lengthMs = ({ frames }: Run): number => sum(frames.map(({ ms }) => ms))
+const freezes = ({ frames }: Run): number[] => frames.filter(isFrozen).map(({ heldMs }) => heldMs)
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
 /** For how long the page stood still because of the jobs. */
-export const frozenMs = ({ frames }: Run): number =>
-  frames.filter(isFrozen).reduce((sum, { heldMs }) => sum + heldMs, 0)
+export const frozenMs = (run: Run): number => sum(freezes(run))
+/** The longest of these times. */
+export const longestFreezeMs = (run: Run): number => Math.max(0, ...freezes(run))
+/** For how long frames were late though no job held the thread. */
+export const lateOtherwiseMs = ({ frames }: Run): number =>
+  sum(frames.filter((frame) => !isFrozen(frame)).map(({ ms }) => Math.max(0, ms - lateMs)))
 
 /** The two runs in one sentence; what to do next while there is but one. */
 export function verdict(main: Run | undefined, workers: Run | undefined): string {

@@ -27,15 +27,12 @@ export class Strip {
     })
   }
 
-  show(frames: readonly Frame[], spanMs: number): void {
+  show(frames: readonly Frame[], spanMs: number, description: string): void {
     this.#frames = frames
     this.#spanMs = spanMs
+    this.#canvas.setAttribute('aria-label', description)
+    this.#canvas.title = description
     this.#draw()
-  }
-
-  /** For those who do not see it. */
-  describe(text: string): void {
-    this.#canvas.setAttribute('aria-label', text)
   }
 
   #draw(): void {

@@ -61,7 +61,6 @@ export class PosterShop {
 
   /** Says in words what happens to the steps. Another tab may have begun it. */
   #report(): void {
-    const nameOf = (jobId: string) => jobId.slice(jobId.indexOf('/') + 1)
     scheduler.on('leader', ({ isLeader }) => {
       this.#isLeader = isLeader
       this.#show()
@@ -118,6 +117,12 @@ export class PosterShop {
       this.#tell(messageOf(error))
     }
   }
+}
+
+/** The id of a job of a flow ends with its key. */
+function nameOf(jobId: string): string {
+  const key = jobId.split(/[./]/).at(-1) as string
+  return /^(proof|approval|poster)$/.test(key) ? `The ${key}` : key
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

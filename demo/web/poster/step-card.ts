@@ -27,7 +27,7 @@ const shareOf = (progress: unknown): number => (progress as Sheet | undefined)?.
 
 function stateText(snapshot: JobSnapshot | undefined): string {
   if (!snapshot) return 'not begun'
-  const { state, attempt, progress, error } = snapshot
+  const { name, state, attempt, progress, error } = snapshot
   const start = (progress as Sheet | undefined)?.starts.at(-1) ?? 0
   switch (state) {
     case 'blocked':
@@ -39,7 +39,8 @@ function stateText(snapshot: JobSnapshot | undefined): string {
     case 'running':
       return start > 0 ? `${percent(shareOf(progress))}, from ${percent(start)}` : percent(shareOf(progress))
     case 'completed':
-      return attempt > 1 ? `done, ${attempt} attempts` : 'done'
+      // The approval begins again, too, when it has its answer.
+      return name === 'plate' && attempt > 1 ? `done, interrupted ${attempt - 1} ×` : 'done'
     case 'failed':
       return `failed: ${error instanceof Error ? error.message : error}`
     case 'cancelled':
