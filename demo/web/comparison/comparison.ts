@@ -15,7 +15,6 @@ const places: readonly Place[] = ['main', 'workers']
 interface Lane {
   readonly element: HTMLElement
   readonly button: HTMLElement
-  readonly verb: HTMLElement
   readonly strip: Strip
   readonly state: HTMLElement
   readonly readouts: Record<'frozen' | 'longest' | 'took', HTMLElement>
@@ -89,7 +88,6 @@ export class Comparison {
     const run = isRunning ? this.#current : this.#kept[place]
     lane.element.dataset.state = isRunning ? 'running' : run ? 'kept' : 'none'
     lane.element.classList.toggle('here', this.#stage.place === place)
-    lane.verb.textContent = run ? 'Run again' : 'Run'
     lane.state.textContent = isRunning ? 'running …' : run ? `${run.jobs} jobs` : 'not run yet'
     lane.readouts.frozen.textContent = run ? seconds(frozenMs(run)) : '–'
     lane.readouts.frozen.classList.toggle('late', run !== undefined && frozenMs(run) > 0)
@@ -111,7 +109,6 @@ function laneOf(place: Place): Lane {
   return {
     element,
     button: find('button'),
-    verb: find('[data-verb]'),
     strip: new Strip(find<HTMLCanvasElement>('canvas')),
     state: find('.lane-state'),
     readouts: {

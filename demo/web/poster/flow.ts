@@ -36,7 +36,6 @@ const spec = {
     name: 'poster',
     input: { title, inks: plates.map(({ ink }) => ink) },
     after: ['proof', 'approval'],
-    onFailure: 'cancel',
   },
 } as const satisfies FlowSpec<typeof jobs>
 

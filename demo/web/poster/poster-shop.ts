@@ -3,7 +3,7 @@ import { Arrows } from './arrows.ts'
 import { arrows, decide, find, killWorkers, type PosterFlow, plates, retry, scheduler, start } from './flow.ts'
 import { ApprovalStep, PlateStep, PosterStep, ProofStep } from './steps.ts'
 
-const newsMax = 4
+const newsMax = 50
 /** So often the approval counts down. */
 const tickMs = 1_000
 
@@ -107,7 +107,8 @@ export class PosterShop {
   #tell(text: string): void {
     const time = element('time', { textContent: new Date().toLocaleTimeString() })
     this.#news.append(element('li', {}, time, ` ${text}`))
-    while (this.#news.childElementCount > newsMax) this.#news.firstElementChild?.remove()
+    if (this.#news.childElementCount > newsMax) this.#news.firstElementChild?.remove()
+    this.#news.scrollTop = this.#news.scrollHeight
   }
 
   async #try(act: () => Promise<unknown>): Promise<void> {

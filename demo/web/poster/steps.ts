@@ -133,7 +133,7 @@ const secondsTo = (time: number): number => Math.max(0, Math.ceil((time - Date.n
 export class PosterStep implements Step<JobOf<Table, 'poster'>> {
   readonly #image = element('img', { alt: 'The poster', hidden: true })
   readonly #save = element('a', { className: 'button', textContent: 'Save it', download: 'poster.png', hidden: true })
-  readonly #card = new StepCard('Poster', pictureOf(this.#image))
+  readonly #card = new StepCard('Poster', pictureOf(this.#image, 'poster-picture'))
   readonly #result = new Result<Blob>()
 
   constructor() {
@@ -158,4 +158,5 @@ export class PosterStep implements Step<JobOf<Table, 'poster'>> {
   }
 }
 
-const pictureOf = (inside: HTMLElement): HTMLElement => element('div', { className: 'step-picture' }, inside)
+const pictureOf = (inside: HTMLElement, kind = ''): HTMLElement =>
+  element('div', { className: `step-picture ${kind}` }, inside)
