@@ -106,7 +106,7 @@ export class PosterShop {
 
   #tell(text: string): void {
     const time = element('time', { textContent: new Date().toLocaleTimeString() })
-    this.#news.append(element('li', {}, time, ` ${text}`))
+    this.#news.append(element('p', {}, time, ` ${text}`))
     if (this.#news.childElementCount > newsMax) this.#news.firstElementChild?.remove()
     this.#news.scrollTop = this.#news.scrollHeight
   }
