@@ -30,6 +30,7 @@ export class JobList {
     this.#list = byId<HTMLOListElement>(id)
     this.#empty = byId(`${id}-empty`)
     this.#isMoreUnderWay = isMoreUnderWay
+    this.#render()
   }
 
   refresh(): void {

@@ -11,7 +11,8 @@ export interface Performance {
   readonly signal: AbortSignal
 }
 
-const threads = Math.max(2, navigator.hardwareConcurrency - 1)
+/** As many as there are cores, and never so few that long jobs would have to take turns. */
+const threads = Math.max(3, navigator.hardwareConcurrency)
 
 const options: SchedulerOptions<keyof Table> = {
   // What the pointer is on must not wait behind long jobs: they leave it a thread.
