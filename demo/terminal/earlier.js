@@ -1,4 +1,5 @@
 // What an earlier life of the program left in the store, and what becomes of it now.
+import { color } from './color.js'
 import { count } from './text.js'
 
 /** @typedef {import('offstage').Job} AnyJob */
@@ -41,7 +42,7 @@ export class Earlier {
     scheduler.on('log', ({ jobId, args }) => {
       if (args[0] !== 'goes on' || !this.#underWay.delete(jobId)) return
       this.#withCheckpoint++
-      screen.say(`  ↷ ${jobId} goes on behind file ${count(Number(args[1]))}, from its checkpoint`)
+      screen.say(`  ${color('cyan', '↷')} ${jobId} goes on behind file ${count(Number(args[1]))}, from its checkpoint`)
     })
   }
 }

@@ -9,10 +9,11 @@ import { UsageError } from './text.js'
 export const bytesOf = (files) => files.reduce((sum, { size }) => sum + size, 0)
 
 /**
- * All files below a folder, without links and hidden folders, and how many folders could not be looked at.
+ * All files below a folder, without links and hidden folders, and how many folders could not be looked at. With `bytesMax`
+ * only as many, in the order of their paths, as do not exceed it together.
  * @param {string} folder
  */
-export function listFiles(folder) {
+export function listFiles(folder, bytesMax = Number.POSITIVE_INFINITY) {
   /** @type {FileEntry[]} */
   const files = []
   let unreadable = 0
@@ -30,7 +31,18 @@ export function listFiles(folder) {
     }
   }
   if (files.length === 0) throw new UsageError(`There are no files in '${folder}'.`)
-  return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), unreadable }
+  const inOrder = files.sort((a, b) => (a.path < b.path ? -1 : 1))
+  return { files: within(inOrder, bytesMax), unreadable }
+}
+
+/** @param {readonly FileEntry[]} files @param {number} bytesMax */
+function within(files, bytesMax) {
+  let room = bytesMax
+  return files.filter(({ size }) => {
+    if (size > room) return false
+    room -= size
+    return true
+  })
 }
 
 /**
@@ -68,7 +80,7 @@ export function batchesOf(files) {
 
 const prose = new Set(['.md', '.markdown', '.txt', '.rst', '.adoc', '.html', '.htm'])
 const documentBytesMax = 1024 * 1024
-const indexBytesMax = 8 * 1024 * 1024
+const indexBytesMax = 4 * 1024 * 1024
 
 /**
  * What the search index is to hold: prose first, then anything else, as far as it goes.
@@ -76,10 +88,9 @@ const indexBytesMax = 8 * 1024 * 1024
  */
 export function documentsOf(files) {
   const isProse = (/** @type {FileEntry} */ { path }) => prose.has(extname(path).toLowerCase())
-  let room = indexBytesMax
-  return [...files.filter(isProse), ...files.filter((file) => !isProse(file))].filter(({ size }) => {
-    if (size > documentBytesMax || size > room) return false
-    room -= size
-    return true
-  })
+  const inOrder = [...files.filter(isProse), ...files.filter((file) => !isProse(file))]
+  return within(
+    inOrder.filter(({ size }) => size <= documentBytesMax),
+    indexBytesMax,
+  )
 }

@@ -19,7 +19,8 @@ import { bytes, count, percent } from './text.js'
  * @param {{ folder: string, workers: number, bytes: number, jobs: number }} work
  * @returns {Screen}
  */
-export const createScreen = (stream, work) => (stream.isTTY ? bars(stream, work) : lines(stream, work))
+export const createScreen = (stream, work) =>
+  stream.isTTY && process.env.TERM !== 'dumb' ? bars(stream, work) : lines(stream, work)
 
 const idle = { name: 'idle', file: '' }
 

@@ -1,5 +1,6 @@
 // What came out of it all.
 import { relative } from 'node:path'
+import { color } from './color.js'
 import { bytesOf } from './files.js'
 import { bytes, count, percent, seconds } from './text.js'
 
@@ -27,9 +28,9 @@ import { bytes, count, percent, seconds } from './text.js'
 
 /** @param {Outcome} outcome */
 export function printSummary(outcome) {
-  console.log(`\nDone in ${seconds(outcome.wallMs)} on ${outcome.workers} worker threads.\n`)
+  console.log(color('green', `\nDone in ${seconds(outcome.wallMs)} on ${outcome.workers} worker threads.\n`))
   for (const [name, ...lines] of facts(outcome)) {
-    console.log(`  ${String(name).padEnd(12)}${lines.join(`\n${' '.repeat(14)}`)}`)
+    console.log(`  ${color('bold', String(name).padEnd(12))}${lines.join(`\n${' '.repeat(14)}`)}`)
   }
   console.log(`\n${table(outcome.types)}\n`)
   console.log('The same library in a browser: npm run demo:web, then open the address that it prints.')

@@ -1,4 +1,5 @@
 // Who has done what: kept from what the scheduler and the jobs tell, and handed on to the screen.
+import { color } from './color.js'
 import { bytesOf } from './files.js'
 import { seconds } from './text.js'
 
@@ -29,15 +30,17 @@ export class Tally {
     })
     scheduler.on('failed', ({ name, error }) => {
       this.#end(name, 'failed')
-      screen.say(`  ✗ ${name} failed: ${messageOf(error)}`)
+      screen.say(`  ${color('red', '✗')} ${name} failed: ${messageOf(error)}`)
     })
     scheduler.on('cancelled', ({ name, error }) => {
       this.#end(name, 'cancelled')
-      screen.say(`  ■ ${name} was cancelled: ${messageOf(error)}`)
+      screen.say(`  ${color('yellow', '■')} ${name} was cancelled: ${messageOf(error)}`)
     })
     scheduler.on('retrying', ({ name, attempt, error, runAt, at }) => {
       this.#of(name).retries++
-      screen.say(`  ↻ ${name} failed in attempt ${attempt}: ${messageOf(error)}; tried again in ${seconds(runAt - at)}`)
+      screen.say(
+        `  ${color('yellow', '↻')} ${name} failed in attempt ${attempt}: ${messageOf(error)}; tried again in ${seconds(runAt - at)}`,
+      )
     })
   }
 

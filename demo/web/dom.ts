@@ -30,14 +30,17 @@ export const contextOf = (canvas: HTMLCanvasElement): CanvasRenderingContext2D =
 /** Screen pixels to a CSS pixel; more than two cannot be seen. */
 export const density = (): number => Math.min(2, devicePixelRatio || 1)
 
-/** Keeps a canvas as sharp as the screen; answers its size in CSS pixels and draws again when that changes. */
+/** Keeps a canvas as sharp as the screen. Calls back with its size in CSS pixels, at once and when that changes. */
 export function keepSharp(canvas: HTMLCanvasElement, onResize: (width: number, height: number) => void): void {
-  new ResizeObserver(() => {
+  const resize = (): void => {
     const { clientWidth, clientHeight } = canvas
-    canvas.width = Math.round(clientWidth * density())
-    canvas.height = Math.round(clientHeight * density())
+    const [width, height] = [Math.round(clientWidth * density()), Math.round(clientHeight * density())]
+    if (canvas.width === width && canvas.height === height) return
+    Object.assign(canvas, { width, height })
     onResize(clientWidth, clientHeight)
-  }).observe(canvas)
+  }
+  resize()
+  new ResizeObserver(resize).observe(canvas)
 }
 
 /** A colour of style.css, which knows of light and dark. */

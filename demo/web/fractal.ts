@@ -17,12 +17,15 @@ const drawnMax = Math.round(480 / density())
 /** Tiles this many levels away are still worth showing while better ones are on their way. */
 const coarserMax = 8
 const finerMax = 2
+const hintMs = 1_600
 
 /** The Mandelbrot set in tiles: those at hand are drawn, those that are missing are jobs. */
 export class Fractal {
   readonly #canvas = byId<HTMLCanvasElement>('fractal')
   readonly #context = contextOf(this.#canvas)
   readonly #place = byId('fractal-place')
+  readonly #hint = byId('fractal-hint')
+  #hintTimer = 0
   readonly #outlines = byId<HTMLInputElement>('outlines')
   readonly #camera = new Camera(home)
   /** The least recently shown first. */
@@ -55,6 +58,7 @@ export class Fractal {
       pan: (x, y) => this.#camera.panBy(x, y),
       home: () => this.home(),
       aim: (pointer) => this.#aim(pointer),
+      wheelPassed: () => this.#showHint(),
       changed: (isDirect) => {
         if (isDirect || prefersStillness()) this.#camera.arrive()
         this.#render()
@@ -79,11 +83,20 @@ export class Fractal {
     this.#render()
   }
 
-  /** Computes all that is in view once more. */
-  perform(): void {
+  /** Computes the whole set, so that two runs have the same to do. Resolves when all of it is drawn. */
+  perform(): Promise<void> {
     this.queue.clear()
     for (const drawn of this.#drawn.values()) drawn.isStale = true
-    this.#render()
+    this.home()
+    this.#camera.arrive()
+    this.#request()
+    return this.queue.whenIdle()
+  }
+
+  #showHint(): void {
+    this.#hint.classList.add('shown')
+    clearTimeout(this.#hintTimer)
+    this.#hintTimer = window.setTimeout(() => this.#hint.classList.remove('shown'), hintMs)
   }
 
   #frame(now: number): void {

@@ -1,6 +1,6 @@
 import { byId, canvasOf, element } from './dom.ts'
 import type { JobList } from './job-list.ts'
-import { type Performance, unlessSuperseded } from './stage.ts'
+import { type Performance, unlessStopped } from './stage.ts'
 import type { Band } from './work/globe.ts'
 
 const views = [
@@ -40,8 +40,9 @@ export class Globes {
     byId('globes').append(...this.#globes.map(({ figure }) => element('li', {}, figure)))
   }
 
-  perform(performance: Performance): void {
-    for (const globe of this.#globes) this.#run(performance, globe).catch(unlessSuperseded)
+  /** Resolves when all of them are painted. */
+  async perform(performance: Performance): Promise<void> {
+    await Promise.all(this.#globes.map((globe) => this.#run(performance, globe).catch(unlessStopped)))
   }
 
   async #run({ scheduler, signal }: Performance, { title, lon, lat, context }: Globe) {
@@ -51,5 +52,6 @@ export class Globes {
     const job = await scheduler.add.globe({ lon, lat, size }, { priority, signal, onCompleted })
     this.#list.add(job, title)
     for await (const band of job.values()) put(band)
+    await job.result()
   }
 }

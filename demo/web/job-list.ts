@@ -20,11 +20,21 @@ export class JobList {
   #waiting: Entry[] = []
   #dragged: JobRow | undefined
   readonly #render = oncePerFrame(() => this.#show())
+  readonly #isMoreUnderWay: () => boolean
 
-  /** `id` of the list; what is shown while nothing runs or waits is called `<id>-empty`. */
-  constructor(id: string) {
+  /**
+   * `id` of the list; what is shown while nothing runs or waits is called `<id>-empty`. `isMoreUnderWay` knows whether
+   * something does that is not on the list; when that changes, `refresh` is to be called.
+   */
+  constructor(id: string, isMoreUnderWay: () => boolean = () => false) {
     this.#list = byId<HTMLOListElement>(id)
     this.#empty = byId(`${id}-empty`)
+    this.#isMoreUnderWay = isMoreUnderWay
+    this.#render()
+  }
+
+  refresh(): void {
+    this.#render()
   }
 
   add(job: ListedJob, subject: string): void {
@@ -59,7 +69,7 @@ export class JobList {
     for (const { row } of finished.splice(finishedMax)) this.#drop(row)
     for (const [index, { row }] of this.#waiting.entries()) row.placeAt(index, this.#waiting.length - 1)
     this.#arrange([...running, ...this.#waiting, ...finished].map(({ row }) => row.element))
-    this.#empty.hidden = running.length + this.#waiting.length > 0
+    this.#empty.hidden = running.length + this.#waiting.length > 0 || this.#isMoreUnderWay()
   }
 
   #drop(row: JobRow): void {

@@ -1,12 +1,15 @@
 import type { View } from './camera.ts'
+import { showCode } from './code-view.ts'
+import { Comparison } from './comparison/comparison.ts'
 import { byId, element, oncePerFrame } from './dom.ts'
 import { Fractal } from './fractal.ts'
-import { FrameStrip } from './frame-strip.ts'
 import { Globes } from './globes.ts'
+import { offerCopy } from './install.ts'
 import { JobList } from './job-list.ts'
 import { Pictures } from './pictures.ts'
+import { PosterShop } from './poster/poster-shop.ts'
 import { PrintShop } from './print-shop.ts'
-import { type Place, Stage } from './stage.ts'
+import { Stage } from './stage.ts'
 import { StatsPanel } from './stats-panel.ts'
 
 const places: Readonly<Record<string, View>> = {
@@ -16,22 +19,23 @@ const places: Readonly<Record<string, View>> = {
 }
 
 const stage = new Stage()
-const frames = new FrameStrip()
-const list = new JobList('jobs')
+const list = new JobList('jobs', () => comparison.isRunning || fractal.queue.waiting + fractal.queue.running > 0)
 const globes = new Globes(list)
 const pictures = new Pictures(list)
 const fractal = new Fractal(() => stage.performance, oncePerFrame(showTiles))
+const comparison = new Comparison(stage, perform)
 new StatsPanel(stage)
+new PosterShop()
 new PrintShop()
+showCode()
+offerCopy()
 
 /** Everything on the page, once more. */
-function perform(): void {
-  stage.clear()
+async function perform(): Promise<void> {
   list.clear()
-  frames.clear()
-  fractal.perform()
-  pictures.perform(stage.performance)
-  globes.perform(stage.performance)
+  const { performance } = stage
+  await Promise.all([fractal.perform(), pictures.perform(performance), globes.perform(performance)])
+  list.refresh()
 }
 
 function showTiles(): void {
@@ -39,17 +43,10 @@ function showTiles(): void {
   const counts = { queued: queue.waiting, running: queue.running, ...queue.counts }
   for (const [name, count] of Object.entries(counts))
     byId('tiles-row').querySelector(`[data-count=${name}]`)!.textContent = String(count)
+  list.refresh()
 }
 
-// The switch and the buttons.
-
-for (const input of document.querySelectorAll<HTMLInputElement>('input[name=place]')) {
-  input.addEventListener('change', () => {
-    stage.switchTo(input.value as Place)
-    document.documentElement.dataset.place = stage.place
-    perform()
-  })
-}
+// The buttons.
 
 const pause = byId('pause')
 pause.addEventListener('click', () => (stage.scheduler.isPaused ? stage.scheduler.resume() : stage.scheduler.pause()))
@@ -60,10 +57,11 @@ stage.subscribe(
     pause.setAttribute('aria-pressed', String(isPaused))
   }),
 )
-byId('cancel-all').addEventListener('click', () =>
-  stage.scheduler.cancel({ state: ['scheduled', 'queued', 'running'] }, 'by hand'),
-)
-byId('again').addEventListener('click', perform)
+byId('cancel-all').addEventListener('click', () => {
+  comparison.drop()
+  void stage.scheduler.cancel({ state: ['scheduled', 'queued', 'running'] }, 'by hand')
+})
+byId('again').addEventListener('click', () => comparison.run(stage.place))
 
 const zooms: Record<string, () => void> = {
   in: () => fractal.zoomBy(2),
@@ -83,9 +81,8 @@ byId('places').append(
 async function take(files: Iterable<File>): Promise<void> {
   const taken = [...files].map((file) => pictures.take(file, stage.performance).catch(() => file.name))
   const refused = (await Promise.all(taken)).filter((name) => name !== undefined)
-  const notice = byId('notice')
-  notice.hidden = refused.length === 0
-  notice.textContent = `Not a picture that this browser can read: ${refused.join(', ')}.`
+  byId('refused').textContent =
+    refused.length === 0 ? '' : `Not a picture that this browser can read: ${refused.join(', ')}.`
 }
 
 const drop = byId('drop')
@@ -105,8 +102,10 @@ addEventListener('drop', (event) => {
   event.preventDefault()
   drop.classList.remove('over')
   void take(event.dataTransfer?.files ?? [])
+  drop.scrollIntoView({ block: 'nearest' })
 })
 
-perform()
+void comparison.run('workers')
 // A tab that is brought back is reloaded, and a reload does not go to the fragment.
-if (location.hash === '#prints') byId('prints').scrollIntoView()
+const section = document.getElementById(location.hash.slice(1))
+section?.scrollIntoView()

@@ -1,4 +1,3 @@
-import { type ContactInput, contactSize } from './work/contact-sheet.ts'
 import type { PrintInput } from './work/print.ts'
 
 /** From the deepest chaos over the edge, in the middle, to the stillest order. */
@@ -22,12 +21,3 @@ export const motifs: readonly Motif[] = [
   { input: { title: 'Mainsail', sequence: 'AABB', across: [3, 4], upwards: [3, 4] }, ink: inks.sea },
   { input: { title: 'Lantern', sequence: 'AAB', across: [3.2, 4], upwards: [3, 4] }, ink: inks.gold },
 ]
-
-const titles = motifs.map(({ input }) => input.title)
-
-/** All of them, side by side. */
-export const contact = {
-  input: { title: 'Contact sheet', of: titles } satisfies ContactInput,
-  ink: inks.gold,
-  size: contactSize(titles.length),
-}

@@ -2,7 +2,7 @@ import { byId } from './dom.ts'
 import type { JobList } from './job-list.ts'
 import { PictureCard } from './picture-card.ts'
 import { samples } from './samples.ts'
-import { type Performance, unlessSuperseded } from './stage.ts'
+import { type Performance, unlessStopped } from './stage.ts'
 import type { LandscapeInput } from './work/landscape.ts'
 
 /** Higher first: what is small and seen at once before what is large. */
@@ -28,8 +28,9 @@ export class Pictures {
     for (const [title, sample] of Object.entries(samples)) this.#add({ title, sample, card: new PictureCard(title) })
   }
 
-  perform(performance: Performance): void {
-    for (const picture of this.#pictures) this.#run(performance, picture)
+  /** Resolves when all that can be known of all pictures is shown. */
+  async perform(performance: Performance): Promise<void> {
+    await Promise.all(this.#pictures.map((picture) => this.#run(performance, picture)))
   }
 
   /** Rejects when the file is no picture that this browser can read. */
@@ -38,7 +39,7 @@ export class Pictures {
     const resizeWidth = Math.min(widthMax, whole.width)
     const bitmap = await createImageBitmap(whole, { resizeWidth, resizeQuality: 'medium' })
     whole.close()
-    this.#run(performance, this.#add({ title: file.name, bitmap, card: new PictureCard(file.name) }))
+    void this.#run(performance, this.#add({ title: file.name, bitmap, card: new PictureCard(file.name) }))
   }
 
   #add(picture: Picture): Picture {
@@ -47,23 +48,21 @@ export class Pictures {
     return picture
   }
 
-  #run(performance: Performance, picture: Picture): void {
+  async #run(performance: Performance, picture: Picture): Promise<void> {
     picture.card.clear()
-    const running = picture.sample
-      ? this.#paint(performance, picture, picture.sample)
-      : this.#work(performance, picture)
-    running.catch(unlessSuperseded)
+    try {
+      if (picture.sample) picture.bitmap = await this.#paint(performance, picture.title, picture.sample)
+      await this.#work(performance, picture)
+    } catch (error) {
+      unlessStopped(error)
+    }
   }
 
   /** A sample is painted first; what is to be done with it follows. */
-  async #paint(performance: Performance, picture: Picture, sample: LandscapeInput): Promise<void> {
-    const { scheduler, signal } = performance
-    const onCompleted = async (data: Uint8ClampedArray<ArrayBuffer>) => {
-      picture.bitmap = await createImageBitmap(new ImageData(data, sample.width))
-      await this.#work(performance, picture).catch(unlessSuperseded)
-    }
-    const options = { priority: priorities.landscape, signal, onCompleted }
-    this.#list.add(await scheduler.add.landscape(sample, options), picture.title)
+  async #paint({ scheduler, signal }: Performance, title: string, sample: LandscapeInput): Promise<ImageBitmap> {
+    const job = await scheduler.add.landscape(sample, { priority: priorities.landscape, signal })
+    this.#list.add(job, title)
+    return createImageBitmap(new ImageData(await job.result(), sample.width))
   }
 
   async #work({ scheduler, signal }: Performance, { title, bitmap, card }: Picture): Promise<void> {
@@ -83,5 +82,7 @@ export class Pictures {
       options(blur, card.blur.bind(card)).then((given) => scheduler.add.blur(...given)),
     ])
     for (const job of jobs) this.#list.add(job, title)
+    // One that is cancelled leaves the others alone.
+    await Promise.all(jobs.map((job) => job.result().then(() => {}, unlessStopped)))
   }
 }

@@ -1,10 +1,12 @@
 import type { JobOf, WaitReason } from 'offstage'
 import { canvasOf, element, percent } from './dom.ts'
+import type { Motif } from './motifs.ts'
 import type { jobs } from './print-jobs.ts'
 import { gradient } from './work/color.ts'
+import { inked } from './work/ink.ts'
 import { printSize, type Sheet } from './work/print.ts'
 
-export type PrintJob = JobOf<typeof jobs, 'print'> | JobOf<typeof jobs, 'contactSheet'>
+export type PrintJob = JobOf<typeof jobs, 'print'>
 
 interface Result {
   readonly job: PrintJob
@@ -12,19 +14,11 @@ interface Result {
   sheet: Sheet | undefined
 }
 
-/** What a card shows. */
-interface Subject {
-  readonly input: { readonly title: string }
-  readonly ink: readonly string[]
-  readonly size?: { readonly width: number; readonly height: number }
-}
-
-/** One motif, or the contact sheet of all: an empty sheet that can be clicked, or as much of it as is printed. */
+/** One motif: an empty sheet that can be clicked, or as much of it as is printed. */
 export class PrintCard {
   readonly title: string
   readonly element: HTMLElement
   readonly #ink: Uint32Array
-  readonly #size: { readonly width: number; readonly height: number }
   readonly #context: CanvasRenderingContext2D
   readonly #sheet: HTMLButtonElement
   readonly #state = element('span', { className: 'state' })
@@ -35,11 +29,10 @@ export class PrintCard {
   /** Why its job waits. */
   #why = ''
 
-  constructor({ input, ink, size = printSize }: Subject, onPrint: () => void) {
+  constructor({ input, ink }: Motif, onPrint: () => void) {
     const { title } = input
-    const [canvas, context] = canvasOf(size.width, size.height)
+    const [canvas, context] = canvasOf(printSize.width, printSize.height)
     this.title = title
-    this.#size = size
     this.#ink = gradient(256, ink)
     this.#context = context
     const call = element('span', { className: 'call', textContent: 'Print' })
@@ -50,7 +43,6 @@ export class PrintCard {
       this.#seams,
       call,
     )
-    this.#sheet.style.aspectRatio = `${size.width} / ${size.height}`
     this.#sheet.setAttribute('aria-label', `Print ${title}`)
     const caption = element(
       'figcaption',
@@ -80,7 +72,7 @@ export class PrintCard {
 
   /** A job may be gone when it is asked about. */
   async askWhy(ask: (id: string) => Promise<readonly WaitReason[]>): Promise<void> {
-    const waiting = [...this.#jobs].find((job) => /queued|blocked/.test(job.snapshot().state))
+    const waiting = [...this.#jobs].find((job) => job.snapshot().state === 'queued')
     const reasons = waiting ? await ask(waiting.id).catch(() => []) : []
     this.#why = reasons.map(({ detail }) => detail).join(' ')
   }
@@ -117,16 +109,13 @@ export class PrintCard {
   #draw(sheet: Sheet | undefined): void {
     if (sheet === this.#drawn) return
     this.#drawn = sheet
-    const { width, height } = this.#size
+    const { width, height } = printSize
     this.#context.clearRect(0, 0, width, height)
     this.#sheet.classList.toggle('empty-sheet', !sheet?.share)
     this.#sheet.style.setProperty('--share', String(sheet?.share ?? 0))
     this.#seams.replaceChildren(...(sheet?.starts ?? []).filter((start) => start > 0).map(seam))
     if (!sheet?.share) return
-    const image = new ImageData(width, sheet.tones.length / width)
-    const pixels = new Uint32Array(image.data.buffer)
-    for (let at = 0; at < pixels.length; at++) pixels[at] = this.#ink[sheet.tones[at] as number] as number
-    this.#context.putImageData(image, 0, 0)
+    this.#context.putImageData(inked(sheet.tones, this.#ink, width), 0, 0)
   }
 }
 

@@ -1,6 +1,5 @@
 // The worker module of the jobs that outlive the tab.
 import { defineJobs } from 'offstage/worker'
-import { contactSheet } from './work/contact-sheet.ts'
 import { print } from './work/print.ts'
 
-export const jobs = defineJobs({ print, contactSheet })
+export const jobs = defineJobs({ print })

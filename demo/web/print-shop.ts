@@ -1,17 +1,16 @@
 import { createScheduler, type SchedulerSnapshot } from 'offstage'
-import { flows } from 'offstage/flows'
 import { idbStore } from 'offstage/idb'
 import { byId, oncePerFrame } from './dom.ts'
 import { JobList } from './job-list.ts'
 import { LeadNews } from './lead-news.ts'
-import { contact, type Motif, motifs } from './motifs.ts'
+import { type Motif, motifs } from './motifs.ts'
 import { PrintCard, type PrintJob } from './print-card.ts'
 import type { jobs } from './print-jobs.ts'
 import { Recurring } from './recurring.ts'
 
 const threads = 2
-/** Every sheet, and the one of all. */
-const keep = { count: motifs.length + 1, ageMs: 7 * 24 * 60 * 60 * 1_000 }
+/** Every sheet. */
+const keep = { count: motifs.length, ageMs: 7 * 24 * 60 * 60 * 1_000 }
 
 const scheduler = createScheduler<typeof jobs>(
   () => new Worker(new URL('./print-jobs.ts', import.meta.url), { type: 'module' }),
@@ -29,12 +28,8 @@ const scheduler = createScheduler<typeof jobs>(
 export class PrintShop {
   readonly #list = new JobList('print-jobs')
   readonly #news = new LeadNews(scheduler)
-  readonly #flows = flows(scheduler)
   readonly #recurring = new Recurring(scheduler, (error) => this.#news.fail(error))
-  readonly #cards = [
-    ...motifs.map((motif) => new PrintCard(motif, () => this.#print([motif]))),
-    new PrintCard(contact, () => this.#printContactSheet()),
-  ]
+  readonly #cards = motifs.map((motif) => new PrintCard(motif, () => this.#print([motif])))
   readonly #jobs = new Map<string, PrintJob>()
   #isLooking = false
   /** Something has changed since it began to look. */
@@ -42,8 +37,10 @@ export class PrintShop {
   readonly #show = oncePerFrame(() => {
     for (const card of this.#cards) card.show()
     this.#news.show()
-    const areAllUnderWay = this.#cards.slice(0, motifs.length).every((card) => card.isUnderWay)
-    byId('print-all').toggleAttribute('disabled', areAllUnderWay)
+    byId('print-all').toggleAttribute(
+      'disabled',
+      this.#cards.every((card) => card.isUnderWay),
+    )
     byId('prints-clear').toggleAttribute(
       'disabled',
       this.#cards.every((card) => !card.hasEnded),
@@ -72,19 +69,7 @@ export class PrintShop {
   }
 
   #print(wanted: readonly Motif[]): void {
-    this.#await(scheduler.addMany(wanted.map(({ input }) => ({ name: 'print' as const, input }))))
-  }
-
-  /** A job that waits for others, added with them: it is printed when they are, whichever tab is there by then. */
-  #printContactSheet(): void {
-    const sheets = motifs.map(({ input }) => [input.title, { name: 'print', input }] as const)
-    const { input } = contact
-    const last = { name: 'contactSheet', input, after: input.of, onFailure: 'continue' } as const
-    this.#await(this.#flows.add({ ...Object.fromEntries(sheets), [input.title]: last }))
-  }
-
-  #await(added: Promise<unknown>): void {
-    added.then(
+    scheduler.addMany(wanted.map(({ input }) => ({ name: 'print' as const, input }))).then(
       () => this.#look(),
       (error) => this.#news.fail(error),
     )

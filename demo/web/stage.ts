@@ -1,5 +1,4 @@
-import { createScheduler, inline, type Scheduler, type SchedulerOptions } from 'offstage'
-import { blocking } from './blocking.ts'
+import { createScheduler, inline, OffstageError, type Scheduler, type SchedulerOptions } from 'offstage'
 import type { jobs } from './jobs.ts'
 
 export type Place = 'main' | 'workers'
@@ -12,7 +11,8 @@ export interface Performance {
   readonly signal: AbortSignal
 }
 
-const threads = Math.max(2, navigator.hardwareConcurrency - 1)
+/** As many as there are cores, and never so few that long jobs would have to take turns. */
+const threads = Math.max(3, navigator.hardwareConcurrency)
 
 const options: SchedulerOptions<keyof Table> = {
   // What the pointer is on must not wait behind long jobs: they leave it a thread.
@@ -23,20 +23,27 @@ const options: SchedulerOptions<keyof Table> = {
 }
 
 /** Where the jobs run: two schedulers with one API, so that nothing else on the page knows the difference. */
-const schedulers = {
-  workers: createScheduler<Table>(() => new Worker(new URL('./jobs.ts', import.meta.url), { type: 'module' }), {
-    ...options,
-    workers: threads,
-  }),
-  main: createScheduler<Table>(inline(blocking), { ...options, workers: 1 }),
-}
-
 export class Stage {
   place: Place = 'workers'
+  /** Called when a job has held this thread, with the times when that began and ended. */
+  onHeld: (from: number, to: number) => void = () => {}
+  /** Called when a job was completed. */
+  onJobEnd: () => void = () => {}
+  readonly #schedulers: { workers: PageScheduler; main?: PageScheduler } = {
+    workers: createScheduler<Table>(() => new Worker(new URL('./jobs.ts', import.meta.url), { type: 'module' }), {
+      ...options,
+      workers: threads,
+    }),
+  }
+  readonly #listeners: (() => void)[] = []
   #run = new AbortController()
 
+  constructor() {
+    this.#listen(this.scheduler)
+  }
+
   get scheduler(): PageScheduler {
-    return schedulers[this.place]
+    return this.#schedulers[this.place] as PageScheduler
   }
 
   /** What is asked for now, on the scheduler of now. */
@@ -44,15 +51,12 @@ export class Stage {
     return { scheduler: this.scheduler, signal: this.#run.signal }
   }
 
-  /** Ends what is under way. */
-  clear(): void {
+  /** Ends what is under way; what comes next runs there. A pause goes on. */
+  async begin(place: Place): Promise<void> {
+    const { isPaused } = this.scheduler
     this.#run.abort(new Superseded())
     this.#run = new AbortController()
-  }
-
-  switchTo(place: Place): void {
-    const { isPaused } = this.scheduler
-    this.clear()
+    if (place === 'main') this.#schedulers.main ??= await this.#mainThread()
     this.place = place
     if (isPaused) this.scheduler.pause()
     else this.scheduler.resume()
@@ -60,7 +64,23 @@ export class Stage {
 
   /** Hears of every change on either scheduler. */
   subscribe(listener: () => void): void {
-    for (const scheduler of Object.values(schedulers)) scheduler.subscribe(listener)
+    this.#listeners.push(listener)
+  }
+
+  /** Loaded when it is asked for: in workers the page does without the code of the jobs. */
+  async #mainThread(): Promise<PageScheduler> {
+    const { blocking } = await import('./blocking.ts')
+    const table = blocking((from, to) => this.onHeld(from, to))
+    const scheduler = createScheduler<Table>(inline(table), { ...options, workers: 1 })
+    this.#listen(scheduler)
+    return scheduler
+  }
+
+  #listen(scheduler: PageScheduler): void {
+    scheduler.on('completed', () => this.onJobEnd())
+    scheduler.subscribe(() => {
+      for (const listener of this.#listeners) listener()
+    })
   }
 }
 
@@ -68,7 +88,8 @@ class Superseded extends Error {
   override readonly name = 'Superseded'
 }
 
-/** For work that the next run ends: that is no error. */
-export function unlessSuperseded(error: unknown): void {
-  if (!(error instanceof Superseded)) throw error
+/** For work that the next run ends, or somebody who had it cancelled: that is no error. */
+export function unlessStopped(error: unknown): void {
+  const isCancelled = error instanceof OffstageError && error.code === 'JOB_CANCELLED'
+  if (!(error instanceof Superseded) && !isCancelled) throw error
 }

@@ -5,6 +5,8 @@ export interface Steering {
   home(): void
   /** Where the pointer is, in CSS pixels from the upper left corner. */
   aim(pointer: Point | undefined): void
+  /** The wheel was turned over a canvas that does not have it: the page scrolls. */
+  wheelPassed(): void
   /** After each of these. Direct: the picture sticks to the fingers; otherwise it may take its time. */
   changed(isDirect: boolean): void
 }
@@ -26,10 +28,12 @@ export function steer(canvas: HTMLCanvasElement, steering: Steering): void {
 
 function steerByWheel(canvas: HTMLCanvasElement, steering: Steering): void {
   const onWheel = (event: WheelEvent) => {
+    // Not taken from those who only scroll past. A pinch on a touchpad is a wheel with the control key, too.
+    if (document.activeElement !== canvas && !event.ctrlKey) return steering.wheelPassed()
     event.preventDefault()
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1
     const { x, y } = fromMiddle(canvas, event)
-    // A pinch on a touchpad comes as a wheel with the control key, in smaller steps.
+    // A pinch comes in smaller steps.
     steering.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0022)), x, y)
     steering.changed(false)
   }
@@ -51,6 +55,11 @@ function steerByPointers(canvas: HTMLCanvasElement, steering: Steering): void {
     down.set(event.pointerId, { x: event.x, y: event.y })
     follow(canvas, steering, before, [...down.values()])
   })
+  // One finger scrolls the page up and down (style.css says so); two are for the picture, also while they move that way.
+  const keepTwoFingers = (event: TouchEvent) => {
+    if (event.touches.length > 1 && event.cancelable) event.preventDefault()
+  }
+  canvas.addEventListener('touchmove', keepTwoFingers, { passive: false })
   const lift = (event: PointerEvent) => {
     down.delete(event.pointerId)
     if (down.size === 0) canvas.classList.remove('grabbed')

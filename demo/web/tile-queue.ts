@@ -1,4 +1,4 @@
-import { type Performance, unlessSuperseded } from './stage.ts'
+import { type Performance, unlessStopped } from './stage.ts'
 import { inputOf, type Tile } from './tiles.ts'
 
 export interface PendingTile {
@@ -20,6 +20,7 @@ export class TileQueue {
   readonly #pending = new Map<string, PendingTile>()
   /** Cancelled by hand, or failed: not asked for again while they stay in view. */
   readonly #refused = new Set<string>()
+  readonly #whenIdle: (() => void)[] = []
   readonly counts = { completed: 0, cancelled: 0 }
   #lastId = 0
 
@@ -59,6 +60,11 @@ export class TileQueue {
     }
   }
 
+  /** Resolves when no tile is pending. */
+  whenIdle(): Promise<void> {
+    return this.#pending.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve))
+  }
+
   clear(): void {
     this.#refused.clear()
     for (const { abort } of this.#pending.values()) abort.abort(new OutOfView())
@@ -83,7 +89,7 @@ export class TileQueue {
     }
     scheduler.add.tile(inputOf(tile), options).catch((error) => {
       if (this.#pending.get(tile.key) === pending) onSettled(error)
-      if (!(error instanceof OutOfView)) unlessSuperseded(error)
+      if (!(error instanceof OutOfView)) unlessStopped(error)
     })
   }
 
@@ -94,6 +100,7 @@ export class TileQueue {
     if (error !== undefined && !(error instanceof OutOfView)) this.#refused.add(key)
     this.counts[error === undefined ? 'completed' : 'cancelled']++
     this.#listener.onChange()
+    if (this.#pending.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }
 

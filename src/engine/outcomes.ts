@@ -56,10 +56,10 @@ export class Outcomes implements CommitListener {
       const { attempt } = job
       if (attempt && this.#dispatcher.send(job, after))
         this.#jobs.notifier.announce(job, 'started', { workerId: attempt.worker.id })
-    } else if (type !== 'checkpoint' && type !== 'step') {
+    } else if (type !== 'checkpoint' && type !== 'step' && type !== 'mark') {
+      // Not a mark: on a job that has ended it is no second end.
       this.#jobs.notifier.announceStep(job, type, after)
-      // A mark on a job that has ended is no second end.
-      if (isTerminal(after.state) && type !== 'mark') this.#jobs.settle(job, after)
+      if (isTerminal(after.state)) this.#jobs.settle(job, after)
     }
     afterwards?.()
     this.#jobs.lists.changed(job, false)

@@ -113,7 +113,8 @@ test('a folder is meant from where npm was called', () => {
 describe('one line and exit code 1', () => {
   const fails = (args: string[], line: string, launcher: string[] = []) => {
     const { status, stdout, stderr } = demo(args, { launcher })
-    expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: '', stderr: `${line}\n` })
+    expect({ status, stderr }).toEqual({ status: 1, stderr: `${line}\n` })
+    expect(stdout).not.toMatch(/\d/)
   }
 
   test('no such folder', () => {
@@ -238,7 +239,8 @@ describe('with a store', () => {
 
   const fails = (args: string[], ...words: string[]) => {
     const { status, stdout, stderr } = demo(args)
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(status).toBe(1)
+    expect(stdout).not.toMatch(/\d/)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)
     for (const word of words) expect(stderr).toContain(word)
   }
@@ -247,7 +249,8 @@ describe('with a store', () => {
     const store = join(folder, '.store in use')
     const child = spawn(process.execPath, [main, folder, '--store', store])
     onTestFinished(() => void child.kill('SIGKILL'))
-    await new Promise((resolve) => child.stdout.once('data', resolve))
+    // Its store is open when it says how many jobs there are.
+    await new Promise<void>((resolve) => child.stdout.on('data', (data) => /jobs of/.test(String(data)) && resolve()))
     fails([folder, '--store', store], `The folder '${store}' is open in process ${child.pid}`)
   }, 60_000)
 
@@ -268,6 +271,57 @@ describe('with a store', () => {
     await demoUntil('↻', 'SIGKILL', [join(folder, 'docs'), '--store', store])
     fails([folder, '--store', store], `about ${join(folder, 'docs')}, searched for "worker thread"`)
   }, 60_000)
+})
+
+describe('a first look', () => {
+  test('says first what it does', () => {
+    expect(demo([folder]).stdout).toMatch(
+      /^Hashes, counts, indexes and compresses the files of a folder, in worker threads\.\n/,
+    )
+  }, 60_000)
+
+  test.each(['--help', '-h'])('%s says what can be asked for, and is no error', (option) => {
+    const { status, stdout, stderr } = demo([option])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    for (const word of ['folder', '--search', '--store', '--no-color', '--help', 'Exit code'])
+      expect(stdout).toContain(word)
+  })
+
+  test('whoever closes the pipe has seen enough: no error', async () => {
+    const child = spawn(process.execPath, [main, folder])
+    let stderr = ''
+    child.stderr.on('data', (data) => {
+      stderr += data
+    })
+    child.stdout.once('data', () => child.stdout.destroy())
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  }, 60_000)
+})
+
+describe('colors', () => {
+  // `script` gives the program a terminal.
+  const hasTerminals = spawnSync('script', ['--version']).status === 0
+  const inTerminal = (args: string, env: NodeJS.ProcessEnv = {}) =>
+    spawnSync('script', ['-qec', `'${process.execPath}' '${main}' '${folder}' ${args}`, '/dev/null'], {
+      encoding: 'utf8',
+      env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined, FORCE_COLOR: undefined, ...env },
+    }).stdout
+  const hasColors = (output: string) => output.split('\u001b').some((part) => /^\[\d+m/.test(part))
+
+  test.skipIf(!hasTerminals).each([
+    ['in a terminal', '', {}, true],
+    ['not with --no-color', '--no-color', {}, false],
+    ['not with NO_COLOR', '', { NO_COLOR: '1' }, false],
+  ] as const)(
+    '%s',
+    (_, args, env, isColored) => {
+      const output = inTerminal(args, env)
+      expect(output).toContain('Done in')
+      expect(hasColors(output)).toBe(isColored)
+    },
+    60_000,
+  )
 })
 
 test('in a terminal there is a bar for each worker and one in total, and lines that stay', () => {

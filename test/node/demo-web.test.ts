@@ -1,5 +1,6 @@
 // The web demo, built and driven in a real browser.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -166,17 +167,101 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
 
   test('freezes on the main thread, and not in workers', async () => {
     await whenIdle()
-    const inWorkers = await frozenShare(() => button('Run again').click())
-    const onMain = await frozenShare(() => page.getByText('Main thread', { exact: true }).click())
+    const inWorkers = await frozenShare(() => run('in workers'))
+    const onMain = await frozenShare(() => run('on the main thread'))
     // On a quiet machine 0.8 and 0.0; other work on its cores makes frames late in both.
     expect(onMain).toBeGreaterThan(0.5)
     expect(inWorkers).toBeLessThan(onMain / 2)
-    expect(await page.locator('#frames-longest').getAttribute('class')).toBe('late')
-    await page.getByText('Workers', { exact: true }).click()
+    await run('in workers')
     // On the main thread no progress is ever seen.
     await eventually(async () => (await rows('running').locator('.state').allTextContents()).join()).toMatch(
       /[1-9]\d? %/,
     )
+  })
+
+  const run = (where: 'in workers' | 'on the main thread') => button(`Run ${where}`).click()
+  const verdict = () => page.locator('#verdict').innerText()
+  const whenKept = (lane: 'main' | 'workers') =>
+    page.locator(`#lane-${lane}[data-state=kept]`).waitFor({ timeout: runMs })
+
+  test('keeps both runs, with a verdict made of what was measured', async () => {
+    await whenKept('workers')
+    expect(await verdict()).toBe('Workers: 0 s frozen. Now run the same jobs on the main thread.')
+    await run('on the main thread')
+    await whenKept('main')
+    const [, frozen] = /^Main thread: (\d+\.\d) s frozen\. Workers: 0 s\.$/.exec(await verdict()) ?? []
+    expect(Number(frozen)).toBeGreaterThan(0.5)
+    const lanes = await page.locator('.lane').allInnerTexts()
+    // Both had the same to do.
+    const jobs = lanes.map((text) => /(\d+) jobs/.exec(text)?.[1])
+    expect(Number(jobs[0])).toBeGreaterThan(21)
+    expect(jobs[1]).toBe(jobs[0])
+    expect(await redPixels('main')).toBeGreaterThan(100)
+    // However busy the machine is.
+    expect(await redPixels('workers')).toBe(0)
+
+    // Another run in workers, dropped half way, changes nothing; nor does a reload.
+    const before = await verdict()
+    await run('in workers')
+    await eventually(() => rows('running').count()).toBeGreaterThan(0)
+    await cancelEverything()
+    expect(await verdict()).toBe(before)
+    await page.reload()
+    expect(await verdict()).toBe(before)
+  })
+
+  /** What is drawn of frames that jobs have frozen. */
+  const redPixels = (lane: 'main' | 'workers') =>
+    page.locator(`#lane-${lane} canvas`).evaluate((element) => {
+      const canvas = element as HTMLCanvasElement
+      const context = canvas.getContext('2d') as CanvasRenderingContext2D
+      const { data } = context.getImageData(0, 0, canvas.width, canvas.height)
+      let red = 0
+      for (let at = 0; at < data.length; at += 4)
+        if ((data[at] as number) > 180 && (data[at + 1] as number) < 100 && data[at + 3] === 255) red++
+      return red
+    })
+
+  test('says that nothing waits only when nothing does', async () => {
+    await cancelEverything()
+    await button('Pause').click()
+    await page.locator('#fractal').focus()
+    for (let turn = 0; turn < 3; turn++) await page.keyboard.press('+')
+    await eventually(() => tiles('queued')).toBeGreaterThan(0)
+    await eventually(() => page.locator('#jobs-empty').isVisible()).toBe(false)
+    expect(await rows('queued').count()).toBe(0)
+    await button('Resume').click()
+    await whenIdle()
+  })
+
+  test('lets who only scrolls past the picture of the set scroll', async () => {
+    await cancelEverything()
+    const { x, y } = (await page.locator('#fractal').boundingBox()) as { x: number; y: number }
+    await page.mouse.move(x + 50, y + 50)
+    await page.mouse.wheel(0, 300)
+    await eventually(() => page.evaluate(() => scrollY)).toBe(300)
+    await eventually(() => page.locator('#fractal-hint').getAttribute('class')).toContain('shown')
+    expect(await page.locator('#fractal').evaluate((canvas) => getComputedStyle(canvas).touchAction)).toBe('pan-y')
+  })
+
+  test('shows the code behind each part, and copies the install line', async () => {
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.locator('#copy').click()
+    await eventually(() => page.locator('#copy').innerText()).toBe('Copied')
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('npm install offstage')
+
+    const files = await page
+      .locator('[data-code]')
+      .evaluateAll((buttons) => buttons.map((each) => (each as HTMLElement).dataset.code))
+    for (const [index, names] of files.entries()) {
+      await page.locator('[data-code]').nth(index).click()
+      for (const name of String(names).split(' ')) {
+        await page.locator('#code').getByRole('button', { name, exact: true }).click()
+        await eventually(() => page.locator('#code-text').textContent()).toBe(readFileSync(join(root, name), 'utf8'))
+      }
+      await page.keyboard.press('Escape')
+      expect(await page.locator('#code').isVisible()).toBe(false)
+    }
   })
 
   /** For how much of one whole run there was no frame though there should have been. */
@@ -255,7 +340,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
   test('cancels stale tiles when zooming, and draws those that are in view', async () => {
     await cancelEverything()
     const before = { cancelled: await tiles('cancelled'), completed: await tiles('completed') }
-    await page.locator('#fractal').hover({ position: { x: 300, y: 100 } })
+    await page.locator('#fractal').click({ position: { x: 300, y: 100 } })
     for (let turn = 0; turn < 12; turn++) await page.mouse.wheel(0, -400)
     await eventually(() => tiles('cancelled')).toBeGreaterThan(before.cancelled)
     await whenIdle()
@@ -270,6 +355,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     const pointAt = (x: number, y: number) => page.locator('#fractal').hover({ position: { x, y } })
     // Into the seahorse valley, where every tile looks different.
     await pointAt(width / 2 - 20, height / 2 - 28)
+    await page.locator('#fractal').focus()
     await page.mouse.wheel(0, -1_500)
     await eventually(() => tiles('queued')).toBeGreaterThan(0)
     await whenIdle()
@@ -348,7 +434,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     ])
     const card = page.locator('.card', { hasText: 'harbour.png' })
     await eventually(() => card.locator('.part > *').count()).toBe(3 + 6)
-    expect(await page.locator('#notice').innerText()).toContain('notes.txt')
+    expect(await page.locator('#refused').innerText()).toContain('notes.txt')
   })
 
   test('a killed tab that is brought back goes on where it was, and keeps what is done', async () => {
@@ -376,18 +462,87 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     expect(await prints(page).count()).toBe(0)
   })
 
-  test('a contact sheet waits for the sheets that are on it, also when their tab is killed', async () => {
+  // The flow.
+
+  const step = (title: string) =>
+    page.locator('.step', { has: page.getByRole('heading', { name: title, exact: true }) })
+  const stateOf = (title: string) => step(title).getAttribute('data-state')
+  const news = () => page.locator('#poster-news').innerText()
+  const plates = ['Swallow', 'Jellyfish', 'Zircon city', 'Lantern']
+  const plateTexts = () => page.locator('#plates .step-state').allInnerTexts()
+  const isBeyond = (share: number) => (text: string) => Number(/^(\d+) %/.exec(text)?.[1] ?? 0) >= share
+
+  async function makePoster(): Promise<void> {
     await cancelEverything()
-    await page.getByRole('button', { name: 'Print Contact sheet', exact: true }).click()
-    await eventually(() => subjects(prints(page, 'blocked'))).toEqual(['Contact sheet'])
-    await eventually(() => page.getByText('It waits for other jobs to end.').count()).toBe(1)
-    await halfPrinted()
-    await button('Kill this tab').click()
-    await page.goto(origin)
+    await button('Make a poster').click()
+    await eventually(async () => (await plateTexts()).filter(isBeyond(10)).length).toBe(2)
+    expect(await stateOf('Proof')).toBe('blocked')
+  }
+
+  test('a flow goes on when its workers are killed, and the page is loaded again, and waits for a person', async () => {
+    await makePoster()
+    await button('Kill the workers').click()
+    await eventually(async () => (await plateTexts()).filter((text) => /, from [1-9]\d? %$/.test(text)).length).toBe(2)
+    expect(await news()).toContain('Swallow has lost its worker')
+    expect(await page.locator('#poster-retry').isVisible()).toBe(false)
+
+    await button('Reload the page').click()
+    await eventually(news).toContain('has lost its worker')
+    await eventually(async () => (await plateTexts()).filter((text) => /, from [1-9]\d? %$/.test(text)).length).toBe(2)
     await cancelEverything()
-    expect(await subjects(prints(page, 'blocked'))).toEqual(['Contact sheet'])
-    await eventually(() => subjects(prints(page, 'completed'))).toContain('Contact sheet')
-    await eventually(() => page.locator('.sheet:not(.empty-sheet)').count()).toBe(7)
+    await eventually(() => step('Your approval').innerText()).toMatch(/waits for you: \d+ s/)
+    for (const title of [...plates, 'Proof']) expect(await stateOf(title)).toBe('completed')
+    expect(await stateOf('Poster')).toBe('blocked')
+    expect((await plateTexts()).filter((text) => text === 'done, interrupted 2 ×')).toHaveLength(2)
+    // It holds no worker while it waits.
+    await eventually(() => button('Kill the workers').isEnabled()).toBe(false)
+
+    await page.reload()
+    await button('Approve').click()
+    await eventually(() => stateOf('Poster')).toBe('completed')
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Save it' }).click(),
+    ])
+    expect(
+      readFileSync(await download.path())
+        .subarray(1, 4)
+        .toString(),
+    ).toBe('PNG')
+    expect(await page.locator('.arrows .done').count()).toBe(6)
+
+    // The next one begins from nothing, in any tab.
+    await button('Make another').click()
+    await eventually(() => stateOf('Poster')).toBe('blocked')
+    await button('Cancel').click()
+    await eventually(() => stateOf('Swallow')).toBe('cancelled')
+    expect(await stateOf('Poster')).toBe('cancelled')
+  })
+
+  test('a flow whose workers are killed three times in one job gives that job up, until it is tried again', async () => {
+    await makePoster()
+    for (let time = 1; time <= 3; time++) {
+      await eventually(() => stateOf('Swallow')).toBe('running')
+      await button('Kill the workers').click()
+      await eventually(async () => (await news()).match(/Swallow has (lost its worker|failed)/g)?.length).toBe(time)
+    }
+    expect(await stateOf('Swallow')).toBe('failed')
+    await eventually(() => stateOf('Poster')).toBe('failed')
+    await button('Try again').click()
+    await eventually(() => stateOf('Swallow')).toBe('running')
+    await eventually(() => stateOf('Poster')).toBe('blocked')
+    await button('Cancel').click()
+    await eventually(() => stateOf('Poster')).toBe('cancelled')
+  })
+
+  test('a proof that is refused makes no poster', async () => {
+    await makePoster()
+    await eventually(() => button('Refuse').isEnabled()).toBe(true)
+    await button('Refuse').click()
+    await eventually(() => stateOf('Your approval')).toBe('failed')
+    expect(await step('Your approval').innerText()).toContain('It was refused.')
+    await eventually(() => stateOf('Poster')).toBe('failed')
+    expect(await button('Make another').isEnabled()).toBe(true)
   })
 
   test('a sheet is printed again and again, and each tab shows the schedule', async () => {
@@ -446,6 +601,28 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     await cancelEverything()
     await expectAllPrinted(page, 'Swallow', 'Jellyfish')
   })
+
+  test.each([
+    ['wide', 'light', 1440],
+    ['wide', 'dark', 1440],
+    ['narrow', 'light', 375],
+    ['narrow', 'dark', 375],
+  ] as const)('has no fault that axe finds: %s, %s', async (_, colorScheme, width) => {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize({ width, height: 900 })
+    await cancelEverything()
+    await page.addScriptTag({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
+    expect(await axeFindings()).toEqual([])
+    await page.locator('[data-code]').first().click()
+    await eventually(() => page.locator('#code-text').innerText()).not.toBe('')
+    expect(await axeFindings()).toEqual([])
+  })
+
+  const axeFindings = () =>
+    page.evaluate(async () => {
+      const { violations } = await (Reflect.get(globalThis, 'axe') as typeof import('axe-core')).run()
+      return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(' ')}`))
+    })
 
   test('fits a phone, in the dark, for those who want no motion', async () => {
     await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })

@@ -225,6 +225,20 @@ describe('a flow', () => {
     expect(await scheduler.counts()).toMatchObject({ cancelled: 2 })
   })
 
+  test('reports the end of each job once', async () => {
+    const { plan, scheduler } = start()
+    const ends: string[] = []
+    for (const type of ['completed', 'cancelled'] as const)
+      scheduler.on(type, ({ jobId }) => void ends.push(`${type} ${jobId}`))
+    const members = { a: { name: 'number', input: 1 }, b: { name: 'sum', after: ['a'] } } as const
+    await (await plan.add(members, { id: 'f' })).result()
+    scheduler.pause()
+    await (await plan.add(members, { id: 'g' })).cancel()
+    // With the end of a flow its records are let go, which is no second end of its jobs.
+    await turn()
+    expect(ends).toEqual(['completed f/a', 'completed f/b', 'cancelled g/b', 'cancelled g/a'])
+  })
+
   test('nests', async () => {
     const { plan } = start()
     const flow = await plan.add(
