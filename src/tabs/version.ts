@@ -1,7 +1,7 @@
 import { OffstageError } from '../shared/errors.ts'
 
 /** To be raised with every change of the messages between tabs. The first version sent no number. */
-export const tabsVersion = 12
+export const tabsVersion = 13
 
 /** The error for a tab that has met one of another version. */
 export function otherVersion(version = 1): OffstageError {
