@@ -17,7 +17,7 @@ import { copyFile, rewriteJournal } from '../store/rewrite.ts'
 import { type Salvage, type SalvageOptions, salvage } from '../store/salvage.ts'
 import type { Row } from '../store/store.ts'
 import { AttachmentFiles, fs } from './attachment-files.ts'
-import { printable } from './printable.ts'
+import { printable } from '../shared/printable.ts'
 
 /** What the commands need from outside. */
 export interface CliHost {
