@@ -63,6 +63,29 @@ const knownOfEmitter: Known = [
   [/if \(typeof fn !== 'function'\) \{[^}]*\}/g, ''],
 ]
 
+/**
+ * What is known of lit-html where the panel renders: nothing happens when it is imported, and its trusted type is named after us.
+ * There are no directives, no parts that are comments, elements or scripts, and no templates of SVG and MathML.
+ */
+const knownOfLit: Known = [
+  [
+    /^const t=globalThis/m,
+    'let policy;const trusted=html=>{try{return(policy??=s.createPolicy("offstage-panel",{createHTML:html=>html})).createHTML(html)}catch{return html}},t=globalThis',
+  ],
+  [/e=s\?s\.createPolicy\([^)]*\):void 0,/, ''],
+  [/if\(!u\(t\)\|\|!t\.hasOwnProperty\("raw"\)\)throw Error\("[^"]*"\);return .*?:i\}/, 'return s?trusted(i):i}'],
+  [/,j=t\.litHtmlPolyfillSupport;j\?\.\(S,R\),\(t\.litHtmlVersions\?\?=\[\]\)\.push\("[^"]*"\);/, ';'],
+  [/function M\(t,i,s=t,e\)\{.*?,i\}(?=class k)/, 'function M(t,i){return i}'],
+  [/l=2===i\?"<svg>":3===i\?"<math>":"",/, 'l="",'],
+  [/\+\(2===i\?"<\/svg>":3===i\?"<\/math>":""\)/, ''],
+  [/,2===i\|\|3===i\)\{const t=this\.el\.content\.firstChild;t\.replaceWith\(\.\.\.t\.childNodes\)\}/, ');'],
+  [/,b=x\(2\),w=x\(3\)/, ''],
+  [/,w as mathml/, ''],
+  [/,b as svg/, ''],
+  [/if\(y\.test\(r\.tagName\)\)\{const t=.*?r\.append\(t\[i\],c\(\)\)\}\}/, ''],
+  [/else\{let t=-1;for\(;-1!==\(t=r\.data\.indexOf\(o,t\+1\)\);\)d\.push\(\{type:7,index:l\}\),t\+=o\.length-1\}/, ''],
+]
+
 /** A file of its own, which bundles for browsers leave out: see `browser` in package.json. */
 const signals = 'process-signals'
 
@@ -84,7 +107,7 @@ export default defineConfig({
   // Minifiers write this as `1/0`, and the longer name as it is. (So `src` says `-Number.POSITIVE_INFINITY`.)
   define: { 'Number.POSITIVE_INFINITY': 'Infinity' },
   // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
-  noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval', 'croner'],
+  noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval', 'croner', 'lit-html'],
   esbuildPlugins: [
     {
       name: 'minify-thread-code',
@@ -110,6 +133,11 @@ export default defineConfig({
         onLoad({ filter: /[\\/]croner[\\/]dist[\\/]croner\.js$/ }, async ({ path }) => ({
           contents: withPlainMembers(path, await readFile(path, 'utf8')),
           loader: 'ts',
+        }))
+        // Its build for Node is the one that may be imported on a server; it renders in pages as the other does.
+        onResolve({ filter: /^lit-html$/ }, () => ({ path: `${process.cwd()}/node_modules/lit-html/node/lit-html.js` }))
+        onLoad({ filter: /[\\/]lit-html[\\/]node[\\/]lit-html\.js$/ }, async ({ path }) => ({
+          contents: await without(await readFile(path, 'utf8'), knownOfLit),
         }))
         onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({
           contents: withPlainMembers(path, lessOfPQueue[path] as string),

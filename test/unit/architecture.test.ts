@@ -32,6 +32,7 @@ const entries = [
   'angular.ts',
   'vite.ts',
   'hot.ts',
+  'panel.ts',
 ]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
@@ -56,6 +57,7 @@ const folders: Record<string, Layer> = {
   cli: 'part',
   adapters: 'facade',
   bundlers: 'facade',
+  panel: 'extension',
   job: 'model',
   events: 'model',
   platform: 'port',
