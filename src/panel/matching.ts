@@ -22,7 +22,7 @@ export interface Found {
 }
 
 /** More jobs than these are not looked at. */
-export const lookedMax = 200_000
+const lookedMax = 200_000
 /** So many jobs are asked for at a time. */
 const pieceSize = 500
 /** A page misses frames if a task takes longer than this. */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import type { Scheduler } from 'offstage'
 import { history } from 'offstage/history'
+import { definePanel, mountPanel } from 'offstage/panel'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Bulk, matchFor, prepare, type Verb } from '../../src/panel/bulk.ts'
 import { Families } from '../../src/panel/families.ts'
@@ -418,4 +419,10 @@ test('the panel knows the rest of the house by its public members and types alon
     const code = [...text.matchAll(/^import (?!type )[^']*from '\.\.\/([^']+)'/gm)].map(([, from]) => from as string)
     expect(code.filter((from) => !/^(shared|platform|job|events)\//.test(from))).toEqual([])
   }
+})
+
+test('on a server the panel can be imported and defined, and mounting it says what is missing', () => {
+  definePanel()
+  expect(() => mountPanel(start('inline', 'jobs'))).toThrow('not on a server')
+  expect(() => mountPanel({} as Scheduler)).toThrow('`scheduler`')
 })
