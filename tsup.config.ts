@@ -65,6 +65,20 @@ const knownOfEmitter: Known = [
 ]
 
 /**
+ * What is known of lit-html where the panel renders: nothing happens when it is imported. Its trusted type is made when it is first
+ * needed, and named after us.
+ */
+const knownOfLit: Known = [
+  [
+    /^const t=globalThis/m,
+    'let policy;const trusted=html=>{try{return(policy??=s.createPolicy("offstage-panel",{createHTML:html=>html})).createHTML(html)}catch{return html}},t=globalThis',
+  ],
+  [/e=s\?s\.createPolicy\([^)]*\):void 0,/, ''],
+  [/if\(!u\(t\)\|\|!t\.hasOwnProperty\("raw"\)\)throw Error\("[^"]*"\);return .*?:i\}/, 'return s?trusted(i):i}'],
+  [/,j=t\.litHtmlPolyfillSupport;j\?\.\(S,R\),\(t\.litHtmlVersions\?\?=\[\]\)\.push\("[^"]*"\);/, ';'],
+]
+
+/**
  * What only servers need: files of their own, in whose place bundles for browsers get these modules. `browser` in package.json
  * says so.
  */
@@ -96,7 +110,7 @@ export default defineConfig({
   // Minifiers write this as `1/0`, and the longer name as it is. (So `src` says `-Number.POSITIVE_INFINITY`.)
   define: { 'Number.POSITIVE_INFINITY': 'Infinity' },
   // Jest cannot `require` ESM-only packages, and eventemitter3's ESM entry breaks plain Rollup.
-  noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval', 'croner'],
+  noExternal: ['p-queue', 'p-timeout', 'eventemitter3', 'idb-keyval', 'croner', 'lit-html'],
   esbuildPlugins: [
     {
       name: 'minify-thread-code',
@@ -122,6 +136,11 @@ export default defineConfig({
         onLoad({ filter: /[\\/]croner[\\/]dist[\\/]croner\.js$/ }, async ({ path }) => ({
           contents: withPlainMembers(path, await readFile(path, 'utf8')),
           loader: 'ts',
+        }))
+        // Its build for Node is the one that may be imported on a server; it renders in pages as the other does.
+        onResolve({ filter: /^lit-html$/ }, () => ({ path: `${process.cwd()}/node_modules/lit-html/node/lit-html.js` }))
+        onLoad({ filter: /[\\/]lit-html[\\/]node[\\/]lit-html\.js$/ }, async ({ path }) => ({
+          contents: await without(await readFile(path, 'utf8'), knownOfLit),
         }))
         onLoad({ filter: /./, namespace: 'less' }, ({ path }) => ({
           contents: withPlainMembers(path, lessOfPQueue[path] as string),

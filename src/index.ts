@@ -6,6 +6,7 @@ export type {
   FindOptions,
   JobFilter,
   QueueState,
+  Recorded,
   SchedulerSnapshot,
   Stats,
   Totals,

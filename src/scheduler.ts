@@ -6,6 +6,7 @@ import type {
   JobFilter,
   JobList,
   QueueState,
+  Recorded,
   SchedulerSnapshot,
   Stats,
   Verb,
@@ -277,6 +278,14 @@ class EngineScheduler implements Omit<Scheduler, Typed>, Record<Typed, unknown> 
     const { opening } = this.#engine
     if (opening) await opening
     return this.#engine.whyWaiting(id)
+  }
+
+  async recorded(id: string): Promise<Recorded | undefined> {
+    this.#assertNotEnded()
+    check.checkArgument('id', idCheck, id)
+    const { opening } = this.#engine
+    if (opening) await opening
+    return copyValue(await this.#engine.recorded(id), 'recorded') as Recorded | undefined
   }
 
   // Queues and pauses.

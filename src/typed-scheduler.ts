@@ -4,6 +4,7 @@ import type {
   FindOptions,
   JobFilter,
   QueueState,
+  Recorded,
   SchedulerSnapshot,
   Stats,
   WaitReason,
@@ -188,6 +189,12 @@ export interface Scheduler<Table extends JobTable = JobTable> {
    * not wait. Rejects with `INVALID_OPTION` if there is no such job.
    */
   whyWaiting(id: string): Promise<readonly WaitReason[]>
+
+  /**
+   * Resolves with a copy of what a job has recorded: its checkpoint, and the values of its steps; `undefined` if there is no such
+   * job. The keys of the steps are what `restart` takes as `from`.
+   */
+  recorded(id: string): Promise<Recorded | undefined>
 
   /** Returns the queue of this name, with its concurrency, rate limit and pause. A name has 1 to 256 characters. */
   queue(name: string): Queue

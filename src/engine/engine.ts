@@ -179,6 +179,14 @@ export interface WaitReason {
   readonly detail: string
 }
 
+/** What a job has recorded, which its next attempt would find. */
+export interface Recorded {
+  /** What the last `job.checkpoint` has saved; `undefined` if there is none. */
+  readonly checkpoint: unknown
+  /** The values that `job.step` has recorded, by key, in order. */
+  readonly steps: ReadonlyMap<string, unknown>
+}
+
 /** A list of jobs that is kept up to date. */
 export interface JobList {
   /**
@@ -269,6 +277,8 @@ export interface Engine {
   queues(): Promise<readonly QueueState[]>
   /** Rejects with `INVALID_OPTION` if there is no such job. */
   whyWaiting(id: string): Promise<readonly WaitReason[]>
+  /** The values may be those of the record itself. */
+  recorded(id: string): Promise<Recorded | undefined>
   /** The first `limit` jobs that match, kept up to date. */
   watch(filter: FindOptions): JobList
   queue(name: string): QueueView

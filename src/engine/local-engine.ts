@@ -12,7 +12,7 @@ import type { BufferedStream } from '../events/stream.ts'
 import { resolveDefaults } from '../job/job-options.ts'
 import { finishedAt, type JobRecord, keepsValues } from '../job/record.ts'
 import type { Action, JobChanges } from '../job/transition.ts'
-import type { Signal } from '../job/waits.ts'
+import { recordedOf, type Signal } from '../job/waits.ts'
 import { nextTask } from '../platform/hop.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { QueueSettings } from '../queue/settings.ts'
@@ -36,6 +36,7 @@ import type {
   NamedExtension,
   QueueState,
   QueueView,
+  Recorded,
   SchedulerSnapshot,
   Stats,
   Verb,
@@ -394,6 +395,12 @@ export class LocalEngine implements Engine {
     const job = this.#jobs.index.get(id)
     if (!job) throw unknownId(id)
     return whyWaiting(job, this.#jobs, this.#dispatcher.pool)
+  }
+
+  async recorded(id: string): Promise<Recorded | undefined> {
+    await this.#isWritten()
+    const record = this.#jobs.index.get(id)?.committed
+    return record && recordedOf(record)
   }
 
   // Queues and pauses.

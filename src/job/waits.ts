@@ -62,6 +62,12 @@ export const isOfAttempt = (key: string): boolean =>
   key === childrenKey ||
   [waitingKey(''), 'offstage:woken ', fellPrefix, againKey('')].some((beginning) => key.startsWith(beginning))
 
+/** Returns what the handler has recorded, without the waits and signals. */
+export const recordedOf = ({ checkpoint, steps }: JobRecord) => ({
+  checkpoint,
+  steps: new Map([...(steps ?? [])].filter(([key]) => !key.startsWith(ownKey))),
+})
+
 type Steps = JobRecord['steps']
 type WaitingRecord = Pick<JobRecord, 'state' | 'attempt' | 'steps'>
 

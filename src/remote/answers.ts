@@ -6,6 +6,7 @@ import type {
   InsertRequest,
   JobFilter,
   QueueState,
+  Recorded,
   Verb,
   WaitReason,
 } from '../engine/engine.ts'
@@ -56,6 +57,7 @@ const answers = {
   update: (engine: LocalEngine, id: string, changes: JobChanges): Promise<boolean> => engine.update(id, changes),
   queues: (engine: LocalEngine): Promise<readonly QueueState[]> => engine.queues(),
   whyWaiting: (engine: LocalEngine, id: string): Promise<readonly WaitReason[]> => engine.whyWaiting(id),
+  recorded: (engine: LocalEngine, id: string): Promise<Recorded | undefined> => engine.recorded(id),
   /** May be done twice. A session answers with whether the queue is paused by then. */
   set: (engine: LocalEngine, queue: string | undefined, settings: QueueSettings | null): Promise<unknown> =>
     engine.set(queue, settings),

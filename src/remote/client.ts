@@ -20,6 +20,7 @@ import type {
   NamedExtension,
   QueueState,
   QueueView,
+  Recorded,
   SchedulerSnapshot,
   Stats,
   Verb,
@@ -250,6 +251,10 @@ export class Client {
 
   whyWaiting(id: string): Promise<readonly WaitReason[]> {
     return this.ask('whyWaiting', id)
+  }
+
+  recorded(id: string): Promise<Recorded | undefined> {
+    return this.ask('recorded', id)
   }
 
   restart(id: string, from: string | undefined, newId: string): Promise<JobView> {

@@ -140,6 +140,7 @@ const questions: Readonly<Record<QuestionKind, readonly [asked: unknown, answere
   ],
   queues: [[], listOf(queue)],
   whyWaiting: [[''], listOf({ reason: '', detail: '' })],
+  recorded: [[''], maybe({ steps: (steps: unknown) => steps instanceof Map })],
   idle: [[maybe(''), maybe(0)], any],
   command: [['', '', Array.isArray], any],
   set: [[maybe(''), settings], maybe(false)],

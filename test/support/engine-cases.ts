@@ -859,6 +859,27 @@ export function engineCases(
       await expect(scheduler.whyWaiting('nobody')).rejects.toMatchObject({ code: 'INVALID_OPTION', jobId: 'nobody' })
     })
 
+    test('`recorded` is what the handler has recorded, as a copy', async () => {
+      const scheduler = await start()
+      expect(await scheduler.recorded('nobody')).toBeUndefined()
+      const resumed = await scheduler.add.resume(undefined, { attempts: 3 })
+      expect(await resumed.result()).toBe(20)
+      const stepped = await scheduler.add.steps(undefined, { attempts: 2 })
+      const [first, second] = (await stepped.result()) as number[]
+      const recorded = await scheduler.recorded(stepped.id)
+      expect(recorded).toEqual({
+        checkpoint: undefined,
+        steps: new Map([
+          ['first', first],
+          ['second', second],
+        ]),
+      })
+      expect(await scheduler.recorded(stepped.id)).not.toBe(recorded)
+      const waiting = await scheduler.add.later(1, { delayMs: 1e6 })
+      await scheduler.signal(waiting.id, 'approved')
+      expect(await scheduler.recorded(waiting.id)).toEqual({ checkpoint: undefined, steps: new Map() })
+    })
+
     test('`watch` says what `find` says, with the same objects for what did not change', async () => {
       const scheduler = await start()
       scheduler.pause()

@@ -89,6 +89,7 @@ const clientTemplates: readonly unknown[] = [
   ['ask', 1, 'update', ['a', { input: any(1), runAt: maybe(5), priority: maybe(1), tags: maybe(['x']) }]],
   ['ask', 1, 'queues', []],
   ['ask', 1, 'whyWaiting', ['a']],
+  ['ask', 1, 'recorded', ['a']],
   ['ask', 1, 'idle', []],
   ['ask', 1, 'set', [maybe('mails'), new Loose(settings, 'nothing')]],
   ['listen', ['completed', 'idle']],

@@ -35,6 +35,7 @@ const entries = [
   'devtools.ts',
   'diagnostics.ts',
   'otel.ts',
+  'panel.ts',
 ]
 /** What package.json names as `bin`: a program, which nobody imports and which is its own platform. */
 const programs = ['bin.ts']
@@ -62,6 +63,7 @@ const folders: Record<string, Layer> = {
   store: 'part',
   adapters: 'facade',
   bundlers: 'facade',
+  panel: 'extension',
   job: 'model',
   events: 'model',
   platform: 'port',

@@ -77,6 +77,12 @@ test('an answer to `get` is a record or nothing', () => {
   expect([null, [record], 7].map(isIt)).toEqual([false, false, false])
 })
 
+test('an answer to `recorded` has its steps in a map, or is nothing', () => {
+  const isIt = (answer: unknown) => isAnswer('recorded', ['a'], answer)
+  expect([{ checkpoint: 1, steps: new Map([['first', 1]]) }, undefined].map(isIt)).toEqual([true, true])
+  expect([null, {}, { steps: {} }, { steps: [['first', 1]] }, new Map()].map(isIt)).toEqual(Array(5).fill(false))
+})
+
 test.each(cases.envelopes)('a $name with one thing of another type is none', ({ name, right, wrong }) => {
   const is = name === 'call' ? isCall : isEnvelope
   expect(is(right)).toBe(true)
