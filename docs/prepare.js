@@ -42,6 +42,8 @@ const ofMarkdown = {
   interfacePropertiesFormat: 'table',
   typeDeclarationFormat: 'table',
   typeAliasPropertiesFormat: 'table',
+  // All of them are `readonly`.
+  tableColumnSettings: { hideModifiers: true },
 }
 
 async function writeApi() {

@@ -139,6 +139,10 @@ export default defineConfig({
     editLink: { pattern: `${source}/edit/main/docs/:path`, text: 'Edit this page' },
     footer: { message: 'MIT' },
   },
+  transformPageData({ frontmatter, relativePath }) {
+    // TypeDoc has written it.
+    if (relativePath.startsWith('api/')) frontmatter.editLink = false
+  },
   // The theme has a landmark for the content of every page but this one.
   transformHtml: (html, _id, { page }) =>
     page === 'index.md' ? html.replace('class="VPContent is-home"', 'role="main" $&') : undefined,
