@@ -30,15 +30,15 @@ import { checkPrograms, checkProgramsInDev } from './program-checks.mjs'
  * @property {string} [pageFolder] where the files of the page belong, if not at the top
  * @property {boolean} [hasNoPage] it has files of its own only
  * @property {(folder: string) => void} [write] writes more files into the folder
- * @property {boolean} [isOurs] it tries what we have written for users, and not a tool: it has no row in docs/BUNDLERS.md
- * @property {Record<string, Run>} runs `production` and `dev` have a column each in docs/BUNDLERS.md
+ * @property {boolean} [isOurs] it tries what we have written for users, and not a tool: it has no row in docs/guide/bundlers.md
+ * @property {Record<string, Run>} runs `production` and `dev` have a column each in docs/guide/bundlers.md
  */
 
 const second = 'The worker module is a second entry, `jobs.js`'
 
 const nextDependencies = { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1' }
 const inVite = "Dev server: `vite: { optimizeDeps: { include: ['offstage', 'offstage/idb', 'offstage/worker'] } }`"
-const inHot = 'Dev server: [a few lines](FRAMEWORKS.md#dev-servers) give the page new workers after an edit of theirs'
+const inHot = 'Dev server: [a few lines](hmr.md) give the page new workers after an edit of theirs'
 const onServer = 'On the server: the path of a worker module that Node can load, not the worker line'
 
 /** A stranger has the newest of offstage, and the other packages in just these versions. */
@@ -309,7 +309,7 @@ export const apps = {
     },
   },
   examples: {
-    title: 'The examples of docs/FRAMEWORKS.md',
+    title: 'The examples of docs/guide/frameworks.md',
     dependencies: {
       '@angular/common': '22.2.0',
       '@angular/compiler': '22.2.0',

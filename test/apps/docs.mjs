@@ -1,10 +1,10 @@
-// The tables of docs/BUNDLERS.md: a row for each app, written when the app was tried.
+// The tables of docs/guide/bundlers.md: a row for each app, written when the app was tried.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../support/process.mjs'
 import { apps } from './apps.mjs'
 
-const page = join(root, 'docs', 'BUNDLERS.md')
+const page = join(root, 'docs/guide/bundlers.md')
 const none = ''
 
 /**

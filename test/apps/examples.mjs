@@ -1,7 +1,8 @@
-// The examples of docs/FRAMEWORKS.md as files of an application, one for each framework, and what must hold of each in Chromium.
+// The examples of docs/guide/frameworks.md and hmr.md as files of an application, one for each framework, and what must hold of each in Chromium.
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { blocksOf } from '../support/pages.mjs'
 import { root } from '../support/process.mjs'
 import { inChromium } from './browser.mjs'
 import { serveFolder } from './servers.mjs'
@@ -33,19 +34,18 @@ const places = {
  */
 export function writeExamples(folder) {
   const write = (/** @type {string} */ file, /** @type {string} */ code) => writeFileSync(join(folder, file), code)
-  for (const code of blocksOf('docs/FRAMEWORKS.md')) {
+  for (const code of ['docs/guide/frameworks.md', 'docs/guide/hmr.md'].flatMap(codeOf)) {
     const files = Object.entries(places).find(([mark]) => code.includes(mark))?.[1]
     if (!files) throw new Error(`This example has no place in test/apps/examples.mjs:\n${code}`)
     for (const file of files) write(file, wholeOf(file, code))
   }
   // The worker module that all of them have.
-  const jobs = blocksOf('README.md').find((code) => code.startsWith('// jobs.ts\n'))
+  const jobs = codeOf('docs/start.md').find((code) => code.startsWith('// jobs.ts\n'))
   for (const file of ofEach('jobs.ts')) write(file, String(jobs))
 }
 
 /** @param {string} page */
-const blocksOf = (page) =>
-  Array.from(readFileSync(join(root, page), 'utf8').matchAll(/^```\w+.*\n([\s\S]*?)^```$/gm), ([, code = '']) => code)
+const codeOf = (page) => blocksOf(root, page).map(({ code }) => code)
 
 /**
  * An example as it is in its application. What that says once, in its tsconfig.json, is said in the file.

@@ -1,9 +1,9 @@
 // `npm run test:apps [-- name…]`: builds the same job page with every bundler and framework, from the packed library, and runs
 // its jobs in Chromium, from the production build and from the dev server, whose cache is cold. Runs the test runners and
-// compilers that our users have as well, and uses the programs of demo/programs and the examples of docs/FRAMEWORKS.md.
+// compilers that our users have as well, and uses the programs of demo/programs and the examples of docs/guide/frameworks.md.
 //
 //   --fast         the apps that differ most
-//   --write-docs   writes what works into docs/BUNDLERS.md
+//   --write-docs   writes what works into docs/guide/bundlers.md
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apps } from './apps.mjs'

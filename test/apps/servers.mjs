@@ -22,6 +22,7 @@ const types = /** @type {Record<string, string>} */ ({
   '.mjs': 'text/javascript',
   '.css': 'text/css',
   '.json': 'application/json',
+  '.svg': 'image/svg+xml',
 })
 
 /**

@@ -1,5 +1,5 @@
 // With OFFSTAGE_FRAMEWORKS, a folder in which other versions of the frameworks are installed, the tests of the adapters run on
-// these. `npm run test:apps -- adapters` installs the oldest versions that docs/FRAMEWORKS.md names.
+// these. `npm run test:apps -- adapters` installs the oldest versions that docs/guide/frameworks.md names.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { svelte } from '@sveltejs/vite-plugin-svelte'

@@ -1,4 +1,4 @@
-// The recipes of docs/WORKFLOWS.md and docs/WAITING.md do what their comments say.
+// The saga of docs/workflows/flows.md keeps its promises, whenever its process ends. (test/node/docs.test.ts runs the recipe itself.)
 import { readFileSync } from 'node:fs'
 import { transform } from 'esbuild'
 import * as offstage from 'offstage'
@@ -11,17 +11,9 @@ import type { Change, Store } from '../../src/store/store.ts'
 import { Disk } from '../support/full-store.ts'
 import { turn } from '../support/testing.ts'
 
-const pages = ['WORKFLOWS', 'WAITING']
-  .map((name) => readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), 'utf8'))
-  .join('\n')
-/** Code that recipes are given, by name. */
-const parts = new Map(
-  Array.from(pages.matchAll(/^```ts part=(\w+)\n([\s\S]*?)^```$/gm), ([, name = '', code = '']) => [name, code]),
-)
-const recipes = Array.from(
-  pages.matchAll(/^```ts recipe=(\w+)(?: with=(\w+))?\n([\s\S]*?)^```$/gm),
-  ([, name = '', part = '', code = '']) => ({ name, code: `${parts.get(part) ?? ''}\n${code}` }),
-)
+/** The code of the page. */
+const page = readFileSync(new URL('../../docs/workflows/flows.md', import.meta.url), 'utf8')
+const code = page.match(/^```ts part=saga\n([\s\S]*?)^```$/m)?.[1]
 const modules = { ...offstage, ...flows, ...worker }
 
 /** Runs code with these names in place of imports. */
@@ -31,16 +23,6 @@ async function evaluate(code: string, names: Readonly<Record<string, unknown>>):
   const run = new Function(...Object.keys(names), `${plain}\nreturn recipe()`)
   return run(...Object.values(names))
 }
-
-test('there are recipes', () => expect([recipes.length, parts.size]).toEqual([10, 1]))
-
-test.each(recipes)('$name', async ({ code }) => {
-  const expected = Array.from(code.matchAll(/console\.log\(.*\),? \/\/ (.*)$/gm), ([, output]) => output)
-  const printed: string[] = []
-  const print = { log: (...values: unknown[]) => printed.push(values.join(' ')) }
-  await evaluate(code, { ...modules, console: print })
-  expect(printed.sort()).toEqual(expected.sort())
-})
 
 type Act = (key: string, fn: () => unknown) => Promise<unknown>
 type Saga = (
@@ -57,7 +39,7 @@ describe('a saga', () => {
 
   /** Each step has a way back, and the last one fails the first time that it runs; so does an undo, if one is named. */
   async function sagaWith(failing: readonly string[]) {
-    const saga = (await evaluate(`${parts.get('saga')}\nreturn saga`, modules)) as Saga
+    const saga = (await evaluate(`${code}\nreturn saga`, modules)) as Saga
     const ran: string[] = []
     const run = (what: string) => {
       ran.push(what)
@@ -137,7 +119,7 @@ describe('a saga', () => {
 
   test('that is cancelled, or whose time is over, undoes nothing', async () => {
     const { ran, jobs } = await sagaWith([])
-    const saga = (await evaluate(`${parts.get('saga')}\nreturn saga`, modules)) as Saga
+    const saga = (await evaluate(`${code}\nreturn saga`, modules)) as Saga
     const slow = worker.defineJobs({
       ...jobs,
       slow: (_: undefined, job: JobContext) =>
