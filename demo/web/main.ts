@@ -6,6 +6,7 @@ import { Fractal } from './fractal.ts'
 import { Globes } from './globes.ts'
 import { offerCopy } from './install.ts'
 import { JobList } from './job-list.ts'
+import { dockPanel } from './panel-dock.ts'
 import { Pictures } from './pictures.ts'
 import { PosterShop } from './poster/poster-shop.ts'
 import { PrintShop } from './print-shop.ts'
@@ -29,6 +30,7 @@ new PosterShop()
 new PrintShop()
 showCode()
 offerCopy()
+dockPanel()
 
 /** Everything on the page, once more. */
 async function perform(): Promise<void> {

@@ -156,7 +156,7 @@ test('what is not run says why', () => {
     ['a component runs in a page', 'it needs a page', 'it is a module of a server'].sort(),
   )
   const languages = new Set(blocks.filter((block) => !isCode(block)).map(({ language }) => language))
-  expect([...languages].sort()).toEqual(['sh', 'svelte', 'tsx', 'vue'])
+  expect([...languages].sort()).toEqual(['css', 'sh', 'svelte', 'tsx', 'vue'])
   const ofApps = blocks.filter(({ language }) => ['tsx', 'vue', 'svelte'].includes(language))
   expect(new Set(ofApps.map(({ page }) => page))).toEqual(new Set(['docs/guide/frameworks.md']))
 })

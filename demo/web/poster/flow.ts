@@ -48,7 +48,7 @@ export const arrows: readonly (readonly [from: string, to: string])[] = [
   ['approval', 'poster'],
 ]
 
-const posters = flows(scheduler)
+export const posters = flows(scheduler)
 
 /** The poster that is being made, or was made last; in this tab, in another, or before the page was reloaded. */
 export const find = async (): Promise<PosterFlow | undefined> => (await posters.get(id)) as PosterFlow | undefined
