@@ -30,6 +30,15 @@ const isOtherRuntime = 'Bun' in globalThis || 'Deno' in globalThis
 
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
 
+/**
+ * What `npm test` runs in a browser: what is there only in browsers, and the suites whose outcome depends most on the platform.
+ * The other suites it runs on Node alone.
+ */
+const quickInBrowser = [
+  'test/browser/**/*.test.ts',
+  'test/suite/{blobs,failure,kept-values,lifecycle,no-thread,stores,streams}.test.ts',
+]
+
 /** What has passed, but not at the first try. */
 const retried: TestCase[] = []
 
@@ -83,14 +92,17 @@ export default defineConfig({
       ...['unit', 'suite', 'node'].map((name) => ({
         extends: true as const,
         plugins: name === 'node' ? frameworkPlugins() : [],
-        test: { name, include: [`test/${name}/**/*.test.ts`] },
+        // The files of a worker share their modules: to load these for each file takes as long as half of the tests.
+        test: { name, include: [`test/${name}/**/*.test.ts`], isolate: name === 'node' || isOtherRuntime },
       })),
       {
         extends: true,
         plugins: frameworkPlugins(),
         test: {
           name: 'browser',
-          include: ['test/suite/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          include: process.env.OFFSTAGE_TEST_QUICK
+            ? quickInBrowser
+            : ['test/suite/**/*.test.ts', 'test/browser/**/*.test.ts'],
           // Browsers and their drivers lose a worker or a message now and then.
           retry: process.env.CI ? 2 : 0,
           browser: {

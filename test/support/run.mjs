@@ -10,8 +10,8 @@ import { run, start, tsup, vitest } from './process.mjs'
 
 const options = ['--all', '--rest', '--install-browsers']
 /**
- * Each cut and each flipped bit of a journal; an end at each operation of a store; thousands of random calls; every change of the clocks in seven zones; jobs that
- * keep threads busy for real seconds.
+ * Each cut and each flipped bit of a journal; an end at each operation of a store; thousands of random calls; every change of the clocks in seven zones; each
+ * value that an option might be given; jobs that keep threads busy for real seconds.
  */
 const longest = [
   'test/unit/journal-sweep.test.ts',
@@ -20,6 +20,7 @@ const longest = [
   'test/unit/model.test.ts',
   'test/unit/tabs-model.test.ts',
   'test/unit/cron.test.ts',
+  'test/suite/bad-input.test.ts',
   'test/suite/bad-neighbours.test.ts',
 ]
 // On all cores, though Vitest leaves one free: of two that would be half. What all of it asks of a machine is left time.
@@ -40,11 +41,15 @@ async function test() {
   const often = ['unit', 'suite', ...inBrowsers(browsers.slice(0, 1))]
   const seldom = ['node', ...inBrowsers(browsers.slice(1))]
   let isGreen = true
-  if (!isAll) isGreen = await testProjects(often, quick)
+  if (!isAll) isGreen = await testProjects(often, quick, '', { OFFSTAGE_TEST_QUICK: '1' })
   else if (!isRest) isGreen = await testProjects([...often, ...seldom])
   else {
-    const areLongestGreen = await testProjects(often, longest, '-longest')
-    isGreen = (await testProjects(seldom)) && areLongestGreen
+    const parts = [
+      await testProjects(often, longest, '-longest'),
+      await testProjects(inBrowsers(browsers.slice(0, 1)), ['test/suite'], '-suite'),
+      await testProjects(seldom),
+    ]
+    isGreen = parts.every(Boolean)
   }
   for (const line of leftOut(used)) console.log(line)
   // What comes before the end of the tests is far up by now.
@@ -62,10 +67,11 @@ function inBrowsers(names) {
  * @param {readonly string[]} projects
  * @param {readonly string[]} vitestArgs
  * @param {string} reportName  at the end of the name of CI's report
+ * @param {Readonly<Record<string, string>>} more  variables of the environment
  */
-function testProjects(projects, vitestArgs = [], reportName = '') {
+function testProjects(projects, vitestArgs = [], reportName = '', more = {}) {
   const report = process.env.OFFSTAGE_TEST_REPORT
-  const env = report ? { OFFSTAGE_TEST_REPORT: report.replace('.json', `${reportName}.json`) } : {}
+  const env = { ...more, ...(report && { OFFSTAGE_TEST_REPORT: report.replace('.json', `${reportName}.json`) }) }
   return start('node', [vitest, 'run', ...projects.flatMap((name) => ['--project', name]), ...vitestArgs], env)
 }
 
@@ -80,7 +86,8 @@ async function checkTypes() {
 function* leftOut(used) {
   const missing = browserNames.filter((name) => !isInstalled(name))
   const others = browserNames.filter((name) => isInstalled(name) && !used.includes(name))
-  const left = ['files and processes on Node', ...longest, 'TypeScript 5.9 and 6', ...others]
+  const inBrowser = used.length > 0 ? [`most suites in ${used[0]}`] : []
+  const left = ['files and processes on Node', ...longest, ...inBrowser, 'TypeScript 5.9 and 6', ...others]
   if (!isAll) yield `Left out: ${left.join(', ')}. To run them too: npm run test:all`
   if (missing.length > 0)
     yield `!!! SKIPPED: ${missing.join(', ')}: not installed. On Debian, as root: npm run test:all -- --install-browsers`
