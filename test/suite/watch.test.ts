@@ -1,5 +1,6 @@
 // `watch`: a list that is kept up to date. It always says what `find` says, and says it with the same objects while nothing changed.
 import type { JobSnapshot, Scheduler } from 'offstage'
+import { manualClock } from 'offstage/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { seededRandom } from '../../src/shared/seeded-random.ts'
 import type { jobs } from '../fixtures/jobs.ts'
