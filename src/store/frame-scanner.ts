@@ -50,13 +50,17 @@ export class FrameScanner {
   #wholeAt = 0
   #isSealed = false
   #newer: number | undefined
-  /** Whether there are bytes that are no frame of this journal, or not as they were written. */
-  isBad = false
+  #isBad = false
   /** Searches the bytes from the bad frame on. */
   #search: FrameSearch | undefined
 
   constructor(onPayload: (payload: Uint8Array, at: number) => void) {
     this.#onPayload = onPayload
+  }
+
+  /** Whether there are bytes that are no frame of this journal, or not as they were written. */
+  get isBad(): boolean {
+    return this.#isBad
   }
 
   /** Whether all frames so far are of batches that have ended. */
@@ -76,7 +80,7 @@ export class FrameScanner {
     }
     // A copy, because the piece is only valid within this call.
     if (rest.length > 0) this.#pieces.push(rest.slice())
-    if (this.isBad) this.#searchRest()
+    if (this.#isBad) this.#searchRest()
   }
 
   #searchRest(): FrameSearch {
@@ -106,12 +110,12 @@ export class FrameScanner {
     const header = readHeader(rest)
     if (header && header.version > formatVersion && (!this.#chain || isIntact(rest, header.length)))
       this.#newer = header.version
-    this.isBad = !header || !this.#follows(header)
-    if (!header || this.isBad) return undefined
+    this.#isBad = !header || !this.#follows(header)
+    if (!header || this.#isBad) return undefined
     this.#neededBytes = headerBytes + header.length
     if (rest.length < this.#neededBytes) return undefined
-    this.isBad = !isIntact(rest, header.length)
-    if (this.isBad) return undefined
+    this.#isBad = !isIntact(rest, header.length)
+    if (this.#isBad) return undefined
     const { salt, epoch, isRelaxed, goesOn, beganBefore, sequence, checksum, length } = header
     const end = headerBytes + length
     this.#chain = { salt, epoch, sequence, checksum, goesOn }
