@@ -54,8 +54,9 @@ export class Outcomes implements CommitListener {
     job.committed = after
     if (type === 'start') {
       const { attempt } = job
-      if (attempt && this.#dispatcher.send(job, after))
-        this.#jobs.notifier.announce(job, 'started', { workerId: attempt.worker.id })
+      // Also without an attempt, which may be gone: its place in the queue has to become free.
+      if (this.#dispatcher.send(job, after))
+        this.#jobs.notifier.announce(job, 'started', { workerId: attempt?.worker.id as number })
     } else if (type !== 'checkpoint' && type !== 'step' && type !== 'mark') {
       // Not a mark: on a job that has ended it is no second end.
       this.#jobs.notifier.announceStep(job, type, after)
