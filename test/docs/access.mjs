@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../support/process.mjs'
 
-const axe = readFileSync(join(root, 'docs/node_modules/axe-core/axe.min.js'), 'utf8')
+const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
 const pages = ['/', '/start', '/guide/results', '/compared', '/api/offstage/groups', '/playground']
 
 /**
