@@ -76,11 +76,13 @@ function* mapped(map: Map<unknown, unknown>): Generator<readonly [readonly [unkn
   for (const [key, value] of map) yield [[key], value]
 }
 
-/** What an error has beside its name, message and stack. */
-const fieldsOf = (error: Error): (readonly [string, unknown])[] =>
-  Object.getOwnPropertyNames(error)
-    .filter((key) => !['name', 'message', 'stack'].includes(key))
-    .map((key) => [key, error[key as keyof Error]] as const)
+/** What an error has beside its name, message and stack, without what engines add: where it was made. */
+function* fieldsOf(error: Error): Generator<readonly [string, unknown]> {
+  for (const key of ['cause', 'errors'])
+    if (Object.hasOwn(error, key) && !Object.prototype.propertyIsEnumerable.call(error, key))
+      yield [key, error[key as 'cause']]
+  for (const [key, value] of Object.entries(error)) if (!/^(name|message|stack)$/.test(key)) yield [key, value]
+}
 
 const hex = ({ buffer, byteOffset, byteLength }: ArrayBufferView): string => {
   const bytes = new Uint8Array(buffer, byteOffset, Math.min(byteLength, bytesMax))
