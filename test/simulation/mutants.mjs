@@ -1174,6 +1174,12 @@ export const mutants = [
   },
   // Lines, threads, time.
   {
+    name: 'a start whose attempt is gone keeps its place in the queue',
+    file: outcomes,
+    find: '      if (this.#dispatcher.send(job, after))\n',
+    replace: '      if (attempt && this.#dispatcher.send(job, after))\n',
+  },
+  {
     name: 'the lowest priority goes first',
     file: lanes,
     find: '.priority < priority) low',
