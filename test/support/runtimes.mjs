@@ -24,7 +24,7 @@ import { root, run, tsup, vitest } from './process.mjs'
  */
 const node = (version, projects) => ({ from: `node@${version}`, program: 'node', args: [], projects })
 /** Browsers, compilers and texts: they are the same on every Node. */
-const elsewhere = ['demo-web', 'tabs', 'vite', 'editor', 'package', 'plain-members', 'readme']
+const elsewhere = ['demo-web', 'devtools', 'docs', 'editor', 'package', 'plain-members', 'tabs', 'vite']
 /** @type {Record<string, Runtime>} */
 const runtimes = {
   node22: node(22, ['suite']),
