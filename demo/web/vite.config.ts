@@ -1,8 +1,13 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
 
 export default defineConfig({
-  // `offstage` means the sources, as the one table in tsconfig.json says.
-  resolve: { tsconfigPaths: true },
+  resolve: {
+    // `offstage` means the sources, as the one table in tsconfig.json says.
+    tsconfigPaths: true,
+    // As it is bundled into what is published. The other one, for development, warns of itself.
+    alias: { 'lit-html': fileURLToPath(new URL('../../node_modules/lit-html/lit-html.js', import.meta.url)) },
+  },
   // They lie above this page's root, where Vite would not serve them from.
   server: { fs: { allow: ['../..'] } },
   // Found late, they would reload the page while its first jobs run.

@@ -165,13 +165,8 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     expect(await page.locator('#stats').innerText()).toMatch(/online\s+[1-9]/)
   })
 
-  test('freezes on the main thread, and not in workers', async () => {
+  test('shows how far jobs in workers are', async () => {
     await whenIdle()
-    const inWorkers = await frozenShare(() => run('in workers'))
-    const onMain = await frozenShare(() => run('on the main thread'))
-    // On a quiet machine 0.8 and 0.0; other work on its cores makes frames late in both.
-    expect(onMain).toBeGreaterThan(0.5)
-    expect(inWorkers).toBeLessThan(onMain / 2)
     await run('in workers')
     // On the main thread no progress is ever seen.
     await eventually(async () => (await rows('running').locator('.state').allTextContents()).join()).toMatch(
@@ -263,26 +258,6 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
       expect(await page.locator('#code').isVisible()).toBe(false)
     }
   })
-
-  /** For how much of one whole run there was no frame though there should have been. */
-  async function frozenShare(start: () => Promise<void>): Promise<number> {
-    await page.evaluate(() => {
-      const times: number[] = []
-      const record = (now: number) => {
-        times.push(now)
-        if (Reflect.get(globalThis, 'frameTimes') === times) requestAnimationFrame(record)
-      }
-      Reflect.set(globalThis, 'frameTimes', times)
-      requestAnimationFrame(record)
-    })
-    await start()
-    await eventually(() => rows('queued').count()).toBeGreaterThan(0)
-    await whenIdle()
-    const times = await page.evaluate(() => Reflect.get(globalThis, 'frameTimes') as number[])
-    const lengths = times.slice(1).map((time, index) => time - (times[index] as number))
-    const sum = (values: number[]) => values.reduce((total, ms) => total + ms, 0)
-    return sum(lengths.map((ms) => Math.max(0, ms - 50))) / sum(lengths)
-  }
 
   test('waits while paused', async () => {
     await queueEverything()
@@ -455,7 +430,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     await expectAllPrinted(page, ...names)
     await eventually(() => page.locator('.sheet:not(.empty-sheet)').count()).toBe(3)
     expect(await page.locator('.seam').count()).toBe(2)
-    await button('Clear').click()
+    await page.locator('#prints-clear').click()
     await eventually(() => prints(page).count()).toBe(0)
     await page.reload()
     await eventually(() => lead(page)).toMatch('This tab runs the jobs.')
