@@ -13,20 +13,17 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { createScheduler, inline } from 'offstage'
 import { fileStore } from 'offstage/file'
 import { defineJobs } from 'offstage/worker'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { withStep } from '../../src/job/steps.ts'
 import { printable } from '../../src/shared/printable.ts'
-import { run } from '../support/cli.ts'
+import { buildProgram, run } from '../support/cli.ts'
 import { JournalBuilder, jobRecord } from '../support/journals.ts'
 import { skipUnless, skipUnlessRunsAs } from '../support/skips.ts'
 import { temporaryFolder } from '../support/testing.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const folders = temporaryFolder()
 const isUnix = process.platform !== 'win32'
 let folder: string
@@ -35,13 +32,7 @@ let last = 0
 const program = join(folders, 'bin.mjs')
 beforeAll(async () => {
   chmodSync(folders, 0o755)
-  await build({
-    entryPoints: [join(root, 'src/bin.ts')],
-    outfile: program,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-  })
+  await buildProgram(program)
 })
 beforeEach(() => {
   folder = join(realpathSync(folders), `store-${++last}`)

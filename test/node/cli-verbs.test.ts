@@ -1,9 +1,16 @@
 // `offstage ls | show | watch | stats | retry | remove`: filters and forms of what is read, and changes that are the engine's own.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { createScheduler, inline, type Scheduler } from 'offstage'
 import { extend } from 'offstage/extension'
 import { fileStore } from 'offstage/file'
@@ -15,7 +22,7 @@ import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { verbs } from '../../src/cli/arguments.ts'
 import { runCli } from '../../src/cli/cli.ts'
 import { JournalFollower } from '../../src/cli/follow-journal.ts'
-import { run } from '../support/cli.ts'
+import { buildProgram, run } from '../support/cli.ts'
 import { JournalBuilder, jobRecord } from '../support/journals.ts'
 import { skipUnless } from '../support/skips.ts'
 import { temporaryFolder } from '../support/testing.ts'
@@ -29,7 +36,6 @@ const jobs = defineJobs({
     throw new Error('no')
   },
 })
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const folders = temporaryFolder()
 let folder: string
 let last = 0
@@ -633,13 +639,7 @@ describe('as a program', () => {
   beforeAll(async () => {
     mkdirSync(join(folders, 'dist'))
     writeFileSync(join(folders, 'package.json'), '{ "version": "9.8.7" }')
-    await build({
-      entryPoints: [join(root, 'src/bin.ts')],
-      outfile: program,
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-    })
+    await buildProgram(program)
   })
 
   const start = (...args: string[]): ChildProcess => spawn(process.execPath, [program, ...args], { stdio: 'pipe' })
@@ -668,11 +668,12 @@ describe('as a program', () => {
 
   test('a retry that is killed at any moment has happened as a whole, or not at all', async () => {
     await fill()
-    for (const ms of [40, 80, 120, 160, 200, 250, 300, 400]) {
+    for (let moment = 1; moment <= 8; moment++) {
       const child = start('retry', folder, '--state', 'failed')
-      const end = ended(child)
-      setTimeout(() => child.kill('SIGKILL'), ms)
-      await end
+      let changes = 0
+      const watcher = watch(folder, () => ++changes === moment && child.kill('SIGKILL'))
+      await ended(child)
+      watcher.close()
       const { 'mail:Ann': ann, 'mail:Bob': bob, ...others } = await statesIn()
       expect([ann, bob].join()).toMatch(/^(failed,failed|queued,queued)$/)
       expect(Object.keys(others)).toEqual(['double:1', 'double:2', 'mail:Carl', 'other'])

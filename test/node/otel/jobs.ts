@@ -1,4 +1,5 @@
 // The worker module of an application that traces: with an SDK of its own, as each thread needs one.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { trace } from '@opentelemetry/api'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
 import { contextOf, traced } from 'offstage/otel'
@@ -13,7 +14,7 @@ export const jobs = defineJobs(
     /** Fails before the attempt of this number. */
     async work(succeedsAt: number, job: JobContext) {
       return tracer.startActiveSpan('work', async (span) => {
-        await new Promise((resolve) => setTimeout(resolve, 1))
+        await nextTurn()
         tracer.startSpan('after an await').end()
         span.end()
         if (job.attempt < succeedsAt) throw Object.assign(new RangeError('not yet'), { code: 'ETOOSOON' })
