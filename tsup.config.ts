@@ -84,7 +84,9 @@ const knownOfLit: Known = [
  */
 const inBrowsers: Record<string, string> = {
   'process-signals': 'export const handleSignals = () => () => {}',
-  'node-port': "export function nodePort() { throw new TypeError('A browser has no threads of Node: make a Worker.') }",
+  'node-port': `export function nodePort() {
+    throw new TypeError('This bundle is for browsers, which have no threads of Node: make a Worker, or bundle it for Node.')
+  }`,
 }
 
 /** By the name of the file in `dist`. */

@@ -305,7 +305,7 @@ describe('colors', () => {
   const inTerminal = (args: string, env: NodeJS.ProcessEnv = {}) =>
     spawnSync('script', ['-qec', `'${process.execPath}' '${main}' '${folder}' ${args}`, '/dev/null'], {
       encoding: 'utf8',
-      env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined, FORCE_COLOR: undefined, ...env },
+      env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined, ...env },
     }).stdout
   const hasColors = (output: string) => output.split('\u001b').some((part) => /^\[\d+m/.test(part))
 

@@ -497,7 +497,8 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
   test('a flow whose workers are killed three times in one job gives that job up, until it is tried again', async () => {
     await makePoster()
     for (let time = 1; time <= 3; time++) {
-      await eventually(() => stateOf('Swallow')).toBe('running')
+      // Its worker is at work. One that is killed before it has loaded its module would be missed much later.
+      await eventually(() => step('Swallow').locator('.step-state').innerText()).toMatch(/^[1-9]\d? %/)
       await button('Kill the workers').click()
       await eventually(async () => (await news()).match(/Swallow has (lost its worker|failed)/g)?.length).toBe(time)
     }

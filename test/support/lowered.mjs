@@ -37,6 +37,7 @@ async function programFor(name, target) {
       bundle: true,
       minify: true,
       format: 'esm',
+      platform: 'node',
       target,
       logLevel: 'error',
     })
