@@ -85,7 +85,7 @@ const knownOfLit: Known = [
 const inBrowsers: Record<string, string> = {
   'process-signals': 'export const handleSignals = () => () => {}',
   'node-port': `export function nodePort() {
-    throw new TypeError('This bundle is for browsers, which have no threads of Node: make a Worker, or bundle it for Node.')
+    throw new TypeError('A bundle for browsers has no threads of Node: make a Worker.')
   }`,
 }
 

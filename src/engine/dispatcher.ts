@@ -15,6 +15,7 @@ import type { Parents } from '../shared/parents.ts'
 import { inputGone, timedOut, unstartable, unstorable } from './job-errors.ts'
 import type { JobStarter, Jobs } from './jobs.ts'
 import { hasMoved, type LiveJob } from './live-job.ts'
+import { hasExpired, holdBack } from './places.ts'
 import { Stranded } from './stranded.ts'
 import { Suspects } from './suspects.ts'
 
@@ -84,7 +85,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
       const job = line?.head
       // Others wait if it was looked for urgent jobs alone.
       if (!line || !job) return least === undefined ? ahead : ahead + this.#jobs.lines.startable(this.#threadsMax)
-      if (this.#jobs.hasExpired(job)) {
+      if (hasExpired(this.#jobs, job)) {
         this.#jobs.move(job, { type: 'expire' })
         continue
       }
@@ -143,7 +144,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
 
   /** Starts a job that waits outside the lines, in the given queue, if a worker is free. */
   startAside(job: LiveJob, line: Line<LiveJob>): void {
-    if (this.#jobs.hasExpired(job)) return this.#jobs.move(job, { type: 'expire' })
+    if (hasExpired(this.#jobs, job)) return this.#jobs.move(job, { type: 'expire' })
     const priority = this.#priorityOf(job, line)
     const worker = this.pool.roomFor(job.record.name, job.mustRunAlone, priority)
     if (worker && line.acquire(job)) this.#start(job, line, worker, priority)
@@ -347,7 +348,7 @@ export class Dispatcher implements JobStarter, PoolListener<LiveJob> {
     if (loss !== 'blamed' || job.record.state !== 'queued' || !job.isListed) return
     // The attempt has ended its worker. The pause keeps the job from ending one worker after another.
     const { failures, interruptions } = job.record
-    this.#jobs.holdBack(job, restMsAfter(Math.max(failures + interruptions, 1)))
+    holdBack(this.#jobs, job, restMsAfter(Math.max(failures + interruptions, 1)))
   }
 
   #moveLost(attempt: Attempt<LiveJob>, loss: Loss, error: OffstageError): void {

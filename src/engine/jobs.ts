@@ -1,16 +1,16 @@
 import { EventBus } from '../events/event-bus.ts'
 import type { JobEventType } from '../events/event-map.ts'
 import type { JobOptions } from '../job/job-options.ts'
-import { isTerminal, isWaiting, type JobRecord, parentHeader, type Rules } from '../job/record.ts'
-import { type Action, canExpire, isLegal, type JobChanges, type MutableRecord, transition } from '../job/transition.ts'
+import { isTerminal, type JobRecord, parentHeader, type Rules } from '../job/record.ts'
+import { type Action, isLegal, type JobChanges, type MutableRecord, transition } from '../job/transition.ts'
 import { knownVersion } from '../job/version.ts'
-import { childrenKey, entriesMax, isRetrying, type Signal, signalKey } from '../job/waits.ts'
+import { childrenKey, entriesMax, type Signal, signalKey } from '../job/waits.ts'
 import type { Attempt } from '../pool/pool-worker.ts'
 import type { SentWait } from '../pool/protocol.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { OffstageError } from '../shared/errors.ts'
 import type { Row, Store } from '../store/store.ts'
-import { type Timer, TimerQueue } from '../timers/timer-queue.ts'
+import { TimerQueue } from '../timers/timer-queue.ts'
 import { Dashboard, type Threads } from './dashboard.ts'
 import type { EngineQueues } from './engine.ts'
 import type { ExtensionHooks } from './extension-hooks.ts'
@@ -23,6 +23,7 @@ import { KeptValues } from './kept-values.ts'
 import { Lines } from './lines.ts'
 import { LiveJob, noRecord } from './live-job.ts'
 import { Notifier } from './notifier.ts'
+import { joinLine, leavePlace, placeJob, quitLine, watchExpiry } from './places.ts'
 import { type KeepByState, Retention } from './retention.ts'
 import { type Removal, rowStep, type Step } from './steps.ts'
 
@@ -133,8 +134,8 @@ export class Jobs {
     this.index.add(job, options?.id === undefined)
     if (this.#staleAttempts.size > 0 && options?.id !== undefined) job.attempt = this.#staleAttempts.get(record.id)
     this.dashboard.added.add(record.addedAt)
-    this.#watchExpiry(job, record.addedAt)
-    this.#place(job, options?.runAt === undefined ? record.addedAt : undefined)
+    watchExpiry(this, job, record.addedAt)
+    placeJob(this, job, options?.runAt === undefined ? record.addedAt : undefined)
     if (isWatched || job.observers || !this.#isUnseen('added', 'insert', record))
       return this.#write(job, 'insert', undefined, record, undefined, call)
     job.committed = record
@@ -147,8 +148,8 @@ export class Jobs {
    */
   restore(job: LiveJob, end: Action): void {
     if (job.record.state === 'running') this.move(job, end)
-    else this.#place(job, undefined)
-    this.#watchExpiry(job, undefined)
+    else placeJob(this, job, undefined)
+    watchExpiry(this, job, undefined)
     this.retryWithCode(job)
   }
 
@@ -174,9 +175,7 @@ export class Jobs {
 
   /** Drops a job that the store refused. As far as the store knows it never existed. */
   forget(job: LiveJob): void {
-    this.#quitLine(job)
-    this.timers.cancel(job.timer)
-    this.timers.cancel(job.expiry)
+    leavePlace(this, job)
     this.index.remove(job)
   }
 
@@ -210,7 +209,7 @@ export class Jobs {
     if (job.record.expiresAt === expiresAt) return
     // The time for retries has begun.
     this.timers.cancel(job.expiry)
-    this.#watchExpiry(job, now)
+    watchExpiry(this, job, now)
   }
 
   /** Queues a scheduled job. It goes behind all jobs that were added before, even if the clock was set back. */
@@ -308,7 +307,7 @@ export class Jobs {
     }
     this.#leave(job)
     this.#become(job, before as JobRecord)
-    this.#place(job, undefined)
+    placeJob(this, job, undefined)
   }
 
   /**
@@ -337,16 +336,16 @@ export class Jobs {
     this.#become(job, transition(job.record, action, now, into))
     // While the state stays the same, so does everything else that the job waits for.
     const isPutOff = action.type === 'update' && job.record.runAt !== runAt
-    if (job.record.state === state && state !== 'queued' && !isPutOff) return this.#join(job)
+    if (job.record.state === state && state !== 'queued' && !isPutOff) return joinLine(this, job)
     // A delay goes on while the job is blocked. If it is over by now, the timer fires once more.
     if (job.timer && job.record.runAt !== undefined && job.record.runAt === runAt && !isPutOff)
       return this.timers.set(job.timer)
-    this.#place(job, isPutOff ? undefined : now)
+    placeJob(this, job, isPutOff ? undefined : now)
   }
 
   #leave(job: LiveJob): void {
     this.index.leave(job.record)
-    this.#quitLine(job)
+    quitLine(this, job)
   }
 
   #become(job: LiveJob, record: JobRecord): void {
@@ -387,86 +386,13 @@ export class Jobs {
     this.commits.write(rowStep(new LiveJob(noRecord), 'setting', row, afterwards))
   }
 
-  // Where a job waits.
-
-  /**
-   * Puts a job that is in no line where its record says it belongs: in its line, in the timer queue, or in neither. `since`:
-   * when its delay began, if that was in this process.
-   */
-  #place(job: LiveJob, since: number | undefined): void {
-    const { record, expiry } = job
-    if (job.timer) this.timers.cancel(job.timer)
-    job.timer = undefined
-    this.#join(job)
-    if (record.runAt !== undefined) job.timer = this.#setTimer(record.runAt, since, () => this.fallDue(job), true)
-    if (!expiry) return
-    if (isWaiting(record.state) && canExpire(record)) this.timers.set(expiry)
-    else this.timers.cancel(expiry)
-  }
-
-  /**
-   * Puts a queued job in line, unless it has to wait: for an earlier attempt to leave its worker, for its trial, or while it is
-   * held back. A job that has started before may keep its place while it waits.
-   */
-  #join(job: LiveJob): void {
-    const { record, attempt, timer } = job
-    if (attempt) return
-    if (record.state !== 'queued') {
-      if (isRetrying(record)) this.lines.hold(job)
-      return
-    }
-    if (!timer && record.crashes === 0) return this.lines.join(job)
-    if (!timer) this.starter.suspect(job)
-    this.lines.hold(job)
-  }
-
-  #quitLine(job: LiveJob): void {
-    if (job.heapIndex !== -1) this.lines.quit(job)
-  }
-
-  /** Holds a job back for a while, so that others go first. Its place in line stays the same. */
-  holdBack(job: LiveJob, ms: number): void {
-    this.#quitLine(job)
-    job.timer = this.timers.after(
-      ms,
-      () => {
-        this.#quitLine(job)
-        this.#place(job, undefined)
-        this.commits.schedule()
-      },
-      true,
-    )
-    this.#join(job)
-  }
-
-  /**
-   * Sets a timer. If the wait began in this process (`since`), it is measured as a span. If the time was stored earlier, or
-   * given as a moment, it follows the wall clock.
-   */
-  #setTimer(wallMs: number, since: number | undefined, callback: () => void, keepsProcessAlive = false): Timer {
-    return since === undefined
-      ? this.timers.at(wallMs, callback, keepsProcessAlive)
-      : this.timers.within(wallMs - since, wallMs, callback, keepsProcessAlive)
-  }
-
-  #watchExpiry(job: LiveJob, since: number | undefined): void {
-    const { record } = job
-    if (record.expiresAt === undefined || !isWaiting(record.state) || !canExpire(record)) return
-    job.expiry = this.#setTimer(record.expiresAt, since, () => this.moveIfLegal(job, { type: 'expire' }))
-  }
-
-  /** Whether the job has expired. Its timer may be late, because timers are when the thread was busy or asleep. */
-  hasExpired({ record, expiry }: LiveJob): boolean {
-    return expiry !== undefined && canExpire(record) && this.timers.isDue(expiry)
-  }
-
   /** A stale attempt has left its worker. A job may have waited for that: its own job, or a later one with the same id. */
   letNext(attempt: Attempt<LiveJob>): void {
     const { id } = attempt.record
     this.#staleAttempts.delete(id)
     const job = this.index.get(id)
     if (job?.attempt === attempt) job.attempt = undefined
-    if (job?.heapIndex === -1) this.#join(job)
+    if (job?.heapIndex === -1) joinLine(this, job)
   }
 }
 

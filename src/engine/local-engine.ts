@@ -10,9 +10,9 @@ import type { JobEvent } from '../events/event-map.ts'
 import type { NumberedStream } from '../events/numbered-stream.ts'
 import type { BufferedStream } from '../events/stream.ts'
 import { resolveDefaults } from '../job/job-options.ts'
-import { finishedAt, type JobRecord, keepsValues } from '../job/record.ts'
+import { type JobRecord, keepsValues } from '../job/record.ts'
 import type { Action, JobChanges } from '../job/transition.ts'
-import { recordedOf, type Signal } from '../job/waits.ts'
+import { recordedOf } from '../job/waits.ts'
 import { nextTask } from '../platform/hop.ts'
 import type { PoolOptions } from '../pool/pool.ts'
 import type { QueueSettings } from '../queue/settings.ts'
@@ -45,7 +45,7 @@ import type {
 import type { Extension } from './extension.ts'
 import type { ExtensionHooks } from './extension-hooks.ts'
 import { Intake } from './intake.ts'
-import { cancelled, extensionMissing, inputGone, unknownId } from './job-errors.ts'
+import { extensionMissing, inputGone, unknownId } from './job-errors.ts'
 import type { ListView } from './job-list.ts'
 import type { JobObservers } from './job-observers.ts'
 import type { JobView } from './job-view.ts'
@@ -55,6 +55,7 @@ import { LiveJob } from './live-job.ts'
 import { Outcomes } from './outcomes.ts'
 import { requestToRestart } from './restarting.ts'
 import type { KeepByState } from './retention.ts'
+import { actOn } from './verbs.ts'
 import { whyWaiting } from './waiting.ts'
 
 export interface LocalEngineOptions {
@@ -173,7 +174,7 @@ export class LocalEngine implements Engine {
   }
 
   async #actOnAll(meant: readonly LiveJob[], verb: Verb, argument: unknown): Promise<number> {
-    const act = () => meant.filter((job) => this.#actOn(job, verb, argument))
+    const act = () => meant.filter((job) => actOn(this.#jobs, job, verb, argument))
     const moved = this.#jobs.extensions?.inCall(undefined, act) ?? act()
     // Only once all of it is certain: a handler that was aborted cannot be resumed.
     for (const job of moved) if (job.record.state === 'cancelled') this.#dispatcher.abort(job, job.record.error)
@@ -187,32 +188,6 @@ export class LocalEngine implements Engine {
     if (typeof target !== 'string') return this.#jobs.index.find({ ...target, limit: Number.POSITIVE_INFINITY })
     const job = this.#jobs.index.get(target)
     return job ? [job] : []
-  }
-
-  #actOn(job: LiveJob, verb: Verb, argument: unknown): boolean {
-    switch (verb) {
-      case 'cancel':
-        return this.#jobs.moveIfLegal(job, { type: 'cancel', error: cancelled(job.record, argument) })
-      case 'abort':
-        return this.#jobs.moveIfLegal(job, { type: 'cancel', error: argument })
-      case 'retry':
-        return this.#jobs.retry(job)
-      case 'remove':
-        this.#jobs.moveIfLegal(job, { type: 'cancel', error: cancelled(job.record, 'it was removed') })
-        this.#jobs.remove(job, 'removed')
-        return true
-      case 'clean':
-        // It may have gone, or be retried, since it was found.
-        if (!job.isListed || !((finishedAt(job.record) as number) <= (argument as number))) return false
-        this.#jobs.remove(job, 'removed')
-        return true
-      case 'setPriority':
-        return this.#jobs.moveIfLegal(job, { type: 'prioritize', priority: argument as number })
-      case 'promote':
-        return this.#jobs.fallDue(job)
-      case 'signal':
-        return this.#jobs.signal(job, argument as Signal)
-    }
   }
 
   async restart(id: string, from: string | undefined, newId: string): Promise<LiveJob> {

@@ -40,6 +40,7 @@ import {
   makeJobType,
   togetherOf,
 } from './handlers.ts'
+import { makePoller } from './poller.ts'
 import { Reports } from './reports.ts'
 import { attemptEnded, retryMsOf, shownError } from './retry-errors.ts'
 
@@ -51,30 +52,13 @@ import { attemptEnded, retryMsOf, shownError } from './retry-errors.ts'
 const heldBackMsMax = 1
 const heldBackMax = 256
 const refillMs = 0.1
-/**
- * How long, in milliseconds, a thread with nothing to do polls for the next batch before it sleeps. It polls for twice the
- * time that the last batch took, because that time shows how fast the scheduler replies. It does not poll if the last batch
- * took longer than it takes to wake two threads, nor if that batch was long: a scheduler that sends much at a time does not
- * wait for each reply, and a thread that polls would only take CPU from it.
- */
-const pollMsMin = 0.02
-const pollMsMax = 0.12
-const pollFieldsMax = 64
-/**
- * On a busy machine polling takes time from others, the main thread among them. A poll that returns much later than it should
- * shows that another thread had the core, or that this one was collecting garbage. So what is lost in that way is added up, and
- * an eighth of the time planned for each poll is taken off again. Above `lostMsMax` the thread does without polling for
- * `pollRestMs`. (All in milliseconds. Measured: on a quiet machine polls lose 3 to 10 % of their time, with a busy process on
- * each of two cores 30 to 40 %. A thread that rested whenever it was late once took three times as long for one job at a time.)
- */
-const lostMsMax = 16
-const pollRestMs = 100
 
 export class Server {
   readonly #port: Port
   readonly #handlers: HandlerTable
   /** `undefined` if nothing goes around the handlers. */
   readonly #around: readonly Around[] | undefined
+  readonly #nextBatch: ReturnType<typeof makePoller>
   readonly #outbox: Outbox
   readonly #reports: Reports
   readonly #reportsOf = (): Reports => this.#reports
@@ -94,14 +78,11 @@ export class Server {
   #isHopping = false
   #heldBack = 0
   #sentAt = 0
-  /** Until this time the thread does not poll. */
-  #restsUntil = 0
-  /** What polls have lost, and not made up for. */
-  #lostMs = 0
 
   constructor(port: Port, handlers: HandlerTable, around?: readonly Around[]) {
     this.#port = port
     this.#handlers = handlers
+    this.#nextBatch = makePoller(port)
     this.#around = around?.length ? around : undefined
     // Batches hold only plain data. Anything that may fail is sent on its own, where the failure can be reported.
     this.#outbox = new Outbox(
@@ -144,35 +125,13 @@ export class Server {
       const tookMs = this.#now - dryAt
       if (!Array.isArray(next)) return this.fail(invalid())
       this.#handleBatch(next)
-      if (tookMs > pollMsMax || next.length > pollFieldsMax || !this.#isDry) return
+      if (!this.#isDry) return
       dryAt = this.#now
-      next = this.#pollForMore(Math.min(Math.max(2 * tookMs, pollMsMin), pollMsMax))
+      // However fast batches come, this does not go on for ever: when it is time to handle other events, `#work` begins nothing,
+      // so the thread is not dry.
+      next = this.#nextBatch(next, tookMs, dryAt)
+      if (next !== undefined) this.#now = systemClock.monotonic()
     }
-  }
-
-  /**
-   * Polls for the next batch. However fast batches come, this does not go on for ever: when it is time to handle other
-   * events, `#work` begins nothing, so the thread is not dry.
-   */
-  #pollForMore(ms: number): unknown {
-    const { poll } = this.#port
-    if (!poll || this.#now < this.#restsUntil) return undefined
-    const until = this.#now + ms
-    this.#lostMs = Math.max(0, this.#lostMs - ms / 8)
-    for (let now = this.#now; now < until; ) {
-      const next = poll()
-      now = systemClock.monotonic()
-      if (now - until > pollMsMax) this.#lose(now - until)
-      if (next === undefined) continue
-      this.#now = now
-      return next
-    }
-    return undefined
-  }
-
-  #lose(ms: number): void {
-    this.#lostMs = Math.min(lostMsMax, this.#lostMs + ms)
-    if (this.#lostMs === lostMsMax) this.#restsUntil = systemClock.monotonic() + pollRestMs
   }
 
   #handleBatch(batch: unknown[]): void {

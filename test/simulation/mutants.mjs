@@ -16,6 +16,7 @@ const steps = 'src/engine/steps.ts'
 const groupCommit = 'src/engine/group-commit.ts'
 const engine = 'src/engine/local-engine.ts'
 const jobs = 'src/engine/jobs.ts'
+const places = 'src/engine/places.ts'
 const intake = 'src/engine/intake.ts'
 const dispatcher = 'src/engine/dispatcher.ts'
 const outcomes = 'src/engine/outcomes.ts'
@@ -988,7 +989,7 @@ export const mutants = [
   {
     name: 'a refused add stays in line',
     file: jobs,
-    find: '    this.#quitLine(job)\n    this.timers.cancel(job.timer)\n    this.timers.cancel(job.expiry)\n    this.index.remove(job)\n',
+    find: '    leavePlace(this, job)\n    this.index.remove(job)\n',
     replace: '    this.timers.cancel(job.timer)\n    this.timers.cancel(job.expiry)\n',
   },
   {
@@ -1013,27 +1014,27 @@ export const mutants = [
     name: 'expired jobs start',
     isRare: true,
     file: dispatcher,
-    find: '      if (this.#jobs.hasExpired(job)) {\n',
-    replace: '      if (this.#jobs.hasExpired(job) && this.#jobs.dashboard.isPaused) {\n',
+    find: '      if (hasExpired(this.#jobs, job)) {\n',
+    replace: '      if (hasExpired(this.#jobs, job) && this.#jobs.dashboard.isPaused) {\n',
   },
   {
     name: 'delays start again in the next life',
     file: jobs,
-    find: '    else this.#place(job, undefined)\n',
+    find: '    else placeJob(this, job, undefined)\n',
     replace:
-      "    else this.#place(job, undefined)\n    if (job.record.state === 'scheduled') {\n      this.timers.cancel(job.timer)\n      job.timer = this.timers.after((job.record.runAt as number) - job.record.addedAt, () => this.fallDue(job), true)\n    }\n",
+      "    else placeJob(this, job, undefined)\n    if (job.record.state === 'scheduled') {\n      this.timers.cancel(job.timer)\n      job.timer = this.timers.after((job.record.runAt as number) - job.record.addedAt, () => this.fallDue(job), true)\n    }\n",
   },
   {
     name: 'expiry is not counted through the gap between lives',
     file: jobs,
-    find: '    this.#watchExpiry(job, undefined)\n',
+    find: '    watchExpiry(this, job, undefined)\n',
     replace:
       "    if (job.record.expiresAt !== undefined) job.expiry = this.timers.after(job.record.expiresAt - job.record.addedAt, () => this.moveIfLegal(job, { type: 'expire' }))\n",
   },
   {
     name: 'the next attempt does not wait for the one before',
-    file: jobs,
-    find: "if (attempt) return\n    if (record.state !== 'queued') {",
+    file: places,
+    find: "if (attempt) return\n  if (record.state !== 'queued') {",
     replace: "if (record.state !== 'queued') {",
   },
   {
@@ -1273,8 +1274,8 @@ export const mutants = [
   },
   {
     name: 'a job that waits for its next attempt does not hold up its group',
-    file: jobs,
-    find: '      if (isRetrying(record)) this.lines.hold(job)\n',
+    file: places,
+    find: '    if (isRetrying(record)) jobs.lines.hold(job)\n',
     replace: '',
   },
   {
@@ -1479,9 +1480,9 @@ export const mutants = [
   },
   {
     name: 'a delay stands still when the clock is set back',
-    file: jobs,
-    find: '      : this.timers.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
-    replace: '      : this.timers.at(wallMs, callback, keepsProcessAlive)',
+    file: places,
+    find: '    : timers.within(wallMs - since, wallMs, callback, keepsProcessAlive)',
+    replace: '    : timers.at(wallMs, callback, keepsProcessAlive)',
   },
   // Jobs that are changed while they wait.
   {
@@ -1535,9 +1536,9 @@ export const mutants = [
   },
   {
     name: 'a job that has cost a thread never comes back',
-    file: jobs,
-    find: '        this.#place(job, undefined)\n        this.commits.schedule()\n',
-    replace: '        this.commits.schedule()\n',
+    file: places,
+    find: '      placeJob(jobs, job, undefined)\n      jobs.commits.schedule()\n',
+    replace: '      jobs.commits.schedule()\n',
   },
   {
     name: 'a snooze uses up an attempt',
@@ -1626,8 +1627,8 @@ export const mutants = [
   {
     name: 'nobody watches the time for retries of what ran when its process ended',
     file: jobs,
-    find: '    else this.#place(job, undefined)\n    this.#watchExpiry(job, undefined)\n',
-    replace: '    else {\n      this.#place(job, undefined)\n      this.#watchExpiry(job, undefined)\n    }\n',
+    find: '    else placeJob(this, job, undefined)\n    watchExpiry(this, job, undefined)\n',
+    replace: '    else {\n      placeJob(this, job, undefined)\n      watchExpiry(this, job, undefined)\n    }\n',
   },
   {
     name: 'with decorrelated jitter waits grow ninefold',
