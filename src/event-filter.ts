@@ -23,7 +23,7 @@ const typesWith = (given: unknown): readonly string[] =>
   eventTypes.concat([given].flat().filter(isExtensionEvent) as string[])
 
 export const eventFilterChecks: check.Checks = {
-  type: (value) => check.someOf(typesWith(value), 'event types')(value),
+  type: (value) => check.someOf(...typesWith(value))(value),
   jobId: idCheck,
   name: check.text,
   queue: check.text,

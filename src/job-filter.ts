@@ -8,7 +8,7 @@ import * as check from './shared/check.ts'
 export type WatchFilter<Name extends string = any> = Omit<FindOptions<Name>, 'after'>
 
 const filterChecks: check.Checks = {
-  state: check.someOf(states, 'states'),
+  state: check.someOf(...states),
   name: check.text,
   queue: check.text,
   tag: check.text,
@@ -19,7 +19,7 @@ export const findChecks: check.Checks = { ...watchChecks, after: idCheck }
 
 export const cleanChecks: check.Checks = {
   ...filterChecks,
-  state: check.someOf(terminalStates, 'final states'),
+  state: check.someOf(...terminalStates),
   olderThanMs: check.durationMs,
 }
 

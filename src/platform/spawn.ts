@@ -53,7 +53,7 @@ export function checkSource(source: unknown): asserts source is WorkerSource {
   throw new TypeError(
     isAddress
       ? `In a browser the application makes the worker, so that its bundler sees the file. Write:\n\n  ${workerLine}`
-      : `Expected the first argument to be a function that makes a worker, a URL or path (on servers), inline(jobs), or null beside an \`engine\`. Write:\n\n  ${workerLine}`,
+      : `Expected the first argument to be a function that makes a worker, a URL or path (on servers), inline(jobs), or null beside a \`store\` whose jobs another tab runs. Write:\n\n  ${workerLine}`,
   )
 }
 

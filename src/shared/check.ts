@@ -67,11 +67,10 @@ export const listUpTo = (max: number, check: Check, what: string): Check => {
   return (value) => (Array.isArray(value) && value.length > max ? `an array of at most ${max} ${what}` : list(value))
 }
 
-/** One of the values, or an array of them. `what` names them in the message. */
-export const someOf = (values: readonly string[], what: string): Check => {
+/** One of the values, or an array of them. */
+export const someOf = (...values: readonly string[]): Check => {
   const one = oneOf(...values)
-  const list = listOf(one, what)
-  return (value) => (Array.isArray(value) ? list : one)(value)
+  return either(one, listOf(one, 'them'))
 }
 
 export type Checks = Readonly<Record<string, Check>>

@@ -1,8 +1,9 @@
 import { clone } from './dom-exceptions.ts'
 import { OffstageError } from './errors.ts'
+import { isPlain } from './kind.ts'
 import { depthMax as levelsMax, outgoing } from './outgoing.ts'
 import { rebuild } from './rebuild.ts'
-import { Refusal, refused } from './refusal.ts'
+import { Refusal, refused, stepTo } from './refusal.ts'
 import { isObject, show } from './show.ts'
 
 /** What `copyPlain` returns for a value that it leaves to structured clone. */
@@ -217,22 +218,26 @@ const crossing = 'copied to another thread'
 export function cloneError(value: unknown, what: string, cause: unknown): OffstageError {
   if (cause instanceof OffstageError) return cause
   if (cause instanceof Refusal) return refused(cause, what, crossing)
-  const culprit = findUncloneable(value, what, 0)
-  const place = culprit ? `\`${culprit.path}\` is ${show(culprit.value)}` : String((cause as Error)?.message ?? cause)
+  const place = findUncloneable(value, what, 0) ?? String((cause as Error)?.message ?? cause)
   return new OffstageError('DATA_CLONE', `The ${what} cannot be ${crossing}: ${place}.`, { cause })
 }
 
 const searchDepthMax = 8
 
-/** Follows the first child that cannot be cloned on its own, down to the value that is to blame. */
-function findUncloneable(value: unknown, path: string, depth: number): { path: string; value: unknown } | undefined {
+/** Follows the first child that cannot be cloned on its own, down to the value that is to blame. Says in words which that is. */
+function findUncloneable(value: unknown, path: string, depth: number): string | undefined {
   if (isCloneable(value)) return undefined
-  if (!isObject(value) || depth === searchDepthMax) return { path, value }
-  for (const [key, child] of childrenOf(value)) {
-    const culprit = findUncloneable(child, `${path}${key}`, depth + 1)
-    if (culprit) return culprit
-  }
-  return { path, value }
+  const found = `\`${path}\` is ${show(value)}`
+  if (!isObject(value) || depth === searchDepthMax) return found
+  try {
+    for (const [key, child] of childrenOf(value)) {
+      const culprit = findUncloneable(child, `${path}${key}`, depth + 1)
+      if (culprit) return culprit
+    }
+    // All in it can be cloned. So it is one of the objects that frameworks make for their state.
+    if (isPlain(value) || Array.isArray(value)) return `${found}, probably a proxy`
+  } catch {} // A getter or a proxy threw, so the object itself is to blame.
+  return found
 }
 
 export function isCloneable(value: unknown): boolean {
@@ -245,16 +250,11 @@ export function isCloneable(value: unknown): boolean {
 }
 
 function childrenOf(value: object): [string, unknown][] {
-  try {
-    if (value instanceof Map)
-      return [...value].flatMap(([key, item]) => [
-        ['.key()', key],
-        [`.get(${show(key)})`, item],
-      ])
-    if (value instanceof Set) return [...value].map((item) => ['.values()', item])
-    const key = (name: string) => (Array.isArray(value) ? `[${name}]` : `.${name}`)
-    return Object.keys(value).map((name) => [key(name), (value as Record<string, unknown>)[name]])
-  } catch {
-    return [] // A getter or a proxy threw, so the object itself is to blame.
-  }
+  if (value instanceof Map)
+    return [...value].flatMap(([key, item]) => [
+      ['.key()', key],
+      [`.get(${show(key)})`, item],
+    ])
+  if (value instanceof Set) return [...value].map((item) => ['.values()', item])
+  return Object.entries(value).map(([key, child]) => [stepTo(value, key), child])
 }

@@ -145,7 +145,7 @@ export class Journal implements Store {
       out.truncate(0)
       if (out.capacity > longBytes) this.#scratch = new ByteWriter()
     }
-    const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax}.`
+    const message = `The ${what} cannot be stored: it is too large: \`valueBytesMax\` is ${valueBytesMax} bytes. A Blob may be larger.`
     throw new OffstageError('DATA_CLONE', message)
   }
 

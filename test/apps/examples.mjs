@@ -19,6 +19,7 @@ const ofEach = (/** @type {string} */ file) => frameworks.map((name) => `${name}
 const places = {
   '// scheduler.ts\n': ofEach('scheduler.ts'),
   '// vite.config.ts\n': ['vite.config.ts'],
+  'useJobs(': ['react/List.tsx', 'preact/List.tsx'],
   "'offstage/react'": ['react/Primes.tsx', 'preact/Primes.tsx'],
   "'offstage/vue'": ['vue/Primes.vue'],
   "'offstage/svelte'": ['svelte/Primes.svelte'],
@@ -56,6 +57,7 @@ const codeOf = (page) => blocksOf(root, page).map(({ code }) => code)
 function wholeOf(file, code) {
   switch (file) {
     case 'preact/Primes.tsx':
+    case 'preact/List.tsx':
       return `/** @jsxImportSource preact */\n${code.replace('offstage/react', 'offstage/preact')}`
     case 'solid/Primes.tsx':
       return `/** @jsxImportSource solid-js */\n${code}`
@@ -95,7 +97,8 @@ async function checkPrimes(page, url) {
   await button('Count').click()
   await isUnderWay()
   await button('Cancel').click()
-  await page.getByText('OffstageError').waitFor()
+  await button('Count').waitFor()
+  assert.equal(await page.getByText('Error').count(), 0, 'a job that was cancelled has no error to show')
   await button('Count').click()
   await isUnderWay()
   await page.reload()

@@ -9,6 +9,8 @@ import { promisify } from 'node:util'
 import { build, type Plugin } from 'esbuild'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventTypes } from '../../src/events/event-map.ts'
+import { states } from '../../src/job/record.ts'
 import { blocksOf, isCode, type MarkedBlock, pagesOf, printedBy } from '../support/pages.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -198,6 +200,20 @@ describe('runs, prints what it says, and ends by itself:', () => {
     },
     40_000,
   )
+})
+
+/** What a page has as code, in its text and its tables. */
+const codeIn = (page: string) => {
+  const text = readFileSync(join(root, page), 'utf8').replaceAll(/^```[\s\S]*?^```$/gm, '')
+  return new Set(Array.from(text.matchAll(/`([^`]+)`/g), ([, code = '']) => code.split(/\s+/)).flat())
+}
+
+test('no code of an error, event or state is left out', () => {
+  const errors = readFileSync(join(root, 'src/shared/errors.ts'), 'utf8')
+  const codes = Array.from(errors.matchAll(/^ {2}\| '(\w+)'$/gm), ([, code]) => code)
+  expect(codes).toContain('JOB_TIMEOUT')
+  expect([...codeIn('docs/guide/errors.md')]).toEqual(expect.arrayContaining(codes))
+  expect([...codeIn('docs/reference.md')]).toEqual(expect.arrayContaining([...eventTypes, ...states]))
 })
 
 test('the commands are scripts of this package', () => {

@@ -753,23 +753,23 @@ describe('somebody else writes to the journal while it is open', () => {
 })
 
 describe('too large', () => {
-  const options = { valueBytesMax: 1_000 }
-  const limit = '`valueBytesMax` is 1000'
+  const options = { valueBytesMax: 2_000 }
+  const limit = '`valueBytesMax` is 2000 bytes'
 
   test('an input: refused, and the next good job runs', async () => {
     const scheduler = open(at('jobs'), options)
-    const error = await refused(scheduler.add.echo(new Uint8Array(1_001)))
+    const error = await refused(scheduler.add.echo(new Uint8Array(2_001)))
     expect(error).toMatchObject({ name: 'OffstageError', code: 'DATA_CLONE' })
     expect(error.message).toContain('The input cannot be stored')
     expect(error.message).toContain(limit)
-    expect(await refused(scheduler.run.echo('x'.repeat(1_001)))).toMatchObject({ code: 'DATA_CLONE' })
+    expect(await refused(scheduler.run.echo('x'.repeat(2_001)))).toMatchObject({ code: 'DATA_CLONE' })
     const many = scheduler.addMany([
       { name: 'echo', input: 1 },
-      { name: 'echo', input: new Uint8Array(1_001) },
+      { name: 'echo', input: new Uint8Array(2_001) },
     ])
     expect(await refused(many)).toMatchObject({ code: 'DATA_CLONE' })
     expect(await scheduler.find()).toEqual([])
-    expect(await scheduler.run.echo(new Uint8Array(900))).toHaveLength(900)
+    expect(await scheduler.run.echo(new Uint8Array(1_900))).toHaveLength(1_900)
   })
 
   const rows = [
@@ -779,7 +779,7 @@ describe('too large', () => {
   ] as const
   test.each(rows)('a %s: the job fails, at once and for good, and the next good job runs', async (name, words) => {
     const scheduler = openWithThread(at('jobs'), options)
-    const job = await scheduler.add[name]('1001', { attempts: 5 })
+    const job = await scheduler.add[name]('2001', { attempts: 5 })
     const error = await refused(job.result())
     expect(error).toMatchObject({ name: 'OffstageError', code: 'DATA_CLONE' })
     expect(error.message).toContain(words)

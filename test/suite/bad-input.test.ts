@@ -717,7 +717,11 @@ const options: Row[] = [
   [
     'a filter that says something else',
     async (scheduler) => {
-      await refuses('INVALID_OPTION', () => scheduler.cancel(wrong({ state: 'pending' })), '`state`')(scheduler, never)
+      for (const state of ['pending', ['pending']]) {
+        const names =
+          "one of 'scheduled', 'blocked', 'queued', 'running', 'completed', 'failed', 'cancelled', or an array of them"
+        await refuses('INVALID_OPTION', () => scheduler.cancel(wrong({ state })), names)(scheduler, never)
+      }
       await refuses('INVALID_OPTION', () => scheduler.find(wrong({ jobName: 'x' })), '`jobName`')(scheduler, never)
       for (const nothing of [undefined, null, 42])
         await refuses('INVALID_OPTION', () => scheduler.cancel(wrong(nothing)), '`idOrFilter`')(scheduler, never)

@@ -163,6 +163,27 @@ test.each([
   )
 })
 
+test('a proxy that is refused is called one, and nothing else is', () => {
+  const refusalOf = (value: unknown) => {
+    try {
+      return copyValue(value, 'input')
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const file = new Blob(['x'])
+  const is = 'The input cannot be copied to another thread: `input'
+  expect(refusalOf(new Proxy({ file }, {}))).toBe(`${is}\` is an object (Object), probably a proxy.`)
+  expect(refusalOf({ files: [file, new Proxy([file], {})] })).toBe(
+    `${is}.files[1]\` is an array of 1, probably a proxy.`,
+  )
+  expect(refusalOf({ file, answer: Promise.resolve() })).toBe(`${is}.answer\` is an object (Promise).`)
+  expect(refusalOf({ file, close: () => {} })).toBe(`${is}.close\` is a function.`)
+  const revoked = Proxy.revocable({ file }, {})
+  revoked.revoke()
+  expect(refusalOf([file, revoked.proxy])).toContain(`${is}[1]\` cannot be read`)
+})
+
 test('a getter that throws is refused with what it threw as the cause', () => {
   const cause = new Error('no')
   const value = {

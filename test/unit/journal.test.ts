@@ -315,7 +315,10 @@ describe('the size of a value', () => {
     writeValue(out, value, 'input')
     const exact = await open(new MemoryMedium([[]]), { valueBytesMax: out.length })
     const less = await open(new MemoryMedium([[]]), { valueBytesMax: out.length - 1 })
-    const refused = { code: 'DATA_CLONE', message: expect.stringContaining(`\`valueBytesMax\` is ${out.length - 1}.`) }
+    const refused = {
+      code: 'DATA_CLONE',
+      message: expect.stringContaining(`\`valueBytesMax\` is ${out.length - 1} bytes`),
+    }
     for (const giant of [new Uint8Array(1e8), [new Uint8Array(1e8)]]) {
       exact.journal.check(value, 'input')
       expect(() => exact.journal.check(giant, 'input')).toThrow(/^The input cannot be stored/)

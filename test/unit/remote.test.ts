@@ -560,7 +560,7 @@ describe('nothing for nothing', () => {
 describe('`createScheduler(null)`', () => {
   test('needs something that runs the jobs', () => {
     expect(() => createScheduler(null)).toThrow(TypeError)
-    expect(() => createScheduler(null)).toThrow('null beside an `engine`')
+    expect(() => createScheduler(null)).toThrow('null beside a `store` whose jobs another tab runs')
     expect(() => createScheduler(null, { store: undefined })).toThrow(TypeError)
   })
 
