@@ -1,11 +1,13 @@
 import type { QueueState } from '../engine/engine.ts'
 import type { JobSnapshot } from '../engine/job-observers.ts'
+import type { ListedBatch } from '../flows/batches-extension.ts'
+import type { ListedFlow } from '../flows/flows-extension.ts'
 import { systemClock } from '../platform/host.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 import type { Job } from '../typed-job.ts'
 import type { JobWatch, Scheduler } from '../typed-scheduler.ts'
 import { act, type Bulk, matchFor, prepare, type Verb, verbs } from './bulk.ts'
-import { Families, type PanelBatches, type PanelFlows } from './families.ts'
+import type { PanelBatches, PanelFlows } from './families.ts'
 import { type JobList, listJobs } from './job-list.ts'
 import { type Match, matching } from './matching.ts'
 import { type Moment, OpenJob, type PanelHistory, summaryOf } from './open-job.ts'
@@ -44,8 +46,8 @@ const runningMax = 100
 const exitsMax = 20
 /** An export has no more jobs than these. */
 const exportedMax = 10_000
-/** New flows and batches are looked for at every so manieth tick. */
-const lookEvery = 5
+/** So many flows and batches are listed at first, and more each time that more are wanted. */
+const familiesStep = 50
 /** So many names are suggested. */
 const suggestedMax = 100
 
@@ -53,7 +55,6 @@ const suggestedMax = 100
 export class Model {
   readonly scheduler: Scheduler
   readonly extras: Extras
-  readonly families: Families
   route: Route = start
   list: JobList
   /** The row that the keyboard is at. */
@@ -66,6 +67,11 @@ export class Model {
   samples: readonly Sample[] = []
   queues: readonly QueueState[] = []
   schedules: readonly Schedule[] = []
+  flows: readonly ListedFlow[] = []
+  batches: readonly ListedBatch[] = []
+  familiesMax = familiesStep
+  /** The flow whose jobs are shown. */
+  flow: Awaited<ReturnType<PanelFlows['get']>>
   running: readonly JobSnapshot[] = []
   exits: readonly Moment[] = []
   /** The names that were seen, to be suggested in filters. */
@@ -73,26 +79,21 @@ export class Model {
   readonly #onChange: () => void
   readonly #stops: (() => void)[] = []
   #runningWatch: JobWatch | undefined
-  #ticks = 0
   #stopTimer: (() => void) | undefined
 
   constructor(scheduler: Scheduler, extras: Extras, route: Route, onChange: () => void) {
     this.scheduler = scheduler
     this.extras = extras
     this.#onChange = onChange
-    this.families = new Families(scheduler, extras.flows, extras.batches)
     this.list = none
     this.#stops.push(
       scheduler.subscribe(onChange),
       scheduler.on('worker:exit', ({ at, workerId, error }) => {
-        const moment = { at, what: `Worker ${workerId}`, attempt: undefined }
+        const moment = { at, what: String(workerId), attempt: undefined }
         const detail = error === undefined ? 'ended: there was no work for it' : summaryOf(error)
         this.exits = [{ ...moment, detail }, ...this.exits].slice(0, exitsMax)
         onChange()
       }),
-      ...(['flow:completed', 'flow:failed'] as const).map((type) =>
-        scheduler.on(type, ({ flowId }) => void (extras.flows && this.families.add(flowId).catch(this.fail))),
-      ),
     )
     this.go(route)
     this.tick()
@@ -120,10 +121,7 @@ export class Model {
     } catch (error) {
       this.fail(error)
     }
-    if (view !== before.view) {
-      this.#ticks = 0
-      this.#readView()
-    }
+    if (view !== before.view) this.#readView()
     this.#onChange()
   }
 
@@ -175,10 +173,29 @@ export class Model {
   }
 
   async #read(): Promise<void> {
+    const { schedules, flows, batches } = this.extras
     const { view } = this.route
+    const page = { limit: this.familiesMax }
     if (view === 'queues') this.queues = await this.scheduler.queues()
-    if (view === 'schedules') this.schedules = (await this.extras.schedules?.list()) ?? []
-    if (view === 'flows' && this.families.isThere && this.#ticks++ % lookEvery === 0) await this.families.look()
+    if (view === 'schedules') this.schedules = (await schedules?.list()) ?? []
+    if (view !== 'flows') return
+    this.flows = (await flows?.list(page)) ?? []
+    this.batches = (await batches?.list(page)) ?? []
+  }
+
+  moreFamilies(): void {
+    this.familiesMax += familiesStep
+    this.#readView()
+  }
+
+  /** Shows the jobs of a flow, or no longer. */
+  async openFlow(id: string): Promise<void> {
+    try {
+      this.flow = this.flow?.id === id ? undefined : await this.extras.flows?.get(id)
+    } catch (error) {
+      this.fail(error)
+    }
+    this.#onChange()
   }
 
   /** Keeps the names of a job that is shown, for suggestions. */

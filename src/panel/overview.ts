@@ -21,13 +21,12 @@ const labels: Record<View, string> = {
 
 /** What one sees first: how many jobs are in which state, how fast they go, and where to look closer. */
 export function overview(model: Model): Part {
-  const { route, scheduler, extras, families } = model
+  const { route, scheduler, extras } = model
   const { counts, isPaused, isIdle } = scheduler.snapshot()
   const show = (state: State) => () =>
     model.go({ view: 'jobs', state: route.view === 'jobs' && route.state === state ? '' : state })
-  const shown = views.filter(
-    (view) => (view !== 'schedules' || extras.schedules) && (view !== 'flows' || families.isThere),
-  )
+  const isThere = { schedules: extras.schedules, flows: extras.flows ?? extras.batches }
+  const shown = views.filter((view) => !(view in isThere) || isThere[view as keyof typeof isThere])
   const turn = () =>
     model.do(() => (isPaused ? scheduler.resume() : scheduler.pause()), isPaused ? 'Resumed.' : 'Paused.')
   return html`<div class="top">

@@ -1,13 +1,19 @@
 import { html, nothing } from 'lit-html'
 import type { QueueState } from '../engine/engine.ts'
 import type { JobSnapshot } from '../engine/job-observers.ts'
-import type { FlowTree } from '../flows/flow.ts'
+import type { ListedBatch } from '../flows/batches-extension.ts'
+import type { ListedFlow } from '../flows/flows-extension.ts'
 import { systemClock } from '../platform/host.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 import { printable } from '../shared/printable.ts'
-import { type Model, numberOf } from './model.ts'
-import { agoOf, linkTo, type Part, progressOf, stateOf, timeOf } from './parts.ts'
+import { jobsOf } from './families.ts'
+import { jobs, type Model, numberOf } from './model.ts'
+import type { Moment } from './open-job.ts'
+import { agoOf, button, linkTo, type Part, progressOf, stateOf, timeOf } from './parts.ts'
 import { spanOf } from './value-text.ts'
+
+/** Of a flow, so many jobs are shown. */
+const flowJobsMax = 200
 
 /** Which threads there are, what runs on them, and how they ended. */
 export function workersView(model: Model): Part {
@@ -23,35 +29,28 @@ export function workersView(model: Model): Part {
   return html`<div class="view">
     <p>${numberOf(online)} online, ${numberOf(busy)} busy, ${numberOf(starting)} starting</p>
     <h3>What they run</h3>
-    ${
-      model.running.length > 0
-        ? table(['Type', 'Id', 'Attempt', 'For', 'Progress'], model.running.map(run))
-        : html`<p class="muted">Nothing runs.</p>`
-    }
+    ${table(['Type', 'Id', 'Attempt', 'For', 'Progress'], model.running.map(run))}
     <h3>Ended since the panel was opened</h3>
-    ${
-      model.exits.length > 0
-        ? html`<ul>${model.exits.map(
-            ({ at, what, detail }) => html`<li>
-            <span class="muted">${agoOf(at)}</span> ${what}: ${printable(detail)}</li>`,
-          )}</ul>`
-        : html`<p class="muted">None.</p>`
-    }
+    ${table(['Worker', 'When', 'Why'], model.exits.map(exit))}
   </div>`
 }
 
-const table = (heads: readonly string[], rows: readonly (readonly Part[])[]): Part => html`<table>
-  <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
-  <tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
-</table>`
+const exit = ({ at, what, detail }: Moment): readonly Part[] => [what, agoOf(at), printable(detail)]
+
+const table = (heads: readonly string[], rows: readonly (readonly Part[])[]): Part =>
+  rows.length === 0
+    ? html`<p class="muted">None.</p>`
+    : html`<table>
+        <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+        <tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+      </table>`
 
 /** The queues, with their limits, which can be set. */
 export function queuesView(model: Model): Part {
-  const { queues } = model
   return html`<div class="view">
     ${table(
       ['Queue', 'Waiting', 'Running', 'Limits', 'Actions'],
-      queues.map((queue) => queueRow(model, queue)),
+      model.queues.map((queue) => queueRow(model, queue)),
     )}
   </div>`
 }
@@ -96,13 +95,12 @@ function queueRow(
 
 /** The schedules, with when they come. */
 export function schedulesView(model: Model): Part {
-  const { schedules } = model
-  if (schedules.length === 0) return html`<p class="empty">There are no schedules.</p>`
-  const heads = ['Schedule', 'When', 'Adds', 'Next', 'Last', 'Jobs', 'Actions']
-  return html`<div class="view">${table(
-    heads,
-    schedules.map((schedule) => scheduleRow(model, schedule)),
-  )}</div>`
+  return html`<div class="view">
+    ${table(
+      ['Schedule', 'When', 'Adds', 'Next', 'Last', 'Jobs', 'Actions'],
+      model.schedules.map((schedule) => scheduleRow(model, schedule)),
+    )}
+  </div>`
 }
 
 function scheduleRow(
@@ -129,59 +127,53 @@ function scheduleRow(
   ]
 }
 
-/** The flows, as trees of their jobs, and the batches, as counts. */
+/** The flows, the batches, and the jobs of the flow that is open. */
 export function familiesView(model: Model): Part {
-  const { families } = model
-  const find = (event: Event) => {
-    event.preventDefault()
-    const id = String(new FormData(event.target as HTMLFormElement).get('id'))
-    return model.do(async () => {
-      if (!(await families.add(id))) throw new Error(`There is no flow and no batch with the id ${printable(id)}.`)
-    }, 'Found.')
-  }
-  const flows = [...families.flows.values()].map((flow) => {
-    const { id, state, ended, total, jobs } = flow.snapshot()
-    return html`<li><details ?open=${state !== 'completed'}>
-      <summary>${printable(id)} <span class="muted">${state}, ${ended} of ${total} ended</span></summary>
-      ${tree(model, jobs)}
-      ${
-        state === 'running'
-          ? html`<button aria-label="Cancel ${printable(id)}" @click=${() => model.do(() => flow.cancel(), `Cancelled ${printable(id)}.`)}>Cancel</button>`
-          : nothing
-      }
-    </details></li>`
-  })
-  const batches = [...families.batches.values()].map(({ id, snapshot }) => {
-    const { total, completed, failed, cancelled, pending } = snapshot()
-    return [
-      printable(id),
-      html`<progress aria-label="Ended" max=${total || 1} .value=${total - pending}></progress>`,
-      ...[total, completed, failed, cancelled, pending].map(numberOf),
-    ]
-  })
+  const { flows, batches, flow, familiesMax } = model
+  const share = (of: string, ended: number, total: number) =>
+    html`<progress aria-label="Ended of ${of}" max=${total || 1} .value=${ended}></progress>`
+  const flowRow = ({ id, state, ended, total }: ListedFlow): readonly Part[] => [
+    html`<button class="link" aria-expanded=${flow?.id === id} @click=${() => model.openFlow(id)}>${printable(id)}</button>`,
+    stateOf(state),
+    share(printable(id), ended, total),
+    numberOf(total),
+    numberOf(ended),
+  ]
+  const batchRow = ({
+    id,
+    state,
+    isOpen,
+    total,
+    completed,
+    failed,
+    cancelled,
+    pending,
+  }: ListedBatch): readonly Part[] => [
+    printable(id),
+    html`${stateOf(state)}${isOpen ? html` <span class="muted">open</span>` : nothing}`,
+    share(printable(id), total - pending, total),
+    ...[total, completed, failed, cancelled, pending].map(numberOf),
+  ]
   return html`<div class="view">
-    <form class="inline" @submit=${find}><label>Id of a flow or batch<input name="id" required /></label><button>Find</button></form>
     <h3>Flows</h3>
-    ${flows.length > 0 ? html`<ul>${flows}</ul>` : html`<p class="muted">None was found.</p>`}
+    ${table(['Flow', 'State', 'Share', 'Jobs', 'Ended'], flows.map(flowRow))}
+    ${flow ? flowView(model, flow) : nothing}
     <h3>Batches</h3>
-    ${
-      batches.length > 0
-        ? table(['Batch', 'Ended', 'Jobs', 'Completed', 'Failed', 'Cancelled', 'Pending'], batches)
-        : html`<p class="muted">None was found.</p>`
-    }
+    ${table(['Batch', 'State', 'Share', 'Jobs', 'Completed', 'Failed', 'Cancelled', 'Pending'], batches.map(batchRow))}
+    ${Math.max(flows.length, batches.length) < familiesMax ? nothing : button('Show more', () => model.moreFamilies())}
   </div>`
 }
 
-/** A job has a state that is a text; a flow within a flow has none, or a member with that key. */
-const isJob = (item: JobSnapshot | FlowTree | undefined): item is JobSnapshot => typeof item?.state === 'string'
-
-const tree = (model: Model, jobs: FlowTree): Part => html`<ul class="tree">
-  ${Object.entries(jobs).map(
-    ([key, item]) =>
-      html`<li>${
-        isJob(item)
-          ? html`${stateOf(item.state)} ${printable(key)} ${linkTo(item.id, (job) => model.go({ view: 'jobs', job }))}`
-          : html`${printable(key)} ${tree(model, item)}`
-      }</li>`,
-  )}
-</ul>`
+/** The jobs of one flow; of thousands, the first. */
+function flowView(model: Model, flow: NonNullable<Model['flow']>): Part {
+  const rows: (readonly Part[])[] = []
+  for (const [key, job] of jobsOf(flow.jobs)) {
+    if (rows.length === flowJobsMax) break
+    rows.push([printable(key), stateOf(job.snapshot().state), linkTo(job.id, (job) => model.go({ view: 'jobs', job }))])
+  }
+  const shown = printable(flow.id)
+  return html`<h3>${shown}</h3>
+    ${table(['Key', 'State', 'Id'], rows)}
+    ${rows.length < flowJobsMax ? nothing : html`<p class="muted">These are the first ${jobs(flowJobsMax)}.</p>`}
+    ${button(`Cancel ${shown}`, () => model.do(() => flow.cancel(), `Cancelled ${shown}.`))}`
+}

@@ -200,12 +200,12 @@ test('queues are paused and limited, schedules run, flows and batches are shown'
   await click('Run now nightly')
   await shows('Added a job of nightly.', '[role=status]')
   await click('Flows and batches')
-  await shows('running, 0 of 2 ended', 'summary')
   await shows('import', 'td')
+  await click('publish')
   await click('publish/b')
   await shows('publish/b', '.job h2')
   await click('Workers')
-  await shows('Nothing runs.', 'p')
+  await shows('None.', 'p')
 })
 
 test('the address keeps what is looked at, and that of an application stays', async () => {
@@ -271,6 +271,9 @@ test.each([
     await vi.waitUntil(() => find('td'))
     expect(await findings(panel)).toEqual([])
   }
+  await click('publish')
+  await shows('publish', 'h3')
+  expect(await findings(panel)).toEqual([])
   await click('Jobs')
   await click('Set priority all…')
   await shows(/^Set priority of \d jobs?\?$/, 'h2')
