@@ -1,5 +1,5 @@
 // What the panel shows and does, without a page: its list, its search, what it does to many jobs, and how values are written.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import type { Scheduler } from 'offstage'
 import { batches, flows } from 'offstage/flows'
@@ -433,6 +433,19 @@ describe('the model', () => {
     expect(model.isError).toBe(true)
     expect(model.list.size).toBe(0)
   })
+})
+
+test('templates ask no more of lit-html than what is bundled of it: tsup.config.ts leaves out the rest', () => {
+  const folder = new URL('../../src/panel/', import.meta.url)
+  const texts = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8'))
+  const imported = texts.flatMap((text) => /^import {([^}]*)} from 'lit-html.*'/m.exec(text)?.[1]?.split(',') ?? [])
+  expect([...new Set(imported.map((name) => name.trim()))].sort()).toEqual([
+    'html',
+    'nothing',
+    'render',
+    'type TemplateResult',
+  ])
+  for (const text of texts) expect(text).not.toMatch(/<!--|<\$\{|<(script|style|textarea|title)\b|<\w+ \$\{/)
 })
 
 test('the panel knows the rest of the house by its public members and types alone', () => {
