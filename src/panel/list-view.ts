@@ -26,6 +26,17 @@ export function rowsInSight(sight: Sight, size: number): { readonly first: numbe
   return { first, end: Math.min(size, first + Math.ceil(sight.height / rowHeight) + 2 * spareRows) }
 }
 
+/** Those with `more` are left out where there is no room for them. */
+const columns = [
+  ['State', ''],
+  ['Type', ''],
+  ['Id', 'id muted'],
+  ['Queue', 'more'],
+  ['Progress', 'more progress'],
+  ['Try', 'more num'],
+  ['When', 'time num muted'],
+] as const
+
 const filters = ['state', 'name', 'queue', 'tag', 'text'] as const
 const cleared = { state: '', name: '', queue: '', tag: '', text: '' } as const
 
@@ -88,10 +99,7 @@ export function gridView(model: Model, sight: Sight, onScroll: (event: Event) =>
   >
     <div class="head" role="rowgroup">
       <div role="row" aria-rowindex="1">
-        <span role="columnheader">State</span><span role="columnheader">Type</span
-        ><span role="columnheader">Id</span><span role="columnheader" class="more">Queue</span
-        ><span role="columnheader" class="more">Progress</span><span role="columnheader" class="more num">Try</span
-        ><span role="columnheader" class="num">When</span>
+        ${columns.map(([label, kind]) => html`<span role="columnheader" class=${kind}>${label}</span>`)}
       </div>
     </div>
     ${
@@ -132,15 +140,22 @@ function row(model: Model, job: JobSnapshot, index: number): Part {
     aria-selected=${isActive}
     @click=${open}
   >
-    <span role="gridcell">${stateOf(job.state)}</span>
-    <span role="gridcell">${printable(job.name)}</span>
-    <span role="gridcell" class="id muted" title=${printable(job.id)}>${printable(job.id)}</span>
-    <span role="gridcell" class="more">${printable(job.queue)}</span>
-    <span role="gridcell" class="more progress">${progressOf(job.progress)}</span>
-    <span role="gridcell" class="more num">${job.attempt || ''}</span>
-    <span role="gridcell" class="time num muted">${whenOf(job)}</span>
+    ${cellsOf(job).map(
+      (cell, column) =>
+        html`<span role="gridcell" class=${columns[column]?.[1]} title=${typeof cell === 'string' ? cell : nothing}>${cell}</span>`,
+    )}
   </div>`
 }
+
+const cellsOf = (job: JobSnapshot): readonly Part[] => [
+  stateOf(job.state),
+  printable(job.name),
+  printable(job.id),
+  printable(job.queue),
+  progressOf(job.progress),
+  String(job.attempt || ''),
+  whenOf(job),
+]
 
 /** When it ended; while it runs, for how long it has; otherwise when it is due, or since when it waits. */
 function whenOf({ state, addedAt, startedAt, finishedAt, runAt }: JobSnapshot): string {

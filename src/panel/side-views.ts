@@ -9,7 +9,7 @@ import { printable } from '../shared/printable.ts'
 import { jobsOf } from './families.ts'
 import { jobs, type Model, numberOf } from './model.ts'
 import type { Moment } from './open-job.ts'
-import { agoOf, button, linkTo, type Part, progressOf, stateOf, timeOf } from './parts.ts'
+import { agoOf, button, doing, linkTo, type Part, pausing, progressOf, stateOf, timeOf } from './parts.ts'
 import { spanOf } from './value-text.ts'
 
 /** Of a flow, so many jobs are shown. */
@@ -61,8 +61,6 @@ function queueRow(
 ): readonly Part[] {
   const queue = () => model.scheduler.queue(name)
   const shown = printable(name)
-  const turn = () =>
-    model.do(() => (isPaused ? queue().resume() : queue().pause()), `${isPaused ? 'Resumed' : 'Paused'} ${shown}.`)
   const setLimits = (event: Event) => {
     event.preventDefault()
     const said = new FormData(event.target as HTMLFormElement)
@@ -86,9 +84,8 @@ function queueRow(
       ${limit('in ms', 'intervalMs', rateLimit?.intervalMs)}<button aria-label="Set the limits of ${shown}">Set</button>
     </form>`,
     html`<span class="inline">
-      <button aria-label="${isPaused ? 'Resume' : 'Pause'} ${shown}" @click=${turn}>${isPaused ? 'Resume' : 'Pause'}</button>
-      <button aria-label="Reset ${shown}" title="Back to what the options of the scheduler say"
-        @click=${() => model.do(() => queue().reset(), `Reset ${shown}.`)}>Reset</button>
+      ${pausing(model, isPaused, name, (verb) => queue()[verb]())}
+      ${doing(model, 'Reset to options', name, () => queue().reset(), 'Reset')}
     </span>`,
   ]
 }
@@ -107,23 +104,18 @@ function scheduleRow(
   model: Model,
   { id, spec, job, isPaused, nextAt, lastAt, lastJobId, count }: Schedule,
 ): readonly Part[] {
-  const shown = printable(id)
-  const does = (label: string, verb: 'pause' | 'resume' | 'trigger' | 'remove', done: string) => html`<button
-    class=${verb === 'remove' ? 'bad' : ''} aria-label="${label} ${shown}"
-    @click=${() => model.do(() => model.extras.schedules?.[verb](id), `${done} ${shown}.`)}>${label}</button>`
+  const does = (verb: 'pause' | 'resume' | 'trigger' | 'remove') => model.extras.schedules?.[verb](id)
   return [
-    shown,
+    printable(id),
     spec.cron === undefined ? `every ${spanOf(spec.everyMs)}` : `${printable(spec.cron)} ${spec.timeZone ?? ''}`,
     printable(job.name),
     isPaused ? 'paused' : nextAt === undefined ? 'never' : html`<span title=${timeOf(nextAt)}>${agoOf(nextAt)}</span>`,
     lastAt === undefined || lastJobId === undefined
       ? ''
-      : html`<button class="link" title=${printable(lastJobId)}
-          @click=${() => model.go({ view: 'jobs', job: lastJobId })}>${agoOf(lastAt)}</button>`,
+      : linkTo(lastJobId, (job) => model.go({ view: 'jobs', job }), agoOf(lastAt)),
     numberOf(count),
-    html`<span class="inline">${does('Run now', 'trigger', 'Added a job of')}
-      ${isPaused ? does('Resume', 'resume', 'Resumed') : does('Pause', 'pause', 'Paused')}
-      ${does('Remove', 'remove', 'Removed')}</span>`,
+    html`<span class="inline">${doing(model, 'Run now', id, () => does('trigger'), 'Added a job of')}
+      ${pausing(model, isPaused, id, does)}${doing(model, 'Remove', id, () => does('remove'), 'Removed', 'bad')}</span>`,
   ]
 }
 
@@ -171,9 +163,11 @@ function flowView(model: Model, flow: NonNullable<Model['flow']>): Part {
     if (rows.length === flowJobsMax) break
     rows.push([printable(key), stateOf(job.snapshot().state), linkTo(job.id, (job) => model.go({ view: 'jobs', job }))])
   }
-  const shown = printable(flow.id)
-  return html`<h3>${shown}</h3>
+  const isRunning = model.flows.some(({ id, state }) => id === flow.id && state === 'running')
+  return html`<div class="bar">
+      <h3>${printable(flow.id)}</h3>
+      ${isRunning ? doing(model, 'Cancel', flow.id, () => flow.cancel(), 'Cancelled') : nothing}
+    </div>
     ${table(['Key', 'State', 'Id'], rows)}
-    ${rows.length < flowJobsMax ? nothing : html`<p class="muted">These are the first ${jobs(flowJobsMax)}.</p>`}
-    ${button(`Cancel ${shown}`, () => model.do(() => flow.cancel(), `Cancelled ${shown}.`))}`
+    ${rows.length < flowJobsMax ? nothing : html`<p class="muted">These are the first ${jobs(flowJobsMax)}.</p>`}`
 }
