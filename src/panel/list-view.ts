@@ -5,6 +5,7 @@ import { printable } from '../shared/printable.ts'
 import { matchFor, type Verb, verbs } from './bulk.ts'
 import { jobs, type Model, numberOf } from './model.ts'
 import { agoOf, button, type Part, progressOf, stateOf } from './parts.ts'
+import { filterFields, noFilter } from './route.ts'
 import { spanOf } from './value-text.ts'
 
 /** The part of the list that is in sight. */
@@ -37,16 +38,13 @@ const columns = [
   ['When', 'time num muted'],
 ] as const
 
-const filters = ['state', 'name', 'queue', 'tag', 'text'] as const
-const cleared = { state: '', name: '', queue: '', tag: '', text: '' } as const
-
 /** The filter, and what can be done to all jobs that it shows. */
 export function filterView(model: Model, exportAll: () => void): Part {
   const { list, match } = model
   const possible = (Object.keys(verbs) as Verb[]).filter((verb) => matchFor(verb, match))
   return html`<div class="filters" role="search">
       ${field(model, 'text', 'Search in ids and inputs')} ${field(model, 'name', 'Type')}
-      ${field(model, 'queue', 'Queue')} ${field(model, 'tag', 'Tag')} ${button('Clear', () => model.go(cleared))}
+      ${field(model, 'queue', 'Queue')} ${field(model, 'tag', 'Tag')} ${button('Clear', () => model.go(noFilter))}
     </div>
     <div class="acts bar" role="group" aria-label="All jobs that are listed">
       <span class="muted" aria-live=${list.looked === undefined || list.isSearching ? 'off' : 'polite'}>${countOf(model)}</span><span class="end"></span>
@@ -64,17 +62,9 @@ export function filterView(model: Model, exportAll: () => void): Part {
 /** A field of the filter, which counts when it is left or confirmed. */
 function field(model: Model, name: 'text' | 'name' | 'queue' | 'tag', label: string): Part {
   const take = (event: Event) => model.go({ [name]: (event.target as HTMLInputElement).value.trim() })
-  const input = html`<input
-    type="search"
-    name=${name}
-    list=${name === 'text' ? nothing : `${name}s`}
-    autocomplete="off"
-    .value=${model.route[name]}
-    @change=${take}
-  />`
-  if (name === 'text') return html`<label>${label}${input}</label>`
-  const suggested = [...model.seen[name]].map((each) => html`<option value=${each}></option>`)
-  return html`<label>${label}${input}<datalist id="${name}s">${suggested}</datalist></label>`
+  return html`<label>${label}<input type="search" name=${name} list="${name}s" autocomplete="off"
+    .value=${model.route[name]} @change=${take}
+  /><datalist id="${name}s">${[...model.seen[name]].map((each) => html`<option value=${each}></option>`)}</datalist></label>`
 }
 
 /** Says how many jobs are listed, and whether that is all. */
@@ -87,7 +77,7 @@ function countOf({ list }: Model): string {
 /** The list. However long it is, only what is in sight is drawn. */
 export function gridView(model: Model, sight: Sight, onScroll: (event: Event) => void): Part {
   const { list, route } = model
-  const isFiltered = filters.some((field) => route[field] !== '')
+  const isFiltered = filterFields.some((field) => route[field] !== '')
   return html`<div
     class="list ${model.job ? 'half' : ''}"
     role="grid"

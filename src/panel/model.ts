@@ -1,4 +1,4 @@
-import type { QueueState } from '../engine/engine.ts'
+import type { QueueState, Stats } from '../engine/engine.ts'
 import type { JobSnapshot } from '../engine/job-observers.ts'
 import type { ListedBatch } from '../flows/batches-extension.ts'
 import type { ListedFlow } from '../flows/flows-extension.ts'
@@ -10,9 +10,9 @@ import { act, type Bulk, matchFor, prepare, type Verb, verbs } from './bulk.ts'
 import type { PanelBatches, PanelFlows } from './families.ts'
 import { type JobList, listJobs } from './job-list.ts'
 import { type Match, matching } from './matching.ts'
-import { type Moment, OpenJob, type PanelHistory, summaryOf } from './open-job.ts'
-import { type Route, start } from './route.ts'
-import { type Sample, sampleOf, withSample } from './samples.ts'
+import { OpenJob, type PanelHistory, summaryOf } from './open-job.ts'
+import { filterFields, type Route, start } from './route.ts'
+import { withSample } from './samples.ts'
 import { jsonOf } from './value-text.ts'
 
 /** What the panel asks the schedules of a scheduler. */
@@ -41,6 +41,13 @@ export interface Extras {
   readonly batches?: PanelBatches | undefined
 }
 
+/** A thread that has ended. */
+export interface Exit {
+  readonly at: number
+  readonly workerId: number
+  readonly why: string
+}
+
 const tickMs = 1_000
 const runningMax = 100
 const exitsMax = 20
@@ -64,7 +71,7 @@ export class Model {
   /** What has been done, or went wrong, for people who may not see it. */
   status = ''
   isError = false
-  samples: readonly Sample[] = []
+  samples: readonly Stats[] = []
   queues: readonly QueueState[] = []
   schedules: readonly Schedule[] = []
   flows: readonly ListedFlow[] = []
@@ -73,9 +80,9 @@ export class Model {
   /** The flow whose jobs are shown. */
   flow: Awaited<ReturnType<PanelFlows['get']>>
   running: readonly JobSnapshot[] = []
-  exits: readonly Moment[] = []
+  exits: readonly Exit[] = []
   /** The names that were seen, to be suggested in filters. */
-  readonly seen = { name: new Set<string>(), queue: new Set<string>(), tag: new Set<string>() }
+  readonly seen = { text: new Set<string>(), name: new Set<string>(), queue: new Set<string>(), tag: new Set<string>() }
   readonly #onChange: () => void
   readonly #stops: (() => void)[] = []
   #runningWatch: JobWatch | undefined
@@ -89,9 +96,8 @@ export class Model {
     this.#stops.push(
       scheduler.subscribe(onChange),
       scheduler.on('worker:exit', ({ at, workerId, error }) => {
-        const moment = { at, what: String(workerId), attempt: undefined }
-        const detail = error === undefined ? 'ended: there was no work for it' : summaryOf(error)
-        this.exits = [{ ...moment, detail }, ...this.exits].slice(0, exitsMax)
+        const why = error === undefined ? 'there was no work for it' : summaryOf(error)
+        this.exits = [{ at, workerId, why }, ...this.exits].slice(0, exitsMax)
         onChange()
       }),
     )
@@ -111,9 +117,7 @@ export class Model {
     const before = this.route
     this.route = { ...before, ...part }
     const { view, job } = this.route
-    const isSame = (['state', 'name', 'queue', 'tag', 'text'] as const).every(
-      (field) => before[field] === this.route[field],
-    )
+    const isSame = filterFields.every((field) => before[field] === this.route[field])
     try {
       if (!isSame || this.list === none) this.relist()
       if (job !== before.job || (job !== '') !== Boolean(this.job)) this.#openJob(job)
@@ -159,7 +163,7 @@ export class Model {
     this.#stopTimer = systemClock.startTimer(() => this.tick(), tickMs, false)
     if (globalThis.document?.hidden) return
     try {
-      this.samples = withSample(this.samples, sampleOf(this.scheduler.stats()))
+      this.samples = withSample(this.samples, this.scheduler.stats())
     } catch (error) {
       this.fail(error)
     }

@@ -7,8 +7,7 @@ import { systemClock } from '../platform/host.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 import { printable } from '../shared/printable.ts'
 import { jobsOf } from './families.ts'
-import { jobs, type Model, numberOf } from './model.ts'
-import type { Moment } from './open-job.ts'
+import { type Exit, jobs, type Model, numberOf } from './model.ts'
 import { agoOf, button, doing, linkTo, type Part, pausing, progressOf, stateOf, timeOf } from './parts.ts'
 import { spanOf } from './value-text.ts'
 
@@ -35,7 +34,7 @@ export function workersView(model: Model): Part {
   </div>`
 }
 
-const exit = ({ at, what, detail }: Moment): readonly Part[] => [what, agoOf(at), printable(detail)]
+const exit = ({ at, workerId, why }: Exit): readonly Part[] => [String(workerId), agoOf(at), printable(why)]
 
 const table = (heads: readonly string[], rows: readonly (readonly Part[])[]): Part =>
   rows.length === 0
@@ -122,12 +121,9 @@ function scheduleRow(
 /** The flows, the batches, and the jobs of the flow that is open. */
 export function familiesView(model: Model): Part {
   const { flows, batches, flow, familiesMax } = model
-  const share = (of: string, ended: number, total: number) =>
-    html`<progress aria-label="Ended of ${of}" max=${total || 1} .value=${ended}></progress>`
   const flowRow = ({ id, state, ended, total }: ListedFlow): readonly Part[] => [
     html`<button class="link" aria-expanded=${flow?.id === id} @click=${() => model.openFlow(id)}>${printable(id)}</button>`,
     stateOf(state),
-    share(printable(id), ended, total),
     numberOf(total),
     numberOf(ended),
   ]
@@ -143,15 +139,14 @@ export function familiesView(model: Model): Part {
   }: ListedBatch): readonly Part[] => [
     printable(id),
     html`${stateOf(state)}${isOpen ? html` <span class="muted">open</span>` : nothing}`,
-    share(printable(id), total - pending, total),
     ...[total, completed, failed, cancelled, pending].map(numberOf),
   ]
   return html`<div class="view">
     <h3>Flows</h3>
-    ${table(['Flow', 'State', 'Share', 'Jobs', 'Ended'], flows.map(flowRow))}
+    ${table(['Flow', 'State', 'Jobs', 'Ended'], flows.map(flowRow))}
     ${flow ? flowView(model, flow) : nothing}
     <h3>Batches</h3>
-    ${table(['Batch', 'State', 'Share', 'Jobs', 'Completed', 'Failed', 'Cancelled', 'Pending'], batches.map(batchRow))}
+    ${table(['Batch', 'State', 'Jobs', 'Completed', 'Failed', 'Cancelled', 'Pending'], batches.map(batchRow))}
     ${Math.max(flows.length, batches.length) < familiesMax ? nothing : button('Show more', () => model.moreFamilies())}
   </div>`
 }

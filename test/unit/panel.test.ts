@@ -153,7 +153,7 @@ describe('the address', () => {
 })
 
 test('samples are kept for a minute, and drawn from 0 up', () => {
-  const sample = { completed: 1, failed: 0, depth: 0, wait: 0, run: 0 }
+  const sample = start('inline', 'jobs').stats()
   let samples = withSample([], sample)
   for (let n = 0; n < 100; n++) samples = withSample(samples, sample)
   expect(samples).toHaveLength(samplesMax)
