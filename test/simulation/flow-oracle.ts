@@ -180,6 +180,11 @@ export class FlowOracle {
       assert(left.length === 0, 'I25', () => `${what()} before ${show(left)} are done`)
     }
     if (type === 'retry') this.#again.add(id)
+    // Those that run go on, also if their worker gives them back, which takes their attempt back.
+    if (type === 'retry')
+      for (const [childId, parents] of this.#parents)
+        if (byId.get(childId)?.state === 'running' && parents.some(({ jobId }) => jobId === id))
+          this.#again.add(childId)
     if (type === 'start' && before?.attempt === 0 && !this.#again.has(id))
       assert(left.length === 0, 'I25', () => `${what()} before ${show(left)} are done`)
     if (type !== 'fail' || (after.error as OffstageError | undefined)?.code !== 'DEPENDENCY_FAILED') return
