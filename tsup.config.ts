@@ -66,7 +66,8 @@ const knownOfEmitter: Known = [
 
 /**
  * What is known of lit-html where the panel renders: nothing happens when it is imported. Its trusted type is made when it is first
- * needed, and named after us.
+ * needed, and named after us. And our templates use no more than they do: values, arrays and templates between elements; attributes,
+ * properties, booleans and functions as listeners within them. What they would need for anything else is left out.
  */
 const knownOfLit: Known = [
   [
@@ -75,7 +76,53 @@ const knownOfLit: Known = [
   ],
   [/e=s\?s\.createPolicy\([^)]*\):void 0,/, ''],
   [/if\(!u\(t\)\|\|!t\.hasOwnProperty\("raw"\)\)throw Error\("[^"]*"\);return .*?:i\}/, 'return s?trusted(i):i}'],
-  [/,j=t\.litHtmlPolyfillSupport;j\?\.\(S,R\),\(t\.litHtmlVersions\?\?=\[\]\)\.push\("[^"]*"\);/, ';'],
+  [/const Z=\{[^}]*\},j=t\.litHtmlPolyfillSupport;.*?\.push\("[^"]*"\);/, ''],
+  [/Z as _\$LH,|w as mathml,E as noChange,|,b as svg/g, ''],
+  // All templates are HTML, and none is compiled.
+  [/x=t=>(.*?)_\$litType\$:t(.*?),T=x\(1\),b=x\(2\),w=x\(3\)/, 'T=$1_$litType$:1$2'],
+  [/2===i\?"<\/?svg>":3===i\?"<\/?math>":""/g, '""'],
+  [/if\((this\.el=[^;]*?),2===i\|\|3===i\)\{[^}]*\}/, '$1;'],
+  [/"number"==typeof s\?(this\._\$AC\(t\)):\(.*?,s\);/, '$1;'],
+  // They have no comments, no names of elements, and no values within <script>, <style>, <textarea> and <title>.
+  [/v=\/<.*?\/g,_=.*?,m=.*?,p=/, 'v=/<\\/?[a-zA-Z][^>\\s]*/g,p='],
+  [/c===v\?"!--"===u\[1\].*?&&\(c=p\):c===p/, 'c===v?c=p:c===p'],
+  [/:c===_\|\|c===m\?c=v:\(c=p,n=void 0\)/, ':c=p'],
+  [/let n,l=/, 'let l='],
+  [/c=n\?\?v/, 'c=v'],
+  [/,y=\/\^[^/]*\/i/, ''],
+  [/if\(y\.test\(r\.tagName\)\)\{.*?\}\}\}else if/, '}else if'],
+  [/if\((r\.data===n)\)(d\.push\([^)]*\));else\{let t=-1;.*?\}l\+\+/, '$1&&$2;l++'],
+  // They bind values between elements and in attributes, not to elements.
+  [/else t\.startsWith\(o\)&&\(.*?\);/, ''],
+  [/1===r\.type\?(i=new r\.ctor\([^)]*\)):6===r\.type&&\([^)]*\)\)/, '$1'],
+  [/class W\{.*?\}\}/, ''],
+  // There are no directives, so nobody asks for `noChange`, or whether a part is still in the page.
+  [/function M\(t,i,s=t,e\)\{.*?,h,e\)\),i\}/, ''],
+  [/\bt=M\(this,t,i(,0)?\),/g, ''],
+  [/r=M\(this,e\[s\+n\],i,n\),r===E&&\(.*?\),/, 'r=e[s+n],'],
+  [/if\(\(t=M\(this,t,i,0\)\?\?A\)===E\)return;/, ''],
+  [/&&t!==E/g, ''],
+  [/E=Symbol\.for\("lit-noChange"\),/, ''],
+  [/get (_\$AU|startNode|endNode|tagName|parentNode)\(\)\{[^}]*\}|setConnected\(t\)\{[^}]*\}/g, ''],
+  [/this\._\$AP\?\.\([^)]*\)/, ''],
+  [/,this\._\$Cv=[^}]*/, ''],
+  [/,this\._\$AM=\w/g, ''],
+  [/this\._\$AN=void 0,/g, ''],
+  [/constructor\([^)]*\)\{super\([^)]*\),this\.type=\d\}/g, ''],
+  [/this\.type=\d,/g, ''],
+  // Nothing is rendered with options, and values are no nodes.
+  [/\(t\?\.creationScope\?\?l\)/, 'l'],
+  [/s\?\.renderBefore/g, 'undefined'],
+  [/,this\.options=\w/g, ''],
+  [/,?this\.options\b(?!\?)/g, ''],
+  [/void 0!==t\.nodeType\?this\.T\(t\):d\(t\)/, 'u(t)'],
+  [/d=t=>.*?Symbol\.iterator\],/, ''],
+  // A listener is always a function, and is never taken away again.
+  [
+    /const s=this\._\$AH,e=t===A.*?,this\._\$AH=t/,
+    'this._$AH===A&&this.element.addEventListener(this.name,this),this._$AH=t',
+  ],
+  [/"function"==typeof this\._\$AH\?.*?handleEvent\(t\)/, 'this._$AH(t)'],
 ]
 
 /**

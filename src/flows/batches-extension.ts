@@ -12,6 +12,7 @@ import { stepsSince } from '../job/steps.ts'
 import { OffstageError } from '../shared/errors.ts'
 import { type BatchNode, type CallbackName, callbackNames, takeAppended } from './batch-spec.ts'
 import type { TakenJob } from './job-spec.ts'
+import { delist, enlist, idsOf, type ListOptions, relist } from './row-list.ts'
 
 /** How many jobs of a batch there are, and what has become of them. */
 export interface BatchCounts {
@@ -27,6 +28,18 @@ export interface BatchCounts {
   readonly pending: number
 }
 
+/** What a list says of a batch. */
+export interface ListedBatch extends BatchCounts {
+  /** The id of the batch. */
+  readonly id: string
+  /** `running` until it has ended; then `completed`, or `failed` if a job of it has failed, or else `cancelled` if one was. */
+  readonly state: 'running' | Terminal
+  /** Whether more jobs may come, until `seal()`. */
+  readonly isOpen: boolean
+  /** The id of the batch that it is within. */
+  readonly parentId: string | undefined
+}
+
 /** What a page knows of a batch. Of two, that with the higher version is newer. */
 export interface ShownBatch {
   readonly version: number
@@ -37,6 +50,7 @@ export interface ShownBatch {
 export interface BatchCommands {
   add(node: BatchNode): Promise<ShownBatch & { readonly isNew: boolean }>
   get(id: string): Promise<ShownBatch | undefined>
+  list(options: ListOptions): Promise<readonly ListedBatch[]>
   append(id: string, members: BatchNode['members']): Promise<ShownBatch>
   /** `undefined` if nothing of the batch is there any more; also for `ended`. */
   seal(id: string): Promise<ShownBatch | undefined>
@@ -110,6 +124,13 @@ const shownIn = (view: ExtensionView, id: string): ShownBatch | undefined => {
   return row && shownOf(row)
 }
 
+function listedOf(view: ExtensionView, id: string): ListedBatch {
+  const row = countOf(view, id) as CountRow
+  const stage = stageOf(row)
+  const state = stage === 'pending' ? 'running' : stage
+  return { id, state, isOpen: row.isOpen, parentId: batchOf(view, id)?.parent, ...countsOf(row) }
+}
+
 /** Made when it is asked for: a bundler leaves out an extension that nobody uses only if nothing is made when it is loaded. */
 let moves: ReadonlySet<Move> | undefined
 
@@ -138,6 +159,7 @@ export const batchesExtension: Extension<BatchCommands> = {
     return {
       add: (node) => host.turn((turn) => add(turn, node), { isRefusable: true }),
       get: async (id) => shownIn(host, id),
+      list: async (options) => idsOf(host, options).map((id) => listedOf(host, id)),
       append: (id, members) => host.turn((turn) => appendByCall(turn, id, members), { isRefusable: true }),
       seal: (id) => host.turn((turn) => seal(turn, id)),
       ended: async (id) => {
@@ -182,6 +204,7 @@ function add(turn: Turn, node: BatchNode): ShownBatch & { isNew: boolean } {
 function addBatch(turn: Turn, { id, isOpen, callbacks, members }: BatchNode, parent: string | undefined): void {
   for (const { options } of Object.values(callbacks)) assertFree(turn, id, options?.id as string)
   turn.put(batchKey(id), { parent, callbacks } satisfies BatchRow)
+  enlist(turn, id)
   const row = { ...noEnds, total: 0, gone: noEnds, isSealed: false, hasDied: false, called: [], calls: 0, isOwing: false, version: 0 } // biome-ignore format: one line.
   append(turn, id, { ...row, isOpen }, members)
 }
@@ -297,6 +320,7 @@ function write(turn: Turn, id: string, before: CountRow, after: CountRow): void 
   // Nothing of it is left but its rows.
   turn.put(batchKey(id), undefined)
   turn.put(countKey(id), undefined)
+  delist(turn, id)
   if (parent !== undefined) change(turn, parent, stage, stage, true)
 }
 
@@ -339,6 +363,7 @@ function tryAgain(host: ExtensionHost, id: string): void {
 
 /** Jobs may have ended, and been removed, while this extension was not attached. */
 function reconcile(host: ExtensionHost): void {
+  if (host.rows.size === 0) return
   const members = new Map<string, string[]>()
   for (const key of host.rows.keys()) if (key.startsWith('batch ')) members.set(key.slice('batch '.length), [])
   for (const [key, value] of host.rows) if (key.startsWith('job ')) members.get((value as JobRow).batch)?.push(key)
@@ -348,8 +373,12 @@ function reconcile(host: ExtensionHost): void {
     return parent === undefined ? 0 : 1 + depthOf(parent)
   }
   // Those within others first.
-  ids.sort((one, other) => depthOf(other) - depthOf(one))
-  if (ids.length > 0) host.turn((turn) => ids.forEach((id) => void recount(turn, id, ids, members))).catch(() => {})
+  const inwards = [...ids].sort((one, other) => depthOf(other) - depthOf(one))
+  const again = host.turn((turn) => {
+    relist(turn, ids)
+    for (const id of inwards) recount(turn, id, inwards, members)
+  })
+  again.catch(() => {})
 }
 
 /** Counts the members of a batch anew. */

@@ -8,7 +8,8 @@ import type { JobTable } from '../thread/job-types.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
 import { BatchHandle, BatchHost } from './batch.ts'
 import { type BatchMember, type BatchOptions, takeBatch } from './batch-spec.ts'
-import { type BatchCounts, batchesExtension } from './batches-extension.ts'
+import { type BatchCounts, batchesExtension, type ListedBatch } from './batches-extension.ts'
+import { type ListOptions, listedBy } from './row-list.ts'
 
 /** Jobs that are counted together. */
 export interface Batch<Table extends JobTable = JobTable> {
@@ -44,6 +45,18 @@ export interface Batches<Table extends JobTable = JobTable> {
   add(jobs: readonly BatchMember<Table>[], options?: BatchOptions<Table>): Promise<Batch<Table>>
   /** Resolves with the batch of this id; `undefined` if there is none, or if it has ended and all of its records are gone. */
   get(id: string): Promise<Batch<Table> | undefined>
+  /**
+   * Resolves with what can be seen of the batches, the newest first, also of those within others. The first 1,000, or `limit`; with
+   * `after`, those that were added before that one. A page costs what it holds, however many batches and jobs there are. Each is
+   * frozen. Rejects with `INVALID_OPTION` for a bad option, and if there is no batch `after` any more.
+   *
+   * @example
+   * ```ts
+   * const page = await batches(scheduler).list({ limit: 20 })
+   * const next = await batches(scheduler).list({ limit: 20, after: page.at(-1)?.id })
+   * ```
+   */
+  list(options?: ListOptions): Promise<ListedBatch[]>
 }
 
 const hosts = new WeakMap<object, BatchHost>()
@@ -87,5 +100,6 @@ export function batches<Table extends JobTable>(scheduler: Scheduler<Table>): Ba
       const batch = new BatchHandle(host, id)
       return (await batch.refresh()) ? batch : undefined
     },
+    list: (options?: ListOptions) => listedBy(host.commands.list, options),
   } as unknown as Batches<Table>
 }

@@ -6,7 +6,7 @@ import { put } from '../shared/rebuild.ts'
 import type { Job } from '../typed-job.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
 import type { Path } from './flow-spec.ts'
-import type { FlowCommands, FlowMember } from './flows-extension.ts'
+import type { FlowCommands, FlowMember, ListedFlow } from './flows-extension.ts'
 
 /** What can be seen of the jobs of a flow, by key; of a nested flow, its own such object. */
 export interface FlowTree {
@@ -14,15 +14,7 @@ export interface FlowTree {
 }
 
 /** What can be seen of a flow. */
-export interface FlowSnapshot {
-  /** The id of the flow. */
-  readonly id: string
-  /** `running` until all jobs have ended; then `completed`, or `failed` if one has failed that others needed. */
-  readonly state: 'running' | 'completed' | 'failed'
-  /** How many jobs have ended. */
-  readonly ended: number
-  /** How many jobs it has. */
-  readonly total: number
+export interface FlowSnapshot extends ListedFlow {
   /** The snapshots of its jobs, by key. */
   readonly jobs: FlowTree
 }

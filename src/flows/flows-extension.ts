@@ -13,6 +13,7 @@ import { OffstageError } from '../shared/errors.ts'
 import { ParentBranch } from '../shared/parents.ts'
 import { put } from '../shared/rebuild.ts'
 import type { FlowNode, OnFailure, Path } from './flow-spec.ts'
+import { delist, enlist, idsOf, type ListOptions, relist } from './row-list.ts'
 
 /** A job of a flow, as its page sees it. */
 export interface FlowMember {
@@ -20,6 +21,18 @@ export interface FlowMember {
   readonly jobId: string
   /** Whether the flow fails with it: nobody waits for it, or somebody who does not go on without it. */
   readonly isNeeded: boolean
+}
+
+/** What a list says of a flow. */
+export interface ListedFlow {
+  /** The id of the flow. */
+  readonly id: string
+  /** `running` until all jobs have ended; then `completed`, or `failed` if one has failed that others needed. */
+  readonly state: 'running' | 'completed' | 'failed'
+  /** How many jobs have ended. */
+  readonly ended: number
+  /** How many jobs it has. */
+  readonly total: number
 }
 
 /** What a page asks the scheduler that runs the jobs. */
@@ -30,6 +43,7 @@ export interface FlowCommands {
     nodes: readonly FlowNode[],
   ): Promise<{ readonly isNew: boolean; readonly members: readonly FlowMember[] }>
   get(id: string): Promise<readonly FlowMember[] | undefined>
+  list(options: ListOptions): Promise<readonly ListedFlow[]>
   /** Resolves with how many of its jobs were cancelled. */
   cancel(id: string, reason: unknown): Promise<number>
 }
@@ -57,6 +71,8 @@ interface JobRow {
 interface CountRow {
   readonly pending: number
   readonly kept: number
+  /** Once all have ended: whether one has failed that others needed. */
+  readonly isFailed: boolean
 }
 
 const flowKey = (id: string): string => `flow ${id}`
@@ -85,6 +101,7 @@ export const flowsExtension: Extension<FlowCommands> = {
     return {
       add: (id, nodes) => host.turn((turn) => add(turn, id, nodes), { isRefusable: true }),
       get: async (id) => flowOf(host, id)?.members,
+      list: async (options) => idsOf(host, options).map((id) => listedOf(host, id)),
       cancel: (id, reason) => host.turn((turn) => cancel(turn, id, reason)),
     }
   },
@@ -116,7 +133,14 @@ function place(all: Record<string, unknown>, [key = '', ...rest]: Path, value: u
 }
 
 const flowOf = ({ rows }: ExtensionView, id: string) => rows.get(flowKey(id)) as FlowRow | undefined
+const countOf = ({ rows }: ExtensionView, id: string) => rows.get(countKey(id)) as CountRow
 const jobOf = ({ rows }: ExtensionView, jobId: string) => rows.get(jobKey(jobId)) as JobRow | undefined
+
+function listedOf(view: ExtensionView, id: string): ListedFlow {
+  const { pending, kept, isFailed } = countOf(view, id)
+  const state = pending > 0 ? 'running' : isFailed ? 'failed' : 'completed'
+  return { id, state, ended: kept - pending, total: kept }
+}
 
 // Adding.
 
@@ -133,7 +157,8 @@ function add(turn: Turn, id: string, nodes: readonly FlowNode[]) {
     isNeeded: children[index]?.length === 0 || needed.has(index),
   }))
   turn.put(flowKey(id), { members } satisfies FlowRow)
-  turn.put(countKey(id), { pending: nodes.length, kept: nodes.length } satisfies CountRow)
+  turn.put(countKey(id), { pending: nodes.length, kept: nodes.length, isFailed: false } satisfies CountRow)
+  enlist(turn, id)
   nodes.forEach(({ path, name, input, options, parents }, index) => {
     const jobId = ids[index] as string
     if (turn.job(jobId)) throw taken(id, path, jobId, jobOf(turn, jobId)?.flow)
@@ -237,18 +262,19 @@ function removed(turn: Turn, { id }: JobRecord, row: JobRow): void {
 
 /** Notes that so many more jobs of a flow have not ended, and that so many more are there. */
 function count(turn: Turn, id: string, pending: number, kept: number, last?: JobRecord): void {
-  const { pending: before, kept: keptBefore } = turn.rows.get(countKey(id)) as CountRow
-  const row = { pending: before + pending, kept: keptBefore + kept }
+  const before = countOf(turn, id)
+  const row = { ...before, pending: before.pending + pending, kept: before.kept + kept }
   if (row.kept === 0) return forget(turn, id)
   turn.put(countKey(id), row)
-  if (before > 0 && row.pending === 0) finish(turn, id, last)
-  else if (before === 0 && row.pending > 0) hold(turn, id, true)
+  if (before.pending > 0 && row.pending === 0) finish(turn, id, last)
+  else if (before.pending === 0 && row.pending > 0) hold(turn, id, true)
 }
 
 /** Nothing of a flow is there any more. */
 function forget(turn: Turn, id: string): void {
   turn.put(flowKey(id), undefined)
   turn.put(countKey(id), undefined)
+  delist(turn, id)
 }
 
 /** `last`: the job that ended last, which may be removed already. */
@@ -258,6 +284,7 @@ function finish(turn: Turn, id: string, last?: JobRecord): void {
     const { state } = (jobId === last?.id ? last : turn.job(jobId)) ?? {}
     return isNeeded && (state === 'failed' || state === 'cancelled')
   })
+  turn.put(countKey(id), { ...countOf(turn, id), isFailed: failed !== undefined } satisfies CountRow)
   hold(turn, id, false)
   if (failed) turn.tell({ type: 'flow:failed', flowId: id, key: failed.path.join('.'), jobId: failed.jobId })
   else turn.tell({ type: 'flow:completed', flowId: id })
@@ -279,9 +306,13 @@ function cancel(turn: Turn, id: string, reason: unknown): number {
 
 /** Jobs may have ended, and been removed, while this extension was not attached. */
 function reconcile(host: ExtensionHost): void {
+  if (host.rows.size === 0) return
   const ids = [...host.rows.keys()].flatMap((key) => flowIn(key) ?? [])
-  if (ids.length === 0) return
-  host.turn((turn) => ids.forEach((id) => void recount(turn, id))).catch(() => {})
+  const again = host.turn((turn) => {
+    relist(turn, ids)
+    for (const id of ids) recount(turn, id)
+  })
+  again.catch(() => {})
 }
 
 function recount(turn: Turn, id: string): void {
@@ -292,9 +323,9 @@ function recount(turn: Turn, id: string): void {
       for (const key of [jobKey, leftKey, fellKey]) turn.put(key(jobId), undefined)
   if (there.length === 0) return forget(turn, id)
   const pending = there.filter(({ jobId }) => !isTerminal((turn.job(jobId) as JobRecord).state)).length
-  const before = turn.rows.get(countKey(id)) as CountRow
+  const before = countOf(turn, id)
   if (before.pending !== pending || before.kept !== there.length)
-    turn.put(countKey(id), { pending, kept: there.length } satisfies CountRow)
+    turn.put(countKey(id), { ...before, pending, kept: there.length } satisfies CountRow)
   if (before.pending > 0 && pending === 0) finish(turn, id)
   for (const { jobId } of there) waitAgain(turn, jobId)
   // All of them, before one ends here: that is counted down when its end is followed.

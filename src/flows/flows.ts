@@ -8,8 +8,9 @@ import type { AnyJobOf, JobOf } from '../typed-job.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
 import { FlowHandle, type FlowSnapshot } from './flow.ts'
 import { type FlowSpec, takeFlow } from './flow-spec.ts'
-import { flowsExtension } from './flows-extension.ts'
+import { flowsExtension, type ListedFlow } from './flows-extension.ts'
 import { takeJobFrom } from './job-spec.ts'
+import { type ListOptions, listedBy } from './row-list.ts'
 
 /** By key, the handles of the jobs of a flow; of a nested flow, its own such object. */
 export type FlowJobs<Table extends JobTable, Spec> = {
@@ -65,6 +66,18 @@ export interface Flows<Table extends JobTable = JobTable> {
   ): Promise<Flow<Table, Spec>>
   /** Resolves with the flow of this id; `undefined` if there is none, or if the records of all of its jobs are gone. */
   get(id: string): Promise<Flow<Table> | undefined>
+  /**
+   * Resolves with what can be seen of the flows, the newest first: how far each is, without its jobs. The first 1,000, or `limit`;
+   * with `after`, those that were added before that one. A page costs what it holds, however many flows and jobs there are. Each is
+   * frozen. Rejects with `INVALID_OPTION` for a bad option, and if there is no flow `after` any more.
+   *
+   * @example
+   * ```ts
+   * const page = await flows(scheduler).list({ limit: 20 })
+   * const next = await flows(scheduler).list({ limit: 20, after: page.at(-1)?.id })
+   * ```
+   */
+  list(options?: ListOptions): Promise<ListedFlow[]>
 }
 
 const idCheck = check.string(256)
@@ -108,5 +121,6 @@ export function flows<Table extends JobTable>(scheduler: Scheduler<Table>): Flow
       const members = await commands.get(id)
       return members && FlowHandle.of(host, id, 'existing', members)
     },
+    list: (options?: ListOptions) => listedBy(commands.list, options),
   } as unknown as Flows<Table>
 }

@@ -1,73 +1,27 @@
-import type { BatchCounts } from '../flows/batches-extension.ts'
-import type { FlowSnapshot } from '../flows/flow.ts'
-import type { Scheduler } from '../typed-scheduler.ts'
-
-interface Family<Snapshot> {
-  readonly id: string
-  readonly snapshot: () => Snapshot
-}
+import type { ListedBatch } from '../flows/batches-extension.ts'
+import type { ListedFlow } from '../flows/flows-extension.ts'
+import type { ListOptions } from '../flows/row-list.ts'
+import type { Job } from '../typed-job.ts'
 
 /** What the panel asks the flows of a scheduler. */
 export interface PanelFlows {
-  /** The flow with this id. */
-  get(id: string): Promise<(Family<FlowSnapshot> & { cancel(): Promise<number> }) | undefined>
+  /** A page of them, the newest first. */
+  list(options: ListOptions): Promise<readonly ListedFlow[]>
+  /** The flow with this id, with the handles of its jobs by key. */
+  get(id: string): Promise<{ readonly id: string; readonly jobs: object; cancel(): Promise<number> } | undefined>
 }
 
 /** What the panel asks the batches of a scheduler. */
 export interface PanelBatches {
-  /** The batch with this id. */
-  get(id: string): Promise<Family<BatchCounts> | undefined>
+  /** A page of them, the newest first. */
+  list(options: ListOptions): Promise<readonly ListedBatch[]>
 }
 
-/** So many jobs of either kind are looked at for the flows and batches that they belong to. */
-const lookedMax = 2_000
-/** And so many of these are shown. */
-const familiesMax = 100
-
-const ofJobs = [
-  ['scheduled', 'blocked', 'queued', 'running'],
-  ['failed', 'completed', 'cancelled'],
-] as const
-
-/**
- * The flows and batches that are known here. Nothing lists them, but the ids of their jobs begin with theirs, unless the application
- * has given the jobs ids of its own; then their events say them, or somebody who knows them.
- */
-export class Families {
-  readonly flows = new Map<string, NonNullable<Awaited<ReturnType<PanelFlows['get']>>>>()
-  readonly batches = new Map<string, NonNullable<Awaited<ReturnType<PanelBatches['get']>>>>()
-  readonly #scheduler: Scheduler
-  readonly #ofFlows: PanelFlows | undefined
-  readonly #ofBatches: PanelBatches | undefined
-  readonly #asked = new Set<string>()
-
-  constructor(scheduler: Scheduler, flows: PanelFlows | undefined, batches: PanelBatches | undefined) {
-    this.#scheduler = scheduler
-    this.#ofFlows = flows
-    this.#ofBatches = batches
-  }
-
-  /** Whether there can be any. */
-  get isThere(): boolean {
-    return this.#ofFlows !== undefined || this.#ofBatches !== undefined
-  }
-
-  /** Looks for those that are not known yet. */
-  async look(): Promise<void> {
-    const jobs = await Promise.all(ofJobs.map((state) => this.#scheduler.find({ state, limit: lookedMax })))
-    const prefixes = jobs.flat().flatMap(({ id }) => /^(.+)\//s.exec(id)?.[1] ?? [])
-    const unasked = [...new Set(prefixes)].filter((id) => !this.#asked.has(id))
-    await Promise.all(unasked.slice(0, familiesMax).map((id) => this.add(id)))
-  }
-
-  /** Resolves with whether there is a flow or a batch with this id. */
-  async add(id: string): Promise<boolean> {
-    this.#asked.add(id)
-    const [flow, batch] = await Promise.all([this.#ofFlows?.get(id), this.#ofBatches?.get(id)])
-    if (flow) this.flows.set(id, flow)
-    if (batch) this.batches.set(id, batch)
-    for (const known of [this.flows, this.batches])
-      if (known.size > familiesMax) known.delete(known.keys().next().value as string)
-    return Boolean(flow ?? batch)
+/** The jobs of a flow in a list, with their keys; those of a flow within it behind its own key, with a dot. */
+export function* jobsOf(members: object, prefix = ''): Generator<readonly [key: string, job: Job]> {
+  for (const [key, member] of Object.entries(members)) {
+    // A member of a flow within it may have the key `snapshot`, but is no function.
+    if (typeof member.snapshot === 'function') yield [prefix + key, member]
+    else yield* jobsOf(member, `${prefix}${key}.`)
   }
 }

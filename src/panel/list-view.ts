@@ -5,6 +5,7 @@ import { printable } from '../shared/printable.ts'
 import { matchFor, type Verb, verbs } from './bulk.ts'
 import { jobs, type Model, numberOf } from './model.ts'
 import { agoOf, button, type Part, progressOf, stateOf } from './parts.ts'
+import { filterFields, noFilter } from './route.ts'
 import { spanOf } from './value-text.ts'
 
 /** The part of the list that is in sight. */
@@ -26,8 +27,16 @@ export function rowsInSight(sight: Sight, size: number): { readonly first: numbe
   return { first, end: Math.min(size, first + Math.ceil(sight.height / rowHeight) + 2 * spareRows) }
 }
 
-const filters = ['state', 'name', 'queue', 'tag', 'text'] as const
-const cleared = { state: '', name: '', queue: '', tag: '', text: '' } as const
+/** Those with `more` are left out where there is no room for them. */
+const columns = [
+  ['State', ''],
+  ['Type', ''],
+  ['Id', 'id muted'],
+  ['Queue', 'more'],
+  ['Progress', 'more progress'],
+  ['Try', 'more num'],
+  ['When', 'time num muted'],
+] as const
 
 /** The filter, and what can be done to all jobs that it shows. */
 export function filterView(model: Model, exportAll: () => void): Part {
@@ -35,7 +44,7 @@ export function filterView(model: Model, exportAll: () => void): Part {
   const possible = (Object.keys(verbs) as Verb[]).filter((verb) => matchFor(verb, match))
   return html`<div class="filters" role="search">
       ${field(model, 'text', 'Search in ids and inputs')} ${field(model, 'name', 'Type')}
-      ${field(model, 'queue', 'Queue')} ${field(model, 'tag', 'Tag')} ${button('Clear', () => model.go(cleared))}
+      ${field(model, 'queue', 'Queue')} ${field(model, 'tag', 'Tag')} ${button('Clear', () => model.go(noFilter))}
     </div>
     <div class="acts bar" role="group" aria-label="All jobs that are listed">
       <span class="muted" aria-live=${list.looked === undefined || list.isSearching ? 'off' : 'polite'}>${countOf(model)}</span><span class="end"></span>
@@ -53,17 +62,9 @@ export function filterView(model: Model, exportAll: () => void): Part {
 /** A field of the filter, which counts when it is left or confirmed. */
 function field(model: Model, name: 'text' | 'name' | 'queue' | 'tag', label: string): Part {
   const take = (event: Event) => model.go({ [name]: (event.target as HTMLInputElement).value.trim() })
-  const input = html`<input
-    type="search"
-    name=${name}
-    list=${name === 'text' ? nothing : `${name}s`}
-    autocomplete="off"
-    .value=${model.route[name]}
-    @change=${take}
-  />`
-  if (name === 'text') return html`<label>${label}${input}</label>`
-  const suggested = [...model.seen[name]].map((each) => html`<option value=${each}></option>`)
-  return html`<label>${label}${input}<datalist id="${name}s">${suggested}</datalist></label>`
+  return html`<label>${label}<input type="search" name=${name} list="${name}s" autocomplete="off"
+    .value=${model.route[name]} @change=${take}
+  /><datalist id="${name}s">${[...model.seen[name]].map((each) => html`<option value=${each}></option>`)}</datalist></label>`
 }
 
 /** Says how many jobs are listed, and whether that is all. */
@@ -76,7 +77,7 @@ function countOf({ list }: Model): string {
 /** The list. However long it is, only what is in sight is drawn. */
 export function gridView(model: Model, sight: Sight, onScroll: (event: Event) => void): Part {
   const { list, route } = model
-  const isFiltered = filters.some((field) => route[field] !== '')
+  const isFiltered = filterFields.some((field) => route[field] !== '')
   return html`<div
     class="list ${model.job ? 'half' : ''}"
     role="grid"
@@ -88,10 +89,7 @@ export function gridView(model: Model, sight: Sight, onScroll: (event: Event) =>
   >
     <div class="head" role="rowgroup">
       <div role="row" aria-rowindex="1">
-        <span role="columnheader">State</span><span role="columnheader">Type</span
-        ><span role="columnheader">Id</span><span role="columnheader" class="more">Queue</span
-        ><span role="columnheader" class="more">Progress</span><span role="columnheader" class="more num">Try</span
-        ><span role="columnheader" class="num">When</span>
+        ${columns.map(([label, kind]) => html`<span role="columnheader" class=${kind}>${label}</span>`)}
       </div>
     </div>
     ${
@@ -132,15 +130,22 @@ function row(model: Model, job: JobSnapshot, index: number): Part {
     aria-selected=${isActive}
     @click=${open}
   >
-    <span role="gridcell">${stateOf(job.state)}</span>
-    <span role="gridcell">${printable(job.name)}</span>
-    <span role="gridcell" class="id muted" title=${printable(job.id)}>${printable(job.id)}</span>
-    <span role="gridcell" class="more">${printable(job.queue)}</span>
-    <span role="gridcell" class="more progress">${progressOf(job.progress)}</span>
-    <span role="gridcell" class="more num">${job.attempt || ''}</span>
-    <span role="gridcell" class="time num muted">${whenOf(job)}</span>
+    ${cellsOf(job).map(
+      (cell, column) =>
+        html`<span role="gridcell" class=${columns[column]?.[1]} title=${typeof cell === 'string' ? cell : nothing}>${cell}</span>`,
+    )}
   </div>`
 }
+
+const cellsOf = (job: JobSnapshot): readonly Part[] => [
+  stateOf(job.state),
+  printable(job.name),
+  printable(job.id),
+  printable(job.queue),
+  progressOf(job.progress),
+  String(job.attempt || ''),
+  whenOf(job),
+]
 
 /** When it ended; while it runs, for how long it has; otherwise when it is due, or since when it waits. */
 function whenOf({ state, addedAt, startedAt, finishedAt, runAt }: JobSnapshot): string {

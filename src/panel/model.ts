@@ -1,16 +1,18 @@
-import type { QueueState } from '../engine/engine.ts'
+import type { QueueState, Stats } from '../engine/engine.ts'
 import type { JobSnapshot } from '../engine/job-observers.ts'
+import type { ListedBatch } from '../flows/batches-extension.ts'
+import type { ListedFlow } from '../flows/flows-extension.ts'
 import { systemClock } from '../platform/host.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 import type { Job } from '../typed-job.ts'
 import type { JobWatch, Scheduler } from '../typed-scheduler.ts'
 import { act, type Bulk, matchFor, prepare, type Verb, verbs } from './bulk.ts'
-import { Families, type PanelBatches, type PanelFlows } from './families.ts'
+import type { PanelBatches, PanelFlows } from './families.ts'
 import { type JobList, listJobs } from './job-list.ts'
 import { type Match, matching } from './matching.ts'
-import { type Moment, OpenJob, type PanelHistory, summaryOf } from './open-job.ts'
-import { type Route, start } from './route.ts'
-import { type Sample, sampleOf, withSample } from './samples.ts'
+import { OpenJob, type PanelHistory, summaryOf } from './open-job.ts'
+import { filterFields, type Route, start } from './route.ts'
+import { withSample } from './samples.ts'
 import { jsonOf } from './value-text.ts'
 
 /** What the panel asks the schedules of a scheduler. */
@@ -39,13 +41,20 @@ export interface Extras {
   readonly batches?: PanelBatches | undefined
 }
 
+/** A thread that has ended. */
+export interface Exit {
+  readonly at: number
+  readonly workerId: number
+  readonly why: string
+}
+
 const tickMs = 1_000
 const runningMax = 100
 const exitsMax = 20
 /** An export has no more jobs than these. */
 const exportedMax = 10_000
-/** New flows and batches are looked for at every so manieth tick. */
-const lookEvery = 5
+/** So many flows and batches are listed at first, and more each time that more are wanted. */
+const familiesStep = 50
 /** So many names are suggested. */
 const suggestedMax = 100
 
@@ -53,7 +62,6 @@ const suggestedMax = 100
 export class Model {
   readonly scheduler: Scheduler
   readonly extras: Extras
-  readonly families: Families
   route: Route = start
   list: JobList
   /** The row that the keyboard is at. */
@@ -63,36 +71,35 @@ export class Model {
   /** What has been done, or went wrong, for people who may not see it. */
   status = ''
   isError = false
-  samples: readonly Sample[] = []
+  samples: readonly Stats[] = []
   queues: readonly QueueState[] = []
   schedules: readonly Schedule[] = []
+  flows: readonly ListedFlow[] = []
+  batches: readonly ListedBatch[] = []
+  familiesMax = familiesStep
+  /** The flow whose jobs are shown. */
+  flow: Awaited<ReturnType<PanelFlows['get']>>
   running: readonly JobSnapshot[] = []
-  exits: readonly Moment[] = []
+  exits: readonly Exit[] = []
   /** The names that were seen, to be suggested in filters. */
-  readonly seen = { name: new Set<string>(), queue: new Set<string>(), tag: new Set<string>() }
+  readonly seen = { text: new Set<string>(), name: new Set<string>(), queue: new Set<string>(), tag: new Set<string>() }
   readonly #onChange: () => void
   readonly #stops: (() => void)[] = []
   #runningWatch: JobWatch | undefined
-  #ticks = 0
   #stopTimer: (() => void) | undefined
 
   constructor(scheduler: Scheduler, extras: Extras, route: Route, onChange: () => void) {
     this.scheduler = scheduler
     this.extras = extras
     this.#onChange = onChange
-    this.families = new Families(scheduler, extras.flows, extras.batches)
     this.list = none
     this.#stops.push(
       scheduler.subscribe(onChange),
       scheduler.on('worker:exit', ({ at, workerId, error }) => {
-        const moment = { at, what: `Worker ${workerId}`, attempt: undefined }
-        const detail = error === undefined ? 'ended: there was no work for it' : summaryOf(error)
-        this.exits = [{ ...moment, detail }, ...this.exits].slice(0, exitsMax)
+        const why = error === undefined ? 'there was no work for it' : summaryOf(error)
+        this.exits = [{ at, workerId, why }, ...this.exits].slice(0, exitsMax)
         onChange()
       }),
-      ...(['flow:completed', 'flow:failed'] as const).map((type) =>
-        scheduler.on(type, ({ flowId }) => void (extras.flows && this.families.add(flowId).catch(this.fail))),
-      ),
     )
     this.go(route)
     this.tick()
@@ -110,9 +117,7 @@ export class Model {
     const before = this.route
     this.route = { ...before, ...part }
     const { view, job } = this.route
-    const isSame = (['state', 'name', 'queue', 'tag', 'text'] as const).every(
-      (field) => before[field] === this.route[field],
-    )
+    const isSame = filterFields.every((field) => before[field] === this.route[field])
     try {
       if (!isSame || this.list === none) this.relist()
       if (job !== before.job || (job !== '') !== Boolean(this.job)) this.#openJob(job)
@@ -120,10 +125,7 @@ export class Model {
     } catch (error) {
       this.fail(error)
     }
-    if (view !== before.view) {
-      this.#ticks = 0
-      this.#readView()
-    }
+    if (view !== before.view) this.#readView()
     this.#onChange()
   }
 
@@ -161,7 +163,7 @@ export class Model {
     this.#stopTimer = systemClock.startTimer(() => this.tick(), tickMs, false)
     if (globalThis.document?.hidden) return
     try {
-      this.samples = withSample(this.samples, sampleOf(this.scheduler.stats()))
+      this.samples = withSample(this.samples, this.scheduler.stats())
     } catch (error) {
       this.fail(error)
     }
@@ -175,10 +177,29 @@ export class Model {
   }
 
   async #read(): Promise<void> {
+    const { schedules, flows, batches } = this.extras
     const { view } = this.route
+    const page = { limit: this.familiesMax }
     if (view === 'queues') this.queues = await this.scheduler.queues()
-    if (view === 'schedules') this.schedules = (await this.extras.schedules?.list()) ?? []
-    if (view === 'flows' && this.families.isThere && this.#ticks++ % lookEvery === 0) await this.families.look()
+    if (view === 'schedules') this.schedules = (await schedules?.list()) ?? []
+    if (view !== 'flows') return
+    this.flows = (await flows?.list(page)) ?? []
+    this.batches = (await batches?.list(page)) ?? []
+  }
+
+  moreFamilies(): void {
+    this.familiesMax += familiesStep
+    this.#readView()
+  }
+
+  /** Shows the jobs of a flow, or no longer. */
+  async openFlow(id: string): Promise<void> {
+    try {
+      this.flow = this.flow?.id === id ? undefined : await this.extras.flows?.get(id)
+    } catch (error) {
+      this.fail(error)
+    }
+    this.#onChange()
   }
 
   /** Keeps the names of a job that is shown, for suggestions. */

@@ -1,11 +1,12 @@
 import { html, nothing } from 'lit-html'
+import type { Stats } from '../engine/engine.ts'
 import type { State } from '../job/record.ts'
 import { printable } from '../shared/printable.ts'
 import type { Model } from './model.ts'
 import { numberOf } from './model.ts'
 import { button, type Part } from './parts.ts'
 import { type View, views } from './route.ts'
-import { pointsOf, type Sample } from './samples.ts'
+import { pointsOf } from './samples.ts'
 import { spanOf } from './value-text.ts'
 
 /** What needs attention comes first. */
@@ -21,13 +22,12 @@ const labels: Record<View, string> = {
 
 /** What one sees first: how many jobs are in which state, how fast they go, and where to look closer. */
 export function overview(model: Model): Part {
-  const { route, scheduler, extras, families } = model
+  const { route, scheduler, extras } = model
   const { counts, isPaused, isIdle } = scheduler.snapshot()
   const show = (state: State) => () =>
     model.go({ view: 'jobs', state: route.view === 'jobs' && route.state === state ? '' : state })
-  const shown = views.filter(
-    (view) => (view !== 'schedules' || extras.schedules) && (view !== 'flows' || families.isThere),
-  )
+  const isThere = { schedules: extras.schedules, flows: extras.flows ?? extras.batches }
+  const shown = views.filter((view) => !(view in isThere) || isThere[view as keyof typeof isThere])
   const turn = () =>
     model.do(() => (isPaused ? scheduler.resume() : scheduler.pause()), isPaused ? 'Resumed.' : 'Paused.')
   return html`<div class="top">
@@ -42,11 +42,11 @@ export function overview(model: Model): Part {
       ${button(isPaused ? 'Resume all' : 'Pause all', turn)}
     </div>
     <div class="figures">
-      ${figure(model, 'Completed', ({ completed }) => completed, perSecond)}
-      ${figure(model, 'Failed', ({ failed }) => failed, perSecond, 'bad')}
+      ${figure(model, 'Completed', ({ rates }) => rates.completed, perSecond)}
+      ${figure(model, 'Failed', ({ rates }) => rates.failed, perSecond, 'bad')}
       ${figure(model, 'Queued', ({ depth }) => depth, numberOf)}
-      ${figure(model, 'Wait, p95', ({ wait }) => wait, spanOf)}
-      ${figure(model, 'Run, p95', ({ run }) => run, spanOf)}
+      ${figure(model, 'Wait, p95', ({ latencies }) => latencies.wait.p95, spanOf)}
+      ${figure(model, 'Run, p95', ({ latencies }) => latencies.run.p95, spanOf)}
     </div>
     <nav class="bar" aria-label="Views">
       ${shown.map(
@@ -65,7 +65,7 @@ const perSecond = (rate: number): string => `${Math.round(rate * 10) / 10}/s`
 function figure(
   { samples }: Model,
   label: string,
-  of: (sample: Sample) => number,
+  of: (sample: Stats) => number,
   text: (value: number) => string,
   kind = '',
 ): Part {

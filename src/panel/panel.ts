@@ -146,7 +146,6 @@ function makeElement() {
     #route: Route | undefined
     #list: JobList | undefined
     #isDue = false
-    #isRestartDue = false
 
     constructor() {
       super()
@@ -178,15 +177,9 @@ function makeElement() {
       if (name === 'scheduler' && value !== undefined) check.checkArgument(name, schedulerCheck, value)
       this.given[name] = value
       // It starts when it is put into a page.
-      if (this.#isRestartDue || !this.isConnected) return
-      this.#isRestartDue = true
-      // Several are set one after the other.
-      queueMicrotask(() => {
-        this.#isRestartDue = false
-        if (!this.isConnected) return
-        this.#stop()
-        this.#start()
-      })
+      if (!this.isConnected) return
+      this.#stop()
+      this.#start()
     }
 
     /** The word with which our hash begins; empty if the address is not ours. */

@@ -16,7 +16,10 @@ export interface Route {
   readonly job: string
 }
 
-export const start: Route = { view: 'jobs', state: '', name: '', queue: '', tag: '', text: '', job: '' }
+/** What lists all jobs. */
+export const noFilter = { state: '', name: '', queue: '', tag: '', text: '' } as const
+export const filterFields = Object.keys(noFilter) as (keyof typeof noFilter)[]
+export const start: Route = { view: 'jobs', ...noFilter, job: '' }
 
 /** Returns the route as a hash; an empty text for the start. `key` tells it from other hashes. */
 export function hashOf(route: Route, key: string): string {
@@ -33,6 +36,6 @@ export function routeOf(hash: string, key: string): Route {
   const said = new URLSearchParams(hash.slice(key.length + 2))
   const known = <Value extends string>(name: string, values: readonly Value[], otherwise: Value): Value =>
     values.find((value) => value === said.get(name)) ?? otherwise
-  const texts = Object.fromEntries(['name', 'queue', 'tag', 'text', 'job'].map((name) => [name, said.get(name) ?? '']))
+  const texts = Object.fromEntries(Object.keys(start).map((name) => [name, said.get(name) ?? '']))
   return { ...start, ...texts, view: known('view', views, 'jobs'), state: known('state', ['', ...states], '') }
 }

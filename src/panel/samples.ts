@@ -1,26 +1,9 @@
 import type { Stats } from '../engine/engine.ts'
 
-/** What is drawn, each a figure of `Stats` over time. */
-export interface Sample {
-  readonly completed: number
-  readonly failed: number
-  readonly depth: number
-  readonly wait: number
-  readonly run: number
-}
-
 /** A sample is taken each second, and these many are kept. */
 export const samplesMax = 60
 
-export const sampleOf = ({ rates, depth, latencies }: Stats): Sample => ({
-  completed: rates.completed,
-  failed: rates.failed,
-  depth,
-  wait: latencies.wait.p95,
-  run: latencies.run.p95,
-})
-
-export const withSample = (samples: readonly Sample[], sample: Sample): readonly Sample[] =>
+export const withSample = (samples: readonly Stats[], sample: Stats): readonly Stats[] =>
   [...samples, sample].slice(-samplesMax)
 
 /** Returns the points of a line in a box of this size, the newest value at its right end. All values are shown from 0 up. */

@@ -1,13 +1,18 @@
 import { html, nothing } from 'lit-html'
 import type { QueueState } from '../engine/engine.ts'
 import type { JobSnapshot } from '../engine/job-observers.ts'
-import type { FlowTree } from '../flows/flow.ts'
+import type { ListedBatch } from '../flows/batches-extension.ts'
+import type { ListedFlow } from '../flows/flows-extension.ts'
 import { systemClock } from '../platform/host.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 import { printable } from '../shared/printable.ts'
-import { type Model, numberOf } from './model.ts'
-import { agoOf, linkTo, type Part, progressOf, stateOf, timeOf } from './parts.ts'
+import { jobsOf } from './families.ts'
+import { type Exit, jobs, type Model, numberOf } from './model.ts'
+import { agoOf, button, doing, linkTo, type Part, pausing, progressOf, stateOf, timeOf } from './parts.ts'
 import { spanOf } from './value-text.ts'
+
+/** Of a flow, so many jobs are shown. */
+const flowJobsMax = 200
 
 /** Which threads there are, what runs on them, and how they ended. */
 export function workersView(model: Model): Part {
@@ -23,35 +28,28 @@ export function workersView(model: Model): Part {
   return html`<div class="view">
     <p>${numberOf(online)} online, ${numberOf(busy)} busy, ${numberOf(starting)} starting</p>
     <h3>What they run</h3>
-    ${
-      model.running.length > 0
-        ? table(['Type', 'Id', 'Attempt', 'For', 'Progress'], model.running.map(run))
-        : html`<p class="muted">Nothing runs.</p>`
-    }
+    ${table(['Type', 'Id', 'Attempt', 'For', 'Progress'], model.running.map(run))}
     <h3>Ended since the panel was opened</h3>
-    ${
-      model.exits.length > 0
-        ? html`<ul>${model.exits.map(
-            ({ at, what, detail }) => html`<li>
-            <span class="muted">${agoOf(at)}</span> ${what}: ${printable(detail)}</li>`,
-          )}</ul>`
-        : html`<p class="muted">None.</p>`
-    }
+    ${table(['Worker', 'When', 'Why'], model.exits.map(exit))}
   </div>`
 }
 
-const table = (heads: readonly string[], rows: readonly (readonly Part[])[]): Part => html`<table>
-  <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
-  <tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
-</table>`
+const exit = ({ at, workerId, why }: Exit): readonly Part[] => [String(workerId), agoOf(at), printable(why)]
+
+const table = (heads: readonly string[], rows: readonly (readonly Part[])[]): Part =>
+  rows.length === 0
+    ? html`<p class="muted">None.</p>`
+    : html`<table>
+        <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+        <tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+      </table>`
 
 /** The queues, with their limits, which can be set. */
 export function queuesView(model: Model): Part {
-  const { queues } = model
   return html`<div class="view">
     ${table(
       ['Queue', 'Waiting', 'Running', 'Limits', 'Actions'],
-      queues.map((queue) => queueRow(model, queue)),
+      model.queues.map((queue) => queueRow(model, queue)),
     )}
   </div>`
 }
@@ -62,8 +60,6 @@ function queueRow(
 ): readonly Part[] {
   const queue = () => model.scheduler.queue(name)
   const shown = printable(name)
-  const turn = () =>
-    model.do(() => (isPaused ? queue().resume() : queue().pause()), `${isPaused ? 'Resumed' : 'Paused'} ${shown}.`)
   const setLimits = (event: Event) => {
     event.preventDefault()
     const said = new FormData(event.target as HTMLFormElement)
@@ -87,101 +83,86 @@ function queueRow(
       ${limit('in ms', 'intervalMs', rateLimit?.intervalMs)}<button aria-label="Set the limits of ${shown}">Set</button>
     </form>`,
     html`<span class="inline">
-      <button aria-label="${isPaused ? 'Resume' : 'Pause'} ${shown}" @click=${turn}>${isPaused ? 'Resume' : 'Pause'}</button>
-      <button aria-label="Reset ${shown}" title="Back to what the options of the scheduler say"
-        @click=${() => model.do(() => queue().reset(), `Reset ${shown}.`)}>Reset</button>
+      ${pausing(model, isPaused, name, (verb) => queue()[verb]())}
+      ${doing(model, 'Reset to options', name, () => queue().reset(), 'Reset')}
     </span>`,
   ]
 }
 
 /** The schedules, with when they come. */
 export function schedulesView(model: Model): Part {
-  const { schedules } = model
-  if (schedules.length === 0) return html`<p class="empty">There are no schedules.</p>`
-  const heads = ['Schedule', 'When', 'Adds', 'Next', 'Last', 'Jobs', 'Actions']
-  return html`<div class="view">${table(
-    heads,
-    schedules.map((schedule) => scheduleRow(model, schedule)),
-  )}</div>`
+  return html`<div class="view">
+    ${table(
+      ['Schedule', 'When', 'Adds', 'Next', 'Last', 'Jobs', 'Actions'],
+      model.schedules.map((schedule) => scheduleRow(model, schedule)),
+    )}
+  </div>`
 }
 
 function scheduleRow(
   model: Model,
   { id, spec, job, isPaused, nextAt, lastAt, lastJobId, count }: Schedule,
 ): readonly Part[] {
-  const shown = printable(id)
-  const does = (label: string, verb: 'pause' | 'resume' | 'trigger' | 'remove', done: string) => html`<button
-    class=${verb === 'remove' ? 'bad' : ''} aria-label="${label} ${shown}"
-    @click=${() => model.do(() => model.extras.schedules?.[verb](id), `${done} ${shown}.`)}>${label}</button>`
+  const does = (verb: 'pause' | 'resume' | 'trigger' | 'remove') => model.extras.schedules?.[verb](id)
   return [
-    shown,
+    printable(id),
     spec.cron === undefined ? `every ${spanOf(spec.everyMs)}` : `${printable(spec.cron)} ${spec.timeZone ?? ''}`,
     printable(job.name),
     isPaused ? 'paused' : nextAt === undefined ? 'never' : html`<span title=${timeOf(nextAt)}>${agoOf(nextAt)}</span>`,
     lastAt === undefined || lastJobId === undefined
       ? ''
-      : html`<button class="link" title=${printable(lastJobId)}
-          @click=${() => model.go({ view: 'jobs', job: lastJobId })}>${agoOf(lastAt)}</button>`,
+      : linkTo(lastJobId, (job) => model.go({ view: 'jobs', job }), agoOf(lastAt)),
     numberOf(count),
-    html`<span class="inline">${does('Run now', 'trigger', 'Added a job of')}
-      ${isPaused ? does('Resume', 'resume', 'Resumed') : does('Pause', 'pause', 'Paused')}
-      ${does('Remove', 'remove', 'Removed')}</span>`,
+    html`<span class="inline">${doing(model, 'Run now', id, () => does('trigger'), 'Added a job of')}
+      ${pausing(model, isPaused, id, does)}${doing(model, 'Remove', id, () => does('remove'), 'Removed', 'bad')}</span>`,
   ]
 }
 
-/** The flows, as trees of their jobs, and the batches, as counts. */
+/** The flows, the batches, and the jobs of the flow that is open. */
 export function familiesView(model: Model): Part {
-  const { families } = model
-  const find = (event: Event) => {
-    event.preventDefault()
-    const id = String(new FormData(event.target as HTMLFormElement).get('id'))
-    return model.do(async () => {
-      if (!(await families.add(id))) throw new Error(`There is no flow and no batch with the id ${printable(id)}.`)
-    }, 'Found.')
-  }
-  const flows = [...families.flows.values()].map((flow) => {
-    const { id, state, ended, total, jobs } = flow.snapshot()
-    return html`<li><details ?open=${state !== 'completed'}>
-      <summary>${printable(id)} <span class="muted">${state}, ${ended} of ${total} ended</span></summary>
-      ${tree(model, jobs)}
-      ${
-        state === 'running'
-          ? html`<button aria-label="Cancel ${printable(id)}" @click=${() => model.do(() => flow.cancel(), `Cancelled ${printable(id)}.`)}>Cancel</button>`
-          : nothing
-      }
-    </details></li>`
-  })
-  const batches = [...families.batches.values()].map(({ id, snapshot }) => {
-    const { total, completed, failed, cancelled, pending } = snapshot()
-    return [
-      printable(id),
-      html`<progress aria-label="Ended" max=${total || 1} .value=${total - pending}></progress>`,
-      ...[total, completed, failed, cancelled, pending].map(numberOf),
-    ]
-  })
+  const { flows, batches, flow, familiesMax } = model
+  const flowRow = ({ id, state, ended, total }: ListedFlow): readonly Part[] => [
+    html`<button class="link" aria-expanded=${flow?.id === id} @click=${() => model.openFlow(id)}>${printable(id)}</button>`,
+    stateOf(state),
+    numberOf(total),
+    numberOf(ended),
+  ]
+  const batchRow = ({
+    id,
+    state,
+    isOpen,
+    total,
+    completed,
+    failed,
+    cancelled,
+    pending,
+  }: ListedBatch): readonly Part[] => [
+    printable(id),
+    html`${stateOf(state)}${isOpen ? html` <span class="muted">open</span>` : nothing}`,
+    ...[total, completed, failed, cancelled, pending].map(numberOf),
+  ]
   return html`<div class="view">
-    <form class="inline" @submit=${find}><label>Id of a flow or batch<input name="id" required /></label><button>Find</button></form>
     <h3>Flows</h3>
-    ${flows.length > 0 ? html`<ul>${flows}</ul>` : html`<p class="muted">None was found.</p>`}
+    ${table(['Flow', 'State', 'Jobs', 'Ended'], flows.map(flowRow))}
+    ${flow ? flowView(model, flow) : nothing}
     <h3>Batches</h3>
-    ${
-      batches.length > 0
-        ? table(['Batch', 'Ended', 'Jobs', 'Completed', 'Failed', 'Cancelled', 'Pending'], batches)
-        : html`<p class="muted">None was found.</p>`
-    }
+    ${table(['Batch', 'State', 'Jobs', 'Completed', 'Failed', 'Cancelled', 'Pending'], batches.map(batchRow))}
+    ${Math.max(flows.length, batches.length) < familiesMax ? nothing : button('Show more', () => model.moreFamilies())}
   </div>`
 }
 
-/** A job has a state that is a text; a flow within a flow has none, or a member with that key. */
-const isJob = (item: JobSnapshot | FlowTree | undefined): item is JobSnapshot => typeof item?.state === 'string'
-
-const tree = (model: Model, jobs: FlowTree): Part => html`<ul class="tree">
-  ${Object.entries(jobs).map(
-    ([key, item]) =>
-      html`<li>${
-        isJob(item)
-          ? html`${stateOf(item.state)} ${printable(key)} ${linkTo(item.id, (job) => model.go({ view: 'jobs', job }))}`
-          : html`${printable(key)} ${tree(model, item)}`
-      }</li>`,
-  )}
-</ul>`
+/** The jobs of one flow; of thousands, the first. */
+function flowView(model: Model, flow: NonNullable<Model['flow']>): Part {
+  const rows: (readonly Part[])[] = []
+  for (const [key, job] of jobsOf(flow.jobs)) {
+    if (rows.length === flowJobsMax) break
+    rows.push([printable(key), stateOf(job.snapshot().state), linkTo(job.id, (job) => model.go({ view: 'jobs', job }))])
+  }
+  const isRunning = model.flows.some(({ id, state }) => id === flow.id && state === 'running')
+  return html`<div class="bar">
+      <h3>${printable(flow.id)}</h3>
+      ${isRunning ? doing(model, 'Cancel', flow.id, () => flow.cancel(), 'Cancelled') : nothing}
+    </div>
+    ${table(['Key', 'State', 'Id'], rows)}
+    ${rows.length < flowJobsMax ? nothing : html`<p class="muted">These are the first ${jobs(flowJobsMax)}.</p>`}`
+}

@@ -59,6 +59,14 @@ const stageOf = (row: CountRow): Stage =>
       : row.cancelled > 0
         ? 'cancelled'
         : 'completed'
+/** Returns the ids of a list, the newest first. */
+function listedIn(table: string, rows: Rows): string[] {
+  const ids: string[] = []
+  const olderOf = (id: string) => (rows.get(`${table}place ${id}`)?.value as { readonly older?: string })?.older
+  for (let id = olderOf(''); id; id = olderOf(id)) ids.push(id)
+  return ids
+}
+
 const stageOfRecord = ({ state }: JobRecord): Stage => (isTerminal(state) ? (state as Terminal) : 'pending')
 
 export class FlowOracle {
@@ -172,6 +180,11 @@ export class FlowOracle {
       assert(left.length === 0, 'I25', () => `${what()} before ${show(left)} are done`)
     }
     if (type === 'retry') this.#again.add(id)
+    // Those that run go on, also if their worker gives them back, which takes their attempt back.
+    if (type === 'retry')
+      for (const [childId, parents] of this.#parents)
+        if (byId.get(childId)?.state === 'running' && parents.some(({ jobId }) => jobId === id))
+          this.#again.add(childId)
     if (type === 'start' && before?.attempt === 0 && !this.#again.has(id))
       assert(left.length === 0, 'I25', () => `${what()} before ${show(left)} are done`)
     if (type !== 'fail' || (after.error as OffstageError | undefined)?.code !== 'DEPENDENCY_FAILED') return
@@ -225,6 +238,21 @@ export class FlowOracle {
       if (of === 'batch') members.set(within, [...(members.get(within) ?? []), record])
     }
     for (const call of this.#batches.values()) this.#judgeBatchRows(call, members, steps, rowsBefore, rows)
+    this.#judgeList('flows/', 'I25', rowsBefore, rows)
+    this.#judgeList('batches/', 'I26', rowsBefore, rows)
+  }
+
+  /** A list has all that are there, those that are new before the others, whose order stays. */
+  #judgeList(table: string, invariant: 'I25' | 'I26', rowsBefore: Rows, rows: Rows): void {
+    const listed = listedIn(table, rows)
+    const there = [...rows.keys()].filter((key) => key.startsWith(`${table}count `))
+    const ids = there.map((key) => key.slice(`${table}count `.length))
+    const what = () => `the list of ${table} ${show(listed)}`
+    assert(isEqual([...listed].sort(), ids.sort()), invariant, () => `${what()} has not exactly ${show(ids)}`)
+    const old = listedIn(table, rowsBefore).filter((id) => ids.includes(id))
+    const isInOrder = isEqual(listed.slice(listed.length - old.length), old)
+    assert(isInOrder, invariant, () => `${what()} does not end with ${show(old)}`)
+    if (old.length > 0 && listed.length > old.length) this.#stats.count(`${table} listed before others`)
   }
 
   #judgeBlocked({ id }: JobRecord, byId: ReadonlyMap<string, JobRecord>, rows: Rows): void {
@@ -257,8 +285,15 @@ export class FlowOracle {
   #judgeCount(id: string, nodes: FlowCall['nodes'], byId: ReadonlyMap<string, JobRecord>, rows: Rows): void {
     const there = [...nodes.keys()].flatMap((jobId) => byId.get(jobId) ?? [])
     const pending = there.filter(({ state }) => !isTerminal(state)).length
-    const row = rows.get(`flows/count ${id}`)?.value
-    const expected = there.length === 0 ? undefined : { pending, kept: there.length }
+    const row = rows.get(`flows/count ${id}`)?.value as { readonly isFailed: boolean } | undefined
+    const failed = there.find(({ id: jobId, state }) => {
+      const children = [...nodes.values()].flat().filter((parent) => parent.jobId === jobId)
+      const isNeeded = children.length === 0 || children.some(({ onFailure }) => onFailure !== 'continue')
+      return isNeeded && (state === 'failed' || state === 'cancelled')
+    })
+    // What it ended with stays when records are removed, and means nothing while it runs again.
+    const isFailed = pending > 0 || there.length < nodes.size ? row?.isFailed : failed !== undefined
+    const expected = there.length === 0 ? undefined : { pending, kept: there.length, isFailed }
     assert(isEqual(row, expected), 'I25', () => `the row of '${id}' says ${show(row)}, not ${show(expected)}`)
   }
 

@@ -57,6 +57,7 @@ const recurrence = 'src/schedules/recurrence.ts'
 const dedupe = 'src/dedupe/dedupe-extension.ts'
 const flows = 'src/flows/flows-extension.ts'
 const batches = 'src/flows/batches-extension.ts'
+const rowList = 'src/flows/row-list.ts'
 const children = 'src/engine/children.ts'
 
 /**
@@ -147,6 +148,30 @@ export const mutants = [
     file: flows,
     find: "place(all, path, state === 'completed' ? result : error)",
     replace: 'place(all, path, error)',
+  },
+  {
+    name: 'a flow that is gone stays in the list',
+    file: flows,
+    find: 'delist(turn, id)',
+    replace: '',
+  },
+  {
+    name: 'a flow that has failed once is listed as failed for good',
+    file: flows,
+    find: 'isFailed: failed !== undefined }',
+    replace: 'isFailed: failed !== undefined || countOf(turn, id).isFailed }',
+  },
+  {
+    name: 'a flow or batch that goes takes those behind it off the list',
+    file: rowList,
+    find: 'join(turn, older, newer)',
+    replace: 'join(turn, ends, newer)',
+  },
+  {
+    name: 'a batch is listed behind the others',
+    file: rowList,
+    find: 'join(turn, placeOf(turn, ends)?.older ?? ends, id)\n  join(turn, id, ends)',
+    replace: 'join(turn, id, placeOf(turn, ends)?.newer ?? ends)\n  join(turn, ends, id)',
   },
   {
     name: 'a batch adds a callback again when it ends again',

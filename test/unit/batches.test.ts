@@ -480,6 +480,34 @@ describe('a batch on a journal', () => {
   })
 })
 
+test('the list of batches says how far each is, the newest first, also of those within others', async () => {
+  broken.add(7)
+  const { group, scheduler } = start()
+  await group.add(work(1, 7), { id: 'bad' })
+  await group.add(work(1), { id: 'open', open: true })
+  await group.add([{ batch: work(1), id: 'inner' }, ...work(2)], { id: 'outer' })
+  const off = await group.add(work(1), { id: 'off' })
+  await scheduler.cancel('off/0')
+  await off.result()
+  await scheduler.onIdle()
+  const list = await group.list()
+  const rest = { isOpen: false, parentId: undefined }
+  expect(list).toEqual([
+    { id: 'off', state: 'cancelled', ...rest, ...counts(1, 0, 0, 1) },
+    { id: 'inner', state: 'completed', ...rest, parentId: 'outer', ...counts(1, 1) },
+    { id: 'outer', state: 'completed', ...rest, ...counts(2, 2) },
+    { id: 'open', state: 'running', ...rest, isOpen: true, ...counts(1, 1) },
+    { id: 'bad', state: 'failed', ...rest, ...counts(2, 1, 1) },
+  ])
+  expect(list.every(Object.isFrozen)).toBe(true)
+  for (const { id } of list)
+    expect(list.find((each) => each.id === id)).toMatchObject((await group.get(id))?.snapshot() ?? {})
+  await scheduler.remove('inner/0')
+  expect((await group.list({ after: 'off', limit: 2 })).map(({ id }) => id)).toEqual(['outer', 'open'])
+  await expect(group.list({ after: 'inner' })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  await expect(group.list({ limit: 0.5 })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+})
+
 test('a tab that follows adds a batch, sees it grow, and hears of its end when the leading tab is gone', async () => {
   const origin = new FakeOrigin()
   const [leading, following] = [origin.openTab(), origin.openTab()]

@@ -1,10 +1,10 @@
 // Flows through the public API, on the manual clock: in memory, and wherever the journal is cut.
 import fc from 'fast-check'
 import { createScheduler, inline, OffstageError, type Scheduler } from 'offstage'
-import { flows } from 'offstage/flows'
+import { flows, type ListOptions } from 'offstage/flows'
 import { manualClock } from 'offstage/testing'
 import { defineJobs, type JobContext } from 'offstage/worker'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { defer } from '../../src/shared/deferred.ts'
 import type { Stored } from '../../src/store/store.ts'
 import { journalOf, storedIn } from '../support/cut-journal.ts'
@@ -387,7 +387,7 @@ function expectInStep({ records, rows }: Stored): void {
     } else if (!ended.has(state) || state === 'completed') expect(left, id).toEqual([])
   }
   const pending = records.filter(({ state }) => !ended.has(state)).length
-  if (records.length > 0) expect(value('count f')).toEqual({ pending, kept: records.length })
+  if (records.length > 0) expect(value('count f')).toMatchObject({ pending, kept: records.length })
 }
 
 const statesOf = async (scheduler: Scheduler<typeof jobs>) =>
@@ -409,7 +409,7 @@ test('what waits for a job in whose place another comes falls with it, and the f
   await scheduler.resume()
   expect(await failed).toMatchObject({ flowId: 'f', jobId: 'f/needs' })
   const count = [...disk.rows.values()].find(({ key }) => key === 'count f')
-  expect(count?.value).toEqual({ pending: 0, kept: 2 })
+  expect(count?.value).toEqual({ pending: 0, kept: 2, isFailed: true })
 })
 
 describe('a flow on a journal', () => {
@@ -533,6 +533,123 @@ describe('a flow on a journal', () => {
     expect([...disk.rows.keys()]).toEqual([])
     const flow = await plan.add({ a: { name: 'number', input: 1 }, sum: { name: 'sum', after: ['a'] } }, { id: 'f' })
     expect(await flow.result()).toEqual({ a: 1, sum: 1 })
+  })
+})
+
+describe('the list of flows', () => {
+  const one = (input: number, more = {}) => ({ a: { name: 'fail' as const, input, ...more } })
+  const idsIn = async ({ plan }: ReturnType<typeof start>, options?: ListOptions) =>
+    (await plan.list(options)).map(({ id }) => id)
+
+  test('says how far each is, the newest first, and is frozen', async () => {
+    broken.add(77)
+    const { plan, scheduler } = start()
+    expect(await plan.list()).toEqual([])
+    for (const [id, input] of [['good', 78], ['bad', 77], ['late', 79]] as const) // biome-ignore format: one line.
+      await plan.add(
+        { ...one(input), b: { name: 'number', input: 1, options: { delayMs: id === 'late' ? 1e6 : 0 } } },
+        { id },
+      )
+    await scheduler.onIdle()
+    const list = await plan.list()
+    expect(list).toEqual([
+      { id: 'late', state: 'running', ended: 1, total: 2 },
+      { id: 'bad', state: 'failed', ended: 2, total: 2 },
+      { id: 'good', state: 'completed', ended: 2, total: 2 },
+    ])
+    for (const { id, ...listed } of list) expect((await plan.get(id))?.snapshot()).toMatchObject(listed)
+    expect(list.every(Object.isFrozen)).toBe(true)
+    broken.delete(77)
+    await scheduler.retry('bad/a')
+    await scheduler.onIdle()
+    expect((await plan.list({ after: 'late', limit: 1 }))[0]).toMatchObject({ id: 'bad', state: 'completed' })
+  })
+
+  test('comes a page at a time, and knows nothing of those that are gone', async () => {
+    const world = start()
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await world.plan.add(one(70), { id })
+    expect(await idsIn(world, { limit: 2 })).toEqual(['e', 'd'])
+    expect(await idsIn(world, { limit: 2, after: 'd' })).toEqual(['c', 'b'])
+    expect(await idsIn(world, { after: 'a' })).toEqual([])
+    for (const id of ['a/a', 'c/a', 'e/a']) await world.scheduler.remove(id)
+    expect(await idsIn(world)).toEqual(['d', 'b'])
+    await world.plan.add(one(70), { id: 'c' })
+    expect(await idsIn(world)).toEqual(['c', 'd', 'b'])
+    for (const id of ['b/a', 'c/a', 'd/a']) await world.scheduler.remove(id)
+    expect(await idsIn(world)).toEqual([])
+  })
+
+  test.each([
+    [{ limit: 0 }, '`limit`'],
+    [{ limit: '5' }, '`limit`'],
+    [{ after: '' }, '`after`'],
+    [{ after: 7 }, '`after`'],
+    [{ after: 'gone' }, '`after`'],
+    [{ before: 'f' }, '`before`'],
+    [null, '`options`'],
+  ])('refuses %j', async (options, named) => {
+    const listing = start().plan.list(options as never)
+    await expect(listing).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining(named) })
+  })
+
+  test('costs what its page holds', async () => {
+    const reads = async (count: number) => {
+      const { plan, scheduler } = start()
+      scheduler.pause()
+      for (let n = 0; n < count; n++) await plan.add(one(70), { id: `f${n}` })
+      const spies = [vi.spyOn(Map.prototype, 'get'), vi.spyOn(Object.getPrototypeOf(new Map().keys()), 'next')]
+      expect(await plan.list({ limit: 5, after: `f${count - 2}` })).toHaveLength(5)
+      const calls = spies.map(({ mock }) => mock.calls.length)
+      vi.restoreAllMocks()
+      return calls
+    }
+    expect(await reads(400)).toEqual(await reads(10))
+  })
+
+  test('is the same when the store is opened again, and has nothing that was refused', async () => {
+    const disk = new Disk()
+    const first = start({ store: disk.store })
+    for (const id of ['a', 'b', 'c']) await first.plan.add(one(70), { id })
+    await first.scheduler.onIdle()
+    disk.isFull = true
+    await expect(first.plan.add(one(70), { id: 'd' })).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' })
+    disk.isFull = false
+    expect(await idsIn(first)).toEqual(['c', 'b', 'a'])
+    await first.scheduler.close()
+    const second = start({ store: disk.store })
+    await second.plan.add(one(70), { id: 'e' })
+    expect(await idsIn(second)).toEqual(['e', 'c', 'b', 'a'])
+  })
+
+  test.each([
+    ['one', ['place b'], ['b', 'c', 'a']],
+    ['the first', ['place '], ['c', 'b', 'a']],
+    ['all', ['place ', 'place a', 'place b', 'place c'], ['c', 'b', 'a']],
+  ])('has all of them when a salvaged journal has lost the place of %s', async (_what, lost, expected) => {
+    const disk = new Disk()
+    const first = start({ store: disk.store })
+    for (const id of ['a', 'b', 'c']) await first.plan.add(one(70), { id })
+    await first.scheduler.close()
+    for (const [key, row] of disk.rows) if (lost.includes(row.key)) disk.rows.delete(key)
+    const second = start({ store: disk.store })
+    expect((await idsIn(second)).sort()).toEqual([...expected].sort())
+    await second.scheduler.remove('b/a')
+    expect((await idsIn(second)).sort()).toEqual(['a', 'c'])
+  })
+
+  test('is there in a tab that follows', async () => {
+    const origin = new FakeOrigin()
+    const [leader, follower] = [origin.openTab(), origin.openTab()].map(({ store }) => start({ store })) as [
+      ReturnType<typeof start>,
+      ReturnType<typeof start>,
+    ]
+    await leader.plan.add(one(70), { id: 'a' })
+    await follower.plan.add(one(70), { id: 'b' })
+    expect(await idsIn(follower)).toEqual(['b', 'a'])
+    expect(await idsIn(follower, { after: 'b' })).toEqual(['a'])
+    expect(Object.isFrozen((await follower.plan.list())[0])).toBe(true)
+    await expect(follower.plan.list({ after: 'c' })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    expect(origin.disk.problems).toEqual([])
   })
 })
 

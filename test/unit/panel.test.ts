@@ -1,16 +1,17 @@
 // What the panel shows and does, without a page: its list, its search, what it does to many jobs, and how values are written.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import type { Scheduler } from 'offstage'
+import { batches, flows } from 'offstage/flows'
 import { history } from 'offstage/history'
 import { definePanel, mountPanel } from 'offstage/panel'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Bulk, matchFor, prepare, type Verb } from '../../src/panel/bulk.ts'
-import { Families } from '../../src/panel/families.ts'
+import { jobsOf } from '../../src/panel/families.ts'
 import { listJobs } from '../../src/panel/job-list.ts'
 import { rowsInSight } from '../../src/panel/list-view.ts'
 import { type Match, matching } from '../../src/panel/matching.ts'
-import { Model } from '../../src/panel/model.ts'
+import { type Extras, Model } from '../../src/panel/model.ts'
 import { OpenJob } from '../../src/panel/open-job.ts'
 import { hashOf, isFree, type Route, routeOf, start as startRoute } from '../../src/panel/route.ts'
 import { pointsOf, samplesMax, withSample } from '../../src/panel/samples.ts'
@@ -152,7 +153,7 @@ describe('the address', () => {
 })
 
 test('samples are kept for a minute, and drawn from 0 up', () => {
-  const sample = { completed: 1, failed: 0, depth: 0, wait: 0, run: 0 }
+  const sample = start('inline', 'jobs').stats()
   let samples = withSample([], sample)
   for (let n = 0; n < 100; n++) samples = withSample(samples, sample)
   expect(samples).toHaveLength(samplesMax)
@@ -345,22 +346,21 @@ describe('an open job', () => {
   })
 })
 
-test('flows and batches are found by the ids of their jobs, and each is asked for once', async () => {
+test('the jobs of a flow are listed by key, those of a flow within it behind its own', async () => {
   const scheduler = await paused()
-  await scheduler.addMany(['f/a', 'f/b', 'b/0', 'plain', 'no/such'].map((id) => ({ name: 'noop', options: { id } })))
-  const flows = { get: vi.fn(async (id: string) => (id === 'f' ? ({ id } as never) : undefined)) }
-  const batches = { get: vi.fn(async (id: string) => (id === 'b' ? ({ id } as never) : undefined)) }
-  const families = new Families(scheduler, flows, batches)
-  await families.look()
-  await families.look()
-  expect([[...families.flows.keys()], [...families.batches.keys()]]).toEqual([['f'], ['b']])
-  expect(flows.get.mock.calls.flat()).toEqual(['f', 'b', 'no'])
-  expect(await families.add('nobody')).toBe(false)
+  const noop = { name: 'noop' } as const
+  const nested = { flow: { snapshot: noop, id: { ...noop, after: ['snapshot'] } }, after: ['a'] }
+  const flow = await flows(scheduler).add({ a: noop, snapshot: nested } as never, { id: 'f' })
+  expect([...jobsOf(flow.jobs)].map(([key, { id }]) => `${key} ${id}`)).toEqual([
+    'a f/a',
+    'snapshot.snapshot f/snapshot.snapshot',
+    'snapshot.id f/snapshot.id',
+  ])
 })
 
 describe('the model', () => {
-  const modelOf = (scheduler: Scheduler, route: Partial<Route> = {}) => {
-    const model = new Model(scheduler, {}, { ...startRoute, ...route }, () => {})
+  const modelOf = (scheduler: Scheduler, route: Partial<Route> = {}, extras: Extras = {}) => {
+    const model = new Model(scheduler, extras, { ...startRoute, ...route }, () => {})
     onTestFinished(() => model.close())
     return model
   }
@@ -377,6 +377,29 @@ describe('the model', () => {
     expect(listed({ name: 'noop' })).toEqual(['x'])
     expect(listed({ queue: 'mail', tag: 'red', state: 'queued' })).toEqual(['x'])
     expect(listed({ state: 'failed' })).toEqual([])
+  })
+
+  test('lists flows and batches a page at a time, while they are looked at, and opens one of them', async () => {
+    const scheduler = await paused()
+    const extras = { flows: flows(scheduler), batches: batches(scheduler) }
+    for (let n = 0; n < 120; n++) await extras.flows.add({ a: { name: 'noop' } } as never, { id: `f${n}` })
+    await extras.batches.add([{ name: 'noop' }] as never, { id: 'b' })
+    const find = vi.spyOn(scheduler, 'find')
+    const model = modelOf(scheduler, {}, extras)
+    expect(model.flows).toEqual([])
+    model.go({ view: 'flows' })
+    const listed = (count: number) => vi.waitUntil(() => model.flows.length === count)
+    await listed(50)
+    expect([model.flows[0]?.id, model.batches[0]?.id]).toEqual(['f119', 'b'])
+    model.moreFamilies()
+    await listed(100)
+    model.moreFamilies()
+    await listed(120)
+    await model.openFlow('f7')
+    expect([...jobsOf(model.flow?.jobs ?? {})].map(([, { id }]) => id)).toEqual(['f7/a'])
+    await model.openFlow('f7')
+    expect(model.flow).toBeUndefined()
+    expect(find).not.toHaveBeenCalled()
   })
 
   test('says what it has done, what had nothing to do, and what went wrong', async () => {
@@ -410,6 +433,19 @@ describe('the model', () => {
     expect(model.isError).toBe(true)
     expect(model.list.size).toBe(0)
   })
+})
+
+test('templates ask no more of lit-html than what is bundled of it: tsup.config.ts leaves out the rest', () => {
+  const folder = new URL('../../src/panel/', import.meta.url)
+  const texts = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8'))
+  const imported = texts.flatMap((text) => /^import {([^}]*)} from 'lit-html.*'/m.exec(text)?.[1]?.split(',') ?? [])
+  expect([...new Set(imported.map((name) => name.trim()))].sort()).toEqual([
+    'html',
+    'nothing',
+    'render',
+    'type TemplateResult',
+  ])
+  for (const text of texts) expect(text).not.toMatch(/<!--|<\$\{|<(script|style|textarea|title)\b|<\w+ \$\{/)
 })
 
 test('the panel knows the rest of the house by its public members and types alone', () => {
