@@ -129,7 +129,7 @@ function row(model: Model, job: JobSnapshot, index: number): Part {
     role="row"
     id=${isActive ? 'active' : nothing}
     aria-rowindex=${index + 2}
-    aria-selected=${isActive}
+    aria-selected=${job.id === model.route.job}
     @click=${open}
   >
     <span role="gridcell">${stateOf(job.state)}</span>

@@ -176,6 +176,8 @@ export class Model {
 
   async #read(): Promise<void> {
     const { view } = this.route
+    // Rejects when the scheduler is closed, which is to be seen in every view.
+    await this.scheduler.counts()
     if (view === 'queues') this.queues = await this.scheduler.queues()
     if (view === 'schedules') this.schedules = (await this.extras.schedules?.list()) ?? []
     if (view === 'flows' && this.families.isThere && this.#ticks++ % lookEvery === 0) await this.families.look()

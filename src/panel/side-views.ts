@@ -42,7 +42,7 @@ export function workersView(model: Model): Part {
 
 const table = (heads: readonly string[], rows: readonly (readonly Part[])[]): Part => html`<table>
   <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
-  <tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+  <tbody>${rows.map((cells) => html`<tr>${cells.map((cell, index) => html`<td data-head=${heads[index]}>${cell}</td>`)}</tr>`)}</tbody>
 </table>`
 
 /** The queues, with their limits, which can be set. */

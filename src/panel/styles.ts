@@ -18,8 +18,7 @@ font:14px/1.45 var(--offstage-font,system-ui,sans-serif);font-variant-numeric:ta
 :host([theme=light]){color-scheme:light}
 :host([theme=dark]){color-scheme:dark}
 :host([hidden]),[hidden]{display:none}
-*{box-sizing:border-box}
-h2,h3,p,dl,dd,ol,ul,figure,pre{margin:0;padding:0}
+*{box-sizing:border-box;margin:0;padding:0}
 ol,ul{list-style:none}
 h2{font-size:16px;overflow-wrap:anywhere}
 h3{font-size:12px;color:var(--muted);margin:18px 0 6px}
@@ -61,9 +60,10 @@ nav .end{overflow-wrap:anywhere}
 .head{position:sticky;top:0;z-index:1}
 .body [role=row]{cursor:pointer}
 .body [role=row]:hover{background:var(--raised)}
-[aria-selected=true]{background:var(--raised);box-shadow:inset 3px 0 var(--accent)}
+[aria-selected=true]{background:var(--raised)}
+#active{box-shadow:inset 3px 0 var(--accent)}
 .num{text-align:right}
-.empty{padding:36px 14px;text-align:center;color:var(--muted)}
+.empty.empty{display:block;height:auto;padding:36px 14px;border:0;text-align:center;color:var(--muted)}
 .state{white-space:nowrap}
 .state::before{content:'';display:inline-block;width:8px;height:8px;border-radius:50%;margin-right:7px;background:currentColor;forced-color-adjust:none}
 .failed::before{color:var(--bad);border-radius:1px}
@@ -83,13 +83,13 @@ pre+pre{margin-top:6px}
 .link{border:0;padding:0;min-height:0;background:none!important;color:var(--accent);text-decoration:underline;text-align:left;overflow-wrap:anywhere}
 .view{padding:12px 14px 16px;overflow-x:auto}
 table{border-collapse:collapse;width:100%}
-th{font-weight:400;font-size:12px;color:var(--muted);text-align:left}
+th,td::before{font-weight:400;font-size:12px;color:var(--muted);text-align:left}
 td .link{overflow-wrap:normal}
 th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--line);vertical-align:middle}
 .inline{display:flex;gap:6px;align-items:end}
 .tree{padding-left:18px}
 .tree li{padding:2px 0}
-dialog{width:min(460px,calc(100vw - 32px));color:var(--ink);background:var(--paper);border:1px solid var(--line);border-radius:10px;padding:20px}
+dialog{margin:auto;width:min(460px,calc(100vw - 32px));color:var(--ink);background:var(--paper);border:1px solid var(--line);border-radius:10px;padding:20px}
 dialog::backdrop{background:#0008}
 dialog ul{margin:8px 0 14px;max-height:180px;overflow:auto;font-family:var(--offstage-mono,ui-monospace,monospace);font-size:12px;overflow-wrap:anywhere}
 dialog .bar{justify-content:flex-end;margin-top:16px}
@@ -104,6 +104,12 @@ dialog .bar{justify-content:flex-end;margin-top:16px}
 .list .id{grid-area:id}.list .time{grid-area:time}
 .list .progress{display:block;grid-area:progress;width:92px}
 figure{flex-basis:40%;max-width:none}
+thead{display:none}
+table,tbody{display:block}
+tr{display:flex;flex-wrap:wrap;gap:6px 16px;padding:10px 0;border-bottom:1px solid var(--line)}
+td{padding:0;border:0}
+td::before{content:attr(data-head);display:block}
+.inline{flex-wrap:wrap}
 }
-@media (forced-colors:active){[aria-selected=true],[aria-pressed=true],[aria-current]{outline:2px solid Highlight;outline-offset:-2px}}
+@media (forced-colors:active){#active,[aria-pressed=true],[aria-current]{outline:2px solid Highlight;outline-offset:-2px}}
 `
