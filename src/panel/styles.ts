@@ -109,6 +109,7 @@ table,tbody{display:block}
 tr{display:flex;flex-wrap:wrap;gap:6px 16px;padding:10px 0;border-bottom:1px solid var(--line)}
 td{padding:0;border:0}
 td::before{content:attr(data-head);display:block}
+td:empty{display:none}
 .inline{flex-wrap:wrap}
 }
 @media (forced-colors:active){#active,[aria-pressed=true],[aria-current]{outline:2px solid Highlight;outline-offset:-2px}}
