@@ -104,12 +104,11 @@ dialog .bar{justify-content:flex-end;margin-top:16px}
 .list .id{grid-area:id}.list .time{grid-area:time}
 .list .progress{display:block;grid-area:progress;width:92px}
 figure{flex-basis:40%;max-width:none}
-thead{display:none}
+thead,td:empty{display:none}
 table,tbody{display:block}
 tr{display:flex;flex-wrap:wrap;gap:6px 16px;padding:10px 0;border-bottom:1px solid var(--line)}
 td{padding:0;border:0}
 td::before{content:attr(data-head);display:block}
-td:empty{display:none}
 .inline{flex-wrap:wrap}
 }
 @media (forced-colors:active){#active,[aria-pressed=true],[aria-current]{outline:2px solid Highlight;outline-offset:-2px}}
