@@ -58,6 +58,8 @@ function parse() {
       },
     })
   } catch (error) {
-    throw new UsageError(`${/** @type {Error} */ (error).message} See npm run demo -- --help.`)
+    // Node goes on to say what else may be meant.
+    const [wrong] = /** @type {Error} */ (error).message.split(/\. |\n/)
+    throw new UsageError(`${wrong}. See npm run demo -- --help.`)
   }
 }

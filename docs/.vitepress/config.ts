@@ -127,7 +127,7 @@ export default defineConfig({
   themeConfig: {
     logo: '/logo.svg',
     nav: [
-      { text: 'Start', link: '/start' },
+      { text: 'Get started', link: '/start' },
       { text: 'Playground', link: '/playground' },
       { text: 'Recipes', link: '/recipes/office' },
       { text: 'API', link: '/reference' },

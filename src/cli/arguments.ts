@@ -184,7 +184,8 @@ function parsed(verb: Verb, args: readonly string[]): { values: Values; position
   try {
     return util.parseArgs({ args: [...args], options, allowPositionals: true }) as ReturnType<typeof parsed>
   } catch (error) {
-    throw wrong(verb, (error as Error).message)
+    // Node goes on to say what else may be meant.
+    throw wrong(verb, (error as Error).message.split(/\. |\n/)[0])
   }
 }
 

@@ -90,8 +90,8 @@ async function carryOut(host: CliHost): Promise<Answer> {
     case 'remove':
       return change(verb, folder, rest, values, complain)
     case 'salvage': {
-      const lines = await salvageFolder(folder)
-      return { lines: values.json ? [json({ messages: lines })] : lines }
+      const { lines, report } = await salvageFolder(folder)
+      return { lines: values.json ? [json({ ...report, messages: lines })] : lines }
     }
   }
 }

@@ -22,8 +22,32 @@ import {
 import { summary } from './list.ts'
 import { moment } from './text.ts'
 
+/** What `offstage salvage` has found and done. */
+interface Report {
+  readonly isDamaged: boolean
+  readonly journal: { readonly path: string; readonly bytes: number; readonly batches: number }
+  /** Where the damaged journal was copied to; `null` if nothing was changed. */
+  readonly copy: string | null
+  /** How many jobs and rows there are in the journal now. */
+  readonly recovered: { readonly jobs: number; readonly rows: number }
+  /** What is lost, or in doubt. Jobs are named by their ids. */
+  readonly lost: Pick<Salvage, 'gaps' | 'unreadable' | 'strays' | 'orphans' | 'partial' | 'incomplete' | 'replaced'> & {
+    /** Left out, because a file is missing or damaged. */
+    readonly broken: { readonly jobs: readonly string[]; readonly rows: readonly Pick<Row, 'table' | 'key'>[] }
+  }
+  /** Into which folder files were moved that nothing in the journal needs, and how many; `null` if there are none. */
+  readonly moved: { readonly to: string; readonly files: number } | null
+}
+
+interface Salvaged {
+  /** For people. */
+  readonly lines: string[]
+  /** For programs. */
+  readonly report: Report
+}
+
 /** `offstage salvage`. */
-export async function salvageFolder(given: string): Promise<string[]> {
+export async function salvageFolder(given: string): Promise<Salvaged> {
   const folder = resolved(given)
   assertStore(folder)
   const disk = nodeDisk()
@@ -47,10 +71,27 @@ export async function salvageFolder(given: string): Promise<string[]> {
   }
 }
 
-const healthy = (folder: string, found: Salvage): string[] => [
-  `${printable(journalOf(folder))} is not damaged; nothing was changed.`,
-  summary(found),
-]
+const healthy = (folder: string, found: Salvage): Salvaged => ({
+  lines: [`${printable(journalOf(folder))} is not damaged; nothing was changed.`, summary(found)],
+  report: reportOf(folder, found),
+})
+
+function reportOf(folder: string, found: Salvage, whole = found, copy: string | null = null, movedFiles = 0): Report {
+  const { isDamaged, bytes, batches, gaps, unreadable, strays, orphans, partial, incomplete, replaced } = found
+  return {
+    isDamaged,
+    journal: { path: journalOf(folder), bytes, batches },
+    copy,
+    recovered: { jobs: whole.records.length, rows: whole.rows.length },
+    lost: { gaps, unreadable, strays, orphans, partial, incomplete, replaced, broken: brokenIn(found) },
+    moved: movedFiles > 0 ? { to: `${copy}.files`, files: movedFiles } : null,
+  }
+}
+
+const brokenIn = ({ records, rows, broken }: Salvage): Report['lost']['broken'] => ({
+  jobs: records.filter((record) => broken.has(holderOf(record))).map(({ id }) => id),
+  rows: rows.filter((row) => broken.has(holderOf(row))).map(({ table, key }) => ({ table, key })),
+})
 
 function assertIntact(folder: string, found: Salvage): void {
   if (found.batches > 0) return
@@ -58,7 +99,7 @@ function assertIntact(folder: string, found: Salvage): void {
   throw new Error([what, ...damage(found)].join(' '))
 }
 
-async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
+async function salvageOwned(disk: NodeDisk, folder: string): Promise<Salvaged> {
   // Reads again, because until now other processes could have the store open.
   const found = readFolder(folder, keepAll, true)
   if (!found.isDamaged) return healthy(folder, found)
@@ -69,7 +110,7 @@ async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
   // First, because a store removes such files when it opens.
   const moved = await setFilesAside(disk, folder, whole, `${copy}.files`)
   await rewriteJournal(nodeDisk, folder, whole, systemRandom)
-  return [
+  const lines = [
     `The damaged journal was copied to '${printable(copy)}' first.`,
     ...damage(found),
     ...(found.broken.size > 0 ? ['These jobs and rows are left out.'] : []),
@@ -80,6 +121,7 @@ async function salvageOwned(disk: NodeDisk, folder: string): Promise<string[]> {
       ? ['Rows may be of another moment than the jobs: extensions look at both when they open.']
       : []),
   ]
+  return { lines, report: reportOf(folder, found, whole, copy, moved) }
 }
 
 /** A job that has lost a blob cannot be what it was. */

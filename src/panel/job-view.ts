@@ -4,10 +4,13 @@ import { isTerminal, isWaiting } from '../job/record.ts'
 import { printable } from '../shared/printable.ts'
 import { isObject } from '../shared/show.ts'
 import { verbs } from './bulk.ts'
-import type { Model } from './model.ts'
-import { type Moment, type OpenJob, summaryOf } from './open-job.ts'
+import { type Model, numberOf } from './model.ts'
+import { type Moment, type OpenJob, titleOf } from './open-job.ts'
 import { agoOf, button, fact, linkTo, type Part, progressOf, stateOf, timeOf } from './parts.ts'
-import { spanOf, textOf } from './value-text.ts'
+import { cut, spanOf, textOf } from './value-text.ts'
+
+/** Of what there may be thousands of, the newest are drawn. */
+const drawnMax = 200
 
 /** Everything about one job. */
 export function jobView(model: Model, open: OpenJob, onExport: () => void): Part {
@@ -53,7 +56,7 @@ function body(model: Model, open: OpenJob, seen: JobSnapshot, onExport: () => vo
       'Steps',
       recorded !== undefined &&
         recorded.steps.size > 0 &&
-        html`<dl>${[...recorded.steps].map(([key, step]) => fact(printable(key), value(step)))}</dl>`,
+        html`${earlier(recorded.steps.size)}<dl>${[...recorded.steps].slice(-drawnMax).map(([key, step]) => fact(printable(key), value(step)))}</dl>`,
     )}
     ${section('Timeline', moments(past))}
     ${section('Log', logs.length > 0 && moments(logs))}
@@ -87,8 +90,11 @@ const timeFact = (name: string, at: number | undefined): Part =>
 const ranFor = ({ startedAt, finishedAt }: JobSnapshot): string | undefined =>
   startedAt === undefined || finishedAt === undefined ? undefined : spanOf(finishedAt - startedAt)
 
+const earlier = (count: number): Part =>
+  count > drawnMax ? html`<p class="muted">${numberOf(count - drawnMax)} earlier ones are not shown.</p>` : nothing
+
 const moments = (past: readonly Moment[]): Part =>
-  html`<ol class="past">${past.map(
+  html`${earlier(past.length)}<ol class="past">${past.slice(-drawnMax).map(
     ({ at, what, attempt, detail }) => html`<li>
       <time class="muted" title=${timeOf(at)}>${new Date(at).toLocaleTimeString()}</time>
       <span>${what}${attempt ? html` <span class="muted">attempt ${attempt}</span>` : nothing} ${printable(detail)}</span>
@@ -107,8 +113,10 @@ function errorView(error: unknown): Part {
 function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return textOf(error)
   const { code, stack = '' } = error as Error & { readonly code?: unknown }
-  const head = summaryOf(error)
-  const lines = `${stack.startsWith(head) ? '' : `${head}\n`}${stack}`.trim().split('\n').map(printable)
+  const head = titleOf(error)
+  const lines = cut(`${stack.startsWith(head) ? '' : `${head}\n`}${stack}`.trim())
+    .split('\n')
+    .map(printable)
   if (code !== undefined) lines.push(`Code: ${textOf(code, 100)}`)
   if ('errors' in error) lines.push(textOf(error.errors))
   return lines.join('\n')

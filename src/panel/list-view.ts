@@ -127,7 +127,7 @@ function row(model: Model, job: JobSnapshot, index: number): Part {
     role="row"
     id=${isActive ? 'active' : nothing}
     aria-rowindex=${index + 2}
-    aria-selected=${isActive}
+    aria-selected=${job.id === model.route.job}
     @click=${open}
   >
     ${cellsOf(job).map(

@@ -180,6 +180,8 @@ export class Model {
     const { schedules, flows, batches } = this.extras
     const { view } = this.route
     const page = { limit: this.familiesMax }
+    // Rejects when the scheduler is closed, which is to be seen in every view.
+    await this.scheduler.counts()
     if (view === 'queues') this.queues = await this.scheduler.queues()
     if (view === 'schedules') this.schedules = (await schedules?.list()) ?? []
     if (view !== 'flows') return

@@ -5,7 +5,7 @@ import type { HistoryEntry } from '../history/entry.ts'
 import { isWaiting } from '../job/record.ts'
 import type { Job } from '../typed-job.ts'
 import type { Scheduler } from '../typed-scheduler.ts'
-import { textOf } from './value-text.ts'
+import { cut, textOf } from './value-text.ts'
 
 /** What the panel asks a history. */
 export interface PanelHistory {
@@ -126,18 +126,23 @@ const momentOf = ({ at, move, from, to, attempt, error }: HistoryEntry): Moment 
   at,
   what: move,
   attempt,
-  detail: [from !== to && `${from ?? 'new'} → ${to ?? 'gone'}`, error && `${error.name}: ${error.message}`]
+  detail: [from !== to && `${from ?? 'new'} → ${to ?? 'gone'}`, error && cut(titleOf(error), summaryMax)]
     .filter(Boolean)
     .join(', '),
 })
 
 /** Returns what an event says beside its type. */
 function detailOf(event: JobEvent): string {
-  if ('args' in event) return event.args.map((arg) => (typeof arg === 'string' ? arg : textOf(arg, 500))).join(' ')
+  if ('args' in event) return cut(event.args.map((arg) => (typeof arg === 'string' ? arg : textOf(arg, 500))).join(' '))
   if ('error' in event && event.error !== undefined) return summaryOf(event.error)
   if ('signal' in event) return event.signal
   return 'reason' in event ? event.reason : ''
 }
 
+/** A message may be as long as a page that a server has sent. */
+const summaryMax = 500
+
+export const titleOf = ({ name, message }: Pick<Error, 'name' | 'message'>): string => `${name}: ${message}`
+
 export const summaryOf = (error: unknown): string =>
-  error instanceof Error ? `${error.name}: ${error.message}` : textOf(error, 200)
+  error instanceof Error ? cut(titleOf(error), summaryMax) : textOf(error, 200)

@@ -41,7 +41,7 @@ const table = (heads: readonly string[], rows: readonly (readonly Part[])[]): Pa
     ? html`<p class="muted">None.</p>`
     : html`<table>
         <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
-        <tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+        <tbody>${rows.map((cells) => html`<tr>${cells.map((cell, index) => html`<td data-head=${heads[index]}>${cell}</td>`)}</tr>`)}</tbody>
       </table>`
 
 /** The queues, with their limits, which can be set. */

@@ -30,7 +30,7 @@ input[type=number]{width:84px}
 progress{width:100%;height:8px;accent-color:var(--accent);vertical-align:middle}
 :focus-visible{outline:2px solid var(--accent);outline-offset:1px}
 h2{font-size:16px}
-h3,th,figcaption,.filters label,.inline label,.head [role=row]{color:var(--muted);font-size:12px}
+h3,th,td::before,figcaption,.filters label,.inline label,.head [role=row]{color:var(--muted);font-size:12px}
 h3{margin:18px 0 6px}
 .bad{color:var(--bad)}.muted,dt{color:var(--muted)}
 button.bad{border-color:currentColor}
@@ -64,9 +64,9 @@ nav button{border-color:transparent}
 .list .head [role=row]{height:28px}
 .head{position:sticky;top:0;z-index:1}
 .body [role=row]{cursor:pointer}
-[aria-selected=true]{box-shadow:inset 3px 0 var(--accent)}
+#active{box-shadow:inset 3px 0 var(--accent)}
 .num{text-align:right}
-.empty{padding:36px 14px;text-align:center;color:var(--muted)}
+.empty.empty{display:block;height:auto;padding:36px 14px;border:0;text-align:center;color:var(--muted)}
 .state{white-space:nowrap}
 .state::before{content:'';display:inline-block;width:8px;height:8px;border-radius:50%;margin-right:7px;background:currentColor;forced-color-adjust:none}
 .failed::before{color:var(--bad);border-radius:1px}
@@ -97,6 +97,12 @@ dialog .bar{justify-content:flex-end;margin-top:16px}
 .list .id{grid-area:id}.list .time{grid-area:time}
 .list .body .progress{display:block;grid-area:progress;width:92px}
 figure{flex-basis:40%;max-width:none}
+thead,td:empty{display:none}
+table,tbody{display:block}
+tr{display:flex;flex-wrap:wrap;gap:6px 16px;padding:10px 0;border-bottom:1px solid var(--line)}
+td{padding:0;border:0}
+td::before{content:attr(data-head);display:block}
+.inline{flex-wrap:wrap}
 }
-@media (forced-colors:active){[aria-selected=true],[aria-pressed=true],[aria-current]{outline:2px solid Highlight;outline-offset:-2px}}
+@media (forced-colors:active){#active,[aria-pressed=true],[aria-current]{outline:2px solid Highlight;outline-offset:-2px}}
 `

@@ -8,8 +8,15 @@ const bytesMax = 32
 
 const quoted = (text: string): string => printable(JSON.stringify(text))
 
+/** Longer texts are cut off. */
+const textMax = 10_000
+
+/** Returns the beginning of a long text. */
+export const cut = (text: string, lengthMax = textMax): string =>
+  text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text
+
 /** Returns a form of any value that people can read, in at most about `lengthMax` characters. It never throws. */
-export function textOf(value: unknown, lengthMax = 10_000): string {
+export function textOf(value: unknown, lengthMax = textMax): string {
   let text = ''
   const around: object[] = []
   const put = (piece: string) => {
@@ -47,7 +54,7 @@ export function textOf(value: unknown, lengthMax = 10_000): string {
       put(`${tag} ${quoted((value as File).name ?? '')} ${value.size} bytes ${value.type}`)
     else if (ArrayBuffer.isView(value)) put(`${tag}(${value.byteLength} bytes) ${hex(value)}`)
     else if (value instanceof ArrayBuffer) put(`${tag}(${value.byteLength} bytes) ${hex(new Uint8Array(value))}`)
-    else putAll(tag === 'Object' ? '{' : `${tag} {`, Object.entries(value), '}')
+    else putAll(tag === 'Object' ? '{' : `${tag} {`, membersOf(value), '}')
     around.pop()
   }
 
@@ -64,7 +71,12 @@ export function textOf(value: unknown, lengthMax = 10_000): string {
   } catch {
     return show(value)
   }
-  return isFull() ? `${text.slice(0, lengthMax)}…` : text
+  return cut(text, lengthMax)
+}
+
+/** Not all at once: a value may have very many, of which the first are shown. */
+function* membersOf(value: object): Generator<readonly [string, unknown]> {
+  for (const key of Object.keys(value)) yield [key, value[key as never]]
 }
 
 function* pairs(values: Iterable<unknown>): Generator<readonly [undefined, unknown]> {

@@ -1,11 +1,12 @@
 // The element: what is drawn, the keyboard, questions before anything is done to many, the address, and what assistive technology finds.
 import axe from 'axe-core'
-import { createScheduler, type Scheduler } from 'offstage'
+import { createScheduler, inline, type Scheduler } from 'offstage'
 import { batches, flows } from 'offstage/flows'
 import { history } from 'offstage/history'
 import { idbStore } from 'offstage/idb'
 import { mountPanel, type PanelOptions } from 'offstage/panel'
 import { schedules } from 'offstage/schedules'
+import { defineJobs, type JobContext } from 'offstage/worker'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { start } from '../support/testing.ts'
 
@@ -245,6 +246,119 @@ test('nothing that a job says becomes markup, or turns the order of text', async
   await shows('onerror', 'pre')
   expect(root.querySelector('img')).toBeNull()
   expect(root.textContent).not.toContain('\u202e')
+})
+
+/** Whether all that is in it can be seen. */
+function isWhole(element: Element): boolean {
+  const inside = new Range()
+  inside.selectNodeContents(element)
+  return inside.getBoundingClientRect().right <= element.getBoundingClientRect().right + 1
+}
+
+test.each([1_100, 360])('a list without jobs says so in whole words: %s px', async (width) => {
+  const scheduler = paused()
+  const { shows, find, type, press } = mount(scheduler, {}, width)
+  await shows('There are no jobs yet.', '.empty span')
+  expect(isWhole(find('.empty span'))).toBe(true)
+  await scheduler.addMany(requests(1))
+  await shows('job-0', '.id')
+  press('Enter')
+  await shows('Timeline', 'h3')
+  type('name', 'nobody')
+  await shows('No job matches.', '.empty span')
+  expect(isWhole(find('.empty span'))).toBe(true)
+})
+
+test('a narrow panel has its tables in its width, with the names of the columns at each value', async () => {
+  const scheduler = paused()
+  const table = schedules(scheduler)
+  await table.set('nightly', { cron: '0 3 * * *', timeZone: 'UTC' }, { name: 'noop' } as never)
+  const { click, shows, find, all } = mount(scheduler, { schedules: table }, 360)
+  const named = () =>
+    all('tbody tr:first-child td').map((cell) => {
+      expect(getComputedStyle(cell, '::before').content).not.toBe('none')
+      return cell.dataset.head
+    })
+  await click('Queues')
+  await shows('default', 'td')
+  expect(isWhole(find('.view'))).toBe(true)
+  expect(named()).toEqual(['Queue', 'Waiting', 'Running', 'Limits', 'Actions'])
+  await click('Schedules')
+  await shows('nightly', 'td')
+  expect(isWhole(find('.view'))).toBe(true)
+  expect(find('th').checkVisibility()).toBe(false)
+})
+
+test('the job that is open is marked in the list, wherever the keyboard is', async () => {
+  const scheduler = paused()
+  await scheduler.addMany(requests(3))
+  window.history.replaceState(null, '', '#offstage:job=job-1')
+  const { shows, press, find, all } = mount(scheduler)
+  const marked = () => all('[aria-selected=true] .id').map(({ textContent }) => textContent)
+  await shows('job-2', '.id')
+  expect(marked()).toEqual(['job-1'])
+  press('End')
+  await vi.waitUntil(() => find('#active .id').textContent === 'job-2')
+  expect(marked()).toEqual(['job-1'])
+})
+
+test('of what is very long or very many the beginning or the newest is shown, and the rest is counted', async () => {
+  const jobs = defineJobs({
+    async many(count: number, job: JobContext) {
+      for (let n = 0; n < count; n++) await job.step(`step ${n}`, () => n)
+      throw new Error('x'.repeat(1_000_000))
+    },
+  })
+  const scheduler = createScheduler<typeof jobs>(inline(jobs)) as unknown as Scheduler
+  onTestFinished(() => scheduler.close())
+  const past = history(scheduler)
+  await scheduler.run.many?.(250).catch(() => {})
+  const { shows, press, all } = mount(scheduler, { history: past })
+  await shows('many', '.body span')
+  press('Enter')
+  await shows('50 earlier ones are not shown.', 'h3 + p')
+  expect(all('.job dl:last-of-type dt')).toHaveLength(200)
+  expect(all('.past li')).toHaveLength(200)
+  await shows('step 249', 'dt')
+  for (const each of all('pre, .past li')) expect(each.textContent?.length).toBeLessThan(11_000)
+})
+
+test('an object with very many fields is read no further than it is shown', async () => {
+  const scheduler = paused()
+  const fields = Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`field ${n}`, n]))
+  await scheduler.add.echo?.(fields, { id: 'many' })
+  const entries = vi.spyOn(Object, 'entries')
+  onTestFinished(() => entries.mockRestore())
+  const { shows, press } = mount(scheduler)
+  await shows('many', '.id')
+  press('Enter')
+  await shows('"field 0": 0', 'pre')
+  expect(entries.mock.results.filter(({ value }) => value.length > 1_000)).toEqual([])
+})
+
+test('that the scheduler is closed is said in every view, also if it was closed before', async () => {
+  const scheduler = paused()
+  const { shows, click, unmount } = mount(scheduler)
+  await click('Workers')
+  await shows('What they run', 'h3')
+  await scheduler.close()
+  await shows('The scheduler is closed.', '[role=status]')
+  unmount()
+  await mount(scheduler).shows('The scheduler is closed.', '[role=status]')
+})
+
+test('two panels on a page look at different things', async () => {
+  const scheduler = paused()
+  await scheduler.addMany(requests(2))
+  const [one, other] = [mount(scheduler), mount(scheduler, { hash: 'other' })]
+  await one.shows('job-1', '.id')
+  await other.shows('job-1', '.id')
+  one.press('Enter')
+  await one.shows('job-0', '.job h2')
+  await other.click('Queues')
+  await other.shows('default', 'td')
+  expect(one.find('.job h2').textContent).toMatch('job-0')
+  expect(location.hash).toBe('#offstage:job=job-0')
 })
 
 test.each([

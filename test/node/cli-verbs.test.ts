@@ -617,7 +617,8 @@ describe('help and bad calls', () => {
 
   test.each([
     [['eat', 'x'], "There is no verb 'eat'."],
-    [['ls', 'x', '--colour'], "Unknown option '--colour'"],
+    [['ls', 'x', '--colour'], "Unknown option '--colour'\nusage:"],
+    [['ls', 'x', '--name', '--tag'], "Option '--name' argument is ambiguous.\nusage:"],
     [['ls', 'x', '--limit'], 'argument missing'],
     [['ls', 'x', '--limit', '0'], "'--limit' is a whole number from 1, not '0'."],
     [['ls', 'x', '--limit', '1e3'], "'--limit' is a whole number from 1, not '1e3'."],

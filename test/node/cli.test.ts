@@ -1,5 +1,6 @@
 // `offstage ls | show | salvage`: looking into a store from outside, and getting out of a damaged one what is intact.
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { createScheduler, inline } from 'offstage'
 import { fileStore } from 'offstage/file'
 import { defineJobs, type JobContext } from 'offstage/worker'
@@ -147,6 +148,35 @@ describe('salvage', () => {
     await scheduler.close()
   })
 
+  test('as JSON: the figures that a program needs, with what people read', async () => {
+    const report = async () => JSON.parse((await run('salvage', folder, '--json')).out)
+    const none = { gaps: [], unreadable: [], strays: [], orphans: 0, partial: [], incomplete: [], replaced: [] }
+    const lost = { ...none, broken: { jobs: [], rows: [] } }
+    const size = statSync(journal()).size
+    const whole = {
+      isDamaged: false,
+      journal: { path: journal(), bytes: size, batches: expect.any(Number) },
+      copy: null,
+      recovered: { jobs: 4, rows: 0 },
+      lost,
+      moved: null,
+    }
+    expect(await report()).toEqual({ ...whole, messages: expect.any(Array) })
+    damage('double-2')
+    const damaged = await report()
+    const gap = { at: expect.any(Number), bytes: expect.any(Number), batches: 1 }
+    expect(damaged).toEqual({
+      ...whole,
+      isDamaged: true,
+      journal: { ...whole.journal, batches: expect.any(Number) },
+      copy: expect.stringMatching(/journal\.damaged-/),
+      recovered: { jobs: 3, rows: 0 },
+      lost: { ...lost, gaps: [gap], orphans: expect.any(Number) },
+      messages: expect.arrayContaining([expect.stringMatching(/^recovered: 3 jobs/)]),
+    })
+    expect(readdirSync(folder)).toContain(basename(damaged.copy))
+  })
+
   test('keeps the rows of extensions', async () => {
     await keepRows([{ table: 'flows', key: 'nightly', value: { left: 2 } }])
     damage('double-2')
@@ -228,6 +258,9 @@ describe('blobs', () => {
     ['is another of the same size', (path) => writeFileSync(path, 'bytes of X')],
   ])('one that %s: salvage leaves out its job, and no other', async (_what, harm) => {
     harm(fileOf(2))
+    cpSync(folder, `${folder}-json`, { recursive: true })
+    const { lost } = JSON.parse((await run('salvage', `${folder}-json`, '--json')).out)
+    expect(lost.broken).toEqual({ jobs: ['photo-2'], rows: [] })
     const message = /attachment\.2\S*, Blob\(10 bytes, image\/png\) of job 'photo-2'/
     await expect(inputs()).rejects.toMatchObject({ code: 'STORE_CORRUPT', message: expect.stringMatching(message) })
     const { code, out } = await run('salvage', folder)

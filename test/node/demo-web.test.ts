@@ -175,7 +175,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
   })
 
   const run = (where: 'in workers' | 'on the main thread') => button(`Run ${where}`).click()
-  const verdict = () => page.locator('#verdict').innerText()
+  const verdict = async () => (await page.locator('#verdict').innerText()).replaceAll('\u00a0', ' ')
   const whenKept = (lane: 'main' | 'workers') =>
     page.locator(`#lane-${lane}[data-state=kept]`).waitFor({ timeout: runMs })
 
@@ -589,6 +589,7 @@ describe.skipIf(!isInstalled('chromium'))('the web demo', { timeout: 3 * runMs }
     await cancelEverything()
     await page.addScriptTag({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
     expect(await axeFindings()).toEqual([])
+    expect(await page.locator('a:not([href])').count()).toBe(0)
     await page.locator('[data-code]').first().click()
     await eventually(() => page.locator('#code-text').innerText()).not.toBe('')
     expect(await axeFindings()).toEqual([])

@@ -24,8 +24,8 @@ test('frames that are late though no job held the thread are not held against th
 })
 
 test('the verdict is one sentence for both, and says what to do while there is but one', () => {
-  expect(verdict(main, workers)).toBe('Main thread: 0.6 s frozen. Workers: 0 s.')
-  expect(verdict(undefined, workers)).toBe('Workers: 0 s frozen. Now run the same jobs on the main thread.')
-  expect(verdict(main, undefined)).toBe('Main thread: 0.6 s frozen. Now run the same jobs in workers.')
+  expect(verdict(main, workers)).toBe('Main thread: 0.6\u00a0s frozen. Workers: 0\u00a0s.')
+  expect(verdict(undefined, workers)).toBe('Workers: 0\u00a0s frozen. Now run the same jobs on the main thread.')
+  expect(verdict(main, undefined)).toBe('Main thread: 0.6\u00a0s frozen. Now run the same jobs in workers.')
   expect(verdict(undefined, undefined)).toBe('The same jobs, on the main thread and in workers.')
 })

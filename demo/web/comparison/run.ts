@@ -40,5 +40,5 @@ export function verdict(main: Run | undefined, workers: Run | undefined): string
   return 'The same jobs, on the main thread and in workers.'
 }
 
-/** Tenths of a second; nothing is 0. */
-export const seconds = (ms: number): string => (ms < 50 ? '0 s' : `${(ms / 1_000).toFixed(1)} s`)
+/** Tenths of a second; nothing is 0. The unit stays in the line of its number. */
+export const seconds = (ms: number): string => `${ms < 50 ? '0' : (ms / 1_000).toFixed(1)}\u00a0s`

@@ -132,13 +132,9 @@ const secondsTo = (time: number): number => Math.max(0, Math.ceil((time - Date.n
 /** What all of it was for. */
 export class PosterStep implements Step<JobOf<Table, 'poster'>> {
   readonly #image = element('img', { alt: 'The poster', hidden: true })
-  readonly #save = element('a', { className: 'button', textContent: 'Save it', download: 'poster.png', hidden: true })
+  readonly #save = element('a', { className: 'button', textContent: 'Save it', download: 'poster.png' })
   readonly #card = new StepCard('Poster', pictureOf(this.#image, 'poster-picture'))
   readonly #result = new Result<Blob>()
-
-  constructor() {
-    this.#card.element.append(this.#save)
-  }
 
   get element(): HTMLElement {
     return this.#card.element
@@ -154,7 +150,10 @@ export class PosterStep implements Step<JobOf<Table, 'poster'>> {
     const url = blob ? URL.createObjectURL(blob) : ''
     this.#image.src = url
     this.#save.href = url
-    this.#image.hidden = this.#save.hidden = !blob
+    this.#image.hidden = !blob
+    // A link that leads nowhere is none.
+    if (blob) this.#card.element.append(this.#save)
+    else this.#save.remove()
   }
 }
 
