@@ -36,7 +36,7 @@ const reportFile = process.env.OFFSTAGE_TEST_REPORT
  */
 const quickInBrowser = [
   'test/browser/**/*.test.ts',
-  'test/suite/{blobs,failure,kept-values,lifecycle,no-thread,stores,streams}.test.ts',
+  'test/suite/{blobs,kept-values,lifecycle,stores,streams}.test.ts',
 ]
 
 /** What has passed, but not at the first try. */

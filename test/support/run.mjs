@@ -17,6 +17,7 @@ const longest = [
   'test/unit/journal-sweep.test.ts',
   'test/unit/blob-crashes.test.ts',
   'test/unit/extension-guests.test.ts',
+  'test/unit/schedule-sweep.test.ts',
   'test/unit/model.test.ts',
   'test/unit/tabs-model.test.ts',
   'test/unit/cron.test.ts',
