@@ -29,15 +29,13 @@ const providers = {
 const isOtherRuntime = 'Bun' in globalThis || 'Deno' in globalThis
 
 const reportFile = process.env.OFFSTAGE_TEST_REPORT
+const isQuick = process.env.OFFSTAGE_TEST_QUICK !== undefined
 
 /**
  * What `npm test` runs in a browser: what is there only in browsers, and the suites whose outcome depends most on the platform.
  * The other suites it runs on Node alone.
  */
-const quickInBrowser = [
-  'test/browser/**/*.test.ts',
-  'test/suite/{blobs,kept-values,lifecycle,stores,streams}.test.ts',
-]
+const quickInBrowser = ['test/browser/**/*.test.ts', 'test/suite/{blobs,kept-values,lifecycle,stores,streams}.test.ts']
 
 /** What has passed, but not at the first try. */
 const retried: TestCase[] = []
@@ -100,11 +98,11 @@ export default defineConfig({
         plugins: frameworkPlugins(),
         test: {
           name: 'browser',
-          include: process.env.OFFSTAGE_TEST_QUICK
-            ? quickInBrowser
-            : ['test/suite/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          include: isQuick ? quickInBrowser : ['test/suite/**/*.test.ts', 'test/browser/**/*.test.ts'],
           // Browsers and their drivers lose a worker or a message now and then.
           retry: process.env.CI ? 2 : 0,
+          // In the quick run one page runs all files, and loads the modules once.
+          isolate: !isQuick,
           browser: {
             enabled: true,
             headless: true,

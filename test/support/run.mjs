@@ -10,8 +10,8 @@ import { run, start, tsup, vitest } from './process.mjs'
 
 const options = ['--all', '--rest', '--install-browsers']
 /**
- * Each cut and each flipped bit of a journal; an end at each operation of a store; thousands of random calls; every change of the clocks in seven zones; each
- * value that an option might be given; jobs that keep threads busy for real seconds.
+ * Each cut and each flipped bit of a journal; an end at each operation of a store; thousands of random calls; every change of the
+ * clocks in seven zones; each value that an option might be given; threads that are busy, or missing, for real seconds.
  */
 const longest = [
   'test/unit/journal-sweep.test.ts',
@@ -23,6 +23,7 @@ const longest = [
   'test/unit/cron.test.ts',
   'test/suite/bad-input.test.ts',
   'test/suite/bad-neighbours.test.ts',
+  'test/suite/no-thread.test.ts',
 ]
 // On all cores, though Vitest leaves one free: of two that would be half. What all of it asks of a machine is left time.
 const quick = ['--maxWorkers=100%', ...longest.flatMap((file) => ['--exclude', file])]
