@@ -47,7 +47,7 @@ async function test() {
   else if (!isRest) isGreen = await testProjects([...often, ...seldom])
   else {
     const parts = [
-      await testProjects(often, longest, '-longest'),
+      await testProjects(['unit', 'suite'], longest, '-longest'),
       await testProjects(inBrowsers(browsers.slice(0, 1)), ['test/suite'], '-suite'),
       await testProjects(seldom),
     ]
