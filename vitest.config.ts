@@ -34,10 +34,7 @@ const reportFile = process.env.OFFSTAGE_TEST_REPORT
  * What `npm test` runs in a browser: what is there only in browsers, and the suites whose outcome depends most on the platform.
  * The other suites it runs on Node alone.
  */
-const quickInBrowser = [
-  'test/browser/**/*.test.ts',
-  'test/suite/{blobs,kept-values,lifecycle,stores,streams}.test.ts',
-]
+const quickInBrowser = ['test/browser/**/*.test.ts', 'test/suite/{blobs,kept-values,lifecycle,stores,streams}.test.ts']
 
 /** What has passed, but not at the first try. */
 const retried: TestCase[] = []
