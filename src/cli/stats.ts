@@ -129,7 +129,7 @@ function* linesOf(figures: FolderStats, found: Salvage): Iterable<string> {
     yield field('oldest', `'${id}' (${name}) has waited ${spanText(waitedMs)}, since ${moment(dueAt)}`)
   }
   if (Object.keys(failures).length > 0) yield field('failures', countsText(failures))
-  yield field('journal', `${sizeText(journal.bytes)} in ${journal.batches} batches`)
+  yield field('journal', `${sizeText(journal.bytes)} in ${counted(journal.batches, 'batch', 'batches')}`)
   if (attachments.files > 0)
     yield field('blobs', `${sizeText(attachments.bytes)} in ${counted(attachments.files, 'file')}`)
   if (Object.keys(rows).length > 0) yield field('rows', countsText(rows))
