@@ -49,14 +49,14 @@ export async function change(
     const would = records.filter((job) =>
       ids.length > 0 ? wanted.has(job.id) && canMove(verb, job.state) : isMeant(job),
     )
-    return told(verb, { ids: would.map(({ id }) => id), refused: [] }, values, true)
+    return report(verb, { ids: would.map(({ id }) => id), refused: [] }, values, true)
   }
   assertOurs(folder)
   const tables = new Set(rows.map(({ table }) => table))
   const changed = await withScheduler(folder, tables, complain, (scheduler) =>
     ids.length > 0 ? changeNamed(verb, scheduler, ids) : changeFitting(verb, scheduler, isMeant),
   )
-  return told(verb, changed, values, false)
+  return report(verb, changed, values, false)
 }
 
 /** Nothing that was left out by mistake means all jobs. */
@@ -68,7 +68,8 @@ function assertTarget(verb: Verb, ids: readonly string[], { all }: Values, selec
 
 const canMove = (verb: Verb, state: string): boolean => verb === 'remove' || state === 'failed' || state === 'cancelled'
 
-function told(
+/** Returns the lines that say what was done. */
+function report(
   verb: Verb,
   { ids, refused }: Changed,
   values: Values,

@@ -1,6 +1,7 @@
 import { printable } from '../shared/printable.ts'
 import { holderOf } from '../store/live-records.ts'
 import type { Salvage } from '../store/salvage.ts'
+import { counted } from './text.ts'
 
 const namedMax = 20
 
@@ -8,17 +9,18 @@ const namedMax = 20
 export function* damage(found: Salvage): Iterable<string> {
   const { bytes: size, gaps, unreadable, strays, orphans, partial, incomplete, replaced } = found
   for (const { at, bytes, batches } of gaps) {
-    if (batches > 0) yield `damaged: ${batches} batches lost in ${bytes} bytes from byte ${at} on`
-    else if (at + bytes === size) yield `the last ${bytes} bytes, from byte ${at} on, are no whole batch`
-    else if (bytes > 0) yield `damaged: ${bytes} bytes from byte ${at} on`
+    if (batches > 0)
+      yield `damaged: ${counted(batches, 'batch', 'batches')} lost in ${counted(bytes, 'byte')} from byte ${at} on`
+    else if (at + bytes === size) yield `the last ${counted(bytes, 'byte')}, from byte ${at} on, are no whole batch`
+    else if (bytes > 0) yield `damaged: ${counted(bytes, 'byte')} from byte ${at} on`
     else yield `damaged: the batch at byte ${at} does not follow the one before it`
   }
   for (const { at, bytes, reason } of unreadable)
-    yield `damaged: the batch at byte ${at}, of ${bytes} bytes, can be read in part only: ${printable(reason)}`
+    yield `damaged: the batch at byte ${at}, of ${counted(bytes, 'byte')}, can be read in part only: ${printable(reason)}`
   for (const { at, bytes, batches } of strays.slice(0, namedMax))
-    yield `left out: ${batches} batches of another journal, ${bytes} bytes from byte ${at} on; they lie in what is damaged, as the data of a job do that contain a journal`
+    yield `left out: ${counted(batches, 'batch', 'batches')} of another journal, ${counted(bytes, 'byte')} from byte ${at} on; they lie in what is damaged, as the data of a job do that contain a journal`
   if (strays.length > namedMax) yield `left out: ${strays.length - namedMax} more such journals`
-  if (orphans > 0) yield `${orphans} changes of jobs whose beginning is lost`
+  if (orphans > 0) yield `${counted(orphans, 'change')} of jobs whose beginning is lost`
   if (partial.length > 0) yield `jobs whose first recorded steps are lost, and are done again: ${named(partial)}`
   if (incomplete.length > 0) yield `jobs of which a value may be lost: ${named(incomplete)}`
   const broken = nameHolders(found)

@@ -2,7 +2,7 @@ import { printableJson } from '../shared/printable.ts'
 import { inspect } from './text.ts'
 
 /**
- * Returns a value as JSON, in one line that is safe to print on a terminal. What JSON cannot say is told as well as it can: times as
+ * Returns a value as JSON, in one line that is safe to print on a terminal. What JSON cannot say comes in another form: times as
  * ISO texts, maps as pairs, sets and typed arrays as arrays, errors with name, message, code, stack and cause; all else as `show`
  * prints it.
  */

@@ -111,8 +111,8 @@ export function summary({ records, rows }: Pick<Salvage, 'records' | 'rows'>): s
   const values = rows.length - rows.filter(isListed).length
   const settings = rows.filter(({ table }) => table.startsWith('offstage:')).length - values
   const others = rows.length - settings - values
-  const ofJobs = values > 0 ? `; ${values} values that jobs keep` : ''
-  const ofQueues = settings > 0 ? `; settings of ${settings} queues` : ''
-  const ofExtensions = others > 0 ? `; ${others} rows of extensions` : ''
-  return `${records.length} jobs${byState && `: ${byState}`}${ofJobs}${ofQueues}${ofExtensions}`
+  const ofJobs = values > 0 ? `; ${counted(values, 'value')} that jobs keep` : ''
+  const ofQueues = settings > 0 ? `; settings of ${counted(settings, 'queue')}` : ''
+  const ofExtensions = others > 0 ? `; ${counted(others, 'row')} of extensions` : ''
+  return `${counted(records.length, 'job')}${byState && `: ${byState}`}${ofJobs}${ofQueues}${ofExtensions}`
 }

@@ -20,7 +20,7 @@ import {
   resolved,
 } from './journal-folder.ts'
 import { summary } from './list.ts'
-import { moment } from './text.ts'
+import { counted, moment } from './text.ts'
 
 /** What `offstage salvage` has found and done. */
 interface Report {
@@ -115,7 +115,7 @@ async function salvageOwned(disk: NodeDisk, folder: string): Promise<Salvaged> {
     ...damage(found),
     ...(found.broken.size > 0 ? ['These jobs and rows are left out.'] : []),
     `recovered: ${summary(whole)}`,
-    ...(moved > 0 ? [`${moved} files that none of these needs were moved to '${printable(copy)}.files'.`] : []),
+    ...(moved > 0 ? [`moved to '${printable(copy)}.files': ${counted(moved, 'file')} that none of these needs`] : []),
     'What happened to these jobs in the lost batches is not known: some may run a second time.',
     ...(found.rows.length > 0
       ? ['Rows may be of another moment than the jobs: extensions look at both when they open.']

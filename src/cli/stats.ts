@@ -23,11 +23,11 @@ interface FolderStats {
   readonly queues: readonly Group[]
   /** The job that could run and has waited longest; `null` if none waits. */
   readonly oldestQueued: { id: string; name: string; queue: string; dueAt: number; waitedMs: number } | null
-  /** How many of the failed jobs have failed with what. */
+  /** How many failed jobs there are of each error, by its `code`, or else by its name. */
   readonly failures: Readonly<Record<string, number>>
   readonly journal: { readonly bytes: number; readonly batches: number; readonly isDamaged: boolean }
   readonly attachments: { readonly files: number; readonly bytes: number }
-  /** By table: how many rows there are. */
+  /** How many rows each table has. */
   readonly rows: Readonly<Record<string, number>>
   /** Who has the store open; `null` if nobody has. */
   readonly openIn: FolderOwner | null
@@ -40,7 +40,7 @@ export async function stats(
   complain: (line: string) => void,
 ): Promise<string[]> {
   const errors = new Map<number, string>()
-  // Of an error only its code is kept, because there may be very many.
+  // Only the code of each error is kept, because there may be very many errors.
   const outline = (record: JobRecord) => {
     if (record.state === 'failed') errors.set(record.seq, errors.get(record.seq) ?? codeOf(record.error))
     else errors.delete(record.seq)
@@ -58,7 +58,7 @@ export async function stats(
     rows: countBy(found.rows.map(({ table }) => table)),
     openIn: await ownerOf(folder),
   }
-  if (!isJson) return [...told(figures, found)]
+  if (!isJson) return [...linesOf(figures, found)]
   for (const line of damage(found)) complain(line)
   return [json(figures)]
 }
@@ -69,7 +69,7 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : typeof name === 'string' ? name : 'object'
 }
 
-/** The most frequent first. */
+/** Counts equal texts. The most frequent comes first. */
 function countBy(texts: readonly string[]): Record<string, number> {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
@@ -119,34 +119,34 @@ async function ownerOf(folder: string): Promise<FolderOwner | null> {
   }
 }
 
-function* told(figures: FolderStats, found: Salvage): Iterable<string> {
+function* linesOf(figures: FolderStats, found: Salvage): Iterable<string> {
   const { jobs, types, queues, oldestQueued, failures, journal, attachments, rows, openIn } = figures
-  yield field('jobs', `${jobs.total}${jobs.total > 0 ? `: ${list(jobs.byState)}` : ''}`)
+  yield field('jobs', `${jobs.total}${jobs.total > 0 ? `: ${countsText(jobs.byState)}` : ''}`)
   yield* section('types', types)
   yield* section('queues', queues)
   if (oldestQueued) {
     const { id, name, dueAt, waitedMs } = oldestQueued
     yield field('oldest', `'${id}' (${name}) has waited ${spanText(waitedMs)}, since ${moment(dueAt)}`)
   }
-  if (Object.keys(failures).length > 0) yield field('failures', list(failures))
-  yield field('journal', `${sizeText(journal.bytes)} in ${journal.batches} batches`)
+  if (Object.keys(failures).length > 0) yield field('failures', countsText(failures))
+  yield field('journal', `${sizeText(journal.bytes)} in ${counted(journal.batches, 'batch', 'batches')}`)
   if (attachments.files > 0)
     yield field('blobs', `${sizeText(attachments.bytes)} in ${counted(attachments.files, 'file')}`)
-  if (Object.keys(rows).length > 0) yield field('rows', list(rows))
+  if (Object.keys(rows).length > 0) yield field('rows', countsText(rows))
   yield field('open', openIn ? openText(openIn) : 'no')
   yield* damage(found)
 }
 
 function* section(label: string, groups: readonly Group[]): Iterable<string> {
   for (const [index, { name, total, byState }] of groups.slice(0, groupsMax).entries())
-    yield field(index === 0 ? label : '', `${printable(name)}  ${total}: ${list(byState)}`)
+    yield field(index === 0 ? label : '', `${printable(name)}  ${total}: ${countsText(byState)}`)
   if (groups.length > groupsMax) yield field('', `and ${groups.length - groupsMax} more`)
 }
 
-/** There may be a queue for each user. */
+/** So many types and queues are listed: there may be a queue for each user. */
 const groupsMax = 20
 
-const list = (counts: Readonly<Record<string, number>>): string =>
+const countsText = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
     .map(([name, count]) => `${count} ${name}`)
     .join(', ')

@@ -22,7 +22,9 @@ export function moment(time: number): string {
   return Number.isNaN(date.getTime()) ? String(time) : date.toISOString()
 }
 
-export const counted = (count: number, singular: string): string => `${count} ${singular}${count === 1 ? '' : 's'}`
+/** Returns a count with its noun: `1 job`, `2 jobs`. */
+export const counted = (count: number, singular: string, plural = `${singular}s`): string =>
+  `${count} ${count === 1 ? singular : plural}`
 
 const units = ['bytes', 'kB', 'MB', 'GB', 'TB'] as const
 

@@ -204,7 +204,7 @@ export class Extensions implements ExtensionHooks {
     if (this.#isInCall) return act()
     this.follow()
     const { commits } = this.#parts.jobs
-    const from = commits.gathered
+    const from = commits.size
     this.#isInCall = true
     try {
       const result = act()
@@ -301,7 +301,7 @@ export class Extensions implements ExtensionHooks {
   /** Carries out a writing as a whole or, when something throws, not at all. Returns the placeholder job of its step. */
   #write(writing: Writing): LiveJob {
     const { commits } = this.#parts.jobs
-    const from = commits.gathered
+    const from = commits.size
     const unfollowed = this.#unfollowed.length
     this.#writing = writing
     try {

@@ -16,11 +16,11 @@ export interface CommitListener {
   /** All steps are committed, and the listener was notified of them. */
   afterCommit(): void
   /**
-   * The store refused a batch: returns which of all steps fall, including those written since. The others go with the next
-   * batch.
+   * Called when the store refused a batch. `all`: its steps, and those written since. Returns those of them that fall, which means
+   * that they are taken back; the others go with the next batch.
    */
   fallen(steps: readonly Step[], all: readonly Step[], error: OffstageError): ReadonlySet<Step>
-  /** `fallen`: the steps to take back, in this order, the last one first. */
+  /** Takes back these steps, in this order: the last one is first. */
   onRefused(fallen: readonly Step[], error: OffstageError): void
 }
 
@@ -43,8 +43,9 @@ export class GroupCommit {
   /** Set before the first flush, by a listener that may need the group commit itself. */
   listener!: CommitListener
   #gathering: Step[] = []
-  /** For callers that wait for the steps that collect, and for those that wait for the batch on its way. */
+  /** For callers that wait for the steps that collect now. */
   #gatheringCommitted: Deferred<void> | undefined
+  /** For callers that wait for the batch on its way. */
   #batchCommitted: Deferred<void> | undefined
   #isScheduled = false
   #isBusy = false
@@ -53,7 +54,7 @@ export class GroupCommit {
   #next = 0
   #isRefusing = false
   /** A flush was requested while another was under way. It may be needed although no step was written. */
-  #isAsked = false
+  #isFlushRequested = false
   /** The store has stopped: nothing can be committed any more, and waiting calls are rejected. */
   #failure: OffstageError | undefined
   #stopRetry: (() => void) | undefined
@@ -71,11 +72,14 @@ export class GroupCommit {
   }
 
   /** How many steps are collected for the next batch. */
-  get gathered(): number {
+  get size(): number {
     return this.#gathering.length
   }
 
-  /** Takes back the collected steps from this index on, but for settings, which were no part of the call that has failed. */
+  /**
+   * Takes back the collected steps from this index on, and returns them. Settings stay: they were no part of the call that has
+   * failed.
+   */
   withdraw(from: number): Step[] {
     const steps = this.#gathering.splice(from)
     this.#gathering.push(...steps.filter(({ type }) => type === 'setting'))
@@ -84,7 +88,7 @@ export class GroupCommit {
 
   /** Makes sure that `beforeCommit` is called soon. */
   schedule(): void {
-    if (this.#isBusy) this.#isAsked = true
+    if (this.#isBusy) this.#isFlushRequested = true
     if (this.#isScheduled || this.#isBusy || this.#failure) return
     this.#isScheduled = true
     soon(this.#flushScheduled)
@@ -138,7 +142,7 @@ export class GroupCommit {
   #flush(): void {
     if (this.#failure) return
     this.#isScheduled = false
-    this.#isAsked = false
+    this.#isFlushRequested = false
     this.#isBusy = true
     this.listener.beforeCommit()
     const steps = this.#gathering
@@ -186,7 +190,7 @@ export class GroupCommit {
     this.#batchCommitted = undefined
     this.listener.afterSlice()
     // A caller that waits must be notified, even if the step that it waits for disappeared together with its job.
-    if (this.#isAsked || this.#gathering.length > 0 || this.#gatheringCommitted) this.schedule()
+    if (this.#isFlushRequested || this.#gathering.length > 0 || this.#gatheringCommitted) this.schedule()
     else this.listener.afterCommit()
   }
 

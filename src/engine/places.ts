@@ -9,8 +9,8 @@ import type { Timer, TimerQueue } from '../timers/timer-queue.ts'
 import type { Lines } from './lines.ts'
 import type { LiveJob } from './live-job.ts'
 
-/** The lines, the timers, and what happens when a wait is over; the jobs. */
-export interface Waiting {
+/** What this module knows of `Jobs`: lines, timers, and what to do when a wait is over. */
+interface KnownJobs {
   readonly lines: Pick<Lines, 'join' | 'hold' | 'quit'>
   readonly timers: TimerQueue
   readonly commits: { schedule(): void }
@@ -20,10 +20,10 @@ export interface Waiting {
 }
 
 /**
- * Puts a job that is in no line where its record says it belongs: in its line, in the timer queue, or in neither. `since`:
- * when its delay began, if that was in this process.
+ * Puts a job where its record says that it belongs: in its line, in the timer queue, or in neither. It must be in no line before.
+ * `since`: when its delay began, if that was in this process.
  */
-export function placeJob(jobs: Waiting, job: LiveJob, since: number | undefined): void {
+export function placeJob(jobs: KnownJobs, job: LiveJob, since: number | undefined): void {
   const { record, expiry } = job
   if (job.timer) jobs.timers.cancel(job.timer)
   job.timer = undefined
@@ -38,7 +38,7 @@ export function placeJob(jobs: Waiting, job: LiveJob, since: number | undefined)
  * Puts a queued job in line, unless it has to wait: for an earlier attempt to leave its worker, for its trial, or while it is
  * held back. A job that has started before may keep its place while it waits.
  */
-export function joinLine(jobs: Waiting, job: LiveJob): void {
+export function joinLine(jobs: KnownJobs, job: LiveJob): void {
   const { record, attempt, timer } = job
   if (attempt) return
   if (record.state !== 'queued') {
@@ -51,19 +51,19 @@ export function joinLine(jobs: Waiting, job: LiveJob): void {
 }
 
 /** Takes a job out of its line. */
-export function quitLine(jobs: Waiting, job: LiveJob): void {
+export function quitLine(jobs: KnownJobs, job: LiveJob): void {
   if (job.heapIndex !== -1) jobs.lines.quit(job)
 }
 
-/** The job is gone: it waits nowhere any more. */
-export function leavePlace(jobs: Waiting, job: LiveJob): void {
+/** Takes a job out of its line and stops its timers, because it is gone. */
+export function leavePlace(jobs: KnownJobs, job: LiveJob): void {
   quitLine(jobs, job)
   jobs.timers.cancel(job.timer)
   jobs.timers.cancel(job.expiry)
 }
 
-/** Holds a job back for a while, so that others go first. Its place in line stays the same. */
-export function holdBack(jobs: Waiting, job: LiveJob, ms: number): void {
+/** Holds a job back for `ms` milliseconds, so that others go first. Then it goes back to its old place in line. */
+export function holdBack(jobs: KnownJobs, job: LiveJob, ms: number): void {
   quitLine(jobs, job)
   job.timer = jobs.timers.after(
     ms,
@@ -77,8 +77,8 @@ export function holdBack(jobs: Waiting, job: LiveJob, ms: number): void {
   joinLine(jobs, job)
 }
 
-/** Sets the timer of a job that has an `expiresAt`. `since` as in `placeJob`. */
-export function watchExpiry(jobs: Waiting, job: LiveJob, since: number | undefined): void {
+/** Sets the timer for the `expiresAt` of a job that has one and waits. `since` as in `placeJob`. */
+export function watchExpiry(jobs: KnownJobs, job: LiveJob, since: number | undefined): void {
   const { record } = job
   if (record.expiresAt === undefined || !mayExpire(record)) return
   job.expiry = setTimer(jobs, record.expiresAt, since, () => jobs.moveIfLegal(job, { type: 'expire' }))
@@ -86,8 +86,8 @@ export function watchExpiry(jobs: Waiting, job: LiveJob, since: number | undefin
 
 const mayExpire = (record: JobRecord): boolean => isWaiting(record.state) && canExpire(record)
 
-/** Whether the job has expired. Its timer may be late, because timers are when the thread was busy or asleep. */
-export function hasExpired({ timers }: Waiting, { record, expiry }: LiveJob): boolean {
+/** Whether the job has expired. Asks the clock: when the thread was busy or asleep, the timer has not fired yet. */
+export function hasExpired({ timers }: KnownJobs, { record, expiry }: LiveJob): boolean {
   return expiry !== undefined && canExpire(record) && timers.isDue(expiry)
 }
 
@@ -96,7 +96,7 @@ export function hasExpired({ timers }: Waiting, { record, expiry }: LiveJob): bo
  * given as a moment, it follows the wall clock.
  */
 function setTimer(
-  { timers }: Waiting,
+  { timers }: KnownJobs,
   wallMs: number,
   since: number | undefined,
   callback: () => void,

@@ -10,7 +10,7 @@ import type { LiveJob } from './live-job.ts'
 
 type KnownJobs = Pick<Jobs, 'clock' | 'dashboard' | 'index' | 'lines'>
 
-/** Jobs that go first are counted up to this number. */
+/** No more jobs than this are counted that go before a job. */
 const aheadMax = 10_000
 
 /** Returns everything that keeps a job from starting now; an empty array if the job does not wait. */
@@ -26,20 +26,20 @@ export function whyWaiting(
   if (!isQueued && state !== 'scheduled' && state !== 'blocked') return reasons
 
   if (state === 'scheduled') {
-    const wait = `in ${Math.max(0, Math.ceil((runAt as number) - clock.now()))} ms at the earliest.`
-    if (waitsOf(job.record)) say('delayed', `Its handler waits, and goes on ${wait}`)
+    const when = `in ${Math.max(0, Math.ceil((runAt as number) - clock.now()))} ms at the earliest.`
+    if (waitsOf(job.record)) say('delayed', `Its handler waits, and goes on ${when}`)
     else if (failures > 0)
-      say('backing-off', `${failures} of ${rules.attempts} attempts failed; the next starts ${wait}`)
-    else say('delayed', `It starts ${wait}`)
+      say('backing-off', `${failures} of ${rules.attempts} attempts failed; the next starts ${when}`)
+    else say('delayed', `It starts ${when}`)
   }
   for (const name of signalsAwaited(job.record)) say('blocked', `It is waiting for the signal '${name}'.`)
   const children = waitsOf(job.record)?.filter(([kind]) => kind === 'child').length
   if (children) say('blocked', `It is waiting for jobs that it has run: ${children}.`)
-  const known = knownVersion(job.record)
-  if (known)
+  const newestKnown = knownVersion(job.record)
+  if (newestKnown)
     say(
       'blocked',
-      `It is waiting for newer code: its input is of version ${versionOf(rules.headers)}, and the worker module knows '${name}' up to version ${known}.`,
+      `It is waiting for newer code: its input is of version ${versionOf(rules.headers)}, and the worker module knows '${name}' up to version ${newestKnown}.`,
     )
   if (state === 'blocked' && !waitsOf(job.record)) say('blocked', 'It waits for other jobs to end.')
   if (isQueued && job.attempt) say('behind', 'An earlier attempt has not left its thread yet.')
@@ -74,7 +74,7 @@ export function whyWaiting(
   return reasons
 }
 
-/** Counts the jobs that go first, of the same queue and of others that let jobs through. */
+/** Counts the queued jobs that go before this one: of its queue, and of other queues that let jobs start now. */
 function countAhead(job: LiveJob, index: KnownJobs['index'], lines: KnownJobs['lines']): number {
   const { record } = job
   const { own, limits } = lines.passedBy(job) ?? {}
@@ -94,6 +94,6 @@ function countAhead(job: LiveJob, index: KnownJobs['index'], lines: KnownJobs['l
   return ahead
 }
 
-/** Acquires no permit, because looking must not change which jobs may start. */
+/** Whether a queue lets a job start now. Acquires no permit, because to look must not change what may start. */
 const isOpen = (limiter: Limiter | undefined): boolean =>
   !limiter || (!limiter.isShut && limiter.running < limiter.concurrency && limiter.pace.waitMs <= 0)

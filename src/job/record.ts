@@ -7,6 +7,7 @@ export type State = (typeof states)[number]
 /** The states of a finished job. */
 export const terminalStates = ['completed', 'failed', 'cancelled'] as const
 
+/** One of the states of a finished job. */
 export type Terminal = (typeof terminalStates)[number]
 
 /** Returns what `make` returns for each of these states. */
@@ -33,6 +34,7 @@ interface Curve {
 
 /** The waits of Sidekiq: 15 to 24 seconds, then 16 to 34, 31 to 58, 96 to 132, … 20 days after 25 failures in all. */
 interface SidekiqCurve {
+  /** Has a delay of its own, so there is no `delayMs`. */
   readonly type: 'sidekiq'
   /** The longest wait, in milliseconds. Default: no limit. */
   readonly maxMs?: number | undefined

@@ -61,12 +61,15 @@ export interface JobChanges {
   readonly input?: unknown
   /** Wall time, in milliseconds since 1970. */
   readonly runAt?: number | undefined
+  /** Higher goes first. */
   readonly priority?: number | undefined
+  /** All of them, in place of those that it has. */
   readonly tags?: readonly string[] | undefined
-  /** Of the input. */
+  /** The version of the input. */
   readonly version?: number | undefined
 }
 
+/** What moves a job from state to state, or changes it in its state. The table above says from which state. */
 export type Action =
   | { readonly type: 'start' }
   | { readonly type: 'release' }

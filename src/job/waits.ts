@@ -4,17 +4,19 @@
  * only ever added. Their keys begin with `offstage:`, which no key of a handler may.
  *
  *   offstage:waiting 3     what attempt 3 waited for when it ended: a list of `Wait`
- *   offstage:woken 3       something of that has come; not for newer code, which is tried without
+ *   offstage:woken 3       something of that has come, so the job runs again. A job that waits for newer code has none: it is
+ *                          tried again without
  *   offstage:done pay      the wait with the key `pay` is over: an `Outcome`
  *   offstage:signal x      the signal with the id `x` was sent to the job: a `Signal`
  *   offstage:heard x       a listener in the handler has received it
  *   offstage:children      it has run other jobs
- *   offstage:fell 3 pay    the child with the key `pay` has failed or was cancelled after attempt 3 had begun to wait for it: a `Fall`
+ *   offstage:fell 3 pay    the child with the key `pay` has failed or was cancelled (it *fell*) after attempt 3 had begun to wait
+ *                          for it: a `Fall`
  *   offstage:again 4       attempt 4 has failed, so children that fell before are run again
  *
- * A job waits while it is blocked or scheduled and its newest attempt has such a list of which nothing has come. The engine decides when a time is over, and
- * sees to it that a job runs again when something that it waits for has come. Which wait receives which signal is decided in the
- * thread, and recorded. So a job that runs again for no reason does no harm: it waits again.
+ * A job waits while it is blocked or scheduled, and its newest attempt has a list of waits and nothing of it has come. The engine
+ * decides when a time is over, and lets a job run again when something that it waits for has come. The thread decides which wait
+ * receives which signal, and that is recorded. So it does no harm when a job runs again for no reason: it waits again.
  */
 import * as check from '../shared/check.ts'
 import type { WireThrown } from '../shared/error-wire.ts'
@@ -34,15 +36,16 @@ export type WaitKind = 'sleep' | 'signal' | 'child' | 'version'
 /** With the id of the signal, or the result of the child. A sleep has neither, nor has a wait whose time is over. */
 export type Outcome = readonly [kind: WaitKind, what?: unknown]
 
-/** How a child ended that is not completed. */
+/** That a child has failed or was cancelled, and with which error. */
 type Fall = readonly [key: string, error: WireThrown]
 
+/** How a child ended: completed with a result; or failed or cancelled, with an error. */
 export type ChildEnd = { readonly result: unknown } | { readonly error: WireThrown }
 
 /** A signal. `id` tells it from others, for a call that is made again. */
 export type Signal = readonly [id: string, name: string, value: unknown]
 
-/** A job that has recorded so much is sent no more signals. All of it is sent along with each attempt. */
+/** A job with so many entries takes no more signals, because all entries are sent to the thread with each attempt. */
 export const entriesMax = 50_000
 
 export const signalNameCheck: check.Check = check.string(256)
@@ -115,7 +118,9 @@ export function wait(record: MutableRecord, waits: readonly Wait[], now: number)
   if (record.runAt !== undefined && record.runAt <= now) timeIsUp(record, now)
 }
 
-/** A child has ended. The job runs again if it waits for that one and it fell, or if all that it waits for have ended. */
+/**
+ * A child has ended. The job runs again if it waits for this child and the child fell, or if all that it waits for are done.
+ */
 export function endChild(record: MutableRecord, key: string, end: ChildEnd): void {
   if ('error' in end) {
     record.steps = withStep(record.steps, fellKey(record.attempt, key), [key, end.error] satisfies Fall)
@@ -126,14 +131,17 @@ export function endChild(record: MutableRecord, key: string, end: ChildEnd): voi
   }
 }
 
-/** The next attempt runs the children again that fell. */
+/** Lets the next attempt run again the children that fell. */
 export function forgetFalls(record: MutableRecord): void {
   if (record.steps?.has(childrenKey)) record.steps = withStep(record.steps, againKey(record.attempt), true)
 }
 
 const isForChild = ([kind]: Wait): boolean => kind === 'child'
 
-/** Whether the job waits for children, and all of these are done. Called for each of thousands: mostly the last one is done last. */
+/**
+ * Whether the job waits for children, and all of these are done. Called at the end of each of thousands of children, so it begins
+ * with the last one, which is mostly the last to end.
+ */
 function areChildrenDone(record: MutableRecord): boolean {
   const waits = waitsOf(record) ?? []
   for (let index = waits.length - 1; index >= 0; index--) {
@@ -153,7 +161,7 @@ function wake(record: MutableRecord, name: string): void {
   if (signalsAwaited(record).includes(name)) queue(record)
 }
 
-/** A scheduled job is due. Of what it waits for, everything is over that had a time up to then. */
+/** A scheduled job is due: the waits whose time has come are over, and it runs again. */
 export function timeIsUp(record: MutableRecord, now: number): void {
   const over = Math.max(record.runAt ?? now, now)
   for (const [kind, key, , until] of waitsOf(record) ?? [])

@@ -15,7 +15,7 @@ const instrumented = new WeakMap<object, Instrumentation>()
  * `headers`, as `traceparent`. `traced`, in the worker module, makes the handler's own spans children of the attempt. Errors are
  * recorded. Metrics count jobs and how they end, measure how long they wait and run, and say how many there are.
  *
- * With several tabs on one store, instrument the scheduler in each: attempts are told by the one that runs the jobs. Returns a function
+ * With several tabs on one store, instrument the scheduler in each: the one that runs the jobs reports the attempts. Returns a function
  * that stops it, as closing the scheduler does. Another call for the same scheduler returns that function, and changes nothing.
  *
  * @example

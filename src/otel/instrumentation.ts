@@ -50,8 +50,8 @@ const operation = (name: 'send' | 'process', queue: string, jobName: string): At
 })
 
 /**
- * What OpenTelemetry is told of one scheduler. Calls that add jobs are told by the page that makes them, as middleware; attempts by the
- * page that runs the jobs, as an extension. It keeps no rows and follows no moves: events tell it what is committed.
+ * Reports one scheduler to OpenTelemetry: as middleware, the page that adds jobs reports these calls; as an extension, the page that
+ * runs the jobs reports the attempts. It keeps no rows and follows no moves: events tell it what is committed.
  */
 export class Instrumentation implements Extension<Record<never, never>> {
   readonly name = 'otel'

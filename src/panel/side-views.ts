@@ -11,7 +11,7 @@ import { type Exit, jobs, type Model, numberOf } from './model.ts'
 import { agoOf, button, doing, linkTo, type Part, pausing, progressOf, stateOf, timeOf } from './parts.ts'
 import { spanOf } from './value-text.ts'
 
-/** Of a flow, so many jobs are shown. */
+/** No more jobs of a flow than this are shown. */
 const flowJobsMax = 200
 
 /** Which threads there are, what runs on them, and how they ended. */
@@ -62,8 +62,8 @@ function queueRow(
   const shown = printable(name)
   const setLimits = (event: Event) => {
     event.preventDefault()
-    const said = new FormData(event.target as HTMLFormElement)
-    const number = (field: string) => Number(said.get(field) || Number.NaN)
+    const entered = new FormData(event.target as HTMLFormElement)
+    const number = (field: string) => Number(entered.get(field) || Number.NaN)
     const limit = number('limit')
     return model.do(async () => {
       await queue().setConcurrency(number('concurrency') || Number.POSITIVE_INFINITY)
@@ -89,7 +89,7 @@ function queueRow(
   ]
 }
 
-/** The schedules, with when they come. */
+/** The schedules: when they come next, and when they came last. */
 export function schedulesView(model: Model): Part {
   return html`<div class="view">
     ${table(
@@ -103,7 +103,7 @@ function scheduleRow(
   model: Model,
   { id, spec, job, isPaused, nextAt, lastAt, lastJobId, count }: Schedule,
 ): readonly Part[] {
-  const does = (verb: 'pause' | 'resume' | 'trigger' | 'remove') => model.extras.schedules?.[verb](id)
+  const act = (verb: 'pause' | 'resume' | 'trigger' | 'remove') => model.extras.schedules?.[verb](id)
   return [
     printable(id),
     spec.cron === undefined ? `every ${spanOf(spec.everyMs)}` : `${printable(spec.cron)} ${spec.timeZone ?? ''}`,
@@ -113,8 +113,8 @@ function scheduleRow(
       ? ''
       : linkTo(lastJobId, (job) => model.go({ view: 'jobs', job }), agoOf(lastAt)),
     numberOf(count),
-    html`<span class="inline">${doing(model, 'Run now', id, () => does('trigger'), 'Added a job of')}
-      ${pausing(model, isPaused, id, does)}${doing(model, 'Remove', id, () => does('remove'), 'Removed', 'bad')}</span>`,
+    html`<span class="inline">${doing(model, 'Run now', id, () => act('trigger'), 'Added a job of')}
+      ${pausing(model, isPaused, id, act)}${doing(model, 'Remove', id, () => act('remove'), 'Removed', 'bad')}</span>`,
   ]
 }
 
@@ -151,7 +151,7 @@ export function familiesView(model: Model): Part {
   </div>`
 }
 
-/** The jobs of one flow; of thousands, the first. */
+/** The jobs of one flow; if there are thousands, the first ones. */
 function flowView(model: Model, flow: NonNullable<Model['flow']>): Part {
   const rows: (readonly Part[])[] = []
   for (const [key, job] of jobsOf(flow.jobs)) {

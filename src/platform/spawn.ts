@@ -28,7 +28,9 @@ export interface WorkerOptions {
 
 /** What a factory returns: a Web Worker, or Node's. */
 interface WorkerLike {
+  /** Sends a message to the thread. */
   postMessage(message: unknown, transfer: never[]): void
+  /** Ends the thread. */
   terminate(): unknown
 }
 
@@ -36,6 +38,7 @@ type WorkerFactory = () => WorkerLike | PromiseLike<WorkerLike>
 
 /** What `inline(jobs)` returns: it serves jobs on this thread. */
 export interface InlineSource {
+  /** @internal */
   readonly serveInline: (port: never) => () => void
 }
 

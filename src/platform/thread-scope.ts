@@ -19,9 +19,9 @@ const isWebWorker = (scope: WebScope): boolean =>
 const scope = globalThis as unknown as WebScope
 const isWeb = isWebWorker(scope)
 /**
- * The channel that this thread has by itself, or none in a thread that gets no hello. In a web worker it listens as soon as
- * this module is imported, so that it receives messages before the application does: not all engines let a listener in ahead of
- * earlier ones.
+ * The channel to whoever made this thread; none in a thread that gets no hello. In a web worker it listens as soon as this module is
+ * imported, so that it receives messages before the application does: not in all engines can a listener be put ahead of those that
+ * are there.
  */
 let channel = isWeb ? new OwnChannel(scope, true) : undefined
 /** Whether a hello was answered. A thread serves one scheduler, which may repeat its hello until it is answered. */
@@ -43,15 +43,15 @@ export function onHello(serve: (port: Port) => void): void {
 }
 
 /**
- * Returns the port to the scheduler once everything is there that serving needs: the whole module, and the lock that shows that
- * this thread lives.
+ * Returns the port to the scheduler when the thread is ready to serve: its whole module is evaluated, and it holds the lock that
+ * shows that it lives.
  */
 async function answer(own: OwnChannel, { port, output, mark, lock }: Hello): Promise<Port> {
   if (port) own.leave()
   else own.mark(-mark, mark)
   // Removed, because threads that are made in this thread would inherit it.
   nodeModule<Threads>('worker_threads')?.setEnvironmentData(helloWithin, undefined as never)
-  if (output) passOn(output)
+  if (output) answerWhenPrinted(output)
   if (!isWeb) await wholeModule()
   await holdLock(lock)
   return port ? polled(port) : own
@@ -94,14 +94,14 @@ async function wholeModule(): Promise<void> {
   }
 }
 
-/** How often a thread checks whether it has passed on what it printed. */
-const passedOnMs = 1
+/** How often a thread checks whether what it printed has left it. */
+const printedCheckMs = 1
 
-/** Answers each message on `port` once nothing that was printed is left in this thread. */
-function passOn(port: MessagePort): void {
+/** Answers each message on `port` once all that was printed has left this thread. */
+function answerWhenPrinted(port: MessagePort): void {
   const { stdout, stderr } = nodeModule<NodeJS.Process>('process') as NodeJS.Process
   const look = () => {
-    if (stdout.writableLength > 0 || stderr.writableLength > 0) systemClock.startTimer(look, passedOnMs, true)
+    if (stdout.writableLength > 0 || stderr.writableLength > 0) systemClock.startTimer(look, printedCheckMs, true)
     else port.postMessage(0)
   }
   portOf(port).onMessage(look)

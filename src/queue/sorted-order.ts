@@ -6,13 +6,14 @@ import type { OwnOrder, Place, Waiting } from './order.ts'
 export interface Ageing {
   /** The time in which it rises by `by`, in milliseconds. */
   readonly everyMs: number
-  /** At least 0.001. */
+  /** By how much it rises in that time, at least 0.001. */
   readonly by: number
 }
 
 /**
- * An order in which a job keeps its key while it waits. With ageing, too: the priorities of all jobs rise at the same rate, so the
- * difference between two of them stays the same. With `isLifo`, of two with the same priority the one that came last goes first.
+ * An order in which a job keeps its key while it waits. That holds with ageing as well: the priorities of all jobs rise at the same
+ * rate, so the difference between two of them stays the same. With `isLifo`, of two jobs with the same priority the one that came
+ * last goes first.
  */
 export class SortedOrder<Item extends Waiting> implements OwnOrder<Item> {
   readonly #heap = new IndexedHeap<Item>()
@@ -63,7 +64,7 @@ export class SortedOrder<Item extends Waiting> implements OwnOrder<Item> {
   }
 
   isBefore(a: Place, b: Place): boolean {
-    const rest = this.#sign * (a.dueAt - b.dueAt || a.seq - b.seq)
-    return (this.#priorityAt(0, b) - this.#priorityAt(0, a) || rest) < 0
+    const tie = this.#sign * (a.dueAt - b.dueAt || a.seq - b.seq)
+    return (this.#priorityAt(0, b) - this.#priorityAt(0, a) || tie) < 0
   }
 }

@@ -41,13 +41,16 @@ interface CronSpec extends CommonSpec {
    * repeats comes once, if hour or minute are given; `*` counts both. Default: the zone of the caller.
    */
   readonly timeZone?: string | undefined
+  /** Only of a schedule without `cron`. */
   readonly everyMs?: undefined
 }
 
 interface IntervalSpec extends CommonSpec {
   /** The time from one occurrence to the next, in milliseconds: at least 1. The first comes that long after `set`. */
   readonly everyMs: number
+  /** Only of a schedule without `everyMs`. */
   readonly cron?: undefined
+  /** Only with `cron`. */
   readonly timeZone?: undefined
 }
 

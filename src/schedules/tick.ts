@@ -10,16 +10,16 @@ import { missedMaxDefault } from './spec.ts'
 /** An occurrence that is noticed later than this was missed. Timers of hidden pages are up to a minute late. */
 const lateMs = 60_000
 
-/** The job may be added later: there is no room, or the scheduler is closing, and another one will have the schedule. */
-const mayCome: readonly string[] = ['QUEUE_FULL', 'SCHEDULER_CLOSED']
+/** With these errors the job can be added later: when there is room, or by the next scheduler that has this schedule. */
+const laterCodes: readonly string[] = ['QUEUE_FULL', 'SCHEDULER_CLOSED']
 
-/** Adds the jobs of all occurrences that have come. Returns whether one could not be added, and is to be tried again. */
+/** Adds the jobs of all occurrences that have come. Returns whether one of them has to be added later. */
 export function tick(turn: Turn, id: string): boolean {
-  const there = turn.rows.get(id) as ScheduleRow | undefined
+  const stored = turn.rows.get(id) as ScheduleRow | undefined
   const now = turn.clock.now()
-  const row = there && rowAt(id, there, now)
+  const row = stored && rowAt(id, stored, now)
   if (!row || row.isPaused) return false
-  if (row !== there) turn.put(id, row)
+  if (row !== stored) turn.put(id, row)
   if (row.nextAt === undefined) return false
   const { missed = 'last', missedMax = missedMaxDefault } = row.spec
   const recurrence = recurrenceOf(id, row)
@@ -27,7 +27,7 @@ export function tick(turn: Turn, id: string): boolean {
   const all = recurrence.due(count, row.nextAt, now)
   const newest = all.at(-1)
   if (newest === undefined) return false
-  // Some may have come before, when the clock was ahead as it may be now.
+  // The clock may have been ahead before, and may be so again: what came then does not come a second time.
   const { until = 0, cameUntil = 0 } = row.passedOver ?? {}
   const isAheadAgain = hasCome(row, newest)
   const due = isAheadAgain ? recurrence.due(count, row.nextAt, until - 1) : all.filter((at) => !hasCome(row, at))
@@ -53,8 +53,8 @@ function add(
     try {
       next = addOne(turn, id, next, at, isCatchingUp)
     } catch (error) {
-      if (mayCome.includes((error as OffstageError).code)) {
-        // It keeps its place. While it waits, nothing is written.
+      if (laterCodes.includes((error as OffstageError).code)) {
+        // This occurrence stays the next one. While it waits, nothing is written.
         if (next !== row || at !== row.nextAt) turn.put(id, { ...next, nextAt: at })
         return true
       }
@@ -65,7 +65,10 @@ function add(
   return false
 }
 
-/** `isCatchingUp`: all that were missed are made up for, one after the other: none is left out, and none is cancelled. */
+/**
+ * Adds the job of one occurrence, if `overlap` lets it. `isCatchingUp`: all occurrences that were missed are made up for, one after
+ * the other, whatever `overlap` says: none is left out, and none is cancelled.
+ */
 function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatchingUp: boolean): ScheduleRow {
   const { overlap = 'skip' } = row.spec
   const jobId = occurrenceId(id, at)
@@ -77,11 +80,11 @@ function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatching
     return row
   }
   const waits = active.length > 0 && (overlap === 'queue' || isCatchingUp)
-  const there = insert(turn, row, jobId, at, waits)
-  turn.tell({ type: 'schedule:fired', scheduleId: id, jobId: there, scheduledFor: at })
+  const addedId = insert(turn, row, jobId, at, waits)
+  turn.tell({ type: 'schedule:fired', scheduleId: id, jobId: addedId, scheduledFor: at })
   // An extension has named another job in place of its own. That one has its own life.
-  if (there !== jobId) return { ...row, count: row.count + 1, lastAt: at }
-  // Only once it is there: when the queue is full, the one before goes on.
+  if (addedId !== jobId) return { ...row, count: row.count + 1, lastAt: at }
+  // Only once the new job is added: when the queue is full, the one before goes on.
   if (overlap === 'replace' && !waits)
     for (const each of active) turn.move(each, { type: 'cancel', reason: `the schedule '${id}' has come again` })
   if (waits) for (const each of active) turn.mark(each)
@@ -90,12 +93,12 @@ function addOne(turn: Turn, id: string, row: ScheduleRow, at: number, isCatching
   return { ...row, count: row.count + 1, lastAt: at, lastJobId: jobId, line }
 }
 
-/** Adds a job of the schedule, and returns its id; or that of another one, if an extension has named that in its place. */
+/** Adds a job of the schedule. Returns its id, or the id of another job that an extension has put in its place. */
 export function insert(turn: Turn, row: ScheduleRow, jobId: string, at: number, isBlocked: boolean): string {
   const { name, input, options } = row.job
   const previous = row.lastAt === undefined ? {} : { previous: new Date(row.lastAt).toISOString() }
   const headers = { ...options?.headers, scheduledFor: new Date(at).toISOString(), ...previous }
-  // Not the version that the defaults of this code say.
+  // The version that was current when the schedule was set, and not what the defaults of this code say.
   const own = { ...options, version: options?.version ?? 1, id: jobId, headers }
   return turn.insert({ name, input, options: own, isBlocked, isMarked: isBlocked }).job.id
 }
@@ -111,7 +114,7 @@ function skipped(turn: Turn, scheduleId: string, reason: Reason, scheduledFor: n
   turn.tell({ type: 'schedule:skipped', scheduleId, reason, scheduledFor, error })
 }
 
-/** The first of the line has ended, or another has left it: lets the next one start. */
+/** A job of the line has ended: takes it out, and lets the first one that is left start. */
 export function advanceLine(turn: Turn, id: string): void {
   const row = turn.rows.get(id) as ScheduleRow | undefined
   if (!row) return

@@ -15,18 +15,27 @@ export type WireThrown =
   | { readonly kind: 'seen'; readonly index: number }
   | WireError
 
+/** An error in a form that structured clone does not change. */
 interface WireError {
+  /** Tells it from other thrown values. */
   readonly kind: 'error'
   /** Class names, the most derived first. The receiver uses the first one that it knows. */
   readonly lineage: readonly string[]
+  /** Its `name`. */
   readonly name: string
+  /** Its `message`. */
   readonly message: string
+  /** Its `stack`, in the thread where it was thrown. */
   readonly stack: string
+  /** Its `cause`, if it has one. */
   readonly cause?: WireThrown
+  /** The errors of an `AggregateError`. */
   readonly errors?: readonly WireThrown[]
+  /** Its other own fields, by name. */
   readonly fields: readonly (readonly [string, unknown])[]
 }
 
+/** A class of errors. */
 export type ErrorClass = abstract new (...args: never[]) => Error
 
 /** The most errors that one thrown value carries in its causes and `errors`: enough to debug, too few to flood. */

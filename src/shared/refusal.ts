@@ -7,9 +7,11 @@ export class Refusal extends Error {
   readonly path: string[] = []
 }
 
+/** Returns what was thrown, if it is a refusal; otherwise one that has it as its cause. */
 export const asRefusal = (cause: unknown): Refusal =>
   cause instanceof Refusal ? cause : new Refusal('cannot be read', { cause })
 
+/** Returns what was thrown, as a refusal, with the step from one more container added to its path. */
 export const within = (cause: unknown, step: string): Refusal => {
   const refusal = asRefusal(cause)
   refusal.path.push(step)
@@ -24,7 +26,10 @@ export const stepTo = (container: object, key: string): string => {
 
 const shownStepsMax = 12
 
-/** Makes the error for the caller. `verb` says what cannot be done with the value. */
+/**
+ * Returns the error for the caller: ``The input cannot be stored: `input.filter` is a function.`` `what` is the first word for the
+ * value (`input`), and `verb` what cannot be done with it (`stored`).
+ */
 export function refused(thrown: unknown, what: string, verb: string): OffstageError {
   const { path, message, cause } = thrown instanceof Refusal ? thrown : within(thrown, '')
   const steps = path.reverse()
@@ -33,4 +38,5 @@ export function refused(thrown: unknown, what: string, verb: string): OffstageEr
   return new OffstageError('DATA_CLONE', `The ${what} cannot be ${verb}: \`${place}\` ${message}.`, details)
 }
 
+/** Returns `is a Map`, `is an Error`. */
 export const isA = (name: string): string => `is ${/^[AEIO]/i.test(name) ? 'an' : 'a'} ${name}`

@@ -12,12 +12,16 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   }
 }
 
+/** What a schema makes of a value, or what is wrong with it. */
 type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
+/** One thing that is wrong with a value. */
 interface SchemaIssue {
+  /** What is wrong, as a sentence. */
   readonly message: string
+  /** Where it is: the keys that lead to it. Default: the value itself. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 

@@ -95,14 +95,14 @@ export class BatchWriter {
   *preparing({ before = blank, after }: Change): Generator<void> {
     if (!after) return
     for (const value of newValues(before, after)) {
-      if (!this.#longValues.has(value)) continue
+      if (!this.#longValues.isLong(value)) continue
       const out = new ByteWriter()
       try {
         yield* writingValue(out, value, this.#attachments)
       } catch {
         continue // `add` reports it, with its path.
       }
-      this.#longValues.measured(value, out.length)
+      this.#longValues.setSize(value, out.length)
       this.#attachments?.note(value, out.namedSince(0))
       this.#prepared ??= new Map()
       this.#prepared.set(value, out)

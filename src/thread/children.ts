@@ -5,7 +5,7 @@ import { OffstageError } from '../shared/errors.ts'
 import type { InputOf, JobTable, ResultOf } from './job-types.ts'
 import { runChild, type Waiting } from './waiting.ts'
 
-/** Options that a child cannot have: its id is made, and nobody in a page or process has added it. */
+/** Options that a child cannot have: its id is made from that of its parent, and no page or process waits for what it says. */
 const notForChildren = /^(id|ifExists|extensions|transfer|signal|on[A-Z].*)$/
 
 interface Parent {
@@ -22,7 +22,10 @@ export type ChildOptions = Omit<
   JobOptions,
   'id' | 'ifExists' | 'extensions' | 'transfer' | 'signal' | `on${string}`
 > & {
-  /** Tells the job from others that the handler runs, in every attempt. Default: the job type, and its count from the second on. */
+  /**
+   * Names the job among those that the handler runs. In every attempt the same job has to have the same key. Default: the job type;
+   * from the second job of the type on with a number, `resize 2`.
+   */
   readonly key?: string | undefined
 }
 
@@ -49,8 +52,10 @@ export interface Children<Table> {
  * be longer than an id may be, a number stands for the id of the parent. When its parent ends, however that is, a child that has not
  * ended is cancelled.
  *
- * `Table`: the types of the jobs, of this `defineJobs` or of another that is spread into it. If a handler returns what its children
- * return, let it be another, or TypeScript goes round in a circle.
+ * `Table`: the types of the jobs, of this `defineJobs` or of another that is spread into it. A handler that returns what its
+ * children return needs the other: TypeScript cannot tell what a handler returns from the table that the handler is in.
+ *
+ * Throws `INVALID_OPTION` if `job` is not the context of a handler. `run` throws it for options that are wrong, or not for children.
  *
  * @example
  * ```ts

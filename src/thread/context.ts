@@ -99,7 +99,7 @@ export interface JobContext<Progress = unknown, Value = unknown, ParentResults =
    * they returned before; everything else runs again, so put it into steps. No attempt is used. In the attempt that ends, the
    * promise never settles, and neither `catch` nor `finally` around it runs.
    *
-   * Which sleep is which is told by their order; by `key` if you give one. A generator waits with `yield*`.
+   * A later attempt knows a sleep by its number in their order, or by `key` if you give one. A generator waits with `yield*`.
    *
    * @example
    * ```ts
@@ -113,8 +113,8 @@ export interface JobContext<Progress = unknown, Value = unknown, ParentResults =
    * Waits, as `sleep` does, until `scheduler.signal(id, name, value)` is called, and resolves with the value. A signal that came
    * before is received at once. Each is received once, by one wait or by the listeners of `on`, in the order in which they came.
    *
-   * After `timeoutMs` milliseconds it resolves with `undefined`. Which wait is which is told by the name and their order; by
-   * `key` if you give one. A generator waits with `yield*`.
+   * After `timeoutMs` milliseconds it resolves with `undefined`. A later attempt knows a wait by its name and its number in their
+   * order, or by `key` if you give one. A generator waits with `yield*`.
    *
    * @example
    * ```ts

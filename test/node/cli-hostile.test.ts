@@ -184,7 +184,7 @@ test('a backslash is a letter of a name where it is none between names', async (
   const bytes = readFileSync(join(place, 'journal'))
   flip(bytes, bytes.length - 1)
   writeFileSync(join(place, 'journal'), bytes)
-  expect(await run('salvage', place)).toMatchObject({ code: 0, out: expect.stringContaining('recovered: 1 jobs') })
+  expect(await run('salvage', place)).toMatchObject({ code: 0, out: expect.stringContaining('recovered: 1 job') })
 })
 
 describe('salvage and whose store it is', () => {

@@ -164,14 +164,14 @@ export const mutants = [
   {
     name: 'a flow or batch that goes takes those behind it off the list',
     file: rowList,
-    find: 'join(turn, older, newer)',
-    replace: 'join(turn, ends, newer)',
+    find: 'link(turn, older, newer)',
+    replace: 'link(turn, ends, newer)',
   },
   {
     name: 'a batch is listed behind the others',
     file: rowList,
-    find: 'join(turn, placeOf(turn, ends)?.older ?? ends, id)\n  join(turn, id, ends)',
-    replace: 'join(turn, id, placeOf(turn, ends)?.newer ?? ends)\n  join(turn, ends, id)',
+    find: 'link(turn, placeOf(turn, ends)?.older ?? ends, id)\n  link(turn, id, ends)',
+    replace: 'link(turn, id, placeOf(turn, ends)?.newer ?? ends)\n  link(turn, ends, id)',
   },
   {
     name: 'a batch adds a callback again when it ends again',

@@ -1,4 +1,5 @@
-// What the built declarations say: every public name and member has a sentence, and no part of the engine is among them.
+// What the built declarations say: every public name and member has a sentence, also in types that only other public ones name,
+// and no part of the engine is among them.
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import ts from 'typescript'
@@ -37,6 +38,30 @@ export function faultsOfDeclarations(dist) {
     symbol.getJsDocTags().some(({ name }) => name === 'internal') ||
     symbol.name.startsWith('__@')
 
+  /** @param {ts.Symbol} symbol */
+  const target = (symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol)
+
+  /** @type {Set<ts.Symbol>} */
+  const seen = new Set()
+  /** @param {ts.Symbol} symbol @param {string} where */
+  const visit = (symbol, where) => {
+    if (seen.has(symbol) || !isOurs(symbol)) return
+    seen.add(symbol)
+    if (symbol.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.Class))
+      for (const member of checker.getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol)))
+        if (isOurs(member) && !hasSentence(member)) faults.add(`${where}.${member.name}\` has no sentence.`)
+    for (const node of symbol.declarations ?? []) ts.forEachChild(node, (child) => visitNamed(child, where))
+  }
+  /** What the declaration of a public name names, users meet too. @param {ts.Node} node @param {string} where */
+  const visitNamed = (node, where) => {
+    const named = ts.isTypeReferenceNode(node) ? checker.getSymbolAtLocation(node.typeName) : undefined
+    if (named && !(named.flags & ts.SymbolFlags.TypeParameter)) {
+      const symbol = target(named)
+      visit(symbol, `${where.slice(0, where.indexOf('`'))}\`${symbol.name}`)
+    }
+    ts.forEachChild(node, (child) => visitNamed(child, where))
+  }
+
   for (const file of files) {
     const source = /** @type {ts.SourceFile} */ (program.getSourceFile(join(dist, file)))
     for (const statement of source.statements) {
@@ -47,13 +72,11 @@ export function faultsOfDeclarations(dist) {
     // In a chunk, what several entries share; what they do not export is no public name.
     if (!module || /-[\w-]{8}\.d\.ts$/.test(file)) continue
     for (const exported of checker.getExportsOfModule(module)) {
-      const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported
+      const symbol = target(exported)
       if (!isOurs(symbol)) continue
       const where = `${basename(file, '.d.ts')}: \`${exported.name}`
       if (!hasSentence(symbol)) faults.add(`${where}\` has no sentence.`)
-      if (!(symbol.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.Class))) continue
-      for (const member of checker.getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol)))
-        if (isOurs(member) && !hasSentence(member)) faults.add(`${where}.${member.name}\` has no sentence.`)
+      visit(symbol, where)
     }
   }
   return [...faults]
