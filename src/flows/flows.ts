@@ -87,8 +87,8 @@ const idCheck = check.string(256)
  * queued in the commit in which the last of them ends, so no crash can come between. Its handler finds their results in
  * `job.parents`.
  *
- * The records of a flow are kept until its last job has ended, whatever `keep` says. What is removed before, by `remove` or
- * `clean`, is `undefined` in `job.parents`.
+ * The records of a flow are kept until its last job has ended, whatever `keep` says, and from then on as long as `keep` says. What is
+ * gone, by `keep`, `remove` or `clean`, is `undefined` in `job.parents` of a job that is retried.
  *
  * @example
  * ```ts

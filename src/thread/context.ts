@@ -44,7 +44,7 @@ export interface JobContext<Progress = unknown, Value = unknown, ParentResults =
   readonly id: string
   /** The job type. */
   readonly name: string
-  /** The number of this attempt, from 1. */
+  /** The number of this attempt, from 1. Each call of the handler is one, also after a wait or a `snooze`, which use up none. */
   readonly attempt: number
   /** The id of the job that has run this one with `children`; `undefined` if none has. */
   readonly parentId: string | undefined

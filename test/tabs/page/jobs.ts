@@ -1,5 +1,6 @@
 /** The worker module of the page. */
-import { children, defineJobs, type JobContext } from '../../../src/worker.ts'
+import type { BatchCounts } from '../../../src/flows.ts'
+import { append, children, defineJobs, type JobContext } from '../../../src/worker.ts'
 import { hashOf, type Input, inputOf } from './mix.ts'
 import { makeTeller } from './tell.ts'
 
@@ -40,6 +41,17 @@ export const jobs = defineJobs({
     const ran = await begin(input, job)
     const given = await job.waitFor('approved')
     if (given !== job.id) throw new Error(`approved with ${String(given)}`)
+    return ran
+  },
+  async nap(input: Input, job: JobContext): Promise<Ran> {
+    const ran = await begin(input, job)
+    await job.sleep(input.text.charCodeAt(0) % 100)
+    return ran
+  },
+  async grow(input: Input, job: JobContext<never, never, { batch: BatchCounts & { id: string } }>): Promise<Ran> {
+    const ran = await begin(input, job)
+    const id = `${job.parents.batch.id}/more`
+    await append(job, 'more', [{ name: 'work', input: inputOf(id), options: { id } }])
     return ran
   },
   async after(input: Input, job: JobContext): Promise<Ran> {

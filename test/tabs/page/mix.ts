@@ -1,8 +1,11 @@
 /** The jobs that pages add. All about a job follows from its id, so that everybody can tell whether it is still the same. */
 import { seededRandom } from '../../../src/shared/seeded-random.ts'
 
-/** A `flow` is two jobs: `after` waits for `work`. */
-export type Kind = 'work' | 'steps' | 'flaky' | 'slow' | 'family' | 'approval' | 'flow'
+/**
+ * A `flow` is two jobs: `after` waits for `work`. A `batch` is one, which appends another, and one that follows when both have ended.
+ * An `event` is published, and adds the job of a subscription.
+ */
+export type Kind = 'work' | 'steps' | 'flaky' | 'slow' | 'family' | 'approval' | 'nap' | 'flow' | 'batch' | 'event'
 
 export interface Input {
   readonly id: string
@@ -12,7 +15,10 @@ export interface Input {
   readonly bytes: Uint8Array
 }
 
-const kinds: readonly Kind[] = ['work', 'work', 'work', 'steps', 'steps', 'flaky', 'slow', 'family', 'approval', 'flow']
+const kinds: readonly Kind[] = [
+  ...(['work', 'work', 'work', 'steps', 'steps', 'flaky', 'slow'] as const),
+  ...(['family', 'approval', 'nap', 'flow', 'batch', 'event'] as const),
+]
 
 const randomOf = (id: string) => seededRandom(Number.parseInt(hashOf(id).slice(0, 8), 16))
 

@@ -1,7 +1,9 @@
 /** The page: does what the site asks, and tells what happens. */
-import { flows } from '../../../src/flows.ts'
+import { batches, flows } from '../../../src/flows.ts'
+import { type HistoryEntry, history } from '../../../src/history.ts'
 import { idbStore } from '../../../src/idb.ts'
 import { createScheduler, type Scheduler } from '../../../src/index.ts'
+import { topics } from '../../../src/topics.ts'
 import type { LoadOptions, PageCalls, Plant, Report, StartOptions } from '../protocol.ts'
 import type { jobs, Ran } from './jobs.ts'
 import { hashOf, inputOf, isPassing, kindOf } from './mix.ts'
@@ -17,6 +19,9 @@ const { tell, again } = makeTeller(tab, life)
 
 let scheduler: Jobs
 let plan: ReturnType<typeof flows<typeof jobs>>
+let group: ReturnType<typeof batches<typeof jobs>>
+let events: ReturnType<typeof topics<typeof jobs>>
+let log: ReturnType<typeof history>
 let plant: Plant | undefined
 let isLoading = false
 let callers: Promise<void>[] = []
@@ -58,7 +63,13 @@ const calls: PageCalls = {
       scheduler.on(type, ({ error }) => void tell({ type: 'trouble', what: `${type}: ${describe(error)}` }))
     }
     plan = flows(scheduler)
+    group = batches(scheduler)
+    events = topics(scheduler)
+    log = history(scheduler, { keep: { count: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY } })
+    // From now on it is stored from time to time.
+    log.project(byState, {}, { id: 'states' })
     await scheduler.counts()
+    await events.subscribe('on', 'tabs.*', { name: 'work' })
     if (plant === 'run-again') await runAgain()
   },
 
@@ -99,11 +110,15 @@ const calls: PageCalls = {
     await Promise.all(found.filter(({ id }) => isPassing(id)).map(({ id }) => remove(id)))
   },
 
-  /** Whoever was to approve a job may have been killed. */
+  /** Whoever was to approve a job may have been killed. A job that sleeps is no work, so nobody would wait for it. */
   async idle() {
     const waiting = await scheduler.find({ name: 'approval', limit: Number.POSITIVE_INFINITY })
     await Promise.all(waiting.map(({ id }) => approve(id)))
+    const napping = await scheduler.find({ name: 'nap', limit: Number.POSITIVE_INFINITY })
+    await Promise.all(napping.map((job) => job.result()))
     await scheduler.onIdle()
+    await checkCallbacks()
+    await checkHistory()
   },
   counts: () => scheduler.counts(),
   close: () => scheduler.close(),
@@ -117,7 +132,7 @@ const calls: PageCalls = {
     onAnswered = () => (url === undefined ? window.close() : location.assign(url))
   },
   back() {
-    onAnswered = () => history.back()
+    onAnswered = () => window.history.back()
   },
 
   deleteDatabase: (name: string) =>
@@ -201,6 +216,8 @@ let realPut: typeof IDBObjectStore.prototype.put | undefined
 async function addOne(id: string): Promise<void> {
   const kind = kindOf(id)
   if (kind === 'flow') return addFlow(id)
+  if (kind === 'batch') return addBatch(id)
+  if (kind === 'event') return publish(id)
   const input = inputOf(id)
   const hash = hashOf(input)
   const told = { type: 'added', id, hash } as const
@@ -237,6 +254,38 @@ async function addFlow(id: string): Promise<void> {
   }
 }
 
+async function addBatch(id: string): Promise<void> {
+  const [first, more, all] = [inputOf(`${id}/first`), inputOf(`${id}/more`), inputOf(`${id}/all`)]
+  try {
+    const batch = await group.add([{ name: 'grow', input: first, options: { id: first.id } }], {
+      id,
+      onComplete: { name: 'work', input: all, options: { id: all.id } },
+    })
+    added++
+    void tell({ type: 'added', id: first.id, hash: hashOf(first) })
+    const counts = await batch.result()
+    if (counts.completed !== 2) throw new Error(`the batch ended with ${JSON.stringify(counts)}`)
+    for (const input of [more, all]) void tell({ type: 'added', id: input.id, hash: hashOf(input) })
+  } catch (error) {
+    await tell({ type: 'refused', id, why: describe(error), isAdd: true })
+  }
+}
+
+async function publish(id: string): Promise<void> {
+  const input = inputOf(`on@${id}`)
+  const say = () => events.publish('tabs.work', input, { id })
+  try {
+    const [job] = await say()
+    added++
+    void tell({ type: 'added', id: input.id, hash: hashOf(input) })
+    await settle(input.id, job?.result() as Promise<Ran>)
+    const again = await say()
+    if (again.length !== (isPassing(input.id) ? 0 : 1)) throw new Error(`published again it has ${again.length} jobs`)
+  } catch (error) {
+    await tell({ type: 'refused', id, why: describe(error), isAdd: true })
+  }
+}
+
 /** Says so to a handler, which may not wait for it yet. */
 async function approve(id: string): Promise<void> {
   await scheduler.signal(id, 'approved', id)
@@ -257,6 +306,39 @@ async function remove(id: string): Promise<void> {
   await tell({ type: 'removing', id })
   await scheduler.remove(id)
   void tell({ type: 'removed', id })
+}
+
+type States = Readonly<Record<string, number>>
+
+function byState(states: States, { from, to }: HistoryEntry): States {
+  if (from === to) return states
+  return {
+    ...states,
+    ...(from && { [from]: (states[from] ?? 0) - 1 }),
+    ...(to && { [to]: (states[to] ?? 0) + 1 }),
+  }
+}
+
+/** When a batch has ended, what follows is there, whoever has added it. */
+async function checkCallbacks(): Promise<void> {
+  for (const { id, state } of await group.list({ limit: Number.POSITIVE_INFINITY })) {
+    const all = `${id}/all`
+    if (state !== 'completed') throw new Error(`the batch ${id} is ${state}`)
+    if (!isPassing(all) && !(await scheduler.get(all))) throw new Error(`${all} is not there`)
+  }
+}
+
+/** What the history makes of the jobs is what they are, counted from the first move on, and from where it was stored. */
+async function checkHistory(): Promise<void> {
+  const counts = await scheduler.counts()
+  for (const options of [{}, { id: 'states' }]) {
+    const projection = log.project(byState, {}, options)
+    await projection.ready
+    const states = projection.snapshot()
+    projection.close()
+    const wrong = Object.entries(counts).filter(([state, count]) => (states[state] ?? 0) !== count)
+    if (wrong.length > 0) throw new Error(`counts ${JSON.stringify(counts)}, by the history ${JSON.stringify(states)}`)
+  }
 }
 
 /** Takes a job that is done for one that is not. */
