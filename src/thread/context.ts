@@ -8,7 +8,7 @@ import type { Parents } from '../shared/parents.ts'
 import type { Attempt } from './attempt.ts'
 import { listen, mustListen } from './drive.ts'
 import { assertDelay, attemptEnded } from './retry-errors.ts'
-import { assertKey, mismatch, notAmongMany, twoSteps } from './step-keys.ts'
+import { assertKey, callText, mismatch, notAmongMany, twoSteps } from './step-keys.ts'
 import { runChild, type Waiting, waiting, waitingLater } from './waiting.ts'
 import { never, Waits } from './waits.ts'
 
@@ -175,7 +175,7 @@ export class TaskContext implements JobContext<unknown, unknown> {
   readonly #hostOf: () => Host
   #steps: Map<string, { readonly running: Waiting<unknown>; readonly fn: () => unknown }> | undefined
   /** By key, what this attempt has waited for; and how often under each name. */
-  #waits: Map<string, WaitKind> | undefined
+  #waits: Map<string, string> | undefined
   #counts: Map<string, number> | undefined
 
   constructor(attempt: Attempt, hostOf: () => Host) {
@@ -246,8 +246,8 @@ export class TaskContext implements JobContext<unknown, unknown> {
     try {
       assertKey(key)
       check.checkArgument('fn', check.callable, fn)
-      const wait = this.#waits?.get(key) ?? (attempt.resume?.steps && this.#waitsOf().kindOf(key))
-      if (wait) throw mismatch(key, wait, 'step')
+      const wait = this.#waits?.get(key) ?? (attempt.resume?.steps && this.#waitsOf().callOf(key))
+      if (wait) throw mismatch(key, wait, callText('step', key))
       if (before && before.fn !== fn && String(before.fn) !== String(fn)) throw twoSteps(key, before.fn, fn)
     } catch (error) {
       return waiting(Promise.reject(error))
@@ -328,12 +328,12 @@ export class TaskContext implements JobContext<unknown, unknown> {
     if (this.#attempt.call) throw notAmongMany(kind)
     if (given !== undefined) assertKey(given)
     const key = given ?? this.#nextKey(name || kind)
-    const recorded = this.#attempt.resume?.steps
-    const before =
-      this.#waits?.get(key) ?? (this.#steps?.has(key) || recorded?.has(key) ? 'step' : this.#waitsOf().kindOf(key))
-    if (before && (before !== kind || this.#waits?.has(key))) throw mismatch(key, before, kind)
+    const isStep = this.#steps?.has(key) || this.#attempt.resume?.steps?.has(key)
+    const before = this.#waits?.get(key) ?? (isStep ? callText('step', key) : this.#waitsOf().callOf(key))
+    const now = callText(kind, name)
+    if (before && (before !== now || this.#waits?.has(key))) throw mismatch(key, before, now)
     this.#waits ??= new Map()
-    this.#waits.set(key, kind)
+    this.#waits.set(key, now)
     return waitingLater(() => this.#waitsOf().ask({ kind, key, name, ms, child }))
   }
 

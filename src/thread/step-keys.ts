@@ -14,22 +14,15 @@ export function assertKey(key: unknown): asserts key is string {
   throw new OffstageError('INVALID_OPTION', message)
 }
 
-export type KeyKind = 'step' | WaitKind
+/** What waits for newer code has no key. */
+const calls: Readonly<Record<string, string>> = { sleep: 'sleep', signal: 'waitFor', child: 'children', step: 'step' }
 
-const calls: Readonly<Record<KeyKind, (key: string) => string>> = {
-  step: (key) => `job.step('${key}')`,
-  sleep: () => 'job.sleep()',
-  signal: () => 'job.waitFor()',
-  child: () => 'children(job).run',
-  version: () => 'versioned()',
-}
+/** A call as errors show it. `name`: the name of a signal, the type of a child, the key of a step. */
+export const callText = (kind: 'step' | WaitKind, name = ''): string => `${calls[kind]}(${name && `'${name}'`})`
 
-/** For a key that stands for one thing here, and for another there, in this attempt or in an earlier one. */
-export const mismatch = (key: string, before: KeyKind, now: KeyKind): OffstageError =>
-  new OffstageError(
-    'STEP_MISMATCH',
-    `The key '${key}' belongs to ${calls[before](key)} and to ${calls[now](key)}. ${advice}`,
-  )
+/** For a key that stands for one call here, and for another there, in this attempt or in an earlier one. */
+export const mismatch = (key: string, before: string, now: string): OffstageError =>
+  new OffstageError('STEP_MISMATCH', `The key '${key}' belongs to ${before} and to ${now}. ${advice}`)
 
 /** For a key that two steps of one attempt have. */
 export const twoSteps = (key: string, before: () => unknown, now: () => unknown): OffstageError =>
@@ -46,7 +39,7 @@ export const twoAppends = (key: string): OffstageError =>
 export const notAmongMany = (kind: WaitKind): OffstageError =>
   new OffstageError(
     'INVALID_OPTION',
-    `${calls[kind]('')} is not for a handler that takes many jobs: the others would wait with this one.`,
+    `${callText(kind)} is not for a handler that takes many jobs: the others would wait, too.`,
   )
 
 const advice = 'Give each a key of its own, and ask for the same in every attempt.'

@@ -23,6 +23,7 @@ import { systemClock } from '../platform/host.ts'
 import type { ChildRequest, SentWait } from '../pool/protocol.ts'
 import { type Deferred, defer } from '../shared/deferred.ts'
 import { thrownFromWire, type WireThrown } from '../shared/error-wire.ts'
+import { callText } from './step-keys.ts'
 
 /** The attempt whose handler waits. */
 interface WaitingAttempt {
@@ -71,6 +72,7 @@ type Listener = (value: unknown) => void
 export class Waits {
   readonly #attempt: WaitingAttempt
   readonly #reporter: Reporter
+  readonly #steps: ReadonlyMap<string, unknown> | undefined
   /** What earlier attempts have waited for, by key. */
   readonly #begun = new Map<string, Wait>()
   /** By key, the errors of children that fell in this attempt or in one that has gone on in this one. */
@@ -87,13 +89,13 @@ export class Waits {
   constructor(attempt: WaitingAttempt, reporter: Reporter) {
     this.#attempt = attempt
     this.#reporter = reporter
-    const steps = attempt.resume?.steps
-    for (const [key, value] of steps ?? []) {
+    this.#steps = attempt.resume?.steps
+    for (const [key, value] of this.#steps ?? []) {
       if (key.startsWith(waitingKey(''))) for (const wait of value as Wait[]) this.#begun.set(wait[1], wait)
       else if (key.startsWith(fellPrefix)) this.#fallen.set(...(value as [string, WireThrown]))
       else if (key.startsWith(againKey(''))) this.#fallen.clear()
     }
-    this.#unread = unread(steps)
+    this.#unread = unread(this.#steps)
     for (const signal of attempt.signals ?? []) this.receive(signal)
   }
 
@@ -105,7 +107,7 @@ export class Waits {
     this.#attempt.throwIfAborted()
     const { kind, key, name } = asked
     const recorded = this.#outcomeOf(key)
-    if (recorded) return this.#valueOf(recorded)
+    if (recorded) return kind === 'child' ? recorded[1] : this.#signalOf(recorded)?.[2]
     const error = this.#fallen.get(key)
     if (error) throw thrownFromWire(error, [])
     const settled = defer<unknown>()
@@ -116,18 +118,20 @@ export class Waits {
   }
 
   #outcomeOf(key: string): Outcome | undefined {
-    return this.#attempt.resume?.steps?.get(doneKey(key)) as Outcome | undefined
+    return this.#steps?.get(doneKey(key)) as Outcome | undefined
   }
 
-  /** Returns what an earlier attempt has waited for under this key. */
-  kindOf(key: string): WaitKind | undefined {
-    return (this.#outcomeOf(key) ?? this.#begun.get(key))?.[0]
+  #signalOf([, id]: Outcome): Signal | undefined {
+    return this.#steps?.get(signalKey(id as string)) as Signal | undefined
   }
 
-  #valueOf([kind, what]: Outcome): unknown {
-    if (kind === 'child') return what
-    const signal = what === undefined ? undefined : this.#attempt.resume?.steps?.get(signalKey(what as string))
-    return (signal as Signal | undefined)?.[2]
+  /** Returns the call in which an earlier attempt has waited under this key. */
+  callOf(key: string): string | undefined {
+    const wait = this.#begun.get(key)
+    if (wait) return callText(wait[0], wait[2])
+    // A signal that was there already was not waited for.
+    const outcome = this.#outcomeOf(key)
+    return outcome && callText(outcome[0], this.#signalOf(outcome)?.[1])
   }
 
   /** Ends the attempt once nothing but waits is left. By then all that can go on at once has gone on. */
@@ -159,7 +163,7 @@ export class Waits {
   /** A signal has come while the attempt runs. It may be known from the record already. */
   receive(signal: Signal): void {
     const [id, name] = signal
-    if (this.#attempt.resume?.steps?.has(signalKey(id))) return
+    if (this.#steps?.has(signalKey(id))) return
     this.#unread.push(signal)
     this.#match(name)
   }

@@ -144,6 +144,12 @@ describe.each(places)('on %s, with one worker', (place) => {
     })
   })
 
+  test('another type with the key of a child of an earlier attempt: the error names both', async () => {
+    const error = await errorOf(start(place, 'families').run.another())
+    expect(error).toMatchObject({ code: 'STEP_MISMATCH' })
+    expect((error as Error).message).toContain("The key 'k' belongs to children('double') and to children('who').")
+  })
+
   test('an input that cannot be copied, and a type that there is not', async () => {
     const scheduler = start(place, 'families')
     expect(await errorOf(scheduler.run.wrongInput())).toMatchObject({ code: 'DATA_CLONE' })

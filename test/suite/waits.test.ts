@@ -292,13 +292,26 @@ describe.each(places)('on %s', (place) => {
       ['a wait where a step was recorded', "step('approved')", 'waitFor'],
       ['a step where a wait was recorded', 'waitFor', "step('approved')"],
       ['a sleep where a wait was recorded', 'waitFor', 'sleep'],
-      ['two waits', "'k'", 'waitFor'],
+      ['another signal in a later attempt', "waitFor('a')", "waitFor('b')"],
+      ['two waits', "waitFor('a')", "waitFor('b')"],
     ])('%s: the error names both, and the job is not tried again', async (how, one, other) => {
       const scheduler = start(place, 'waits', { clock: manualClock() })
       const error = await errorOf(scheduler.run.wrongKey(how, { attempts: 9 }))
       expect(error).toMatchObject({ code: 'STEP_MISMATCH' })
       expect((error as Error).message).toContain(one)
       expect((error as Error).message).toContain(other)
+    })
+
+    test('another signal where one was there at once: the error names both', async () => {
+      const scheduler = start(place, 'waits', { clock: manualClock() })
+      scheduler.pause()
+      const how = 'another signal where one was there at once'
+      const job = await scheduler.add.wrongKey(how, { attempts: 9 })
+      await scheduler.signal(job.id, 'a')
+      scheduler.resume()
+      const error = await errorOf(job.result())
+      expect(error).toMatchObject({ code: 'STEP_MISMATCH' })
+      expect((error as Error).message).toContain("belongs to waitFor('a') and to waitFor('b')")
     })
   })
 })
