@@ -15,10 +15,18 @@ export function assertKey(key: unknown): asserts key is string {
 }
 
 /** What waits for newer code has no key. */
-const calls: Readonly<Record<string, string>> = { sleep: 'sleep', signal: 'waitFor', child: 'children', step: 'step' }
+const calls: Readonly<Record<string, string>> = {
+  sleep: 'job.sleep',
+  signal: 'job.waitFor',
+  child: 'children',
+  step: 'job.step',
+}
 
-/** A call as errors show it. `name`: the name of a signal, the type of a child, the key of a step. */
-export const callText = (kind: 'step' | WaitKind, name = ''): string => `${calls[kind]}(${name && `'${name}'`})`
+/**
+ * A call as errors show it. `name`: the name of a signal, the type of a child, the key of a step. Without it, this is the beginning
+ * of all such calls.
+ */
+export const callText = (kind: 'step' | WaitKind, name?: string): string => calls[kind] + (name ? `('${name}')` : '')
 
 /** For a key that stands for one call here, and for another there, in this attempt or in an earlier one. */
 export const mismatch = (key: string, before: string, now: string): OffstageError =>
@@ -39,7 +47,7 @@ export const twoAppends = (key: string): OffstageError =>
 export const notAmongMany = (kind: WaitKind): OffstageError =>
   new OffstageError(
     'INVALID_OPTION',
-    `${callText(kind)} is not for a handler that takes many jobs: the others would wait, too.`,
+    `${callText(kind)}() is not for a handler that takes many jobs: the others would wait, too.`,
   )
 
 const advice = 'Give each a key of its own, and ask for the same in every attempt.'

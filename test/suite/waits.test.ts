@@ -292,8 +292,8 @@ describe.each(places)('on %s', (place) => {
       ['a wait where a step was recorded', "step('approved')", 'waitFor'],
       ['a step where a wait was recorded', 'waitFor', "step('approved')"],
       ['a sleep where a wait was recorded', 'waitFor', 'sleep'],
-      ['another signal in a later attempt', "waitFor('a')", "waitFor('b')"],
-      ['two waits', "waitFor('a')", "waitFor('b')"],
+      ['another signal in a later attempt', "job.waitFor('a')", "job.waitFor('b')"],
+      ['two waits', "job.waitFor('a')", "job.waitFor('b')"],
     ])('%s: the error names both, and the job is not tried again', async (how, one, other) => {
       const scheduler = start(place, 'waits', { clock: manualClock() })
       const error = await errorOf(scheduler.run.wrongKey(how, { attempts: 9 }))
@@ -311,7 +311,7 @@ describe.each(places)('on %s', (place) => {
       scheduler.resume()
       const error = await errorOf(job.result())
       expect(error).toMatchObject({ code: 'STEP_MISMATCH' })
-      expect((error as Error).message).toContain("belongs to waitFor('a') and to waitFor('b')")
+      expect((error as Error).message).toContain("belongs to job.waitFor('a') and to job.waitFor('b')")
     })
   })
 })
